@@ -1,0 +1,23 @@
+/* Public ids: a short prefix, an underscore and 26 characters of Crockford base32: 48 bits of wall-clock milliseconds and 80
+ * random bits, so that ids of one kind sort by creation. "db_01jd…". Any thread. */
+#ifndef BASE_ID_H
+#define BASE_ID_H
+
+#include "base/attr.h"
+#include "base/str.h"
+
+#define ID_MAX 40
+
+struct id {
+    char text[ID_MAX]; /* NUL-terminated */
+};
+
+/* `prefix` without the underscore, at most 8 characters ("db", "tok", "ns", "usr", "req", "ql"). */
+struct id id_new(const char *prefix);
+bool id_valid(struct str s, const char *prefix);
+static inline struct str id_str(const struct id *id)
+{
+    return str_of(id->text);
+}
+
+#endif
