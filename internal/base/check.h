@@ -1,5 +1,6 @@
-/* Assertions that stay on in production. A failed CHECK is a bug of ours, never bad input and never failed I/O:
- * those are errors (err.h). It writes one panic line with the expression and the place to standard error and aborts. */
+/* Assertions that stay on in production. A failed CHECK is a bug of ours, never bad input and never failed
+ * I/O: those are errors (err.h). It writes one panic line with the expression and the place to standard error
+ * and aborts. */
 #ifndef BASE_CHECK_H
 #define BASE_CHECK_H
 

@@ -1,6 +1,6 @@
 /* Errors. Functions that can fail return `enum err_code` (0 is ERR_OK) and describe a failure in the caller's
- * `struct err`, their last argument, which they touch on failure alone. Messages are written for the person who made
- * the request: they name the field and say what would pass. They never hold a secret. Any thread. */
+ * `struct err`, their last argument, which they touch on failure alone. Messages are written for the person
+ * who made the request: they name the field and say what would pass. They never hold a secret. Any thread. */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
@@ -19,12 +19,15 @@ enum err_code {
 
 struct err {
     enum err_code code;
-    int retry_after_s;              /* > 0: sent as Retry-After */
-    char message[ERR_MESSAGE_MAX];  /* one sentence, cut at a character boundary when too long */
-    char pointer[ERR_POINTER_MAX];  /* JSON pointer of the field at fault ("/params/3"), or "" */
+    int retry_after_s;             /* > 0: sent as Retry-After */
+    char message[ERR_MESSAGE_MAX]; /* one sentence, cut at a character boundary when too long */
+    char pointer[ERR_POINTER_MAX]; /* JSON pointer of the field at fault ("/params/3"), or "" */
 };
 
-#define ERR_INIT {.code = ERR_OK}
+#define ERR_INIT                                                                                             \
+    {                                                                                                        \
+        .code = ERR_OK                                                                                       \
+    }
 
 /* Sets *err and returns `code`, so that a function can end with `return err_set(err, ERR_CONFLICT, "…", …);`.
  * `err` may be NULL when the caller wants the code alone. */
@@ -36,7 +39,7 @@ enum err_code err_field(struct err *err, const char *pointer, const char *fmt, .
 /* As err_set with errno's text appended. Names no path to clients: pass what was being done, not where. */
 enum err_code err_errno(struct err *err, enum err_code code, const char *doing);
 
-int err_status(enum err_code code);          /* HTTP status; 200 for ERR_OK */
-const char *err_slug(enum err_code code);    /* "ok" for ERR_OK */
+int err_status(enum err_code code);       /* HTTP status; 200 for ERR_OK */
+const char *err_slug(enum err_code code); /* "ok" for ERR_OK */
 
 #endif

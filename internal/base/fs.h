@@ -1,6 +1,7 @@
 /* Files, done durably: new files appear whole (temp, fsync, rename, fsync of the directory) or not at all.
- * Worker threads and commands only: all of it blocks. Errors: ERR_IO, ERR_FULL (no space or quota), ERR_NOT_FOUND,
- * ERR_CONFLICT (exists, or the lock is held). Messages carry no path of the host beyond the last component. */
+ * Worker threads and commands only: all of it blocks. Errors: ERR_IO, ERR_FULL (no space or quota),
+ * ERR_NOT_FOUND, ERR_CONFLICT (exists, or the lock is held). Messages carry no path of the host beyond the
+ * last component. */
 #ifndef BASE_FS_H
 #define BASE_FS_H
 
@@ -18,12 +19,15 @@ MUST_CHECK enum err_code fs_mkdir_p(const char *path, mode_t mode, struct err *e
 MUST_CHECK enum err_code fs_write_atomic(const char *path, struct str data, mode_t mode, struct err *err);
 MUST_CHECK enum err_code fs_read_all(const char *path, size_t limit, struct strbuf *out, struct err *err);
 MUST_CHECK enum err_code fs_sync_dir(const char *path, struct err *err);
-MUST_CHECK enum err_code fs_rename(const char *from, const char *to, struct err *err); /* syncs both directories */
-MUST_CHECK enum err_code fs_remove_tree(const char *path, struct err *err);            /* never follows a symlink; absent is fine */
-MUST_CHECK enum err_code fs_free_bytes(const char *path, uint64_t *ret_free, uint64_t *ret_total, struct err *err);
+MUST_CHECK enum err_code fs_rename(
+    const char *from, const char *to, struct err *err); /* syncs both directories */
+MUST_CHECK enum err_code fs_remove_tree(
+    const char *path, struct err *err); /* never follows a symlink; absent is fine */
+MUST_CHECK enum err_code fs_free_bytes(
+    const char *path, uint64_t *ret_free, uint64_t *ret_total, struct err *err);
 
-/* Takes an exclusive lock file and writes our pid into it; ERR_CONFLICT names the holder's pid. The lock lives as long as
- * *ret_fd stays open, so it dies with the process. */
+/* Takes an exclusive lock file and writes our pid into it; ERR_CONFLICT names the holder's pid. The lock
+ * lives as long as *ret_fd stays open, so it dies with the process. */
 MUST_CHECK enum err_code fs_lock(const char *path, int *ret_fd, struct err *err);
 
 void fd_close(int *fd); /* closes and sets to -1; negative is fine */

@@ -1,5 +1,5 @@
-/* Public ids: a short prefix, an underscore and 26 characters of Crockford base32: 48 bits of wall-clock milliseconds and 80
- * random bits, so that ids of one kind sort by creation. "db_01jd…". Any thread. */
+/* Public ids: a short prefix, an underscore and 26 characters of Crockford base32: 48 bits of wall-clock
+ * milliseconds and 80 random bits, so that ids of one kind sort by creation. "db_01jd…". Any thread. */
 #ifndef BASE_ID_H
 #define BASE_ID_H
 

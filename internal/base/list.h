@@ -1,4 +1,5 @@
-/* Intrusive doubly linked list: a `struct list` head, a `struct list` member in each item. Any thread, no locking. */
+/* Intrusive doubly linked list: a `struct list` head, a `struct list` member in each item. Any thread, no
+ * locking. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
@@ -44,10 +45,11 @@ static inline void list_remove(struct list *item)
     list_init(item);
 }
 
-#define LIST_ITEM(node, type, member) CONTAINER_OF(node, type, member)
+#define LIST_ITEM(node, type, member)  CONTAINER_OF(node, type, member)
 #define LIST_FIRST(head, type, member) LIST_ITEM((head)->next, type, member)
 
 /* `it` and `nx` are `struct list *`; the current item may be removed inside the loop. */
-#define LIST_EACH(it, nx, head) for ((it) = (head)->next, (nx) = (it)->next; (it) != (head); (it) = (nx), (nx) = (it)->next)
+#define LIST_EACH(it, nx, head)                                                                              \
+    for ((it) = (head)->next, (nx) = (it)->next; (it) != (head); (it) = (nx), (nx) = (it)->next)
 
 #endif

@@ -1,5 +1,6 @@
-/* One line of key=value (or JSON) per event on standard error. Only api, work, supervise and cmd log; lower layers return
- * errors. Never pass SQL text, parameters, tokens, cookies or passwords: values are escaped, not censored.
+/* One line of key=value (or JSON) per event on standard error. Only api, work, supervise and cmd log; lower
+ * layers return errors. Never pass SQL text, parameters, tokens, cookies or passwords: values are escaped,
+ * not censored.
  *
  *     log_event(LOG_INFO, "engine_start", LOG_STR("db", id), LOG_INT("pid", pid));
  *
@@ -27,7 +28,7 @@ struct log_field {
 
 void log_setup(enum log_level min, enum log_format format);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
-#define log_event(level, event, ...) \
+#define log_event(level, event, ...)                                                                         \
     log_write((level), (event), (const struct log_field[]){__VA_ARGS__, {LOG_KIND_END, NULL, STR_EMPTY, 0}})
 
 #endif

@@ -1,4 +1,5 @@
-/* Random bytes from the kernel (getrandom). Fit for secrets. Never fails: an unreadable source aborts. Any thread. */
+/* Random bytes from the kernel (getrandom). Fit for secrets. Never fails: an unreadable source aborts. Any
+ * thread. */
 #ifndef BASE_RAND_H
 #define BASE_RAND_H
 

@@ -10,10 +10,10 @@ struct str {
     size_t len;
 };
 
-#define S(literal)      ((struct str){("" literal), sizeof(literal) - 1})
-#define STR_FMT         "%.*s"
-#define STR_ARG(s)      (int)(s).len, (s).ptr
-#define STR_EMPTY       ((struct str){"", 0})
+#define S(literal) ((struct str){("" literal), sizeof(literal) - 1})
+#define STR_FMT    "%.*s"
+#define STR_ARG(s) (int)(s).len, (s).ptr
+#define STR_EMPTY  ((struct str){"", 0})
 
 static inline struct str str_of(const char *z)
 {
@@ -30,15 +30,15 @@ static inline bool str_eq(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-bool str_eq_nocase(struct str a, struct str b);             /* ASCII letters only */
+bool str_eq_nocase(struct str a, struct str b); /* ASCII letters only */
 bool str_starts(struct str s, struct str prefix);
 bool str_starts_nocase(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 struct str str_trim(struct str s);                          /* ASCII white space, both ends */
 struct str str_slice(struct str s, size_t from, size_t to); /* bounds are clamped */
 
-/* Cuts *rest at the first `sep`: returns what stands before, leaves what stands after. false when *rest is used up
- * (its ptr is NULL then). "a,,b" yields "a", "", "b". */
+/* Cuts *rest at the first `sep`: returns what stands before, leaves what stands after. false when *rest is
+ * used up (its ptr is NULL then). "a,,b" yields "a", "", "b". */
 bool str_cut(struct str *rest, char sep, struct str *ret_part);
 
 /* Whole-string decimal number within [min, max]; false on anything else (sign only where min < 0). */

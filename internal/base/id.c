@@ -1,0 +1,50 @@
+/* Public ids: time first, then randomness, in lower-case Crockford base32. */
+#include "base/id.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/rand.h"
+
+enum { ID_BYTES = 16, ID_CHARS = 26, ID_PREFIX_MAX = 8 };
+
+static const char ALPHABET[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/* 128 bits in 26 groups of five, the first of which has only three. */
+static void encode_base32(const unsigned char bytes[ID_BYTES], char *out)
+{
+    unsigned acc = 0, bits = 2; /* two zero bits in front make the total a multiple of five */
+    for (size_t i = 0; i < ID_BYTES; i++) {
+        acc = acc << 8 | bytes[i];
+        bits += 8;
+        for (; bits >= 5; bits -= 5)
+            *out++ = ALPHABET[acc >> (bits - 5) & 31];
+        acc &= (1U << bits) - 1;
+    }
+    CHECK(bits == 0);
+}
+
+struct id id_new(const char *prefix)
+{
+    struct id id = {.text = ""};
+    unsigned char bytes[ID_BYTES];
+    size_t n = strlen(prefix);
+    CHECK(n > 0 && n <= ID_PREFIX_MAX);
+    uint64_t ms = (uint64_t)clock_wall_ms();
+    for (unsigned i = 0; i < 6; i++)
+        bytes[i] = (unsigned char)(ms >> (40 - 8 * i));
+    rand_bytes(bytes + 6, sizeof bytes - 6);
+    memcpy(id.text, prefix, n);
+    id.text[n] = '_';
+    encode_base32(bytes, id.text + n + 1);
+    return id;
+}
+
+bool id_valid(struct str s, const char *prefix)
+{
+    struct str p = str_of(prefix);
+    if (s.len != p.len + 1 + ID_CHARS || !str_starts(s, p) || s.ptr[p.len] != '_' || s.ptr[p.len + 1] > '7')
+        return false;
+    for (size_t i = p.len + 1; i < s.len; i++)
+        if (!memchr(ALPHABET, s.ptr[i], sizeof ALPHABET - 1))
+            return false;
+    return true;
+}
