@@ -1,30 +1,143 @@
 # Holdfast's build. `make help` lists what there is.
-B ?= build
-CC ?= cc
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+SHELL = /bin/bash
+# V=1 shows every command.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+VERSION = 0.1.0
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 O ?= -O2
+AR ?= ar
+
+# --- Variants: each in a folder of its own, so that they live side by side -----------------------------------------
+# DEV=1 turns warnings into errors, CC=clang, SAN=address,undefined, SAN=thread, COV=1.
+comma := ,
+empty :=
+space := $(empty) $(empty)
+VARIANT := $(if $(filter-out gcc cc,$(CC)),-$(notdir $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COV),-cov)
+B := build$(if $(VARIANT),/variant$(VARIANT))
+
+SQLITE_VENDOR = internal/sqlite/vendor
+SQLITE_DIR = $(SQLITE_VENDOR)/node_modules/better-sqlite3/deps/sqlite3
+SQLITE_STAMP = $(SQLITE_VENDOR)/node_modules/.package-lock.json
+
+# --- Flags -------------------------------------------------------------------------------------------------------
 CSTD = -std=c11 -D_POSIX_C_SOURCE=200809L
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla -Wundef \
        -Wwrite-strings -Wimplicit-fallthrough -fno-common
-ifeq ($(DEV),1)
-WARN += -Werror
+WERROR = $(if $(filter 1,$(DEV)),-Werror)
+HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection
+HARDEN_LD = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifneq ($(filter x86_64-% i686-%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
+HARDEN += -fcf-protection=full
 endif
-HARDEN = -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
-CFLAGS_ALL = $(CSTD) $(O) -g $(WARN) $(HARDEN) -Iinternal -Ipolicy -I$(SQLITE_DIR) -MMD -MP $(CFLAGS)
-LIBS = -levent_openssl -levent_pthreads -levent_core -levent_extra -lssl -lcrypto -ljwt -lcjson -lseccomp -largon2 -lpthread -lm
+ifneq ($(SAN),)
+OPT = -O1 -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all -DHF_DEBUG
+else ifneq ($(COV),)
+OPT = -O0 --coverage -DHF_DEBUG
+else
+OPT = $(O) -D_FORTIFY_SOURCE=2
+endif
+LD_VARIANT = $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage)
+INCLUDE = -Iinternal -Ipolicy -I$(B)/gen -isystem $(SQLITE_DIR)
+CFLAGS_ALL = $(CSTD) $(OPT) -g $(WARN) $(HARDEN) $(INCLUDE) -DHF_VERSION='"$(VERSION)"' $(CFLAGS)
+LIBS = -levent_openssl -levent_pthreads -levent_extra -levent_core -lssl -lcrypto -ljwt -lcjson -lseccomp -largon2 -lpthread -lm
 
-SQLITE_DIR = internal/sqlite/vendor/node_modules/better-sqlite3/deps/sqlite3
-HF_SQLITE_CACHE ?= $(B)/sqlite
+# --- Sources -----------------------------------------------------------------------------------------------------
+LIB_SRC := $(sort $(wildcard internal/*/*.c internal/api/*/*.c))
+CMD_SRC := $(sort $(wildcard cmd/holdfast/*.c))
+TESTLIB_SRC := $(sort $(wildcard tests/lib/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(B)/obj/gen/migrations.o
+CMD_OBJ := $(CMD_SRC:%.c=$(B)/obj/%.o)
+TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(B)/obj/%.o)
+LIB := $(B)/libholdfast.a
+BIN := $(if $(CMD_SRC),$(B)/holdfast)
 
-LIB_SRC = $(sort $(wildcard internal/*/*.c internal/api/*/*.c))
-CMD_SRC = $(sort $(wildcard cmd/holdfast/*.c))
-UNIT_SRC = $(sort $(wildcard tests/unit/*.c))
-LIB_OBJ = $(LIB_SRC:%.c=$(B)/obj/%.o)
-UNIT_OBJ = $(UNIT_SRC:%.c=$(B)/obj/%.o)
+all: $(LIB) $(BIN)
 
-all: $(LIB_OBJ)
-unit:
-$(B)/obj/%.o: %.c
+# Objects depend on this file, which changes when the compiler or a flag does.
+FLAGS_TEXT = $(CC) $(CFLAGS_ALL)
+$(B)/flags: force
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c -o $@ $<
--include $(LIB_OBJ:.o=.d)
-.PHONY: all unit
+	@printf '%s\n' '$(subst ','\'',$(FLAGS_TEXT))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS_TEXT))' >$@
+
+# A test case is found by its name and has no header.
+$(B)/obj/tests/%.o: EXTRA = -Wno-missing-prototypes -Itests
+$(B)/obj/%.o: %.c $(B)/flags | $(SQLITE_STAMP)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(EXTRA) $(WERROR) -MMD -MP -c -o $@ $<
+
+# Generated text is made of long string literals, more than -Wpedantic allows.
+$(B)/obj/gen/%.o: $(B)/gen/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) -Wno-overlength-strings $(WERROR) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	$(Q)$(AR) rcsD $@ $^
+
+$(B)/holdfast: $(CMD_OBJ) $(LIB) $(B)/sqlite3.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $(CMD_OBJ) $(LIB) $(B)/sqlite3.o $(LIBS)
+
+# --- SQLite: the pinned amalgamation, compiled once for each set of options -----------------------------------------
+HF_SQLITE_CACHE ?= $(B)/sqlite
+include $(SQLITE_VENDOR)/options.mk
+SQLITE_FLAGS = -std=gnu11 -O2 -g1 -w $(HARDEN) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) $(SQLITE_OPTIONS)
+
+$(SQLITE_STAMP): $(SQLITE_VENDOR)/package-lock.json
+	cd $(SQLITE_VENDOR) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The cache is keyed by source, flags and compiler; a fresh object appears whole, whoever else compiles at the time.
+$(B)/sqlite3.o: $(SQLITE_STAMP) $(SQLITE_VENDOR)/options.mk $(B)/flags
+	@mkdir -p $(@D) $(HF_SQLITE_CACHE)
+	@key=$$( { cat $(SQLITE_DIR)/sqlite3.c; $(CC) --version; echo "$(subst ",\",$(SQLITE_FLAGS))"; } | sha256sum | cut -c1-24); \
+	cached=$(HF_SQLITE_CACHE)/sqlite3-$$key.o; \
+	if [ ! -f $$cached ]; then echo "compiling SQLite (about a minute, once)"; \
+	  $(CC) $(SQLITE_FLAGS) -c -o $$cached.$$$$ $(SQLITE_DIR)/sqlite3.c && mv $$cached.$$$$ $$cached; fi && cp $$cached $@
+
+# --- Text that lives in the binary -----------------------------------------------------------------------------------
+$(B)/embed: cmd/embed/embed.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) $(WERROR) $(HARDEN_LD) $(LD_VARIANT) -o $@ $<
+
+MIGRATIONS := $(sort $(wildcard migrations/control/*.sql migrations/tenant/*.sql))
+$(B)/gen/migrations.c: $(B)/embed $(MIGRATIONS) $(wildcard migrations/control migrations/tenant)
+	@mkdir -p $(@D)
+	$(Q)$(B)/embed $@ $(MIGRATIONS)
+
+# --- Tests in C: one binary a folder, its cases found by name ----------------------------------------------------------
+# make unit T=subject runs a part, SEED=n repeats an order, V=1 shows every case.
+define suite
+$(1)_SRC := $$(filter-out tests/$(1)/main.c,$$(sort $$(wildcard tests/$(1)/*.c)))
+$(1)_OBJ := $$($(1)_SRC:%.c=$$(B)/obj/%.o)
+$$(B)/gen/$(1)_table.c: tests/unit/table.awk $$($(1)_SRC) tests/$(1)
+	@mkdir -p $$(@D)
+	$$(Q)awk -f tests/unit/table.awk $$($(1)_SRC) >$$@
+$$(B)/$(1): $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(HARDEN_LD) $$(LD_VARIANT) $$(LDFLAGS) -o $$@ $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o \
+	  $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o -lcmocka $$(LIBS)
+$(1): $$(B)/$(1)
+	@$$(B)/$(1) $$(T) >$$(B)/$(1).log 2>&1; status=$$$$?; \
+	if [ -n "$$(V)" ] || [ $$$$status -ne 0 ]; then grep -vE '^\[ +(RUN|OK) ' $$(B)/$(1).log $$(if $$(V),| cat $$(B)/$(1).log -); \
+	else tail -n 2 $$(B)/$(1).log; fi; exit $$$$status
+-include $$($(1)_OBJ:.o=.d)
+endef
+$(foreach s,unit $(if $(wildcard tests/api/*.c),api),$(eval $(call suite,$(s))))
+
+clean:
+	rm -rf build
+
+force:
+-include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(B)/obj/tests/unit/main.d
+.PHONY: all unit api clean force
