@@ -77,7 +77,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(SQLITE_STAMP)
 $(B)/obj/gen/%.o: $(B)/gen/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) -Wno-overlength-strings $(WERROR) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) -Itests -Wno-overlength-strings $(WERROR) -MMD -MP -c -o $@ $<
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@

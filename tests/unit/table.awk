@@ -19,7 +19,7 @@ END {
     if (bad) exit 1
     print "/* Made by tests/unit/table.awk. */"
     print "#include <setjmp.h>\n#include <stdarg.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <cmocka.h>"
-    print "#include \"../../tests/unit/main.h\"\n"
+    print "#include \"unit/main.h\"\n"
     printf "%s", declared
     for (i = 1; i <= count; i++)
         printf "\nstatic struct CMUnitTest cases_%s[] = {\n%s};\n", subjects[i], cases[subjects[i]]
