@@ -152,7 +152,7 @@ static bool is_continuation(unsigned char c)
     return (c & 0xc0) == 0x80;
 }
 
-/* Length of the well-formed character at p (Unicode table 3-7), 0 when there is none. */
+/* Unicode's table 3-7. */
 static size_t utf8_char(const unsigned char *p, size_t left)
 {
     if (p[0] < 0x80)
@@ -170,6 +170,11 @@ static size_t utf8_char(const unsigned char *p, size_t left)
         if (!is_continuation(p[i]))
             return 0;
     return n;
+}
+
+size_t utf8_first(struct str s)
+{
+    return s.len ? utf8_char((const unsigned char *)s.ptr, s.len) : 0;
 }
 
 bool utf8_valid(struct str s)

@@ -15,7 +15,8 @@ void enc_base62(struct strbuf *out, const unsigned char *bytes, size_t len,
     size_t width);                    /* big-endian number, zero-padded */
 uint32_t enc_crc32(struct str bytes); /* IEEE, as in zlib */
 
-bool utf8_valid(struct str s);             /* no surrogates, no overlongs, up to U+10FFFF */
+bool utf8_valid(struct str s);   /* no surrogates, no overlongs, up to U+10FFFF */
+size_t utf8_first(struct str s); /* length of the first character, 0 when it is malformed or missing */
 size_t utf8_cut(struct str s, size_t max); /* longest prefix <= max that ends between characters */
 
 /* Percent-decoding of one path segment or query value into `out`; '+' stays '+' unless `form`. false on a bad

@@ -27,17 +27,22 @@ static void copy_cut(char *out, size_t size, struct str text)
     out[n] = '\0';
 }
 
-static void err_fill(struct err *err, enum err_code code, const char *pointer, const char *fmt, va_list ap)
+static void PRINTF_LIKE(4, 0)
+    err_fill(struct err *err, enum err_code code, const char *pointer, const char *fmt, va_list ap)
 {
     CHECK(code > ERR_OK && code < ERR_COUNT);
     if (!err)
         return;
     char text[ERR_MESSAGE_MAX +
-              8]; /* apart from err->message, which may be an argument; longer, so that a cut shows */
-    int n = vsnprintf(text, sizeof text, fmt, ap);
+              8]; /* apart from *err, which may be among the arguments; longer, so that a cut shows */
+    char field[ERR_POINTER_MAX];
+    copy_cut(field, sizeof field, str_of(pointer));
+    int n = snprintf(text, sizeof text, "%s%s", field, field[0] ? ": " : "");
+    CHECK(n >= 0 && (size_t)n < sizeof text);
+    n = vsnprintf(text + n, sizeof text - (size_t)n, fmt, ap);
     CHECK(n >= 0);
     copy_cut(err->message, sizeof err->message, str_of(text));
-    copy_cut(err->pointer, sizeof err->pointer, str_of(pointer));
+    memcpy(err->pointer, field, sizeof field);
     err->code = code;
     err->retry_after_s = 0;
 }

@@ -33,7 +33,9 @@ struct err {
  * `err` may be NULL when the caller wants the code alone. */
 enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* As err_set, for a field of a JSON body or a query parameter; `pointer` is copied. */
+/* As err_set with ERR_INVALID, for a field of a JSON body or a query parameter; `pointer` is copied, and
+ * stands in front of the message: err_field(err, "/limit", "must be %d to %d", 1, 100) reads "/limit: must be
+ * 1 to 100". */
 enum err_code err_field(struct err *err, const char *pointer, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* As err_set with errno's text appended. Names no path to clients: pass what was being done, not where. */

@@ -48,16 +48,15 @@ static size_t add_char_escaped(struct strbuf *out, struct str s)
         add_ascii(out, s.ptr[0]);
         return 1;
     }
-    size_t n = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    struct str one = str_slice(s, 0, n);
-    if (one.len != n || !utf8_valid(one)) {
+    size_t n = utf8_first(s);
+    if (n == 0) {
         strbuf_add_cstr(out, "\\ufffd");
         return 1;
     }
     if (lead == 0xc2 && (unsigned char)s.ptr[1] < 0xa0)
         add_code_escape(out, (unsigned char)s.ptr[1]);
     else
-        strbuf_add_str(out, one);
+        strbuf_add(out, s.ptr, n);
     return n;
 }
 

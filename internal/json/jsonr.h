@@ -1,8 +1,9 @@
-/* Reading JSON that strangers send. cJSON builds the tree; a strict scan before it refuses what cJSON would let through:
- * invalid UTF-8, bad grammar, trailing text, raw control characters, \u0000, lone surrogates, duplicate keys, more than
- * JSONR_DEPTH_MAX levels. Integers are exact within int64 (cJSON alone would keep a double); a literal with a fraction or an
- * exponent is a real, also when its value is whole. Errors are ERR_INVALID and name the JSON pointer (RFC 6901) of the field.
- * All memory comes from the arena given to jsonr_parse; values stay valid until it is released. Any thread. */
+/* Reading JSON that strangers send. cJSON builds the tree; a strict scan before it refuses what cJSON would
+ * let through: invalid UTF-8, bad grammar, trailing text, raw control characters, \u0000, lone surrogates,
+ * duplicate keys, more than JSONR_DEPTH_MAX levels. Integers are exact within int64 (cJSON alone would keep a
+ * double); a literal with a fraction or an exponent is a real, also when its value is whole. Errors are
+ * ERR_INVALID and name the JSON pointer (RFC 6901) of the field. All memory comes from the arena given to
+ * jsonr_parse; values stay valid until it is released. Any thread. */
 #ifndef JSON_JSONR_H
 #define JSON_JSONR_H
 
@@ -23,13 +24,14 @@ enum jsonr_kind jsonr_kind(const struct jsonr_value *v);
 /* Each of these asserts the kind. */
 bool jsonr_bool(const struct jsonr_value *v);
 int64_t jsonr_int(const struct jsonr_value *v);
-double jsonr_real(const struct jsonr_value *v);          /* JSONR_INT is converted */
-struct str jsonr_text(const struct jsonr_value *v);      /* NUL-terminated behind its length */
-/* Arrays and objects: first child or NULL, next sibling or NULL, member count, member by exact name or NULL. */
+double jsonr_real(const struct jsonr_value *v);     /* JSONR_INT is converted */
+struct str jsonr_text(const struct jsonr_value *v); /* NUL-terminated behind its length */
+/* Arrays and objects: first child or NULL, next sibling or NULL, member count, member by exact name or NULL.
+ */
 const struct jsonr_value *jsonr_first(const struct jsonr_value *v);
 const struct jsonr_value *jsonr_next(const struct jsonr_value *v);
 size_t jsonr_count(const struct jsonr_value *v);
-struct str jsonr_name(const struct jsonr_value *v);      /* member name of a child of an object */
+struct str jsonr_name(const struct jsonr_value *v); /* member name of a child of an object */
 const struct jsonr_value *jsonr_member(const struct jsonr_value *v, struct str name);
 
 /* Field tables: a struct is filled from an object, one row a member. */
@@ -57,10 +59,12 @@ struct jsonr_field {
 
 enum jsonr_unknown { JSONR_UNKNOWN_IGNORE, JSONR_UNKNOWN_REFUSE };
 
-/* Fills `out` from `root`, which must be an object. Members that are absent stay as they were, so set defaults first.
- * `at` is the pointer of root itself ("" for a body). The error says which type and range would pass. */
-MUST_CHECK enum err_code jsonr_fields(const struct jsonr_value *root, const char *at, const struct jsonr_field *fields,
-    size_t field_count, enum jsonr_unknown unknown, void *out, struct err *err);
+/* Fills `out` from `root`, which must be an object. Members that are absent stay as they were, so set
+ * defaults first. `at` is the pointer of root itself ("" for a body). The error says which type and range
+ * would pass. */
+MUST_CHECK enum err_code jsonr_fields(const struct jsonr_value *root, const char *at,
+    const struct jsonr_field *fields, size_t field_count, enum jsonr_unknown unknown, void *out,
+    struct err *err);
 
 const char *jsonr_kind_name(enum jsonr_kind kind); /* "null", "boolean", "integer", … for messages */
 

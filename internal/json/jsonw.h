@@ -1,7 +1,8 @@
-/* Writing JSON as a stream into a strbuf. Knows where commas go; unbalanced nesting, a value without a key, a key outside an
- * object and (in debug builds) a key written twice are bugs and assert. Text is escaped; invalid UTF-8 from a database is
- * written with U+FFFD in place of each bad byte, so that the output is always valid. The strbuf's limit is the only failure:
- * ask strbuf_failed() once at the end. One thread at a time. */
+/* Writing JSON as a stream into a strbuf. Knows where commas go; unbalanced nesting, a value without a key, a
+ * key outside an object and (in debug builds) a jsonw_key written twice are bugs and assert. Text is escaped;
+ * invalid UTF-8 from a database is written with U+FFFD in place of each bad byte, so that the output is
+ * always valid. The strbuf's limit is the only failure: ask strbuf_failed() once at the end. One thread at a
+ * time. */
 #ifndef JSON_JSONW_H
 #define JSON_JSONW_H
 
@@ -9,12 +10,20 @@
 #include "base/strbuf.h"
 
 #define JSONW_DEPTH_MAX 40
+#define JSONW_KEYS_MAX  64 /* keys of open objects that debug builds remember */
 
 struct jsonw {
     struct strbuf *out;
     unsigned depth;
     bool have_key;
     unsigned char state[JSONW_DEPTH_MAX];
+#ifdef HF_DEBUG
+    unsigned key_count;
+    struct {
+        unsigned depth;
+        const char *key;
+    } keys[JSONW_KEYS_MAX];
+#endif
 };
 
 void jsonw_init(struct jsonw *w, struct strbuf *out);
@@ -22,16 +31,17 @@ void jsonw_object(struct jsonw *w);
 void jsonw_object_end(struct jsonw *w);
 void jsonw_array(struct jsonw *w);
 void jsonw_array_end(struct jsonw *w);
-void jsonw_key(struct jsonw *w, const char *key);       /* a literal of ours: not escaped */
-void jsonw_key_str(struct jsonw *w, struct str key);    /* escaped */
+void jsonw_key(struct jsonw *w, const char *key);    /* a literal of ours: not escaped */
+void jsonw_key_str(struct jsonw *w, struct str key); /* escaped */
 void jsonw_text(struct jsonw *w, struct str s);
-void jsonw_cstr(struct jsonw *w, const char *z);        /* NULL is written as null */
-void jsonw_int(struct jsonw *w, int64_t v);             /* exact, all 64 bits */
-void jsonw_real(struct jsonw *w, double v);             /* shortest form that reads back the same, always with . or e; NaN and infinities: null */
+void jsonw_cstr(struct jsonw *w, const char *z); /* NULL is written as null */
+void jsonw_int(struct jsonw *w, int64_t v);      /* exact, all 64 bits */
+void jsonw_real(struct jsonw *w,
+    double v); /* shortest form that reads back the same, always with . or e; NaN and infinities: null */
 void jsonw_bool(struct jsonw *w, bool v);
 void jsonw_null(struct jsonw *w);
-void jsonw_blob(struct jsonw *w, struct str bytes);     /* {"$blob":"<base64>"}: the one JSON form of a blob */
-void jsonw_raw(struct jsonw *w, struct str json);       /* one complete value that is JSON already */
+void jsonw_blob(struct jsonw *w, struct str bytes); /* {"$blob":"<base64>"}: the one JSON form of a blob */
+void jsonw_raw(struct jsonw *w, struct str json);   /* one complete value that is JSON already */
 /* The writer is back at its start: exactly one value was written and all is closed. */
 bool jsonw_done(const struct jsonw *w);
 
