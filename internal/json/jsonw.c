@@ -2,6 +2,7 @@
 #include "json/jsonw.h"
 #include "base/check.h"
 #include "base/enc.h"
+#include "json/text.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,34 +126,6 @@ void jsonw_key(struct jsonw *w, const char *key)
     strbuf_commit(w->out, len + 3);
 }
 
-/* True where a byte below 0x20, a quote, a backslash or a byte above 0x7f is among the eight. */
-static bool any_special(uint64_t eight)
-{
-    static const uint64_t ONES = UINT64_C(0x0101010101010101), HIGH = UINT64_C(0x8080808080808080);
-    uint64_t quote = eight ^ (ONES * '"'), slash = eight ^ (ONES * '\\');
-    return ((eight - ONES * 0x20) | (quote - ONES) | (slash - ONES) | eight) & HIGH;
-}
-
-static bool is_plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-/* Length of the run at the front that needs no escape. */
-static size_t plain_run(struct str s)
-{
-    size_t i = 0;
-    uint64_t eight;
-    for (; s.len - i >= sizeof eight; i += sizeof eight) {
-        memcpy(&eight, s.ptr + i, sizeof eight);
-        if (any_special(eight))
-            break;
-    }
-    while (i < s.len && is_plain((unsigned char)s.ptr[i]))
-        i++;
-    return i;
-}
-
 static void add_escape(struct strbuf *out, unsigned char c)
 {
     static const char SHORT[] = "\"\"\\\\\bb\ff\nn\rr\tt"; /* pairs: character, letter of its escape */
@@ -184,7 +157,7 @@ static void add_quoted(struct strbuf *out, struct str s)
 {
     strbuf_add_char(out, '"');
     for (;;) {
-        size_t n = plain_run(s);
+        size_t n = text_plain_run(s);
         strbuf_add(out, s.ptr, n);
         if (n == s.len)
             break;
