@@ -1,0 +1,38 @@
+-- wrk script: what to send is told by the environment. BENCH_KIND read|insert|health, BENCH_PATHS file with one path a line
+-- (taken in turn), BENCH_TOKEN bearer, BENCH_SHAPE holdfast|sqld. Counts answers other than 200.
+local kind, shape = os.getenv("BENCH_KIND"), os.getenv("BENCH_SHAPE")
+local paths = {}
+for line in io.lines(os.getenv("BENCH_PATHS")) do paths[#paths + 1] = line end
+local headers = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. os.getenv("BENCH_TOKEN") }
+local at = 0
+math.randomseed(7)
+
+local function body()
+  local sql, params
+  if kind == "read" then
+    sql, params = "SELECT id, email FROM customers WHERE id = ?", tostring(math.random(1, 10000))
+  else
+    sql, params = "INSERT INTO orders(note) VALUES(?)", '"an order of some length, as people have them"'
+  end
+  if shape == "sqld" then
+    local typed = kind == "read" and '{"type":"integer","value":"' .. params .. '"}' or '{"type":"text","value":' .. params .. '}'
+    return '{"requests":[{"type":"execute","stmt":{"sql":"' .. sql .. '","args":[' .. typed .. ']}},{"type":"close"}]}'
+  end
+  return '{"sql":"' .. sql .. '","params":[' .. params .. ']}'
+end
+
+function request()
+  at = at % #paths + 1
+  if kind == "health" then return wrk.format("GET", paths[at]) end
+  return wrk.format("POST", paths[at], headers, body())
+end
+
+function response(status)
+  if status ~= 200 then wrk.thread:stop() end
+end
+
+function done(summary, latency)
+  io.write(string.format("RESULT %.1f %.3f %.3f %d\n", summary.requests / summary.duration * 1e6,
+    latency:percentile(50) / 1000, latency:percentile(99) / 1000,
+    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
+end
