@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""make demo: what Holdfast is for, shown against a fresh server on real data (Debian's unicode-data package).
+
+Every request is printed as one would type it, with its answer; every answer is also checked. Ends by itself with the line
+`N passed, N failed`. Usage: demo.py PATH-OF-HOLDFAST"""
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import unicode_data
+
+STEP = 2500  # characters in one import request
+checks = {"passed": 0, "failed": 0}
+
+
+def check(what, ok):
+    checks["passed" if ok else "failed"] += 1
+    if not ok:
+        print(f"  ✗ {what}")
+
+
+def fold(text, width=160, most=12):
+    out = [line if len(line) <= width else line[:width] + " …" for line in text.splitlines()]
+    return out[:most] + ([f"… {len(out) - most} more lines"] if len(out) > most else [])
+
+
+class Server:
+    def __init__(self, binary):
+        self.dir = tempfile.mkdtemp(prefix="holdfast-demo-")
+        data = os.path.join(self.dir, "data")
+        made = subprocess.run([binary, "init", "--data", data, "--email", "you@example.com", "--namespace", "demo", "--json"], check=True,
+                              text=True, stdout=subprocess.PIPE, env=dict(os.environ, HOLDFAST_PASSWORD="correct horse battery"))
+        self.token = json.loads(made.stdout)["token"]
+        self.log = open(os.path.join(self.dir, "log"), "w+")
+        self.proc = subprocess.Popen([binary, "serve", "--data", data, "--listen", "127.0.0.1:0"], text=True, stdout=subprocess.PIPE,
+                                     stderr=self.log)
+        line = next((l for l in self.proc.stdout if "listening on" in l), "")
+        if not line:
+            raise SystemExit("the server did not start:\n" + open(self.log.name).read())
+        self.port = int(line.rsplit(":", 1)[1])
+        self.conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def call(self, method, path, body=None, content_type="application/json"):
+        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body, ensure_ascii=False).encode()
+        headers = {"Authorization": "Bearer " + self.token}
+        if data is not None:
+            headers["Content-Type"] = content_type
+        self.conn.request(method, path, data, headers)
+        answer = self.conn.getresponse()
+        return answer.status, answer.read()
+
+    def stop(self):
+        self.proc.terminate()
+        status = self.proc.wait(40)
+        self.log.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return status
+
+
+def show(server, title, method, path, body=None, expect=200, quiet=False):
+    """One request as a person sees it. Returns the answer, decoded where it is JSON."""
+    print(f"\n\033[1m{title}\033[0m\n  {method} {path}")
+    if body is not None:
+        print("  " + json.dumps(body, ensure_ascii=False)[:400])
+    status, data = server.call(method, path, body)
+    text = data.decode()
+    check(f"{method} {path}: status {status}, expected {expect}: {text[:300]}", status == expect)
+    print(f"  → {status}")
+    if not quiet:
+        for line in fold(text):
+            print("    " + line)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def bar(done, total, what):
+    width = 40
+    full = width * done // total
+    end = "\n" if done == total else "\r"
+    if sys.stdout.isatty() or done == total:
+        print(f"  [{'#' * full}{'.' * (width - full)}] {done:>6} of {total} {what}", end=end, flush=True)
+
+
+def import_rows(server, db, table, rows):
+    for at in range(0, len(rows), STEP):
+        part = rows[at:at + STEP]
+        body = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in part).encode()
+        status, data = server.call("POST", f"{db}/import?table={table}", body, "application/x-ndjson")
+        check(f"import into {table}: {status} {data[:300]!r}", status == 200)
+        bar(min(at + STEP, len(rows)), len(rows), table)
+
+
+def tour(server, db, counts):
+    show(server, "What is in this database, as text for a prompt", "GET", f"{db}/describe?format=compact")
+    tables = show(server, "Its tables", "GET", f"{db}/tables")
+    check("row counts", {t["name"]: t["rowCount"] for t in tables["data"]} == counts)
+
+    found = show(server, "A query with a parameter", "POST", f"{db}/query",
+                 {"sql": "SELECT code, name FROM characters WHERE name LIKE ? ORDER BY code LIMIT 5", "params": ["%SNOWMAN%"]})
+    check("U+2603 is SNOWMAN", [9731, "SNOWMAN"] in found["data"]["rows"])
+
+    joined = show(server, "Three tables joined", "POST", f"{db}/query", {"sql":
+                  "SELECT s.name AS script, count(*) AS characters, count(DISTINCT c.block_id) AS blocks FROM characters c "
+                  "JOIN scripts s ON s.id = c.script_id GROUP BY s.id ORDER BY 2 DESC LIMIT 5"})
+    check("Common is the largest script", joined["data"]["rows"][0][0] == "Common")
+
+    batch = show(server, "A batch: all of it or nothing", "POST", f"{db}/batch", {"transaction": True, "statements": [
+        {"sql": "CREATE TABLE favourites(code INTEGER PRIMARY KEY REFERENCES characters(code), why TEXT)"},
+        {"sql": "INSERT INTO favourites VALUES(?, ?)", "params": [0x2603, "winter"]},
+        {"sql": "SELECT count(*) AS n FROM favourites"}]})
+    check("the batch sees its own write", batch["data"][2]["rows"] == [[1]])
+
+    typo = show(server, "A mistake, and what the answer says of it", "POST", f"{db}/query", {"sql": "SELECT nmae FROM characters"}, 400)
+    check("the hint names the column", "name" in typo["errorDetail"].get("hint", ""))
+    broken = show(server, "A constraint that holds", "POST", f"{db}/query",
+                  {"sql": "INSERT INTO favourites VALUES(?, ?)", "params": [0x2603, "again"]}, 400)
+    check("unique_violation", broken["errorDetail"]["kind"] == "unique_violation")
+    refused = show(server, "A statement that SQLite knows and Holdfast refuses", "POST", f"{db}/query",
+                   {"sql": "ATTACH DATABASE '/etc/passwd' AS stolen"}, 403)
+    check("the refusal says why", "ATTACH" in refused["error"])
+
+    hits = show(server, "Where would I find upper case?", "GET", f"{db}/search?q=upper%20case&limit=3")
+    check("the column is found", any(h.get("column") == "uppercase" for h in hits["data"]["hits"]))
+    plan = show(server, "How would it run?", "POST", f"{db}/explain", {"sql": "SELECT * FROM characters WHERE script_id = 1"})
+    check("a plan came back", "characters" in json.dumps(plan["data"]))
+    report = show(server, "What would a good DBA say?", "GET", f"{db}/doctor", quiet=True)
+    for finding in report["data"]["findings"][:6]:
+        print(f"    {finding['severity']}: {finding['message']}\n      {finding.get('sql') or ''}")
+    check("foreign keys without an index are found", "script_id" in json.dumps(report["data"]))
+    show(server, "What ran here?", "POST", f"{db}/query",
+         {"sql": "SELECT duration_ms, rows_read, sql FROM _persql_meta_query_log ORDER BY rows_read DESC LIMIT 3"})
+
+
+def export(server, db, rows):
+    print("\n\033[1mTaking the data home\033[0m")
+    for form, query in (("csv", "&table=blocks"), ("ndjson", "&table=characters"), ("sql", ""), ("sqlite", "")):
+        path = f"{db}/export?format={form}{query}"
+        status, data = server.call("GET", path)
+        print(f"  GET {path}\n  → {status}, {len(data):,} bytes")
+        check(f"export {form}: {status} {data[:200]!r}", status == 200)
+        if form == "ndjson":
+            check("every character is exported", data.count(b"\n") == rows)
+        if form == "sqlite":
+            check("a SQLite file", data.startswith(b"SQLite format 3\0"))
+        if form == "sql":
+            again = f"{db.rsplit('/', 1)[0]}/copy"
+            server.call("POST", "/v1/databases", {"name": "Copy", "slug": "copy"})
+            status, answer = server.call("POST", f"{again}/import", data, "application/sql")
+            check(f"the dump loads again: {status} {answer[:300]!r}", status == 200)
+            status, answer = server.call("POST", f"{again}/query", {"sql": "SELECT count(*) FROM characters"})
+            check(f"the copy is whole: {answer[:200]!r}", status == 200 and json.loads(answer)["data"]["rows"] == [[rows]])
+            print("  … and loaded into a second database, whole")
+
+
+def main():
+    if not os.path.exists(os.path.join(unicode_data.FOLDER, "UnicodeData.txt")):
+        raise SystemExit("the demo needs Debian's unicode-data package: apt-get install unicode-data")
+    blocks, scripts, characters = unicode_data.load()
+    server = Server(os.path.abspath(sys.argv[1]))
+    db = "/v1/db/demo/main"
+    try:
+        print(f"A fresh server on http://127.0.0.1:{server.port}; every request carries `Authorization: Bearer <token>`.")
+        show(server, "The schema, as one batch", "POST", f"{db}/batch", {"transaction": True, "statements": [{"sql": s} for s in unicode_data.SCHEMA]},
+             quiet=True)
+        print(f"\n\033[1mThe Unicode character database, over HTTP\033[0m\n  POST {db}/import?table=…   ({STEP} rows a request)")
+        for table, rows in (("blocks", blocks), ("scripts", scripts), ("characters", characters)):
+            import_rows(server, db, table, rows)
+        tour(server, db, {"blocks": len(blocks), "scripts": len(scripts), "characters": len(characters)})
+        export(server, db, len(characters))
+    finally:
+        check("the server ends with status 0", server.stop() == 0)
+    print(f"\n{checks['passed']} passed, {checks['failed']} failed")
+    return 1 if checks["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
