@@ -3,15 +3,13 @@
 
 Every request is printed as one would type it, with its answer; every answer is also checked. Ends by itself with the line
 `N passed, N failed`. Usage: demo.py PATH-OF-HOLDFAST"""
-import http.client
 import json
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import unicode_data
+from holdfast import Server, binary_argument
 
 STEP = 2500  # characters in one import request
 checks = {"passed": 0, "failed": 0}
@@ -28,37 +26,10 @@ def fold(text, width=160, most=12):
     return out[:most] + ([f"… {len(out) - most} more lines"] if len(out) > most else [])
 
 
-class Server:
-    def __init__(self, binary):
-        self.dir = tempfile.mkdtemp(prefix="holdfast-demo-")
-        data = os.path.join(self.dir, "data")
-        made = subprocess.run([binary, "init", "--data", data, "--email", "you@example.com", "--namespace", "demo", "--json"], check=True,
-                              text=True, stdout=subprocess.PIPE, env=dict(os.environ, HOLDFAST_PASSWORD="correct horse battery"))
-        self.token = json.loads(made.stdout)["token"]
-        self.log = open(os.path.join(self.dir, "log"), "w+")
-        self.proc = subprocess.Popen([binary, "serve", "--data", data, "--listen", "127.0.0.1:0"], text=True, stdout=subprocess.PIPE,
-                                     stderr=self.log)
-        line = next((l for l in self.proc.stdout if "listening on" in l), "")
-        if not line:
-            raise SystemExit("the server did not start:\n" + open(self.log.name).read())
-        self.port = int(line.rsplit(":", 1)[1])
-        self.conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-
-    def call(self, method, path, body=None, content_type="application/json"):
-        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body, ensure_ascii=False).encode()
-        headers = {"Authorization": "Bearer " + self.token}
-        if data is not None:
-            headers["Content-Type"] = content_type
-        self.conn.request(method, path, data, headers)
-        answer = self.conn.getresponse()
-        return answer.status, answer.read()
-
-    def stop(self):
-        self.proc.terminate()
-        status = self.proc.wait(40)
-        self.log.close()
-        shutil.rmtree(self.dir, ignore_errors=True)
-        return status
+class Demo(Server):
+    def send(self, method, path, body=None, content_type="application/json"):
+        answer = self.call(method, path, body, headers={"Content-Type": content_type} if body is not None else {})
+        return answer.status, answer.data
 
 
 def show(server, title, method, path, body=None, expect=200, quiet=False):
@@ -66,7 +37,7 @@ def show(server, title, method, path, body=None, expect=200, quiet=False):
     print(f"\n\033[1m{title}\033[0m\n  {method} {path}")
     if body is not None:
         print("  " + json.dumps(body, ensure_ascii=False)[:400])
-    status, data = server.call(method, path, body)
+    status, data = server.send(method, path, body)
     text = data.decode()
     check(f"{method} {path}: status {status}, expected {expect}: {text[:300]}", status == expect)
     print(f"  → {status}")
@@ -91,7 +62,7 @@ def import_rows(server, db, table, rows):
     for at in range(0, len(rows), STEP):
         part = rows[at:at + STEP]
         body = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in part).encode()
-        status, data = server.call("POST", f"{db}/import?table={table}", body, "application/x-ndjson")
+        status, data = server.send("POST", f"{db}/import?table={table}", body, "application/x-ndjson")
         check(f"import into {table}: {status} {data[:300]!r}", status == 200)
         bar(min(at + STEP, len(rows)), len(rows), table)
 
@@ -141,7 +112,7 @@ def export(server, db, rows):
     print("\n\033[1mTaking the data home\033[0m")
     for form, query in (("csv", "&table=blocks"), ("ndjson", "&table=characters"), ("sql", ""), ("sqlite", "")):
         path = f"{db}/export?format={form}{query}"
-        status, data = server.call("GET", path)
+        status, data = server.send("GET", path)
         print(f"  GET {path}\n  → {status}, {len(data):,} bytes")
         check(f"export {form}: {status} {data[:200]!r}", status == 200)
         if form == "ndjson":
@@ -150,10 +121,10 @@ def export(server, db, rows):
             check("a SQLite file", data.startswith(b"SQLite format 3\0"))
         if form == "sql":
             again = f"{db.rsplit('/', 1)[0]}/copy"
-            server.call("POST", "/v1/databases", {"name": "Copy", "slug": "copy"})
-            status, answer = server.call("POST", f"{again}/import", data, "application/sql")
+            server.send("POST", "/v1/databases", {"name": "Copy", "slug": "copy"})
+            status, answer = server.send("POST", f"{again}/import", data, "application/sql")
             check(f"the dump loads again: {status} {answer[:300]!r}", status == 200)
-            status, answer = server.call("POST", f"{again}/query", {"sql": "SELECT count(*) FROM characters"})
+            status, answer = server.send("POST", f"{again}/query", {"sql": "SELECT count(*) FROM characters"})
             check(f"the copy is whole: {answer[:200]!r}", status == 200 and json.loads(answer)["data"]["rows"] == [[rows]])
             print("  … and loaded into a second database, whole")
 
@@ -162,7 +133,9 @@ def main():
     if not os.path.exists(os.path.join(unicode_data.FOLDER, "UnicodeData.txt")):
         raise SystemExit("the demo needs Debian's unicode-data package: apt-get install unicode-data")
     blocks, scripts, characters = unicode_data.load()
-    server = Server(os.path.abspath(sys.argv[1]))
+    server = Demo(binary_argument(), namespace="demo")
+    server.init()
+    server.start()
     db = "/v1/db/demo/main"
     try:
         print(f"A fresh server on http://127.0.0.1:{server.port}; every request carries `Authorization: Bearer <token>`.")
