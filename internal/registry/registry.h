@@ -1,0 +1,112 @@
+/* The registry of databases, and the only place that knows where one lives on disk.
+ *
+ *      create            delete              7 days later
+ *   provisioning ──► healthy ──► deleting ──► deleted ──► purging ──► (no row)
+ *                       ▲                        │
+ *                       └────── restoring ◄──────┘
+ *
+ * Every arrow into a state in -ing is the intent: a transaction of its own, before anything on disk is
+ * touched. What a crash leaves there is finished by registry_recover() at the next start; each step may be
+ * done twice. A slug is free again as soon as its database is deleted; restoring then needs the slug to be
+ * free. Tenant files are moved and measured here, never opened.
+ *
+ * Worker thread. Functions that change open their own transactions. */
+#ifndef REGISTRY_REGISTRY_H
+#define REGISTRY_REGISTRY_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/slug.h"
+#include "sqlite/db.h"
+
+#define REGISTRY_NAME_SIZE   201 /* LIMIT_NAME_BYTES and a terminator */
+#define REGISTRY_REGION_SIZE 16
+
+enum registry_status {
+    REGISTRY_PROVISIONING,
+    REGISTRY_HEALTHY,
+    REGISTRY_DELETING,
+    REGISTRY_DELETED,
+    REGISTRY_RESTORING,
+    REGISTRY_PURGING,
+    REGISTRY_STATUS_COUNT,
+};
+
+struct registry_entry {
+    struct id id; /* "db_…", the directory's name too */
+    struct id namespace_id;
+    char namespace_slug[SLUG_SIZE];
+    char slug[SLUG_SIZE];
+    char name[REGISTRY_NAME_SIZE];
+    enum registry_status status;
+    char region[REGISTRY_REGION_SIZE]; /* "auto" */
+    int64_t created_at;
+    int64_t deleted_at; /* 0: not */
+};
+
+const char *registry_status_name(enum registry_status status);
+
+/* The disk side. `evict` must have ended the database's engines when it returns; `allow` lets new ones start.
+ * Both may be NULL where no engine can run (commands under the lock). */
+struct registry_disk {
+    const char *data_dir;
+    void (*evict)(void *arg, struct str db_id);
+    void (*allow)(void *arg, struct str db_id);
+    void *arg;
+};
+
+/* <data>/db/<id>; aborts unless `db_id` is one of our ids. */
+void registry_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_id);
+/* Bytes of the database's files, 0 when there are none yet. */
+uint64_t registry_bytes(const char *data_dir, struct str db_id);
+
+/* `name` "" takes the slug; `region` "" or unknown is "auto". ERR_INVALID names the field, ERR_CONFLICT the
+ * slug is taken, ERR_FORBIDDEN the namespace is full, ERR_FULL, ERR_IO. On failure nothing remains. */
+MUST_CHECK enum err_code registry_create(struct db *db, const struct registry_disk *disk,
+    const struct id *namespace_id, struct str slug, struct str name, struct str region,
+    struct registry_entry *ret, struct err *err);
+/* The first half alone, inside the caller's write transaction: registry_recover() or the next start does the
+ * rest. */
+MUST_CHECK enum err_code registry_create_intent(struct db *db, const struct id *namespace_id, struct str slug,
+    struct str name, struct str region, struct registry_entry *ret, struct err *err);
+
+/* The live database of that slug: provisioning, healthy or restoring. ERR_NOT_FOUND. */
+MUST_CHECK enum err_code registry_get(struct db *db, const struct id *namespace_id, struct str slug,
+    struct registry_entry *ret, struct err *err);
+/* By the two slugs of a URL, for calls: ERR_NOT_FOUND, ERR_UNAVAILABLE (Retry-After) while it is being made.
+ */
+MUST_CHECK enum err_code registry_lookup(
+    struct db *db, struct str namespace_slug, struct str slug, struct registry_entry *ret, struct err *err);
+/* Live databases, oldest first; page 1 is the first. Arena memory. */
+MUST_CHECK enum err_code registry_list(struct db *db, struct arena *a, const struct id *namespace_id,
+    int64_t page, int64_t page_size, struct registry_entry **ret, size_t *ret_count, int64_t *ret_total,
+    struct err *err);
+/* All rows of all namespaces in any state. Arena memory. */
+MUST_CHECK enum err_code registry_list_all(
+    struct db *db, struct arena *a, struct registry_entry **ret, size_t *ret_count, struct err *err);
+
+/* Moves it to <data>/trash/<id>. ERR_NOT_FOUND, ERR_CONFLICT while it is being made or restored. When moving
+ * fails the database stays in `deleting`, unreachable, and the next recovery finishes. */
+MUST_CHECK enum err_code registry_delete(struct db *db, const struct registry_disk *disk,
+    const struct id *namespace_id, struct str slug, struct registry_entry *ret, struct err *err);
+/* Brings back the one of that slug that was deleted last. ERR_NOT_FOUND none in the trash, ERR_CONFLICT the
+ * slug is in use. */
+MUST_CHECK enum err_code registry_restore(struct db *db, const struct registry_disk *disk,
+    const struct id *namespace_id, struct str slug, struct registry_entry *ret, struct err *err);
+/* Removes what has been in the trash for LIMIT_TRASH_MS. Stops at the first failure; the rest waits for the
+ * next call. */
+MUST_CHECK enum err_code registry_purge(
+    struct db *db, const struct registry_disk *disk, int64_t now_ms, unsigned *ret_purged, struct err *err);
+
+struct registry_recovery {
+    unsigned finished, failed;
+    struct err first; /* of the failures */
+    struct id first_id;
+};
+/* Finishes every intent. Under the lock of the data directory, before any engine runs. A database that cannot
+ * be finished stays as it is and is counted; only control.db failing is an error. */
+MUST_CHECK enum err_code registry_recover(
+    struct db *db, const struct registry_disk *disk, struct registry_recovery *ret, struct err *err);
+
+#endif

@@ -1,0 +1,27 @@
+/* Namespaces: who owns databases and tokens, and the first part of a database's address. Worker thread. */
+#ifndef TENANT_TENANT_H
+#define TENANT_TENANT_H
+
+#include "base/err.h"
+#include "base/slug.h"
+#include "sqlite/db.h"
+
+#define TENANT_NAME_SIZE 201 /* LIMIT_NAME_BYTES and a terminator */
+
+struct tenant {
+    struct id id; /* "ns_…" */
+    char slug[SLUG_SIZE];
+    char name[TENANT_NAME_SIZE];
+    int64_t created_at; /* wall-clock ms, as all stored times */
+};
+
+/* Inside a write transaction. `name` "" takes the slug. ERR_INVALID names the field, ERR_CONFLICT the slug is
+ * taken. */
+MUST_CHECK enum err_code tenant_create(
+    struct db *db, struct str slug, struct str name, struct tenant *ret, struct err *err);
+/* Makes the account its owner. Inside a write transaction. */
+MUST_CHECK enum err_code tenant_add_owner(
+    struct db *db, const struct id *tenant_id, const struct id *account_id, struct err *err);
+MUST_CHECK enum err_code tenant_get(struct db *db, struct str slug, struct tenant *ret, struct err *err);
+
+#endif

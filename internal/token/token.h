@@ -1,0 +1,89 @@
+/* API tokens: who may do what with a namespace's databases. A token carries a role and may be bound to one
+ * database, some tables and a time. Its secret (crypto/token.h) is shown once; SHA-256 of it is stored.
+ * Worker thread, but token_parse and the identity functions: any thread. */
+#ifndef TOKEN_TOKEN_H
+#define TOKEN_TOKEN_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/slug.h"
+#include "crypto/token.h"
+#include "sqlite/db.h"
+#include "wire/wire.h"
+
+#define TOKEN_NAME_SIZE 81 /* LIMIT_TOKEN_NAME_BYTES and a terminator */
+
+/* What a valid token says about its bearer. One block of memory. */
+struct identity {
+    struct id token_id; /* "tok_…" */
+    struct id namespace_id;
+    char namespace_slug[SLUG_SIZE];
+    enum wire_role role;
+    struct id database_id; /* "" every database of the namespace */
+    int64_t expires_at;    /* 0 never */
+    bool has_table_scope;
+    uint16_t table_count;
+    struct str tables[]; /* memory of this block */
+};
+
+void identity_free(struct identity *who); /* NULL is fine */
+bool identity_expired(const struct identity *who, int64_t now_ms);
+
+/* Accepts "admin", "readwrite", "readonly" and PerSQL's other spelling "write", "read". */
+MUST_CHECK bool token_role_parse(struct str text, enum wire_role *ret);
+const char *token_role_name(enum wire_role role); /* the first spelling */
+
+/* Checks form and checksum, without a look at the database, and hashes. ERR_UNAUTHORIZED "Invalid token
+ * format". */
+MUST_CHECK enum err_code token_parse(struct str secret, struct digest *ret, struct err *err);
+
+/* Finds the bearer. ERR_UNAUTHORIZED when the token is unknown, revoked or expired. *ret is the caller's
+ * (identity_free). */
+MUST_CHECK enum err_code token_lookup(
+    struct db *db, const struct digest *hash, struct identity **ret, struct err *err);
+
+struct token_new {
+    struct id namespace_id;
+    struct str name; /* "" takes the id */
+    enum wire_role role;
+    struct id database_id; /* "" no database scope */
+    bool has_table_scope;
+    const struct str *tables;
+    size_t table_count;
+    int64_t expires_in_s; /* 0 never */
+};
+
+struct token {
+    struct id id;
+    char name[TOKEN_NAME_SIZE];
+    char preview[TOKEN_MASK_MAX];
+    enum wire_role role;
+    char namespace_slug[SLUG_SIZE];
+    struct id database_id; /* "" none */
+    char database_slug[SLUG_SIZE];
+    bool has_table_scope;
+    size_t table_count;
+    const struct str *tables;                                 /* arena memory */
+    int64_t created_at, expires_at, last_used_at, revoked_at; /* 0: not */
+};
+
+/* Inside a write transaction. ERR_INVALID names the field (/name, /tableScope/2, /expiresIn). `a` holds
+ * ret->tables. */
+MUST_CHECK enum err_code token_create(struct db *db, struct arena *a, const struct token_new *in,
+    struct token *ret, struct secret *ret_secret, struct err *err);
+
+/* Newest first; `namespace_slug` "" lists every namespace. `with_revoked` includes those that are revoked.
+ * Arena memory. */
+MUST_CHECK enum err_code token_list(struct db *db, struct arena *a, struct str namespace_slug,
+    bool with_revoked, struct token **ret, size_t *ret_count, struct err *err);
+
+/* Inside a write transaction. Revoking again is fine and keeps the first time. `namespace_id` NULL: whichever
+ * it belongs to. ERR_NOT_FOUND no such token there. */
+MUST_CHECK enum err_code token_revoke(
+    struct db *db, const struct id *namespace_id, struct str token_id, struct err *err);
+
+/* Remembers a use, never backwards. Inside a write transaction; the server gathers uses and writes them now
+ * and then. */
+MUST_CHECK enum err_code token_touch(struct db *db, struct str token_id, int64_t used_at, struct err *err);
+
+#endif
