@@ -10,30 +10,10 @@
 
 #include "base/err.h"
 #include "wire/board.h"
+#include "wire/zygote.h"
 
-enum engine_mode {
-    ENGINE_WRITER,       /* the one connection that writes and checkpoints */
-    ENGINE_READER,       /* read-only beside a writer; never checkpoints */
-    ENGINE_SCRATCH_MODE, /* a directory with an uploaded file: checks it and writes out/dump.sql */
-};
-
-/* What the zygote is told for each engine; plain data, checked before use. */
-struct engine_config {
-    uint32_t mode;           /* enum engine_mode */
-    uint32_t no_sandbox;
-    char dir[512];           /* absolute: the engine's whole world */
-    uint64_t db_bytes_max;
-    int64_t cost_request_nano, cost_read_nano, cost_write_nano;
-};
-
-/* Runs the zygote until its control socket (descriptor `control_fd`, SOCK_SEQPACKET) closes; the process's exit status.
- * Request datagram: struct engine_config with two descriptors (engine's socket end, board memfd). Answer: struct zygote_answer with
- * a pidfd. When a child ends, a struct zygote_answer with `exited` set is sent. */
-struct zygote_answer {
-    int32_t pid;        /* < 0: fork failed, -errno */
-    uint32_t exited;    /* 1: this pid ended */
-    int32_t wait_status;
-};
+/* Runs the zygote until its control socket (descriptor `control_fd`; protocol and exit statuses: wire/zygote.h) closes; the
+ * process's exit status. */
 int zygote_main(int control_fd);
 
 /* Body of one engine process. Never returns. */

@@ -1,14 +1,14 @@
-/* One page of memory shared by the front and one engine: what a frame would tell too late. The front maps it read-write and
- * believes nothing in it: a wrong value can only harm the database whose engine wrote it (a call that is run again or not).
- * All members are lock-free atomics. */
+/* One page of memory shared by the front and one engine: what a frame would tell too late. The front maps it
+ * read-write and believes nothing in it: a wrong value can only harm the database whose engine wrote it (a
+ * call that is run again or not). All members are lock-free atomics. */
 #ifndef WIRE_BOARD_H
 #define WIRE_BOARD_H
 
 #include "base/attr.h"
 #include <stdatomic.h>
 
-/* Where the engine stands with the writes it took since its last commit. A call whose engine died is run again only when it
- * surely left nothing: it was not the running one, and the phase was OPEN or IDLE. */
+/* Where the engine stands with the writes it took since its last commit. A call whose engine died is run
+ * again only when it surely left nothing: it was not the running one, and the phase was OPEN or IDLE. */
 enum board_phase {
     BOARD_IDLE,       /* no transaction; everything taken was answered or not begun */
     BOARD_OPEN,       /* inside the transaction of a batch; nothing of it is durable */
@@ -17,15 +17,15 @@ enum board_phase {
 
 struct board {
     /* engine writes */
-    _Atomic uint64_t running_call;   /* id of the call being worked on, 0 none */
-    _Atomic uint32_t phase;          /* enum board_phase */
+    _Atomic uint64_t running_call; /* id of the call being worked on, 0 none */
+    _Atomic uint32_t phase;        /* enum board_phase */
     _Atomic uint64_t commits, writes, fsyncs, fsync_us, wal_bytes, busy_us;
     _Atomic uint64_t rollback_redos; /* neighbours' work done again after a statement ended the transaction */
     _Atomic uint64_t violations;     /* statements that the guard refused */
     /* front writes */
-    _Atomic uint64_t cancel_call;    /* the client of this call is gone: interrupt it when it runs */
-    _Atomic uint32_t waiting;        /* calls sent or queued behind the running one */
-    _Atomic uint32_t has_readers;    /* a reader engine can be had: long reads may be bounced */
+    _Atomic uint64_t cancel_call; /* the client of this call is gone: interrupt it when it runs */
+    _Atomic uint32_t waiting;     /* calls sent or queued behind the running one */
+    _Atomic uint32_t has_readers; /* a reader engine can be had: long reads may be bounced */
 };
 
 #define BOARD_SIZE 4096
