@@ -19,12 +19,12 @@ AR ?= ar
 comma := ,
 empty :=
 space := $(empty) $(empty)
-VARIANT := $(if $(filter-out gcc cc,$(CC)),-$(notdir $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COV),-cov)
+VARIANT := $(if $(filter-out gcc cc,$(CC)),-$(notdir $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COV),-cov)$(if $(FUZZER),-fuzzer)
 B := build$(if $(VARIANT),/variant$(VARIANT))
 
 SQLITE_VENDOR = internal/sqlite/vendor
 SQLITE_DIR = $(SQLITE_VENDOR)/node_modules/better-sqlite3/deps/sqlite3
-SQLITE_STAMP = $(SQLITE_VENDOR)/node_modules/.package-lock.json
+SQLITE_STAMP = $(SQLITE_VENDOR)/node_modules/.installed
 
 # --- Flags -------------------------------------------------------------------------------------------------------
 CSTD = -std=c11 -D_POSIX_C_SOURCE=200809L
@@ -37,13 +37,15 @@ ifneq ($(filter x86_64-% i686-%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 HARDEN += -fcf-protection=full
 endif
 ifneq ($(SAN),)
-OPT = -O1 -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all -DHF_DEBUG
+OPT = -O1 -fsanitize=$(SAN)$(if $(FUZZER),$(comma)fuzzer-no-link) -fno-omit-frame-pointer -fno-sanitize-recover=all -DHF_DEBUG
 else ifneq ($(COV),)
-OPT = -O0 --coverage -DHF_DEBUG
+# clang's continuous mode maps the counters of the file, shared by forks, before any sandbox: an engine that is killed counts.
+OPT = -O1 -fprofile-instr-generate=$(CURDIR)/$(B)/profile/%m%c.profraw -fcoverage-mapping -mllvm -runtime-counter-relocation \
+      -DHF_DEBUG
 else
 OPT = $(O) -D_FORTIFY_SOURCE=2
 endif
-LD_VARIANT = $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage)
+LD_VARIANT = $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),-fprofile-instr-generate)
 INCLUDE = -Iinternal -Ipolicy -I$(B)/gen -isystem $(SQLITE_DIR)
 CFLAGS_ALL = $(CSTD) $(OPT) -g $(WARN) $(HARDEN) $(INCLUDE) -DHF_VERSION='"$(VERSION)"' $(CFLAGS)
 LIBS = -levent_openssl -levent_pthreads -levent_extra -levent_core -lssl -lcrypto -ljwt -lcjson -lseccomp -largon2 -lpthread -lm
@@ -58,7 +60,7 @@ TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(B)/obj/%.o)
 LIB := $(B)/libholdfast.a
 BIN := $(if $(CMD_SRC),$(B)/holdfast)
 
-all: $(LIB) $(BIN)
+all: $(LIB) $(BIN) ## builds build/holdfast (DEV=1 SAN=address,undefined SAN=thread CC=clang COV=1: see the top of the Makefile)
 
 # Objects depend on this file, which changes when the compiler or a flag does.
 FLAGS_TEXT = $(CC) $(CFLAGS_ALL)
@@ -92,9 +94,9 @@ HF_SQLITE_CACHE ?= $(B)/sqlite
 include $(SQLITE_VENDOR)/options.mk
 SQLITE_FLAGS = -std=gnu11 -O2 -g1 -w $(HARDEN) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) $(SQLITE_OPTIONS)
 
-$(SQLITE_STAMP): $(SQLITE_VENDOR)/package-lock.json
-	cd $(SQLITE_VENDOR) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-	@touch $@
+# A folder's npm packages, exactly those of its lock file; the stamp is a copy of it, so that a mere touch fetches nothing.
+%/node_modules/.installed: %/package-lock.json
+	@cmp -s $< $@ && touch $@ || cmd/bootstrap/npm-packages $*
 
 # The cache is keyed by source, flags and compiler; a fresh object appears whole, whoever else compiles at the time.
 $(B)/sqlite3.o: $(SQLITE_STAMP) $(SQLITE_VENDOR)/options.mk $(B)/flags
@@ -135,9 +137,91 @@ $(1): $$(B)/$(1)
 endef
 $(foreach s,unit $(if $(wildcard tests/api/*.c),api),$(eval $(call suite,$(s))))
 
-clean:
+test-binaries: $(B)/unit $(if $(wildcard tests/api/*.c),$(B)/api) $(FUZZ_REPLAY)
+.PHONY: test-binaries
+
+# --- Fuzzing: tests/fuzz/fuzz_NAME.c holds LLVMFuzzerTestOneInput, tests/fuzz/corpus/NAME/ its inputs --------------------
+# `make test` replays the corpora; `make fuzz` searches for FUZZ_SECONDS a target (FUZZ=name picks one) and keeps what it
+# finds in build/.
+FUZZ_SECONDS ?= 60
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_REPLAY := $(FUZZ_NAMES:%=$(B)/fuzz/replay_%)
+$(B)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(TESTLIB_OBJ) $(LIB) $(B)/sqlite3.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $^ $(LIBS)
+$(B)/fuzz/search_%: $(B)/obj/tests/fuzz/fuzz_%.o $(TESTLIB_OBJ) $(LIB) $(B)/sqlite3.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
+fuzz-search: $(FUZZ_NAMES:%=$(B)/fuzz/search_%)
+.PRECIOUS: $(B)/obj/%.o
+
+# --- The benchmark's yardsticks in C: each a program of one file ---------------------------------------------------------
+BENCH_BIN := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/sqlite3.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# --- What people call ------------------------------------------------------------------------------------------------
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+BOOTSTRAP = @cmd/bootstrap/bootstrap
+
+run: ## installs what is missing, builds, serves on http://127.0.0.1:8080 with its data in ./data (ARGS="--listen …")
+	$(BOOTSTRAP) build
+	@$(SUBMAKE) all
+	@HOLDFAST_LISTEN="$${HOLDFAST_LISTEN:-127.0.0.1:8080}" HOLDFAST_DATA="$${HOLDFAST_DATA:-./data}" $(B)/holdfast serve $(ARGS)
+
+test: ## installs what tests need, builds, runs every suite; the last line is "N passed, N failed" (T="e2e/ unit" picks)
+	$(BOOTSTRAP) build test
+	@$(SUBMAKE) all test-binaries
+	@B=$(B) tests/run $(T)
+
+demo: ## the product's main job against a fresh server, on real data
+	$(BOOTSTRAP) build demo
+	@$(SUBMAKE) all
+	@PYTHONPATH=tests/lib /usr/bin/python3 tests/demo/demo.py $(B)/holdfast
+
+bench: ## speed and size against other servers, as ratios measured in one run
+	$(BOOTSTRAP) build bench
+	@$(SUBMAKE) all $(BENCH_BIN) tests/bench/node_modules/.installed
+	@/usr/bin/python3 tests/bench/run.py $(B) $(ARGS)
+
+lint: ## style, layers, sizes, banned calls, clang-tidy, cppcheck, duplicates, hardening (T=name picks a check)
+	$(BOOTSTRAP) build lint
+	@$(SUBMAKE) all
+	@B=$(B) /usr/bin/python3 tests/lint/run.py $(T)
+
+sanitize: ## unit and API tests under ASan + UBSan, then under TSan
+	$(BOOTSTRAP) build test
+	@for san in address,undefined thread; do $(SUBMAKE) SAN=$$san test-binaries && B=build/variant-$${san/,/-} tests/run || exit; done
+
+fuzz: ## searches for inputs that break the parsers (FUZZ=name, FUZZ_SECONDS=60)
+	$(BOOTSTRAP) build clang
+	@$(SUBMAKE) CC=clang FUZZER=1 SAN=address,undefined fuzz-search
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/search $(or $(FUZZ),$(FUZZ_NAMES))
+
+coverage: ## line coverage of our own code by all suites, a table by folder
+	$(BOOTSTRAP) build test coverage
+	@$(SUBMAKE) CC=clang COV=1 all test-binaries
+	@B=build/variant-clang-cov tests/coverage $(T)
+
+check: ## everything: what continuous integration runs, clang's build, fuzzing
+	.ci/run
+	@$(SUBMAKE) CC=clang DEV=1 test
+	@$(SUBMAKE) FUZZ_SECONDS=30 fuzz
+
+PREFIX ?= /usr/local
+install: all ## copies the program below DESTDIR and PREFIX (/usr/local)
+	install -D -m 755 $(B)/holdfast $(DESTDIR)$(PREFIX)/bin/holdfast
+
+clean: ## removes build/
 	rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.* ## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 force:
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(B)/obj/tests/unit/main.d
-.PHONY: all unit api clean force
+.PHONY: all unit api run test demo bench lint sanitize fuzz fuzz-search coverage check install clean help force
