@@ -58,6 +58,8 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(B)/obj/gen/migrations.o
 CMD_OBJ := $(CMD_SRC:%.c=$(B)/obj/%.o)
 TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(B)/obj/%.o)
 LIB := $(B)/libholdfast.a
+# For coverage, files that nothing calls count too.
+LINK_LIB := $(if $(COV),-Wl$(comma)--whole-archive $(LIB) -Wl$(comma)--no-whole-archive,$(LIB))
 BIN := $(if $(CMD_SRC),$(B)/holdfast)
 
 all: $(LIB) $(BIN) ## builds build/holdfast (DEV=1 SAN=address,undefined SAN=thread CC=clang COV=1: see the top of the Makefile)
@@ -87,7 +89,7 @@ $(LIB): $(LIB_OBJ)
 
 $(B)/holdfast: $(CMD_OBJ) $(LIB) $(B)/sqlite3.o
 	$(call say,LD,$@)
-	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $(CMD_OBJ) $(LIB) $(B)/sqlite3.o $(LIBS)
+	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $(CMD_OBJ) $(LINK_LIB) $(B)/sqlite3.o $(LIBS)
 
 # --- SQLite: the pinned amalgamation, compiled once for each set of options -----------------------------------------
 HF_SQLITE_CACHE ?= $(B)/sqlite
@@ -128,7 +130,7 @@ $$(B)/gen/$(1)_table.c: tests/unit/table.awk $$($(1)_SRC) tests/$(1)
 $$(B)/$(1): $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(HARDEN_LD) $$(LD_VARIANT) $$(LDFLAGS) -o $$@ $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o \
-	  $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o -lcmocka $$(LIBS)
+	  $$(TESTLIB_OBJ) $$(LINK_LIB) $$(B)/sqlite3.o -lcmocka $$(LIBS)
 $(1): $$(B)/$(1)
 	@$$(B)/$(1) $$(T) >$$(B)/$(1).log 2>&1; status=$$$$?; \
 	if [ -n "$$(V)" ] || [ $$$$status -ne 0 ]; then grep -vE '^\[ +(RUN|OK) ' $$(B)/$(1).log $$(if $$(V),| cat $$(B)/$(1).log -); \
@@ -193,9 +195,11 @@ lint: ## style, layers, sizes, banned calls, clang-tidy, cppcheck, duplicates, h
 	@$(SUBMAKE) all
 	@B=$(B) /usr/bin/python3 tests/lint/run.py $(T)
 
-sanitize: ## unit and API tests under ASan + UBSan, then under TSan
+SANITIZERS ?= address,undefined thread
+sanitize: ## unit and API tests and the fuzz corpora under ASan + UBSan, then under TSan
 	$(BOOTSTRAP) build test
-	@for san in address,undefined thread; do $(SUBMAKE) SAN=$$san test-binaries && B=build/variant-$${san/,/-} tests/run || exit; done
+	@for san in $(SANITIZERS); do $(SUBMAKE) SAN=$$san test-binaries && \
+	  B=build/variant-$${san/,/-} tests/run unit api fuzz/ || exit; done
 
 fuzz: ## searches for inputs that break the parsers (FUZZ=name, FUZZ_SECONDS=60)
 	$(BOOTSTRAP) build clang
