@@ -24,6 +24,8 @@ struct op {
     unsigned statement_count;
     struct str error_detail;     /* JSON object for "errorDetail", set together with a returned error; "" none */
     struct str snapshot;         /* reserved for meta.snapshot; "" none */
+    struct str plain;            /* arena memory; when a handler sets it (ptr not NULL), this is the whole body of the
+                                  * answer, of type head.content, in place of the envelope; w holds nothing then */
     int statement_index;         /* index of the failing statement of a batch, -1 none */
 };
 
