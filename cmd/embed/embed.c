@@ -1,5 +1,6 @@
 /* Build tool: writes a C file that holds the SQL files of migrations/ as arrays, one array a folder.
- * Usage: embed OUT.c migrations/FOLDER/NNN_name.sql… (sorted). Refuses a gap or a repetition in the numbers. */
+ * Usage: embed OUT.c migrations/FOLDER/NNN_name.sql… (sorted). Refuses a gap or a repetition in the numbers.
+ */
 #include "sqlite/migrations_embedded.h"
 #include <stdbool.h>
 #include <stdio.h>
@@ -82,7 +83,8 @@ int main(int argc, char **argv)
 
     if (!out)
         die(argc > 1 ? argv[1] : "OUT.c", "cannot be written");
-    fputs("/* Made by cmd/embed from migrations/. */\n#include \"sqlite/migrations_embedded.h\"\n#include <stddef.h>\n",
+    fputs("/* Made by cmd/embed from migrations/. */\n#include \"sqlite/migrations_embedded.h\"\n#include "
+          "<stddef.h>\n",
         out);
     write_array(out, "control", argv + 2, argc - 2);
     write_array(out, "tenant", argv + 2, argc - 2);

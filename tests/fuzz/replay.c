@@ -1,6 +1,6 @@
-/* Runs a fuzz target over the files of its corpus, without a fuzzer: `make test` proves that no input ever found breaks it again.
- * Usage: replay_NAME [FILE or FOLDER…]; without arguments tests/fuzz/corpus/NAME. A crash ends the process, so a suite
- * that prints no tally failed at the file named last. */
+/* Runs a fuzz target over the files of its corpus, without a fuzzer: `make test` proves that no input ever
+ * found breaks it again. Usage: replay_NAME [FILE or FOLDER…]; without arguments tests/fuzz/corpus/NAME. A
+ * crash ends the process, so a suite that prints no tally failed at the file named last. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

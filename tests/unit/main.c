@@ -1,5 +1,6 @@
 /* Runs the cases of one folder of C tests, found by name (table.awk), in a random order.
- * Usage: unit [SUBJECT…]; SEED=n in the environment repeats an order. The last line is "N passed, N failed". */
+ * Usage: unit [SUBJECT…]; SEED=n in the environment repeats an order. The last line is "N passed, N failed".
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -63,8 +64,8 @@ static size_t run_group(struct unit_group *group, uint64_t *seed)
     running = group;
     setup_done = false;
     shuffle(group->tests, group->count, sizeof(group->tests[0]), seed);
-    failed = _cmocka_run_group_tests(
-        group->subject, group->tests, group->count, group_setup, group->teardown);
+    failed =
+        _cmocka_run_group_tests(group->subject, group->tests, group->count, group_setup, group->teardown);
     return setup_done ? (size_t)failed : group->count;
 }
 
