@@ -64,9 +64,13 @@ BIN := $(if $(CMD_SRC),$(B)/holdfast)
 
 all: $(LIB) $(BIN) ## builds build/holdfast (DEV=1 SAN=address,undefined SAN=thread CC=clang COV=1: see the top of the Makefile)
 
+# `make run` and its kind install what is missing; a plain `make` says what that is.
+toolchain:
+	$(if $(filter 0,$(MAKELEVEL)),@NO_INSTALL=1 cmd/bootstrap/bootstrap build)
+
 # Objects depend on this file, which changes when the compiler or a flag does.
 FLAGS_TEXT = $(CC) $(CFLAGS_ALL)
-$(B)/flags: force
+$(B)/flags: force | toolchain
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(FLAGS_TEXT))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS_TEXT))' >$@
 
@@ -228,4 +232,4 @@ help: ## this list
 
 force:
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(B)/obj/tests/unit/main.d
-.PHONY: all unit api run test demo bench lint sanitize fuzz fuzz-search coverage check install clean help force
+.PHONY: all unit api run test demo bench lint sanitize fuzz fuzz-search coverage check install clean help toolchain force
