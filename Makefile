@@ -63,6 +63,7 @@ LINK_LIB := $(if $(COV),-Wl$(comma)--whole-archive $(LIB) -Wl$(comma)--no-whole-
 BIN := $(if $(CMD_SRC),$(B)/holdfast)
 
 all: $(LIB) $(BIN) ## builds build/holdfast (DEV=1 SAN=address,undefined SAN=thread CC=clang COV=1: see the top of the Makefile)
+	@:
 
 # `make run` and its kind install what is missing; a plain `make` says what that is.
 toolchain:
@@ -144,6 +145,7 @@ endef
 $(foreach s,unit $(if $(wildcard tests/api/*.c),api),$(eval $(call suite,$(s))))
 
 test-binaries: $(B)/unit $(if $(wildcard tests/api/*.c),$(B)/api) $(FUZZ_REPLAY)
+	@:
 .PHONY: test-binaries
 
 # --- Fuzzing: tests/fuzz/fuzz_NAME.c holds LLVMFuzzerTestOneInput, tests/fuzz/corpus/NAME/ its inputs --------------------
@@ -161,6 +163,7 @@ $(B)/fuzz/search_%: $(B)/obj/tests/fuzz/fuzz_%.o $(TESTLIB_OBJ) $(LIB) $(B)/sqli
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
 fuzz-search: $(FUZZ_NAMES:%=$(B)/fuzz/search_%)
+	@:
 .PRECIOUS: $(B)/obj/%.o
 
 # --- The benchmark's yardsticks in C: each a program of one file ---------------------------------------------------------
