@@ -126,7 +126,7 @@ static const char *nearest_field(struct str name, const struct jsonr_field *fiel
     unsigned best_distance = 3; /* more than two slips is another word */
     for (size_t i = 0; i < field_count; i++) {
         unsigned distance = str_distance(name, str_of(fields[i].name));
-        if (distance < best_distance) {
+        if (distance < best_distance && distance * 2 <= name.len) {
             best_distance = distance;
             best = fields[i].name;
         }

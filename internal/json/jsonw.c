@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/enc.h"
 #include "json/text.h"
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,7 +227,7 @@ static void add_long_real(struct strbuf *out, double v)
 {
     char text[REAL_TEXT_MAX];
     int n = 0;
-    for (int digits = 15; digits <= 17; digits++) {
+    for (int digits = fabs(v) < DBL_MIN ? 1 : 15; digits <= 17; digits++) { /* subnormals hold fewer digits */
         n = snprintf(text, sizeof text, "%.*g", digits, v);
         CHECK(n > 0 && (size_t)n < sizeof text);
         if (strtod(text, NULL) == v)
