@@ -41,6 +41,12 @@ enum err_code err_field(struct err *err, const char *pointer, const char *fmt, .
 /* As err_set with errno's text appended. Names no path to clients: pass what was being done, not where. */
 enum err_code err_errno(struct err *err, enum err_code code, const char *doing);
 
+/* Drops a result on purpose (a cast to void does not silence MUST_CHECK); the reason stands beside the call. */
+static inline void err_ignore(enum err_code code)
+{
+    (void)code;
+}
+
 int err_status(enum err_code code);       /* HTTP status; 200 for ERR_OK */
 const char *err_slug(enum err_code code); /* "ok" for ERR_OK */
 

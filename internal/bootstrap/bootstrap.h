@@ -1,4 +1,5 @@
-/* The first start of a data directory: owner, namespace, database `main` and an admin token.
+/* The first start of a data directory: owner, namespace, database `main` and an admin token; and the
+ * directory's lock.
  *
  * All of it is built in <data>/init.tmp and comes alive by one rename of control.db. A crash before that
  * leaves init.tmp, which the next attempt removes; a crash after it leaves a directory that is whole but for
@@ -7,33 +8,39 @@
 #define BOOTSTRAP_BOOTSTRAP_H
 
 #include "base/err.h"
+#include "base/slug.h"
 #include "base/str.h"
-#include "token/token.h"
+#include "crypto/secret.h"
 
 #define BOOTSTRAP_DATABASE "main"
 
+enum bootstrap_state {
+    BOOTSTRAP_EMPTY,   /* no directory, or nothing of anyone's in it: bootstrap_run() may fill it */
+    BOOTSTRAP_READY,   /* a control database is there */
+    BOOTSTRAP_FOREIGN, /* other files, no control database: leave it alone */
+};
+MUST_CHECK enum err_code bootstrap_look(const char *data_dir, enum bootstrap_state *ret, struct err *err);
+
+/* Makes the directory (0700) when it is not there and takes <data>/lock; ERR_CONFLICT names the pid that
+ * holds it. The lock lives as long as *ret_fd stays open. Look first: this writes into the directory. */
+MUST_CHECK enum err_code bootstrap_lock(const char *data_dir, int *ret_fd, struct err *err);
+
 struct bootstrap_new {
     const char *data_dir;
-    struct str email, password;
-    struct str namespace_slug;
+    struct str email, password, namespace_slug;
 };
 
-/* secret_release(&r.token) when it was shown. */
+/* secret_release(&token) once it was shown. */
 struct bootstrap_result {
     struct secret token;
     char namespace_slug[SLUG_SIZE];
 };
 
-/* *ret_used: there is a control database, or anything else that is not ours to overwrite. */
-MUST_CHECK enum err_code bootstrap_used(const char *data_dir, bool *ret_used, struct err *err);
-
-/* Makes the directory (0700) when it is not there. The caller holds no lock: this takes the directory's own
- * and gives it back. ERR_CONFLICT the directory is used; nothing was touched. ERR_INVALID names the field
- * (/email, /password, /namespace). */
+/* Checks address, password and slug alone. ERR_INVALID at /email, /password, /namespace. */
+MUST_CHECK enum err_code bootstrap_check(const struct bootstrap_new *in, struct err *err);
+/* Under the lock. ERR_CONFLICT unless the directory is BOOTSTRAP_EMPTY; ERR_INVALID as above; nothing was
+ * made then. */
 MUST_CHECK enum err_code bootstrap_run(
     const struct bootstrap_new *in, struct bootstrap_result *ret, struct err *err);
-
-/* Takes <data>/lock; ERR_CONFLICT names the holder's pid. Lives as long as *ret_fd stays open. */
-MUST_CHECK enum err_code bootstrap_lock(const char *data_dir, int *ret_fd, struct err *err);
 
 #endif

@@ -15,6 +15,9 @@ struct tenant {
     int64_t created_at; /* wall-clock ms, as all stored times */
 };
 
+/* ERR_INVALID at /namespace: the grammar of slugs and the names that routes need. */
+MUST_CHECK enum err_code tenant_check_slug(struct str slug, struct err *err);
+
 /* Inside a write transaction. `name` "" takes the slug. ERR_INVALID names the field, ERR_CONFLICT the slug is
  * taken. */
 MUST_CHECK enum err_code tenant_create(

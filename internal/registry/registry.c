@@ -1,0 +1,314 @@
+/* The life of a database: intent, disk, finish. */
+#include "registry/registry_internal.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/enc.h"
+#include "base/limits.h"
+
+static const char *const RESERVED[] = {"new", "restore", "trash", NULL};
+static const char *const REGIONS[] = {
+    "auto", "wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"};
+
+static void evict(const struct registry_disk *disk, const struct registry_entry *e)
+{
+    if (disk->evict)
+        disk->evict(disk->arg, id_str(&e->id));
+}
+
+static void allow(const struct registry_disk *disk, const struct registry_entry *e)
+{
+    if (disk->allow)
+        disk->allow(disk->arg, id_str(&e->id));
+}
+
+/* A move in a transaction of its own; *e follows only when it was committed. */
+static enum err_code move(struct db *db, struct registry_entry *e, enum registry_status to, struct err *err)
+{
+    struct registry_entry moved = *e;
+    enum err_code code = tx_begin_write(db, err);
+
+    if (!code)
+        code = tx_end(db, store_move(db, &moved, to, err), err);
+    if (!code)
+        *e = moved;
+    return code;
+}
+
+static enum err_code forget(struct db *db, const struct registry_entry *e, struct err *err)
+{
+    enum err_code code = tx_begin_write(db, err);
+
+    return code ? code : tx_end(db, store_remove(db, e, err), err);
+}
+
+/* --- Create --- */
+
+static enum err_code check_name(struct str name, struct err *err)
+{
+    if (name.len > LIMIT_NAME_BYTES)
+        return err_field(err, "/name", "must be at most %d bytes", (int)LIMIT_NAME_BYTES);
+    if (name.len && memchr(name.ptr, '\0', name.len))
+        return err_field(err, "/name", "must hold no NUL");
+    return utf8_valid(name) ? ERR_OK : err_field(err, "/name", "must be UTF-8 text");
+}
+
+/* A hint that means nothing on one machine: kept and told, as the hosted product does. */
+static const char *known_region(struct str region)
+{
+    for (size_t i = 0; i < ARRAY_LEN(REGIONS); i++)
+        if (str_eq(region, str_of(REGIONS[i])))
+            return REGIONS[i];
+    return "auto";
+}
+
+static void copy_text(char *out, size_t size, struct str text)
+{
+    CHECK(text.len < size);
+    memcpy(out, text.ptr, text.len);
+    out[text.len] = '\0';
+}
+
+static enum err_code check_room(struct db *db, const struct id *namespace_id, struct err *err)
+{
+    int64_t live;
+    enum err_code code = store_count_live(db, namespace_id, &live, err);
+
+    if (code || live < LIMIT_DATABASES_PER_NAMESPACE)
+        return code;
+    return err_set(err, ERR_FORBIDDEN, "this namespace holds its %d databases; delete one first",
+        (int)LIMIT_DATABASES_PER_NAMESPACE);
+}
+
+enum err_code registry_create_intent(struct db *db, const struct id *namespace_id, struct str slug,
+    struct str name, struct str region, struct registry_entry *ret, struct err *err)
+{
+    enum err_code code = slug_check(slug, RESERVED, "/slug", err);
+
+    if (!code)
+        code = check_name(name, err);
+    if (!code)
+        code = check_room(db, namespace_id, err);
+    if (code)
+        return code;
+    struct registry_entry e = {.id = id_new("db"),
+        .namespace_id = *namespace_id,
+        .status = REGISTRY_PROVISIONING,
+        .created_at = clock_wall_ms()};
+    copy_text(e.slug, sizeof e.slug, slug);
+    copy_text(e.name, sizeof e.name, name.len ? name : slug);
+    copy_text(e.region, sizeof e.region, str_of(known_region(region)));
+    code = store_insert(db, &e, err);
+    return code ? code : store_get(db, id_str(&e.id), ret, err);
+}
+
+static enum err_code begin_create(struct db *db, const struct id *namespace_id, struct str slug,
+    struct str name, struct str region, struct registry_entry *e, struct err *err)
+{
+    enum err_code code = tx_begin_write(db, err);
+
+    return code ? code
+                : tx_end(db, registry_create_intent(db, namespace_id, slug, name, region, e, err), err);
+}
+
+/* No file was made yet, so undoing is removing the empty directory and the row. What cannot be undone now
+ * stays as an intent, which the next recovery finishes. */
+static void undo_create(struct db *db, const struct registry_disk *disk, const struct registry_entry *e)
+{
+    char path[FS_PATH_MAX];
+
+    registry_path(path, disk->data_dir, id_str(&e->id));
+    if (fs_remove_tree(path, NULL) == ERR_OK)
+        (void)forget(db, e, NULL);
+}
+
+static enum err_code finish_create(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err)
+{
+    enum err_code code = disk_make(disk->data_dir, id_str(&e->id), err);
+
+    return code ? code : move(db, e, REGISTRY_HEALTHY, err);
+}
+
+enum err_code registry_create(struct db *db, const struct registry_disk *disk, const struct id *namespace_id,
+    struct str slug, struct str name, struct str region, struct registry_entry *ret, struct err *err)
+{
+    struct registry_entry e;
+    enum err_code code = begin_create(db, namespace_id, slug, name, region, &e, err);
+
+    if (code)
+        return code;
+    code = finish_create(db, disk, &e, err);
+    if (code)
+        undo_create(db, disk, &e);
+    else
+        *ret = e;
+    return code;
+}
+
+/* --- Delete and restore --- */
+
+static enum err_code delete_intent(
+    struct db *db, const struct id *namespace_id, struct str slug, struct registry_entry *e, struct err *err)
+{
+    enum err_code code = store_get_live(db, namespace_id, slug, e, err);
+
+    if (!code && e->status != REGISTRY_HEALTHY)
+        code = err_set(err, ERR_CONFLICT, "the database \"%s\" is %s; try again in a moment", e->slug,
+            registry_status_name(e->status));
+    return code ? code : store_move(db, e, REGISTRY_DELETING, err);
+}
+
+static enum err_code finish_delete(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err)
+{
+    enum err_code code = disk_to_trash(disk->data_dir, id_str(&e->id), err);
+
+    return code ? code : move(db, e, REGISTRY_DELETED, err);
+}
+
+enum err_code registry_delete(struct db *db, const struct registry_disk *disk, const struct id *namespace_id,
+    struct str slug, struct registry_entry *ret, struct err *err)
+{
+    struct registry_entry e;
+    enum err_code code = tx_begin_write(db, err);
+
+    if (!code)
+        code = tx_end(db, delete_intent(db, namespace_id, slug, &e, err), err);
+    if (code)
+        return code;
+    evict(disk, &e);
+    code = finish_delete(db, disk, &e, err);
+    if (!code)
+        *ret = e;
+    return code;
+}
+
+static enum err_code restore_intent(
+    struct db *db, const struct id *namespace_id, struct str slug, struct registry_entry *e, struct err *err)
+{
+    enum err_code code = store_get_last_deleted(db, namespace_id, slug, e, err);
+
+    if (!code)
+        code = check_room(db, namespace_id, err);
+    return code ? code : store_move(db, e, REGISTRY_RESTORING, err);
+}
+
+static enum err_code finish_restore(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err)
+{
+    enum err_code code = disk_from_trash(disk->data_dir, id_str(&e->id), err);
+
+    if (!code)
+        code = move(db, e, REGISTRY_HEALTHY, err);
+    if (!code)
+        allow(disk, e);
+    return code;
+}
+
+enum err_code registry_restore(struct db *db, const struct registry_disk *disk, const struct id *namespace_id,
+    struct str slug, struct registry_entry *ret, struct err *err)
+{
+    struct registry_entry e;
+    enum err_code code = tx_begin_write(db, err);
+
+    if (!code)
+        code = tx_end(db, restore_intent(db, namespace_id, slug, &e, err), err);
+    if (!code)
+        code = finish_restore(db, disk, &e, err);
+    if (!code)
+        *ret = e;
+    return code;
+}
+
+/* --- Purge --- */
+
+static enum err_code finish_purge(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err)
+{
+    enum err_code code = disk_remove(disk->data_dir, id_str(&e->id), err);
+
+    return code ? code : forget(db, e, err);
+}
+
+/* ERR_NOT_FOUND when nothing is due. */
+static enum err_code purge_one(
+    struct db *db, const struct registry_disk *disk, int64_t until, struct err *err)
+{
+    struct registry_entry e;
+    enum err_code code = tx_begin_write(db, err);
+
+    if (code)
+        return code;
+    code = store_next_purgeable(db, until, &e, err);
+    if (!code)
+        code = store_move(db, &e, REGISTRY_PURGING, err);
+    code = tx_end(db, code, err);
+    return code ? code : finish_purge(db, disk, &e, err);
+}
+
+enum err_code registry_purge(
+    struct db *db, const struct registry_disk *disk, int64_t now_ms, unsigned *ret_purged, struct err *err)
+{
+    struct err local = ERR_INIT;
+    enum err_code code;
+
+    *ret_purged = 0;
+    while ((code = purge_one(db, disk, now_ms - LIMIT_TRASH_MS, &local)) == ERR_OK)
+        ++*ret_purged;
+    if (code == ERR_NOT_FOUND)
+        return ERR_OK;
+    if (err)
+        *err = local;
+    return code;
+}
+
+/* --- Recovery --- */
+
+static enum err_code finish(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err)
+{
+    switch (e->status) {
+    case REGISTRY_PROVISIONING: return finish_create(db, disk, e, err);
+    case REGISTRY_DELETING: return finish_delete(db, disk, e, err);
+    case REGISTRY_RESTORING: return finish_restore(db, disk, e, err);
+    case REGISTRY_PURGING: return finish_purge(db, disk, e, err);
+    case REGISTRY_HEALTHY:
+    case REGISTRY_DELETED:
+    case REGISTRY_STATUS_COUNT: break;
+    }
+    UNREACHABLE("only unfinished rows are asked for");
+}
+
+static void count_outcome(
+    struct registry_recovery *r, enum err_code code, const struct registry_entry *e, const struct err *err)
+{
+    if (!code) {
+        r->finished++;
+        return;
+    }
+    if (r->failed++ == 0) {
+        r->first = *err;
+        r->first_id = e->id;
+    }
+}
+
+enum err_code registry_recover(
+    struct db *db, const struct registry_disk *disk, struct registry_recovery *ret, struct err *err)
+{
+    struct registry_entry e = {.id = {.text = ""}};
+    enum err_code code;
+
+    *ret = (struct registry_recovery){.first = ERR_INIT};
+    for (;;) {
+        struct err failure = ERR_INIT;
+        struct id after = e.id;
+        code = store_next_unfinished(db, id_str(&after), &e, &failure);
+        if (code == ERR_NOT_FOUND)
+            return ERR_OK;
+        if (code)
+            return err_set(err, code, "%s", failure.message);
+        count_outcome(ret, finish(db, disk, &e, &failure), &e, &failure);
+        if (db_is_broken(db))
+            return err_set(err, ERR_IO, "%s", ret->first.message);
+    }
+}

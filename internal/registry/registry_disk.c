@@ -1,0 +1,103 @@
+/* Where databases live. Paths are built from ids of ours alone; nothing here opens a tenant's file. */
+#define _GNU_SOURCE /* lstat on each file of a database */
+#include "registry/registry_internal.h"
+#include "base/check.h"
+#include <sys/stat.h>
+
+enum { DIRECTORY_MODE = 0700 };
+
+static void path_in(char out[FS_PATH_MAX], const char *data_dir, const char *folder, struct str db_id)
+{
+    char parent[FS_PATH_MAX], name[ID_MAX];
+
+    CHECK(id_valid(db_id, "db"));
+    memcpy(name, db_id.ptr, db_id.len);
+    name[db_id.len] = '\0';
+    fs_join(parent, data_dir, folder);
+    fs_join(out, parent, name);
+}
+
+void registry_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_id)
+{
+    path_in(out, data_dir, "db", db_id);
+}
+
+uint64_t registry_bytes(const char *data_dir, struct str db_id)
+{
+    static const char *const FILES[] = {"main.db", "main.db-wal"};
+    char dir[FS_PATH_MAX], path[FS_PATH_MAX];
+    struct stat st;
+    uint64_t sum = 0;
+
+    registry_path(dir, data_dir, db_id);
+    for (size_t i = 0; i < ARRAY_LEN(FILES); i++) {
+        fs_join(path, dir, FILES[i]);
+        if (lstat(path, &st) == 0 && S_ISREG(st.st_mode))
+            sum += (uint64_t)st.st_size;
+    }
+    return sum;
+}
+
+/* Something of that name in the way, or a folder gone, is the host's trouble: to a client it would look like
+ * his own. */
+static enum err_code host_trouble(enum err_code code, struct err *err)
+{
+    if (code != ERR_CONFLICT && code != ERR_NOT_FOUND)
+        return code;
+    struct err cause = err ? *err : (struct err)ERR_INIT;
+    return err_set(err, ERR_IO, "%s", cause.message);
+}
+
+enum err_code disk_make(const char *data_dir, struct str db_id, struct err *err)
+{
+    char dir[FS_PATH_MAX], out[FS_PATH_MAX];
+
+    registry_path(dir, data_dir, db_id);
+    fs_join(out, dir, "out");
+    return host_trouble(fs_mkdir_p(out, DIRECTORY_MODE, err), err);
+}
+
+static enum err_code make_folder(const char *data_dir, const char *folder, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    fs_join(path, data_dir, folder);
+    return host_trouble(fs_mkdir_p(path, DIRECTORY_MODE, err), err);
+}
+
+/* Done already when it stands at the other end. Nothing at either end is a loss that must not look like
+ * success. */
+static enum err_code move(
+    const char *data_dir, const char *from_folder, const char *to_folder, struct str db_id, struct err *err)
+{
+    char from[FS_PATH_MAX], to[FS_PATH_MAX];
+    enum err_code code = make_folder(data_dir, to_folder, err);
+
+    if (code)
+        return code;
+    path_in(from, data_dir, from_folder, db_id);
+    path_in(to, data_dir, to_folder, db_id);
+    if (fs_exists(from))
+        return host_trouble(fs_rename(from, to, err), err);
+    if (fs_exists(to))
+        return ERR_OK;
+    return err_set(err, ERR_CORRUPT, "the files of " STR_FMT " are missing", STR_ARG(db_id));
+}
+
+enum err_code disk_to_trash(const char *data_dir, struct str db_id, struct err *err)
+{
+    return move(data_dir, "db", "trash", db_id, err);
+}
+
+enum err_code disk_from_trash(const char *data_dir, struct str db_id, struct err *err)
+{
+    return move(data_dir, "trash", "db", db_id, err);
+}
+
+enum err_code disk_remove(const char *data_dir, struct str db_id, struct err *err)
+{
+    char path[FS_PATH_MAX];
+
+    path_in(path, data_dir, "trash", db_id);
+    return fs_remove_tree(path, err);
+}

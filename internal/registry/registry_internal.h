@@ -1,0 +1,37 @@
+/* What the files of this folder share: rows in control.db (registry_store.c) and directories on disk
+ * (registry_disk.c). */
+#ifndef REGISTRY_REGISTRY_INTERNAL_H
+#define REGISTRY_REGISTRY_INTERNAL_H
+
+#include "registry/registry.h"
+
+/* --- Rows. All of them inside a transaction of the caller, the writing ones inside a write transaction. ---
+ */
+
+MUST_CHECK enum err_code store_insert(struct db *db, const struct registry_entry *e, struct err *err);
+MUST_CHECK enum err_code store_get(struct db *db, struct str id, struct registry_entry *ret, struct err *err);
+MUST_CHECK enum err_code store_get_live(struct db *db, const struct id *namespace_id, struct str slug,
+    struct registry_entry *ret, struct err *err);
+MUST_CHECK enum err_code store_get_last_deleted(struct db *db, const struct id *namespace_id, struct str slug,
+    struct registry_entry *ret, struct err *err);
+MUST_CHECK enum err_code store_count_live(
+    struct db *db, const struct id *namespace_id, int64_t *ret, struct err *err);
+/* Moves the row along one arrow of the picture in registry.h; any other move asserts. Updates *e.
+ * ERR_CONFLICT the slug is taken. */
+MUST_CHECK enum err_code store_move(
+    struct db *db, struct registry_entry *e, enum registry_status to, struct err *err);
+MUST_CHECK enum err_code store_remove(struct db *db, const struct registry_entry *e, struct err *err);
+/* The first unfinished row with an id above `after`: ERR_NOT_FOUND when there is none. */
+MUST_CHECK enum err_code store_next_unfinished(
+    struct db *db, struct str after, struct registry_entry *ret, struct err *err);
+MUST_CHECK enum err_code store_next_purgeable(
+    struct db *db, int64_t deleted_until, struct registry_entry *ret, struct err *err);
+
+/* --- Directories. Each may be done again after a crash in its middle. --- */
+
+MUST_CHECK enum err_code disk_make(const char *data_dir, struct str db_id, struct err *err);
+MUST_CHECK enum err_code disk_to_trash(const char *data_dir, struct str db_id, struct err *err);
+MUST_CHECK enum err_code disk_from_trash(const char *data_dir, struct str db_id, struct err *err);
+MUST_CHECK enum err_code disk_remove(const char *data_dir, struct str db_id, struct err *err);
+
+#endif

@@ -1,0 +1,296 @@
+/* Tokens in control.db. */
+#include "token/token_internal.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define SQL_INSERT                                                                                           \
+    "INSERT INTO token(id, namespace_id, hash, preview, name, role, database_id, has_table_scope, "          \
+    "created_at, expires_at)"                                                                                \
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+#define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
+#define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
+#define SQL_LOOKUP                                                                                           \
+    "SELECT t.id, t.namespace_id, n.slug, t.role, t.database_id, t.expires_at, t.revoked_at, "               \
+    "t.has_table_scope,"                                                                                     \
+    " (SELECT count(*) FROM token_table x WHERE x.token_id = t.id),"                                         \
+    " (SELECT coalesce(sum(length(CAST(x.table_name AS BLOB))), 0) FROM token_table x WHERE x.token_id = "   \
+    "t.id)"                                                                                                  \
+    " FROM token t JOIN namespace n ON n.id = t.namespace_id WHERE t.hash = ?1"
+#define TOKEN_COLUMNS                                                                                        \
+    "SELECT t.id, t.name, t.preview, t.role, n.slug, t.database_id, d.slug, t.has_table_scope,"              \
+    " t.created_at, t.expires_at, t.last_used_at, t.revoked_at"                                              \
+    " FROM token t JOIN namespace n ON n.id = t.namespace_id LEFT JOIN database d ON d.id = t.database_id"
+#define SQL_GET TOKEN_COLUMNS " WHERE t.id = ?1"
+/* Without a namespace this scans: a command for the operator. */
+#define SQL_LIST                                                                                             \
+    TOKEN_COLUMNS " WHERE (?1 = '' OR n.slug = ?1) AND (?2 = 1 OR t.revoked_at IS NULL) ORDER BY t.id DESC"
+#define SQL_REVOKE                                                                                           \
+    "UPDATE token SET revoked_at = coalesce(revoked_at, ?3) WHERE id = ?1 AND (?2 IS NULL OR namespace_id "  \
+    "= ?2)"
+#define SQL_TOUCH                                                                                            \
+    "UPDATE token SET last_used_at = ?2 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)"
+#define SQL_DATABASE_OF "SELECT 1 FROM database WHERE id = ?1 AND namespace_id = ?2 AND deleted_at IS NULL"
+
+/* --- Looking up a bearer --- */
+
+/* Copies the table names behind the struct. `room` is what is left for text there. */
+static enum err_code read_tables(
+    struct db *db, struct identity *who, char *text, size_t room, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query(db, SQL_TABLES, DB_ARGS(db_text(id_str(&who->token_id))), &st, err);
+    uint16_t count = 0;
+
+    while (!code && db_row(&st)) {
+        struct str name = db_col_text(&st, 0);
+        CHECK(count < who->table_count && name.len <= room); /* both were counted in this read transaction */
+        memcpy(text, name.ptr, name.len);
+        who->tables[count++] = str_make(text, name.len);
+        text += name.len;
+        room -= name.len;
+    }
+    if (!code)
+        code = db_done(&st, err);
+    CHECK(code || count == who->table_count);
+    return code;
+}
+
+static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_at, size_t text_len)
+{
+    uint16_t count = (uint16_t)db_col_int(st, 8);
+    size_t head = sizeof(struct identity) + count * sizeof(struct str);
+    struct identity *who = mem_alloc(head + text_len);
+    bool known;
+
+    DB_COL_COPY(st, 0, who->token_id.text);
+    DB_COL_COPY(st, 1, who->namespace_id.text);
+    DB_COL_COPY(st, 2, who->namespace_slug);
+    known = token_role_parse(db_col_text(st, 3), &who->role);
+    CHECK(known); /* the table's own CHECK */
+    DB_COL_COPY(st, 4, who->database_id.text);
+    who->expires_at = db_col_int(st, 5);
+    who->has_table_scope = db_col_int(st, 7) != 0;
+    who->table_count = count;
+    *ret_text_at = head;
+    return who;
+}
+
+static enum err_code lookup_in_tx(struct db *db, const char *hex, struct identity **ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_LOOKUP, DB_ARGS(db_text(str_of(hex))), &st, err);
+    size_t text_at;
+
+    if (code == ERR_NOT_FOUND)
+        return err_set(err, ERR_UNAUTHORIZED, "Invalid token");
+    if (code)
+        return code;
+    if (!db_col_is_null(&st, 6))
+        return err_set(err, ERR_UNAUTHORIZED, "Token revoked");
+    size_t text_len = (size_t)db_col_int(&st, 9);
+    struct identity *who = map_identity(&st, &text_at, text_len);
+    code = identity_expired(who, clock_wall_ms())
+               ? err_set(err, ERR_UNAUTHORIZED, "Token expired")
+               : read_tables(db, who, (char *)who + text_at, text_len, err);
+    if (code)
+        identity_free(who);
+    else
+        *ret = who;
+    return code;
+}
+
+static void hash_hex(const struct digest *hash, struct strbuf *out)
+{
+    strbuf_init(out, 2 * DIGEST_BYTES);
+    digest_hex(out, hash);
+    CHECK(!strbuf_failed(out));
+}
+
+enum err_code token_lookup(struct db *db, const struct digest *hash, struct identity **ret, struct err *err)
+{
+    AUTO_STRBUF hex;
+    struct identity *who = NULL;
+
+    hash_hex(hash, &hex);
+    enum err_code code = tx_begin_read(db, err);
+    if (!code)
+        code = tx_end(db, lookup_in_tx(db, strbuf_cstr(&hex), &who, err), err);
+    if (code)
+        identity_free(who);
+    else
+        *ret = who;
+    return code;
+}
+
+/* --- Rows for people --- */
+
+static void map_token(const struct db_stmt *st, struct token *ret)
+{
+    bool known = token_role_parse(db_col_text(st, 3), &ret->role);
+
+    CHECK(known); /* the table's own CHECK */
+    DB_COL_COPY(st, 0, ret->id.text);
+    DB_COL_COPY(st, 1, ret->name);
+    DB_COL_COPY(st, 2, ret->preview);
+    DB_COL_COPY(st, 4, ret->namespace_slug);
+    DB_COL_COPY(st, 5, ret->database_id.text);
+    DB_COL_COPY(st, 6, ret->database_slug);
+    ret->has_table_scope = db_col_int(st, 7) != 0;
+    ret->created_at = db_col_int(st, 8);
+    ret->expires_at = db_col_int(st, 9);
+    ret->last_used_at = db_col_int(st, 10);
+    ret->revoked_at = db_col_int(st, 11);
+}
+
+static enum err_code add_tables(struct db *db, struct arena *a, struct token *t, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    struct str *tables = arena_alloc(a, WIRE_TABLES_MAX * sizeof *tables);
+    enum err_code code = db_query(db, SQL_TABLES, DB_ARGS(db_text(id_str(&t->id))), &st, err);
+
+    t->table_count = 0;
+    while (!code && !arena_failed(a) && db_row(&st)) {
+        CHECK(t->table_count < WIRE_TABLES_MAX);
+        tables[t->table_count++] = arena_copy(a, db_col_text(&st, 0));
+    }
+    t->tables = tables;
+    if (!code && arena_failed(a))
+        code = err_set(err, ERR_TOO_LARGE, "too many tokens to list at once");
+    return code ? code : db_done(&st, err);
+}
+
+static enum err_code get_token(
+    struct db *db, struct arena *a, struct str id, struct token *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_GET, DB_ARGS(db_text(id)), &st, err);
+
+    if (code)
+        return code;
+    map_token(&st, ret);
+    return ret->has_table_scope ? add_tables(db, a, ret, err) : ERR_OK;
+}
+
+/* Doubles inside the arena: what is left behind is freed with it. */
+static struct token *room_for_one(struct arena *a, struct token *rows, size_t count)
+{
+    if (count & (count - 1))
+        return rows; /* the room is a power of two and not used up */
+    struct token *more = arena_alloc(a, (count ? 2 * count : 1) * sizeof *more);
+    if (more && count)
+        memcpy(more, rows, count * sizeof *more);
+    return more;
+}
+
+enum err_code token_list(struct db *db, struct arena *a, struct str namespace_slug, bool with_revoked,
+    struct token **ret, size_t *ret_count, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    struct token *rows = NULL;
+    size_t count = 0;
+    enum err_code code =
+        db_query(db, SQL_LIST, DB_ARGS(db_text(namespace_slug), db_int(with_revoked)), &st, err);
+
+    while (!code && db_row(&st)) {
+        rows = room_for_one(a, rows, count);
+        if (!rows)
+            return err_set(err, ERR_TOO_LARGE, "too many tokens to list at once");
+        map_token(&st, &rows[count]);
+        if (rows[count].has_table_scope)
+            code = add_tables(db, a, &rows[count], err);
+        count++;
+    }
+    if (!code)
+        code = db_done(&st, err);
+    if (!code) {
+        *ret = rows;
+        *ret_count = count;
+    }
+    return code;
+}
+
+/* --- Changes --- */
+
+static enum err_code check_database(struct db *db, const struct token_new *in, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+
+    if (!in->database_id.text[0])
+        return ERR_OK;
+    enum err_code code = db_query_one(db, SQL_DATABASE_OF,
+        DB_ARGS(db_text(id_str(&in->database_id)), db_text(id_str(&in->namespace_id))), &st, err);
+    return code == ERR_NOT_FOUND ? err_field(err, "/database", "is no database of this namespace") : code;
+}
+
+static enum err_code insert_tables(struct db *db, const struct token_new *in, struct str id, struct err *err)
+{
+    enum err_code code = ERR_OK;
+
+    for (size_t i = 0; !code && i < in->table_count; i++)
+        code = db_exec(db, SQL_INSERT_TABLE, DB_ARGS(db_text(id), db_text(in->tables[i])), err);
+    return code;
+}
+
+static enum err_code insert_token(
+    struct db *db, const struct token_new *in, struct str id, const struct secret *secret, struct err *err)
+{
+    AUTO_STRBUF hex;
+    char preview[TOKEN_MASK_MAX];
+    int64_t now = clock_wall_ms();
+    struct digest hash = token_hash(secret_reveal(secret));
+
+    hash_hex(&hash, &hex);
+    token_mask(secret_reveal(secret), preview);
+    return db_exec(db, SQL_INSERT,
+        DB_ARGS(db_text(id), db_text(id_str(&in->namespace_id)), db_text(strbuf_str(&hex)),
+            db_text(str_of(preview)), db_text(in->name.len ? in->name : id),
+            db_text(str_of(token_role_name(in->role))),
+            in->database_id.text[0] ? db_text(id_str(&in->database_id)) : db_null(),
+            db_int(in->has_table_scope), db_int(now),
+            db_int_or_null(in->expires_in_s ? now + in->expires_in_s * 1000 : 0)),
+        err);
+}
+
+enum err_code token_create(struct db *db, struct arena *a, const struct token_new *in, struct token *ret,
+    struct secret *ret_secret, struct err *err)
+{
+    AUTO_SECRET secret = SECRET_INIT;
+    struct id id = id_new("tok");
+    enum err_code code = token_check_new(in, err);
+
+    CHECK(tx_is_write(db));
+    if (!code)
+        code = check_database(db, in, err);
+    if (code)
+        return code;
+    token_generate(TOKEN_LIVE, &secret);
+    tx_announce(db);
+    code = insert_token(db, in, id_str(&id), &secret, err);
+    if (!code)
+        code = insert_tables(db, in, id_str(&id), err);
+    if (!code)
+        code = get_token(db, a, id_str(&id), ret, err);
+    if (!code)
+        *ret_secret = secret;
+    return code;
+}
+
+enum err_code token_revoke(struct db *db, const struct id *namespace_id, struct str token_id, struct err *err)
+{
+    CHECK(tx_is_write(db));
+    tx_announce(db);
+    enum err_code code = db_exec(db, SQL_REVOKE,
+        DB_ARGS(db_text(token_id), namespace_id ? db_text(id_str(namespace_id)) : db_null(),
+            db_int(clock_wall_ms())),
+        err);
+    if (code || db_changes(db))
+        return code;
+    return err_set(err, ERR_NOT_FOUND, "there is no token " STR_FMT, STR_ARG(str_slice(token_id, 0, ID_MAX)));
+}
+
+enum err_code token_touch(struct db *db, struct str token_id, int64_t used_at, struct err *err)
+{
+    CHECK(tx_is_write(db));
+    return db_exec(db, SQL_TOUCH, DB_ARGS(db_text(token_id), db_int(used_at)), err);
+}
