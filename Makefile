@@ -3,9 +3,9 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 SHELL = /bin/bash
-# V=1 shows every command.
+# V=1 shows every command, -s none.
 Q := $(if $(V),,@)
-say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+say = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-7s %s\n' $(1) $(2))
 
 VERSION = 0.1.0
 ifeq ($(origin CC),default)
@@ -138,15 +138,10 @@ $$(B)/$(1): $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o 
 	  $$(TESTLIB_OBJ) $$(LINK_LIB) $$(B)/sqlite3.o -lcmocka $$(LIBS)
 $(1): $$(B)/$(1)
 	@$$(B)/$(1) $$(T) >$$(B)/$(1).log 2>&1; status=$$$$?; \
-	if [ -n "$$(V)" ] || [ $$$$status -ne 0 ]; then grep -vE '^\[ +(RUN|OK) ' $$(B)/$(1).log $$(if $$(V),| cat $$(B)/$(1).log -); \
+	if [ -n "$$(V)" ] || [ $$$$status -ne 0 ]; then $$(if $$(V),cat,grep -avE '^\[ +(RUN|OK) ') $$(B)/$(1).log; tail -n 2 $$(B)/$(1).log; \
 	else tail -n 2 $$(B)/$(1).log; fi; exit $$$$status
--include $$($(1)_OBJ:.o=.d)
 endef
 $(foreach s,unit $(if $(wildcard tests/api/*.c),api),$(eval $(call suite,$(s))))
-
-test-binaries: $(B)/unit $(if $(wildcard tests/api/*.c),$(B)/api) $(FUZZ_REPLAY)
-	@:
-.PHONY: test-binaries
 
 # --- Fuzzing: tests/fuzz/fuzz_NAME.c holds LLVMFuzzerTestOneInput, tests/fuzz/corpus/NAME/ its inputs --------------------
 # `make test` replays the corpora; `make fuzz` searches for FUZZ_SECONDS a target (FUZZ=name picks one) and keeps what it
@@ -165,6 +160,9 @@ $(B)/fuzz/search_%: $(B)/obj/tests/fuzz/fuzz_%.o $(TESTLIB_OBJ) $(LIB) $(B)/sqli
 fuzz-search: $(FUZZ_NAMES:%=$(B)/fuzz/search_%)
 	@:
 .PRECIOUS: $(B)/obj/%.o
+
+test-binaries: $(B)/unit $(if $(wildcard tests/api/*.c),$(B)/api) $(FUZZ_REPLAY)
+	@:
 
 # --- The benchmark's yardsticks in C: each a program of one file ---------------------------------------------------------
 BENCH_BIN := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
@@ -234,5 +232,6 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.* ## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 force:
--include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(TESTLIB_OBJ:.o=.d) $(B)/obj/tests/unit/main.d
-.PHONY: all unit api run test demo bench lint sanitize fuzz fuzz-search coverage check install clean help toolchain force
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+.PHONY: all unit api test-binaries run test demo bench lint sanitize fuzz fuzz-search coverage check install clean help toolchain force
