@@ -37,9 +37,10 @@ ROWS = [
     ("purpose", None, c("#ifndef WORK_X_H\n#define WORK_X_H\n#endif\n", "internal/work/x.h")),
     ("purpose", "does not begin", {"cmd/holdfast/main.c": "int x;\n"}),
     ("purpose", "include guard", c("#ifndef LOOP_H\n#define LOOP_H\n#endif\n", "internal/work/x.h")),
-    ("suites", None, {"tests/e2e/a.py": "#!/usr/bin/env python3\n", "tests/e2e/b.py": "import a\n"}),
-    ("suites", "no executable bit", {"tests/e2e/forgotten.py": "#!/usr/bin/env python3\n"}),
-    ("suites", "has no #!", {"tests/e2e/a.py": "import b\n"}),
+    ("suites", None, {"tests/e2e/test_a.py": "#!/usr/bin/env python3\nif __name__ == '__main__':\n", "tests/e2e/rows.py": "import a\n"}),
+    ("suites", None, {"tests/lib/holdfast.py": "if __name__ == '__main__':\n"}),
+    ("suites", "does not begin with #!", {"tests/crash/other.py": "if __name__ == '__main__':\n"}),
+    ("suites", "does not begin with #!", {"tests/clients/test_fetch.mjs": "import x\n"}),
     ("layers", None, c('#include "base/str.h"\n#include "work/y.h"\n#include <stdio.h>\n')),
     ("layers", None, c('#include "work/loop.h"\n', "internal/wire/x.c")),
     ("layers", "layer 2 (work) includes wire/wire.h", c('#include "wire/wire.h"\n')),
@@ -132,8 +133,7 @@ def hardening():
 
 def main():
     for check, expected, files in ROWS:
-        executables = {p for p, text in files.items() if p.endswith("/a.py")}
-        judge(check, expected, CHECKS[check](Tree(files, executables)))
+        judge(check, expected, CHECKS[check](Tree(files)))
     for check, expected, text in TOOL_ROWS:
         with folder(text) as tree:
             judge(check, expected, list(CHECKS[check](tree)))

@@ -1,7 +1,6 @@
 """The files under check, and just enough of C's grammar to see code without comments, its literals, includes and functions."""
 import dataclasses
 import functools
-import os
 import re
 import subprocess
 
@@ -94,9 +93,8 @@ class File:
 class Tree:
     """Files by path: the repository's, or (in the self-test) strings."""
 
-    def __init__(self, files, executables=None):
+    def __init__(self, files):
         self.files = {path: File(path, text) for path, text in files.items()}
-        self.executables = executables
 
     @classmethod
     def of_repository(cls):
@@ -118,6 +116,3 @@ class Tree:
         """The C files and headers below the folders named (all of them: no argument)."""
         return [f for p, f in self.files.items()
                 if p.endswith((".c", ".h")) and (not folders or p.startswith(tuple(d + "/" for d in folders)))]
-
-    def executable(self, path):
-        return os.access(path, os.X_OK) if self.executables is None else path in self.executables
