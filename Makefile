@@ -88,7 +88,11 @@ $(B)/obj/gen/%.o: $(B)/gen/%.c $(B)/flags
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -Itests -Wno-overlength-strings $(WERROR) -MMD -MP -c -o $@ $<
 
+# A fuzz target takes of tests/lib what it uses; the C suites take all of it.
+TESTLIB := $(B)/libtests.a
 $(LIB): $(LIB_OBJ)
+$(TESTLIB): $(TESTLIB_OBJ)
+$(LIB) $(TESTLIB):
 	@rm -f $@
 	$(Q)$(AR) rcsD $@ $^
 
@@ -149,11 +153,11 @@ $(foreach s,unit $(if $(wildcard tests/api/*.c),api),$(eval $(call suite,$(s))))
 FUZZ_SECONDS ?= 60
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_REPLAY := $(FUZZ_NAMES:%=$(B)/fuzz/replay_%)
-$(B)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(TESTLIB_OBJ) $(LIB) $(B)/sqlite3.o
+$(B)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(TESTLIB) $(LIB) $(B)/sqlite3.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $^ $(LIBS)
-$(B)/fuzz/search_%: $(B)/obj/tests/fuzz/fuzz_%.o $(TESTLIB_OBJ) $(LIB) $(B)/sqlite3.o
+$(B)/fuzz/search_%: $(B)/obj/tests/fuzz/fuzz_%.o $(TESTLIB) $(LIB) $(B)/sqlite3.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
