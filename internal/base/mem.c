@@ -12,9 +12,9 @@ void *mem_alloc(size_t size)
 
 void *mem_array(size_t count, size_t size)
 {
-    void *p = calloc(count ? count : 1, size ? size : 1); /* calloc refuses a product that overflows */
-    CHECK(p != NULL && "out of memory");
-    return p;
+    size_t total;
+    CHECK(!__builtin_mul_overflow(count, size, &total));
+    return mem_alloc(total);
 }
 
 void *mem_grow(void *p, size_t count, size_t size)
