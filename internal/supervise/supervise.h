@@ -94,6 +94,9 @@ void supervise_evict(struct supervisor *s, struct str db_id, void (*done)(void *
 void supervise_evict_sync(struct supervisor *s, struct str db_id);
 void supervise_allow_sync(struct supervisor *s, struct str db_id);
 
+/* From now on (or no longer) every engine answers writes with ERR_FULL: the disk is nearly full. Reads go on. */
+void supervise_refuse_writes(struct supervisor *s, bool refuse);
+
 /* Counters for /metrics, summed over engines living and gone. */
 struct supervise_stats {
     unsigned engines, readers, waiting, breakers_open;

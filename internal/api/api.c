@@ -1,0 +1,87 @@
+#include "api/api.h"
+
+#include "api/housekeeping.h"
+#include "api/openapi.h"
+#include "api/request.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+#define OPENAPI_BYTES_MAX  (1 << 20)
+#define MULTIPART_OVERHEAD (64 << 10) /* boundaries and part headers around an uploaded file */
+
+enum err_code api_new(const struct api_options *opt, struct api **ret, struct err *err)
+{
+    if (opt->workers > API_WORKERS_MAX)
+        return err_set(err, ERR_INVALID, "At most %d worker threads", API_WORKERS_MAX);
+    struct api *api = MEM_NEW(struct api);
+    api->opt = *opt;
+    api->router = api_router_new();
+    api->cache = cache_new(opt->control->gen);
+    list_init(&api->open);
+    list_init(&api->free);
+    list_init(&api->health.waiting);
+    strbuf_init(&api->openapi, OPENAPI_BYTES_MAX);
+    openapi_write(&api->openapi, str_of(opt->public_url));
+    housekeeping_start(api);
+    *ret = api;
+    return ERR_OK;
+}
+
+void api_free(struct api *api)
+{
+    if (!api)
+        return;
+    CHECK(api->open_count == 0);
+    housekeeping_stop(api);
+    while (!list_empty(&api->free)) {
+        struct api_request *r = LIST_FIRST(&api->free, struct api_request, node);
+        list_remove(&r->node);
+        strbuf_release(&r->body);
+        mem_free(r);
+    }
+    for (unsigned i = 0; i < API_WORKERS_MAX; i++)
+        db_close(api->worker_db[i]);
+    cache_free(api->cache);
+    router_free(api->router);
+    strbuf_release(&api->openapi);
+    mem_free(api);
+}
+
+size_t api_body_limit(void *arg, enum http_method method, struct str path)
+{
+    const struct api *api = arg;
+    struct route_match m;
+    AUTO_ARENA a;
+    arena_init(&a, REQUEST_ARENA_MAX);
+    if (router_find(api->router, method, path, &a, &m, NULL))
+        return (size_t)LIMIT_BODY_BYTES;
+    const struct api_route *route = m.route->data;
+    return (size_t)(route->op == WIRE_OP_IMPORT ? LIMIT_IMPORT_BYTES + MULTIPART_OVERHEAD : LIMIT_BODY_BYTES);
+}
+
+void api_set_server(struct api *api, struct http_server *server)
+{
+    api->server = server;
+}
+
+void api_drain(struct api *api)
+{
+    api->draining = true;
+}
+
+unsigned api_open_requests(const struct api *api)
+{
+    return api->open_count;
+}
+
+void api_interrupt(struct api *api)
+{
+    struct list *it, *next;
+    LIST_EACH(it, next, &api->open)
+    {
+        struct api_request *r = LIST_ITEM(it, struct api_request, node);
+        if (r->calling)
+            supervise_cancel(api->opt.supervisor, &r->call);
+    }
+}

@@ -1,0 +1,46 @@
+/* The HTTP API: every request that the HTTP server reads comes in at api_on_request and is answered by what
+ * routes.def says. Owns the caches of identities and of database names, and the counters of /metrics. Loop
+ * thread only. */
+#ifndef API_API_H
+#define API_API_H
+
+#include "http/http.h"
+#include "sqlite/control.h"
+#include "supervise/supervise.h"
+#include "work/loop.h"
+#include "work/workq.h"
+
+struct api;
+
+/* All of it belongs to the caller and outlives the api. */
+struct api_options {
+    struct loop *loop;
+    struct workq *workq;
+    unsigned workers; /* threads of workq; 0: inline */
+    struct supervisor *supervisor;
+    const struct control *control;
+    const char *data_dir;
+    const char *public_url; /* "" none */
+    int64_t statement_timeout_us;
+    int64_t disk_low_bytes; /* below this much free space writes are refused */
+    bool quiet;             /* log lines for requests that failed on our side (5xx) alone */
+};
+
+MUST_CHECK enum err_code api_new(const struct api_options *opt, struct api **ret, struct err *err);
+/* No request open, and the workq closed and empty. */
+void api_free(struct api *api);
+
+/* For http_options: arg is the struct api. */
+void api_on_request(void *arg, struct http_request *req);
+size_t api_body_limit(void *arg, enum http_method method, struct str path);
+
+/* The server whose counters /metrics shows. */
+void api_set_server(struct api *api, struct http_server *server);
+
+/* Readiness off: /readyz answers 503 from now on. */
+void api_drain(struct api *api);
+unsigned api_open_requests(const struct api *api);
+/* Interrupts every statement that still runs; the requests are answered as their engines come back. */
+void api_interrupt(struct api *api);
+
+#endif

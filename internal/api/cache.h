@@ -1,0 +1,40 @@
+/* What the loop knows without asking control.db: bearers by the hash of their token, databases by their
+ * slugs. An entry is used for GENERATION_TRUST_MS at most, and all are dropped as soon as the generation
+ * moves (sqlite/generation.h), so a revocation holds at the next request. Loop thread only. */
+#ifndef API_CACHE_H
+#define API_CACHE_H
+
+#include "base/id.h"
+#include "sqlite/generation.h"
+#include "token/token.h"
+
+#define CACHE_ENTRIES_MAX 20000 /* of each kind; past it the cache starts anew */
+
+struct cache;
+
+/* An identity that requests share while they run. */
+struct bearer {
+    struct identity *id;
+    unsigned refs;
+    int64_t loaded_us;
+};
+
+struct cache *cache_new(const struct generation *gen);
+void cache_free(struct cache *c);
+
+/* Call first for each request: drops everything when the generation moved. Returns the generation. */
+uint64_t cache_sync(struct cache *c);
+
+/* Holds one; NULL when unknown or too old. */
+struct bearer *cache_bearer(struct cache *c, const struct digest *hash, int64_t now_us);
+/* Takes the identity and holds it for the caller. Kept for others only when `generation` still is the newest.
+ */
+struct bearer *cache_put_bearer(
+    struct cache *c, const struct digest *hash, struct identity *id, uint64_t generation, int64_t now_us);
+void bearer_release(struct bearer *b); /* NULL is fine */
+
+bool cache_database(struct cache *c, struct str ns, struct str slug, int64_t now_us, struct id *ret);
+void cache_put_database(struct cache *c, struct str ns, struct str slug, const struct id *id,
+    uint64_t generation, int64_t now_us);
+
+#endif

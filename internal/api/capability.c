@@ -1,0 +1,30 @@
+#include "api/capability.h"
+
+#define ROLE_NONE      0
+#define ROLE_READONLY  WIRE_ROLE_READONLY
+#define ROLE_READWRITE WIRE_ROLE_READWRITE
+#define ROLE_ADMIN     WIRE_ROLE_ADMIN
+
+const struct capability_row capability_table[CAP_COUNT] = {
+#define CAP(name, role, scope, text) [CAP_##name] = {#name, ROLE_##role, CAP_SCOPE_##scope, text},
+#include "capabilities.def"
+#undef CAP
+};
+
+const char *capability_role_name(unsigned role)
+{
+    static const char *const names[WIRE_ROLE_COUNT] = {"none", "readonly", "readwrite", "admin"};
+    return role < WIRE_ROLE_COUNT ? names[role] : "unknown";
+}
+
+enum err_code capability_check(enum capability cap, enum wire_role role, bool limited, struct err *err)
+{
+    const struct capability_row *row = &capability_table[cap];
+    if ((unsigned)role < row->role)
+        return err_set(err, ERR_FORBIDDEN, "This needs a token with role %s; yours has role %s",
+            capability_role_name(row->role), capability_role_name(role));
+    if (limited && row->scope == CAP_SCOPE_WHOLE)
+        return err_set(err, ERR_FORBIDDEN,
+            "This needs a token for the whole namespace; yours is limited to a database or to tables");
+    return ERR_OK;
+}

@@ -1,0 +1,32 @@
+/* policy/capabilities.def as an enum and a check. Any thread. */
+#ifndef API_CAPABILITY_H
+#define API_CAPABILITY_H
+
+#include "base/err.h"
+#include "wire/wire.h"
+
+enum capability {
+#define CAP(name, role, scope, text) CAP_##name,
+#include "capabilities.def"
+#undef CAP
+    CAP_COUNT
+};
+
+enum cap_scope { CAP_SCOPE_ANY, CAP_SCOPE_WHOLE };
+
+struct capability_row {
+    const char *name;
+    unsigned role; /* least enum wire_role; 0: no token needed */
+    enum cap_scope scope;
+    const char *text;
+};
+
+extern const struct capability_row capability_table[CAP_COUNT];
+
+/* May a token of this role, `limited` to a database or to tables, use the capability? ERR_FORBIDDEN says what
+ * would be needed. */
+MUST_CHECK enum err_code capability_check(
+    enum capability cap, enum wire_role role, bool limited, struct err *err);
+const char *capability_role_name(unsigned role); /* "readonly", "readwrite", "admin" */
+
+#endif

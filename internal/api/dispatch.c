@@ -1,0 +1,188 @@
+/* From a request to the row of routes.def that answers it: path, bearer, database, capability. All on the
+ * loop and from caches; what they do not know is looked up on a worker, and the request goes on from there.
+ */
+#include "api/request.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "registry/registry.h"
+
+static enum err_code find_route(struct api_request *r, struct err *err)
+{
+    struct route_match m;
+    enum err_code rc =
+        router_find(r->api->router, http_method(r->http), http_path(r->http), &r->arena, &m, err);
+    if (rc == ERR_METHOD)
+        http_set_header(r->http, "Allow", str_of(m.allow));
+    if (rc)
+        return rc;
+    r->route = m.route->data;
+    if (r->route->in_database)
+        r->ns = route_param(&m, "ns");
+    if (m.param_count)
+        r->db = route_param(&m, "db");
+    return query_parse(http_query(r->http), &r->arena, &r->args, err);
+}
+
+static enum err_code run(struct api_request *r, struct err *err)
+{
+    switch (r->route->run) {
+    case RUN_ENGINE: return engine_route_run(r, err);
+    case RUN_WORKER: return worker_route_run(r, err);
+    case RUN_LOOP:
+    case RUN_FLOW: r->route->on_loop(r); return ERR_OK;
+    }
+    UNREACHABLE("every kind of route is run");
+}
+
+static bool limited(const struct identity *who)
+{
+    return who->database_id.text[0] || who->has_table_scope;
+}
+
+/* The bearer is known; may it use this route in this namespace? */
+static enum err_code check_bearer(struct api_request *r, struct err *err)
+{
+    const struct identity *who = r->who->id;
+    if (identity_expired(who, clock_wall_ms()))
+        return err_set(err, ERR_UNAUTHORIZED, "Token is unknown, revoked or expired");
+    if (r->route->in_database && !str_eq(r->ns, str_of(who->namespace_slug)))
+        return err_set(err, ERR_FORBIDDEN, "Token namespace mismatch");
+    return capability_check(r->route->cap, who->role, limited(who), err);
+}
+
+/* A token that is bound to one database gets the same answer for every other slug, whether it exists or not.
+ */
+static enum err_code check_database(struct api_request *r, bool found, struct err *err)
+{
+    const struct identity *who = r->who->id;
+    if (who->database_id.text[0] && (!found || !str_eq(id_str(&who->database_id), id_str(&r->db_id))))
+        return err_set(err, ERR_FORBIDDEN, "Token scope does not include this database");
+    return found ? ERR_OK : err_set(err, ERR_NOT_FOUND, "No such database");
+}
+
+enum err_code request_worker_db(struct api *api, unsigned worker, struct db **ret, struct err *err)
+{
+    CHECK(worker < API_WORKERS_MAX);
+    struct db **slot = &api->worker_db[worker];
+    if (*slot && db_is_broken(*slot)) {
+        db_close(*slot);
+        *slot = NULL;
+    }
+    enum err_code rc = *slot ? ERR_OK : control_connect(api->opt.control, DB_WRITE, slot, err);
+    *ret = *slot;
+    return rc;
+}
+
+/* Worker thread: r->who is set already when only the database is missing. */
+static enum err_code look_up(struct api_request *r, struct db *db, struct err *err)
+{
+    if (!r->who) {
+        enum err_code rc = token_lookup(db, &r->hash, &r->found, err);
+        if (rc)
+            return rc;
+    }
+    const struct identity *who = r->who ? r->who->id : r->found;
+    if (!r->route->in_database || !str_eq(r->ns, str_of(who->namespace_slug)))
+        return ERR_OK;
+    struct registry_entry entry;
+    enum err_code rc = registry_lookup(db, r->ns, r->db, &entry, err);
+    if (rc == ERR_NOT_FOUND)
+        return ERR_OK;
+    r->found_db = rc == ERR_OK;
+    if (r->found_db)
+        r->db_id = entry.id;
+    return rc;
+}
+
+static void lookup_run(struct workq_job *job, unsigned worker)
+{
+    struct api_request *r = CONTAINER_OF(job, struct api_request, job);
+    struct db *db;
+    enum err_code rc = request_worker_db(r->api, worker, &db, &r->err);
+    if (!rc)
+        rc = look_up(r, db, &r->err);
+    r->err.code = rc;
+}
+
+static void keep_found(struct api_request *r)
+{
+    int64_t now_us = clock_mono_us();
+    if (r->found) {
+        r->who = cache_put_bearer(r->api->cache, &r->hash, r->found, r->generation, now_us);
+        r->found = NULL;
+    }
+    if (r->found_db)
+        cache_put_database(r->api->cache, r->ns, r->db, &r->db_id, r->generation, now_us);
+}
+
+static void lookup_done(struct workq_job *job)
+{
+    struct api_request *r = CONTAINER_OF(job, struct api_request, job);
+    struct err err = r->err;
+    keep_found(r);
+    enum err_code rc = err.code ? err.code : check_bearer(r, &err);
+    if (!rc && r->route->in_database)
+        rc = check_database(r, r->found_db, &err);
+    if (!rc)
+        rc = run(r, &err);
+    if (rc)
+        request_fail(r, &err);
+}
+
+static enum err_code start_lookup(struct api_request *r, uint64_t generation, struct err *err)
+{
+    r->api->metrics.cache_misses++;
+    r->generation = generation;
+    r->job = (struct workq_job){.run = lookup_run, .done = lookup_done};
+    return workq_submit(r->api->opt.workq, r->api->opt.loop, WORKQ_READ, &r->job, err);
+}
+
+static enum err_code read_bearer(struct api_request *r, struct err *err)
+{
+    struct str header = http_header(r->http, "Authorization");
+    if (!header.ptr)
+        return err_set(err, ERR_UNAUTHORIZED, "Missing bearer token: send Authorization: Bearer <token>");
+    if (!str_starts_nocase(header, S("Bearer ")))
+        return err_set(err, ERR_UNAUTHORIZED, "Invalid token format: send Authorization: Bearer <token>");
+    return token_parse(str_trim(str_slice(header, 7, header.len)), &r->hash, err);
+}
+
+/* ERR_OK: the request was answered, or will be. */
+static enum err_code admit(struct api_request *r, struct err *err)
+{
+    if (r->route->cap == CAP_PUBLIC)
+        return run(r, err);
+    enum err_code rc = read_bearer(r, err);
+    if (rc)
+        return rc;
+    int64_t now_us = clock_mono_us();
+    uint64_t generation = cache_sync(r->api->cache);
+    r->who = cache_bearer(r->api->cache, &r->hash, now_us);
+    if (!r->who)
+        return start_lookup(r, generation, err);
+    rc = check_bearer(r, err);
+    if (rc)
+        return rc;
+    if (r->route->in_database) {
+        if (!cache_database(r->api->cache, r->ns, r->db, now_us, &r->db_id))
+            return start_lookup(r, generation, err);
+        rc = check_database(r, true, err);
+        if (rc)
+            return rc;
+    }
+    r->api->metrics.cache_hits++;
+    return run(r, err);
+}
+
+void api_on_request(void *arg, struct http_request *http)
+{
+    struct api_request *r = request_new(arg, http);
+    struct err err = ERR_INIT;
+    enum err_code rc = find_route(r, &err);
+    if (!rc)
+        rc = admit(r, &err);
+    if (rc)
+        request_fail(r, &err);
+}

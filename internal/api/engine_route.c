@@ -1,0 +1,162 @@
+/* RUN_ENGINE: the body goes to the database's engine as it came, and the engine's body is the answer. */
+#include "api/request.h"
+
+#include "api/openapi.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/enc.h"
+#include "base/limits.h"
+
+static enum err_code key_header(struct api_request *r, const char *name, struct str *ret, struct err *err)
+{
+    struct str value = http_header(r->http, name);
+    *ret = STR_EMPTY;
+    if (!value.ptr)
+        return ERR_OK;
+    if (!value.len || value.len > (size_t)LIMIT_IDEMPOTENCY_KEY_BYTES || !utf8_valid(value))
+        return err_set(err, ERR_INVALID, "Header %s must be 1 to %d bytes of text", name,
+            (int)LIMIT_IDEMPOTENCY_KEY_BYTES);
+    *ret = value;
+    return ERR_OK;
+}
+
+static enum err_code fill_keys(struct api_request *r, struct wire_call *call, struct err *err)
+{
+    enum err_code rc = key_header(r, "Idempotency-Key", &call->idempotency_key, err);
+    if (!rc)
+        rc = key_header(r, "Plan-Key", &call->plan_key, err);
+    if (!rc)
+        rc = key_header(r, "Plan-Step", &call->plan_step, err);
+    if (!rc && !call->plan_key.len != !call->plan_step.len)
+        return err_set(
+            err, ERR_INVALID, "Headers Plan-Key and Plan-Step belong together; one of them is missing");
+    return rc;
+}
+
+static void fill_args(struct api_request *r, struct wire_call *call)
+{
+    const char *name;
+    for (unsigned i = 0; (name = openapi_query_arg(r->route->id, i)); i++) {
+        struct str value = query_get(&r->args, name);
+        if (!value.ptr)
+            continue;
+        CHECK(call->arg_count < WIRE_ARGS_MAX);
+        call->args[call->arg_count++] = (struct wire_arg){str_of(name), value};
+    }
+}
+
+enum err_code request_fill_call(struct api_request *r, int64_t timeout_us, struct err *err)
+{
+    const struct identity *who = r->who->id;
+    struct wire_call *call = &r->call.req;
+    r->call.db_id = id_str(&r->db_id);
+    r->call.place = ENGINE_SHARED;
+    call->op = r->route->op;
+    call->role = who->role;
+    call->deadline_us = clock_mono_us() + timeout_us;
+    call->request_id = http_request_id(r->http);
+    call->token_id = id_str(&who->token_id);
+    call->has_table_scope = who->has_table_scope;
+    call->table_count = who->table_count;
+    call->tables = who->tables;
+    call->idempotency_key = call->plan_key = call->plan_step = call->body = STR_EMPTY;
+    fill_args(r, call);
+    return r->route->cap == CAP_SQL ? fill_keys(r, call, err) : ERR_OK;
+}
+
+static void on_gone(void *arg)
+{
+    struct api_request *r = arg;
+    r->gone = true;
+    if (r->calling)
+        supervise_cancel(r->api->opt.supervisor, &r->call);
+}
+
+enum err_code request_submit(struct api_request *r, struct err *err)
+{
+    CHECK(!r->calling);
+    r->call.arg = r;
+    enum err_code rc = supervise_submit(r->api->opt.supervisor, &r->call, err);
+    if (rc)
+        return rc;
+    r->calling = true;
+    http_on_gone(r->http, on_gone, r);
+    return ERR_OK;
+}
+
+void request_gather(struct engine_call *call, const struct wire_reply_head *head, struct str chunk)
+{
+    struct api_request *r = call->arg;
+    if (head) {
+        r->head = *head;
+        strbuf_reset(&r->body);
+    }
+    strbuf_add_str(&r->body, chunk);
+}
+
+const char *request_content_type(const struct api_request *r)
+{
+    static const char *const types[WIRE_CONTENT_COUNT] = {
+        [WIRE_CONTENT_JSON] = "application/json",
+        [WIRE_CONTENT_TEXT] = "text/plain; charset=utf-8",
+        [WIRE_CONTENT_SQL] = "application/sql; charset=utf-8",
+        [WIRE_CONTENT_SQLITE] = "application/vnd.sqlite3",
+        [WIRE_CONTENT_CSV] = "text/csv; charset=utf-8",
+        [WIRE_CONTENT_NDJSON] = "application/x-ndjson",
+    };
+    CHECK(r->head.content < WIRE_CONTENT_COUNT);
+    return types[r->head.content];
+}
+
+void request_reply_gathered(struct api_request *r)
+{
+    struct route_metrics *m = &r->api->metrics.route[r->route->id];
+    m->rows_read += r->head.rows_read;
+    m->rows_written += r->head.rows_written;
+    if (r->head.idempotency_replayed)
+        http_set_header(r->http, "Idempotency-Replayed", S("true"));
+    if (r->head.plan_replayed)
+        http_set_header(r->http, "Plan-Replayed", S("true"));
+    r->api->metrics.replays += r->head.idempotency_replayed || r->head.plan_replayed;
+    if (r->head.retry_after_s)
+        http_set_header(r->http, "Retry-After", arena_printf(&r->arena, "%u", r->head.retry_after_s));
+    request_reply_body(r, r->head.status, request_content_type(r));
+}
+
+static void on_done(struct engine_call *call, const struct err *err)
+{
+    struct api_request *r = call->arg;
+    struct err too_large = ERR_INIT;
+    r->calling = false;
+    if (!err && strbuf_failed(&r->body)) {
+        (void)err_set(&too_large, ERR_TOO_LARGE, "The answer is too large; ask for fewer rows with LIMIT");
+        err = &too_large;
+    }
+    if (err)
+        request_fail(r, err);
+    else
+        request_reply_gathered(r);
+}
+
+/* A body is JSON by its content type, or has none: a form or a file sent here by mistake is told so. */
+static enum err_code check_json_body(struct api_request *r, struct err *err)
+{
+    struct str rest = http_header(r->http, "Content-Type"), type;
+    if (rest.ptr && str_cut(&rest, ';', &type) && !str_eq_nocase(str_trim(type), S("application/json")))
+        return err_set(err, ERR_MEDIA_TYPE, "Send the body with Content-Type: application/json");
+    return r->call.req.body.len ? ERR_OK : err_field(err, "", "The body is empty; send a JSON object");
+}
+
+enum err_code engine_route_run(struct api_request *r, struct err *err)
+{
+    enum err_code rc = request_fill_call(r, r->api->opt.statement_timeout_us, err);
+    if (!rc && r->route->method != HTTP_GET) {
+        r->call.req.body = http_body(r->http);
+        rc = check_json_body(r, err);
+    }
+    if (rc)
+        return rc;
+    r->call.on_data = request_gather;
+    r->call.on_done = on_done;
+    return request_submit(r, err);
+}

@@ -1,0 +1,213 @@
+/* opendir's d_type is not in POSIX 2008. */
+#define _DEFAULT_SOURCE
+#include "api/housekeeping.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "registry/registry.h"
+
+#include <dirent.h>
+
+#define TICK_US        2000000
+#define PURGE_EVERY_US 600000000 /* the trash keeps for days, so ten minutes more do not matter */
+#define CHECK_VALID_US 1000000
+
+struct check_job {
+    struct workq_job job;
+    struct api *api;
+    bool control_ok, disk_known;
+    uint64_t free_bytes;
+    bool purge;
+    struct err err;
+};
+
+static void evict(void *arg, struct str db_id)
+{
+    supervise_evict_sync(arg, db_id);
+}
+
+/* Takes the write lock of control.db and puts a file on the disk beside it: both must work before writes can.
+ */
+static enum err_code probe(struct check_job *j, struct db *db)
+{
+    char tmp[FS_PATH_MAX], path[FS_PATH_MAX];
+    fs_join(tmp, j->api->opt.data_dir, "tmp");
+    fs_join(path, tmp, "probe");
+    enum err_code rc = tx_begin_write(db, &j->err);
+    if (rc)
+        return rc;
+    tx_rollback(db);
+    rc = fs_mkdir_p(tmp, 0700, &j->err);
+    return rc ? rc : fs_write_atomic(path, S("ok\n"), 0600, &j->err);
+}
+
+static void measure_disk(struct check_job *j)
+{
+    uint64_t total;
+    j->disk_known = fs_free_bytes(j->api->opt.data_dir, &j->free_bytes, &total, NULL) == ERR_OK;
+}
+
+static void purge(struct check_job *j, struct db *db)
+{
+    unsigned purged = 0;
+    struct registry_disk disk = {
+        .data_dir = j->api->opt.data_dir, .evict = evict, .arg = j->api->opt.supervisor};
+    struct err err = ERR_INIT;
+    enum err_code rc = registry_purge(db, &disk, clock_wall_ms(), &purged, &err);
+    if (rc)
+        log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
+    if (purged)
+        log_event(LOG_INFO, "purged", LOG_INT("databases", purged));
+}
+
+static void check_run(struct workq_job *job, unsigned worker)
+{
+    struct check_job *j = CONTAINER_OF(job, struct check_job, job);
+    struct db *db;
+    measure_disk(j);
+    if (request_worker_db(j->api, worker, &db, &j->err))
+        return;
+    if (j->purge)
+        purge(j, db);
+    else
+        j->control_ok = probe(j, db) == ERR_OK;
+}
+
+static void set_disk_low(struct api *api, bool low)
+{
+    if (low != api->health.disk_low)
+        log_event(low ? LOG_WARN : LOG_INFO, low ? "disk_low" : "disk_ok",
+            LOG_INT("limit_bytes", api->opt.disk_low_bytes));
+    api->health.disk_low = low;
+    supervise_refuse_writes(api->opt.supervisor, low);
+}
+
+static void note_disk(struct check_job *j)
+{
+    if (j->disk_known)
+        set_disk_low(j->api, j->free_bytes < (uint64_t)j->api->opt.disk_low_bytes);
+}
+
+static void answer_waiting(struct api *api)
+{
+    while (!list_empty(&api->health.waiting)) {
+        struct list *first = api->health.waiting.next;
+        struct api_request *r = LIST_ITEM(first, struct api_request, node);
+        list_remove(first);
+        list_push_back(&api->open, first);
+        ops_readyz_answer(r);
+    }
+}
+
+static void check_done(struct workq_job *job)
+{
+    struct check_job *j = CONTAINER_OF(job, struct check_job, job);
+    struct health *h = &j->api->health;
+    note_disk(j);
+    if (!j->control_ok)
+        log_event(LOG_ERROR, "not_ready", LOG_CSTR("error", j->err.message));
+    h->control_ok = j->control_ok;
+    h->checked_us = clock_mono_us();
+    h->running = false;
+    answer_waiting(j->api);
+    mem_free(j);
+}
+
+void housekeeping_check(struct api_request *r)
+{
+    struct api *api = r->api;
+    struct health *h = &api->health;
+    if (h->checked_us && clock_mono_us() - h->checked_us < CHECK_VALID_US) {
+        ops_readyz_answer(r);
+        return;
+    }
+    list_remove(&r->node);
+    list_push_back(&h->waiting, &r->node);
+    if (h->running)
+        return;
+    struct check_job *j = MEM_NEW(struct check_job);
+    j->api = api;
+    j->job = (struct workq_job){.run = check_run, .done = check_done};
+    h->running = true;
+    if (workq_submit(api->opt.workq, api->opt.loop, WORKQ_WRITE, &j->job, &j->err)) {
+        h->control_ok = h->running = false;
+        answer_waiting(api);
+        mem_free(j);
+    }
+}
+
+static void tick_done(struct workq_job *job)
+{
+    struct check_job *j = CONTAINER_OF(job, struct check_job, job);
+    note_disk(j);
+    if (!j->api->draining)
+        loop_timer_set(&j->api->tick, TICK_US);
+    mem_free(j);
+}
+
+static void tick_run(struct workq_job *job, unsigned worker)
+{
+    struct check_job *j = CONTAINER_OF(job, struct check_job, job);
+    if (j->purge)
+        check_run(job, worker);
+    else
+        measure_disk(j);
+}
+
+/* A full queue is busy with requests: the next tick will do. */
+static void tick(void *arg)
+{
+    struct api *api = arg;
+    int64_t now_us = clock_mono_us();
+    struct check_job *j = MEM_NEW(struct check_job);
+    j->api = api;
+    j->purge = now_us - api->purged_us >= PURGE_EVERY_US;
+    j->job = (struct workq_job){.run = tick_run, .done = tick_done};
+    if (workq_submit(api->opt.workq, api->opt.loop, j->purge ? WORKQ_WRITE : WORKQ_READ, &j->job, &j->err)) {
+        loop_timer_set(&api->tick, TICK_US);
+        mem_free(j);
+        return;
+    }
+    if (j->purge)
+        api->purged_us = now_us;
+}
+
+void housekeeping_start(struct api *api)
+{
+    loop_timer_init(&api->tick, api->opt.loop, tick, api);
+    loop_timer_set(&api->tick, 0);
+}
+
+void housekeeping_stop(struct api *api)
+{
+    loop_timer_release(&api->tick);
+}
+
+/* <data>/db/<id>/in of every database. */
+static enum err_code clean_inboxes(const char *data_dir, struct err *err)
+{
+    char dbs[FS_PATH_MAX], one[FS_PATH_MAX], in[FS_PATH_MAX];
+    fs_join(dbs, data_dir, "db");
+    DIR *dir = opendir(dbs);
+    if (!dir)
+        return ERR_OK;
+    enum err_code rc = ERR_OK;
+    for (struct dirent *e; !rc && (e = readdir(dir));) {
+        if (e->d_name[0] == '.')
+            continue;
+        fs_join(one, dbs, e->d_name);
+        fs_join(in, one, "in");
+        rc = fs_remove_tree(in, err);
+    }
+    (void)closedir(dir); /* a directory that was only read */
+    return rc;
+}
+
+enum err_code housekeeping_clean(const char *data_dir, struct err *err)
+{
+    char tmp[FS_PATH_MAX];
+    fs_join(tmp, data_dir, "tmp");
+    enum err_code rc = fs_remove_tree(tmp, err);
+    return rc ? rc : clean_inboxes(data_dir, err);
+}

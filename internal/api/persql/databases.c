@@ -1,0 +1,118 @@
+/* /v1/databases: list, create, show, delete, restore. Worker thread. */
+#include "api/call.h"
+#include "api/persql/views.h"
+#include "base/limits.h"
+#include "base/rand.h"
+#include "json/jsonr.h"
+
+#define PAGE_SIZE_MAX 100
+#define PAGE_MAX      1000000
+
+route_worker_fn persql_database_list, persql_database_create, persql_database_get, persql_database_delete,
+    persql_database_restore;
+
+static bool in_scope(const struct identity *who, const struct registry_entry *e)
+{
+    return !who->database_id.text[0] || str_eq(id_str(&who->database_id), id_str(&e->id));
+}
+
+enum err_code persql_database_list(struct api_call *c)
+{
+    int64_t page, page_size, total;
+    struct registry_entry *entries;
+    size_t count;
+    enum err_code rc = query_i64(c->args, "page", 1, 1, PAGE_MAX, &page, c->err);
+    if (!rc)
+        rc = query_i64(c->args, "pageSize", PAGE_SIZE_MAX, 1, PAGE_SIZE_MAX, &page_size, c->err);
+    if (!rc)
+        rc = registry_list(
+            c->db, c->arena, &c->who->namespace_id, page, page_size, &entries, &count, &total, c->err);
+    if (rc)
+        return rc;
+    jsonw_array(c->out);
+    for (size_t i = 0; i < count; i++)
+        if (in_scope(c->who, &entries[i]))
+            view_database(c->out, &entries[i]);
+    jsonw_array_end(c->out);
+    return ERR_OK;
+}
+
+struct database_new {
+    struct str name, slug;
+};
+
+static const struct jsonr_field create_fields[] = {
+    {"name", JF_TEXT, offsetof(struct database_new, name), JF_NULL_OK, 1, 200},
+    {"slug", JF_TEXT, offsetof(struct database_new, slug), JF_NULL_OK, 1, 63},
+};
+
+/* "Weekend prototype!" becomes "weekend-prototype"; a name without a letter or digit of ASCII gives "db-" and
+ * a few random ones. */
+static struct str slug_from_name(struct arena *a, struct str name)
+{
+    char *out = arena_need(a, SLUG_SIZE);
+    size_t n = 0;
+    for (size_t i = 0; i < name.len && n < SLUG_SIZE - 1; i++) {
+        char ch = name.ptr[i];
+        if (ch >= 'A' && ch <= 'Z')
+            ch = (char)(ch - 'A' + 'a');
+        if ((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9'))
+            out[n++] = ch;
+        else if (n && out[n - 1] != '-')
+            out[n++] = '-';
+    }
+    while (n && out[n - 1] == '-')
+        n--;
+    return n ? str_make(out, n) : arena_printf(a, "db-%08x", rand_below(UINT32_MAX));
+}
+
+enum err_code persql_database_create(struct api_call *c)
+{
+    const struct jsonr_value *root;
+    struct database_new in = {STR_EMPTY, STR_EMPTY};
+    struct registry_entry entry;
+    if (!c->body.len)
+        return err_field(c->err, "", "The body is empty; send {\"name\":…,\"slug\":…}");
+    enum err_code rc = jsonr_parse(c->arena, c->body, &root, c->err);
+    if (!rc)
+        rc = jsonr_fields(
+            root, "", create_fields, ARRAY_LEN(create_fields), JSONR_UNKNOWN_IGNORE, &in, c->err);
+    if (!rc && !in.name.len && !in.slug.len)
+        rc = err_field(c->err, "/slug", "Send a slug, or a name to make one from");
+    if (!rc)
+        rc = registry_create(c->db, c->disk, &c->who->namespace_id,
+            in.slug.len ? in.slug : slug_from_name(c->arena, in.name), in.name, S("auto"), &entry, c->err);
+    if (!rc)
+        view_database(c->out, &entry);
+    return rc;
+}
+
+enum err_code persql_database_get(struct api_call *c)
+{
+    struct registry_entry entry;
+    enum err_code rc = registry_get(c->db, &c->who->namespace_id, c->db_slug, &entry, c->err);
+    bool bound = c->who->database_id.text[0];
+    if (bound && (rc == ERR_NOT_FOUND || (!rc && !in_scope(c->who, &entry))))
+        return err_set(c->err, ERR_FORBIDDEN, "Token scope does not include this database");
+    if (!rc)
+        view_database(c->out, &entry);
+    return rc;
+}
+
+enum err_code persql_database_delete(struct api_call *c)
+{
+    struct registry_entry entry;
+    enum err_code rc = registry_delete(c->db, c->disk, &c->who->namespace_id, c->db_slug, &entry, c->err);
+    if (!rc)
+        view_database(c->out, &entry);
+    return rc;
+}
+
+enum err_code persql_database_restore(struct api_call *c)
+{
+    struct registry_entry entry;
+    enum err_code rc = registry_restore(c->db, c->disk, &c->who->namespace_id, c->db_slug, &entry, c->err);
+    if (!rc)
+        view_database(c->out, &entry);
+    return rc;
+}

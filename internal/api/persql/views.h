@@ -1,0 +1,13 @@
+/* One view for each resource, so that it looks the same wherever it is shown. Any thread. */
+#ifndef API_PERSQL_VIEWS_H
+#define API_PERSQL_VIEWS_H
+
+#include "json/jsonw.h"
+#include "registry/registry.h"
+#include "token/token.h"
+
+void view_database(struct jsonw *w, const struct registry_entry *e);
+void view_me(struct jsonw *w, const struct identity *who);
+void view_time(struct jsonw *w, const char *key, int64_t wall_ms); /* 0: null */
+
+#endif

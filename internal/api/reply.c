@@ -1,0 +1,104 @@
+/* The two ends of a request's life: taken from the free list, answered, counted, logged, given back. */
+#include "api/request.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define FREE_REQUESTS_MAX 256
+
+static struct api_request *request_take(struct api *api)
+{
+    if (list_empty(&api->free)) {
+        struct api_request *r = MEM_NEW(struct api_request);
+        strbuf_init(&r->body, (size_t)LIMIT_RESULT_BYTES + (1u << 20));
+        return r;
+    }
+    struct api_request *r = LIST_FIRST(&api->free, struct api_request, node);
+    list_remove(&r->node);
+    api->free_count--;
+    return r;
+}
+
+struct api_request *request_new(struct api *api, struct http_request *http)
+{
+    struct api_request *r = request_take(api);
+    struct strbuf body = r->body;
+    *r = (struct api_request){.api = api, .http = http, .body = body};
+    arena_init(&r->arena, REQUEST_ARENA_MAX);
+    list_push_back(&api->open, &r->node);
+    api->open_count++;
+    return r;
+}
+
+static void request_free(struct api_request *r)
+{
+    struct api *api = r->api;
+    CHECK(!r->calling && !r->flow);
+    bearer_release(r->who);
+    arena_release(&r->arena);
+    list_remove(&r->node);
+    api->open_count--;
+    if (api->free_count == FREE_REQUESTS_MAX) {
+        strbuf_release(&r->body);
+        mem_free(r);
+        return;
+    }
+    strbuf_shrink(&r->body, REQUEST_BODY_KEPT);
+    list_push_front(&api->free, &r->node);
+    api->free_count++;
+}
+
+/* Before the answer is sent: afterwards the HTTP request is gone. */
+static void request_account(struct api_request *r, int status, enum err_code code)
+{
+    int64_t took_us = clock_mono_us() - http_arrived_us(r->http);
+    request_metrics_count(&r->api->metrics, r->route ? (unsigned)r->route->id : ROUTE_NONE, status, took_us);
+    if (r->api->opt.quiet && status < 500)
+        return;
+    log_event(LOG_INFO, "request", LOG_STR("id", http_request_id(r->http)),
+        LOG_CSTR("method", http_method_name(http_method(r->http))),
+        LOG_CSTR("route", r->route ? r->route->path : "none"), LOG_INT("status", status),
+        LOG_CSTR("code", err_slug(code)), LOG_INT("us", took_us),
+        LOG_CSTR("token", r->who ? r->who->id->token_id.text : "-"), LOG_STR("peer", http_peer(r->http)));
+}
+
+void request_end(struct api_request *r, int status, enum err_code code)
+{
+    request_account(r, status, code);
+    request_free(r);
+}
+
+void request_reply(struct api_request *r, int status, const char *content_type, struct str body)
+{
+    struct http_request *http = r->http;
+    request_account(r, status, ERR_OK);
+    http_reply(http, status, content_type, body);
+    request_free(r);
+}
+
+void request_reply_body(struct api_request *r, int status, const char *content_type)
+{
+    struct http_request *http = r->http;
+    request_account(r, status, (enum err_code)r->head.code);
+    if (r->body.len <= REQUEST_BODY_KEPT)
+        http_reply(http, status, content_type, strbuf_str(&r->body));
+    else
+        http_reply_take(http, status, content_type, &r->body);
+    request_free(r);
+}
+
+void request_fail(struct api_request *r, const struct err *err)
+{
+    struct http_request *http = r->http;
+    CHECK(err->code != ERR_OK);
+    if (err->code == ERR_UNAUTHORIZED) {
+        r->api->metrics.auth_failures++;
+        http_set_header(http, "WWW-Authenticate", S("Bearer realm=\"holdfast\""));
+    }
+    request_account(r, err_status(err->code), err->code);
+    http_reply_error(http, err);
+    request_free(r);
+}

@@ -1,0 +1,104 @@
+/* One request on its way through the API, and the state of the API itself. Loop thread, but for what a worker
+ * job is given.
+ *
+ *   new ─► routed ─► (lookup on a worker) ─► admitted ─► engine | worker | flow ─► answered ─► back to the
+ * free list
+ *
+ * Every path ends in exactly one of request_reply*, request_fail or request_end. */
+#ifndef API_REQUEST_H
+#define API_REQUEST_H
+
+#include "api/api.h"
+#include "api/cache.h"
+#include "api/request_metrics.h"
+#include "api/route.h"
+#include "http/query.h"
+#include "base/arena.h"
+#include "base/list.h"
+
+#define API_WORKERS_MAX   64
+#define REQUEST_ARENA_MAX (2 << 20)
+#define REQUEST_BODY_KEPT (64 << 10) /* a free request keeps a reply buffer of at most this size */
+
+struct health {
+    bool control_ok, disk_low;
+    int64_t checked_us;  /* 0 never */
+    struct list waiting; /* requests that wait for the running check */
+    bool running;
+};
+
+struct api {
+    struct api_options opt;
+    struct router *router;
+    struct cache *cache;
+    struct request_metrics metrics;
+    struct http_server *server; /* for its counters */
+    struct strbuf openapi;
+    struct list open, free;
+    unsigned open_count, free_count;
+    bool draining;
+    struct health health;
+    struct loop_timer tick; /* disk guard, trash, temporary files */
+    int64_t purged_us;
+    struct db *worker_db[API_WORKERS_MAX]; /* each touched by its worker alone */
+};
+
+struct api_request {
+    struct list node;
+    struct api *api;
+    struct http_request *http;
+    const struct api_route *route; /* NULL: none found */
+    struct str ns, db;             /* of the path, decoded; "" where it has none */
+    struct query args;
+    struct arena arena;
+    struct digest hash;
+    struct bearer *who; /* held; NULL on public routes */
+    struct id db_id;    /* of {ns}/{db} */
+    struct workq_job job;
+    struct err err;     /* of the job */
+    struct strbuf body; /* reply being gathered */
+    struct wire_reply_head head;
+    struct engine_call call;
+    bool calling;           /* the engine call is out */
+    bool gone;              /* the client is */
+    uint64_t generation;    /* before the lookup */
+    struct identity *found; /* lookup's result */
+    bool found_db;
+    void *flow; /* state of a RUN_FLOW handler */
+};
+
+/* --- dispatch.c --- */
+
+/* A connection to control.db for this worker. Worker thread. */
+MUST_CHECK enum err_code request_worker_db(
+    struct api *api, unsigned worker, struct db **ret, struct err *err);
+
+/* --- reply.c --- */
+
+struct api_request *request_new(struct api *api, struct http_request *http);
+void request_reply(struct api_request *r, int status, const char *content_type, struct str body);
+void request_reply_body(
+    struct api_request *r, int status, const char *content_type); /* r->body, without copying */
+void request_fail(struct api_request *r, const struct err *err);
+/* The answer was sent by other means (a stream): counts, logs and frees. */
+void request_end(struct api_request *r, int status, enum err_code code);
+
+/* --- engine_route.c --- */
+
+const char *request_content_type(const struct api_request *r); /* by r->head */
+
+/* Fills r->call.req from the request: role, scope, deadline, headers, arguments, body. */
+MUST_CHECK enum err_code request_fill_call(struct api_request *r, int64_t timeout_us, struct err *err);
+/* Submits r->call; *done* is called as for supervise_submit. The client's going away cancels it. */
+MUST_CHECK enum err_code request_submit(struct api_request *r, struct err *err);
+/* Gathers the reply in r->head and r->body; for r->call.on_data. */
+void request_gather(struct engine_call *call, const struct wire_reply_head *head, struct str chunk);
+/* Answers with what was gathered. */
+void request_reply_gathered(struct api_request *r);
+MUST_CHECK enum err_code engine_route_run(struct api_request *r, struct err *err);
+
+/* --- worker_route.c --- */
+
+MUST_CHECK enum err_code worker_route_run(struct api_request *r, struct err *err);
+
+#endif
