@@ -45,6 +45,10 @@ OPT = -O1 -fprofile-instr-generate=$(CURDIR)/$(B)/profile/%m%c.profraw -fcoverag
 else
 OPT = $(O) -D_FORTIFY_SOURCE=2
 endif
+# An allocation too large is an error that our code must see, with every allocator.
+export ASAN_OPTIONS ?= detect_stack_use_after_return=1:allocator_may_return_null=1
+export TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1:allocator_may_return_null=1
+export UBSAN_OPTIONS ?= print_stacktrace=1
 LD_VARIANT = $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),-fprofile-instr-generate)
 INCLUDE = -Iinternal -Ipolicy -I$(B)/gen -isystem $(SQLITE_DIR)
 CFLAGS_ALL = $(CSTD) $(OPT) -g $(WARN) $(HARDEN) $(INCLUDE) -DHF_VERSION='"$(VERSION)"' $(CFLAGS)
@@ -142,7 +146,7 @@ $$(B)/$(1): $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o 
 	  $$(TESTLIB_OBJ) $$(LINK_LIB) $$(B)/sqlite3.o -lcmocka $$(LIBS)
 $(1): $$(B)/$(1)
 	@$$(B)/$(1) $$(T) >$$(B)/$(1).log 2>&1; status=$$$$?; \
-	if [ -n "$$(V)" ] || [ $$$$status -ne 0 ]; then $$(if $$(V),cat,grep -avE '^\[ +(RUN|OK) ') $$(B)/$(1).log; tail -n 2 $$(B)/$(1).log; \
+	if [ -n "$$(V)" ] || [ $$$$status -ne 0 ]; then $$(if $$(V),cat,grep -avE '^\[( +(RUN|OK|PASSED)|=+)') $$(B)/$(1).log; tail -n 2 $$(B)/$(1).log; \
 	else tail -n 2 $$(B)/$(1).log; fi; exit $$$$status
 endef
 $(foreach s,unit $(if $(wildcard tests/api/*.c),api),$(eval $(call suite,$(s))))
