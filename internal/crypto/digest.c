@@ -86,3 +86,8 @@ void digest_stream_release(struct digest_stream *s)
     EVP_MD_CTX_free(s->ctx); /* also clears its state */
     s->ctx = NULL;
 }
+
+const char *digest_library_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION);
+}

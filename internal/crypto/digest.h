@@ -35,4 +35,6 @@ void digest_stream_release(struct digest_stream *s);
 /* Compares secrets of any length; the time depends on the lengths alone. */
 bool secret_eq(struct str a, struct str b);
 
+const char *digest_library_version(void); /* "OpenSSL 3.0.22 …" */
+
 #endif

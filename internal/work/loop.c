@@ -297,3 +297,8 @@ void loop_on_signal(struct loop *l, int signum, void (*fn)(void *arg), void *arg
     CHECK(event_add(s->ev, NULL) == 0);
     list_push_back(&l->signals, &s->node);
 }
+
+const char *loop_library_version(void)
+{
+    return event_get_version();
+}

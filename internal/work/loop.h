@@ -62,4 +62,6 @@ void loop_timer_release(struct loop_timer *t);
 /* Delivers a signal as a call on the loop. For the life of the loop. */
 void loop_on_signal(struct loop *l, int signum, void (*fn)(void *arg), void *arg);
 
+const char *loop_library_version(void); /* "2.1.12-stable" */
+
 #endif

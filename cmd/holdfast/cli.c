@@ -1,0 +1,87 @@
+/* What the subcommands share. */
+#include "cli.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include <stdio.h>
+#include <string.h>
+
+/* Domain functions name fields as the API knows them. */
+static const struct {
+    const char *pointer, *option;
+} FIELDS[] = {
+    {"/email", "--email"},
+    {"/namespace", "--namespace"},
+    {"/password", "the password"},
+    {"/data", "--data"},
+    {"/name", "--name"},
+    {"/database", "--database"},
+    {"/tableScope", "--tables"},
+    {"/expiresIn", "--expires-in"},
+};
+
+static const char *option_of(const char *pointer)
+{
+    for (size_t i = 0; i < ARRAY_LEN(FIELDS); i++)
+        if (str_starts(str_of(pointer), str_of(FIELDS[i].pointer)))
+            return FIELDS[i].option;
+    return NULL;
+}
+
+int cli_fail(const char *command, const struct err *err)
+{
+    const char *option = option_of(err->pointer);
+    const char *message = err->message;
+
+    if (option) { /* the message begins with the pointer */
+        const char *colon = strstr(message, ": ");
+        message = colon ? colon + 2 : message;
+    }
+    (void)fprintf(stderr, "holdfast %s: %s%s%s\n", command, option ? option : "", option ? " " : "", message);
+    return err->code == ERR_INVALID ? CLI_USAGE : CLI_FAILED;
+}
+
+int cli_print(const char *command, const struct strbuf *text)
+{
+    struct err err = ERR_INIT;
+
+    CHECK(!strbuf_failed(text));
+    bool written = fwrite(strbuf_cstr(text), 1, text->len, stdout) == text->len;
+    if (fflush(stdout) == 0 && written)
+        return CLI_OK;
+    err_errno(&err, ERR_IO, "writing to standard output");
+    return cli_fail(command, &err);
+}
+
+enum err_code cli_open(
+    const char *data_dir, enum db_mode mode, struct control *ret, struct db **ret_db, struct err *err)
+{
+    enum err_code code = control_open(data_dir, CONTROL_CURRENT, ret, err);
+
+    if (code == ERR_NOT_FOUND)
+        return err_set(err, code, "%s holds no Holdfast data; `holdfast init` makes it", data_dir);
+    if (code)
+        return code;
+    code = control_connect(ret, mode, ret_db, err);
+    if (code)
+        control_close(ret);
+    return code;
+}
+
+void cli_close(struct control *control, struct db *db)
+{
+    db_close(db);
+    control_close(control);
+}
+
+void cli_json_time(struct jsonw *w, const char *key, int64_t wall_ms)
+{
+    char iso[CLOCK_ISO_MAX];
+
+    jsonw_key(w, key);
+    if (!wall_ms) {
+        jsonw_null(w);
+        return;
+    }
+    clock_iso(wall_ms, iso);
+    jsonw_cstr(w, iso);
+}
