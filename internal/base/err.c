@@ -7,6 +7,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* defined for analysers alone */
+#undef err_set
+#undef err_field
+#undef err_errno
+
 struct err_fact {
     int status;
     const char *slug;

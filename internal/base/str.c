@@ -112,7 +112,7 @@ static int64_t duration_unit(char c)
     case 'm': return 60;
     case 'h': return 3600;
     case 'd': return 86400;
-    case 'w': return 7 * 86400;
+    case 'w': return (int64_t)7 * 86400;
     default: return 0;
     }
 }

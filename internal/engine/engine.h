@@ -1,10 +1,12 @@
-/* The engine: the process in which one database lives. Single-threaded, sandboxed before it opens the file, told everything it
- * needs by frames: it knows neither accounts nor secrets.
+/* The engine: the process in which one database lives. Single-threaded, sandboxed before it opens the file,
+ * told everything it needs by frames: it knows neither accounts nor secrets.
  *
- *   start (zygote_main → fork) → sandbox_enter → open, recipe, `_sys_` tables → READY → turns until end of file on the socket
- *   turn: read the frames that wait → reads → one transaction with a savepoint for each write → one commit → all answers
+ *   start (zygote_main → fork) → sandbox_enter → open, recipe, `_sys_` tables → READY → turns until end of
+ * file on the socket turn: read the frames that wait → reads → one transaction with a savepoint for each
+ * write → one commit → all answers
  *
- * SQLite is opened only after the fork: the zygote must never have touched it (its global inode table would be inherited). */
+ * SQLite is opened only after the fork: the zygote must never have touched it (its global inode table would
+ * be inherited). */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
@@ -12,8 +14,8 @@
 #include "wire/board.h"
 #include "wire/zygote.h"
 
-/* Runs the zygote until its control socket (descriptor `control_fd`; protocol and exit statuses: wire/zygote.h) closes; the
- * process's exit status. */
+/* Runs the zygote until its control socket (descriptor `control_fd`; protocol and exit statuses:
+ * wire/zygote.h) closes; the process's exit status. */
 int zygote_main(int control_fd);
 
 /* Body of one engine process. Never returns. */

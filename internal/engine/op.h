@@ -1,7 +1,8 @@
-/* One call inside the engine, and what its handler may use. A handler is a function of ops table (op_table.c), one for each
- * row of wire/ops.def; it writes the `data` of PerSQL's envelope through op->w and returns. The turn loop (turn.c) opens and
- * closes the envelope, adds `meta`, wraps writes in savepoints and answers after the commit: a handler never begins or ends
- * a transaction and never writes to the socket, except op_stream() in the STREAM and SCRATCH lanes. */
+/* One call inside the engine, and what its handler may use. A handler is a function of ops table
+ * (op_table.c), one for each row of wire/ops.def; it writes the `data` of PerSQL's envelope through op->w and
+ * returns. The turn loop (turn.c) opens and closes the envelope, adds `meta`, wraps writes in savepoints and
+ * answers after the commit: a handler never begins or ends a transaction and never writes to the socket,
+ * except op_stream() in the STREAM and SCRATCH lanes. */
 #ifndef ENGINE_OP_H
 #define ENGINE_OP_H
 
@@ -22,11 +23,11 @@ struct op {
     struct jsonw *w;             /* writes the value of "data" */
     struct wire_reply_head head; /* rows_read and rows_written are summed here by exec.c */
     unsigned statement_count;
-    struct str error_detail;     /* JSON object for "errorDetail", set together with a returned error; "" none */
-    struct str snapshot;         /* reserved for meta.snapshot; "" none */
-    struct str plain;            /* arena memory; when a handler sets it (ptr not NULL), this is the whole body of the
-                                  * answer, of type head.content, in place of the envelope; w holds nothing then */
-    int statement_index;         /* index of the failing statement of a batch, -1 none */
+    struct str error_detail; /* JSON object for "errorDetail", set together with a returned error; "" none */
+    struct str snapshot;     /* reserved for meta.snapshot; "" none */
+    struct str plain;    /* arena memory; when a handler sets it (ptr not NULL), this is the whole body of the
+                          * answer, of type head.content, in place of the envelope; w holds nothing then */
+    int statement_index; /* index of the failing statement of a batch, -1 none */
 };
 
 typedef enum err_code op_fn(struct op *op, struct err *err);
@@ -35,33 +36,40 @@ typedef enum err_code op_fn(struct op *op, struct err *err);
 #include "wire/ops.def"
 #undef OP
 
-/* Prepares the engine's own SQL (constants of ours, never built from a user's text; table names are quoted with %w through
- * sqlite3_mprintf) with the authorizer in internal mode: `_sys_` tables may be touched, but nothing that a user's trigger or
- * view causes. The statement is the caller's (sqlite3_finalize) and must be finished before tenant SQL runs. */
-MUST_CHECK enum err_code op_prepare_internal(struct op *op, const char *sql, sqlite3_stmt **ret, struct err *err);
+/* Prepares the engine's own SQL (constants of ours, never built from a user's text; table names are quoted
+ * with %w through sqlite3_mprintf) with the authorizer in internal mode: `_sys_` tables may be touched, but
+ * nothing that a user's trigger or view causes. The statement is the caller's (sqlite3_finalize) and must be
+ * finished before tenant SQL runs. */
+MUST_CHECK enum err_code op_prepare_internal(
+    struct op *op, const char *sql, sqlite3_stmt **ret, struct err *err);
 
-/* Prepares tenant SQL under this call's role and table scope. On failure fills err and op->error_detail. *ret_tail_empty is
- * false when more than one statement stands in `sql`. Not cached: for explain, validate, import and export. */
-MUST_CHECK enum err_code op_prepare_tenant(struct op *op, struct str sql, sqlite3_stmt **ret, bool *ret_tail_empty, struct err *err);
+/* Prepares tenant SQL under this call's role and table scope. On failure fills err and op->error_detail.
+ * *ret_tail_empty is false when more than one statement stands in `sql`. Not cached: for explain, validate,
+ * import and export. */
+MUST_CHECK enum err_code op_prepare_tenant(
+    struct op *op, struct str sql, sqlite3_stmt **ret, bool *ret_tail_empty, struct err *err);
 
-/* Turns SQLite's last error on the connection into err and op->error_detail (kind, table, column, near, position, hint).
- * `sql` is the statement at fault, for the hint. */
+/* Turns SQLite's last error on the connection into err and op->error_detail (kind, table, column, near,
+ * position, hint). `sql` is the statement at fault, for the hint. */
 enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *err);
 
 /* Writes one SQLite value in the wire form: exact integers, {"$blob":…}, text as text. */
 void op_write_value(struct jsonw *w, sqlite3_value *v);
 void op_write_column(struct jsonw *w, sqlite3_stmt *stmt, int column);
 
-/* Binds a JSON array (positional) or object (named; ":name", "@name", "$name" or bare "name") of parameters. Errors name
+/* Binds a JSON array (positional) or object (named; ":name", "@name", "$name" or bare "name") of parameters.
+ * Errors name
  * "/params/…" below `at`. */
 struct jsonr_value;
-MUST_CHECK enum err_code op_bind_params(struct op *op, sqlite3_stmt *stmt, const struct jsonr_value *params, const char *at, struct err *err);
+MUST_CHECK enum err_code op_bind_params(
+    struct op *op, sqlite3_stmt *stmt, const struct jsonr_value *params, const char *at, struct err *err);
 
-/* STREAM and SCRATCH lanes only: sends bytes of the body now and blocks while the front does not read. The first call sends
- * op->head. ERR_UNAVAILABLE when the front is gone. */
+/* STREAM and SCRATCH lanes only: sends bytes of the body now and blocks while the front does not read. The
+ * first call sends op->head. ERR_UNAVAILABLE when the front is gone. */
 MUST_CHECK enum err_code op_stream(struct op *op, struct str bytes, struct err *err);
 
-/* True when the name is ours or SQLite's (`sqlite_`, `_sys_`, `_persql_`, and shadow tables of FTS5): hidden and reserved. */
+/* True when the name is ours or SQLite's (`sqlite_`, `_sys_`, `_persql_`, and shadow tables of FTS5): hidden
+ * and reserved. */
 bool op_name_reserved(struct str name);
 
 /* May this call's table scope see that table? True without a scope. */

@@ -104,7 +104,9 @@ static enum err_code count_by_steps(const struct catalog_source *src, const stru
     int64_t reached = 0;
     const char *rowid = t->kind == CAT_TABLE ? cat_rowid_name(t) : NULL;
     strbuf_init(&sql, SQL_MAX);
-    strbuf_addf(&sql, "SELECT %s FROM ", rowid ? rowid : "1");
+    strbuf_add_cstr(&sql, "SELECT ");
+    strbuf_add_cstr(&sql, rowid ? rowid : "1");
+    strbuf_add_cstr(&sql, " FROM ");
     catalog_quote(&sql, t->name);
     strbuf_add_cstr(&sql, rowid ? " NOT INDEXED" : "");
     enum err_code code = src->prepare(src->arg, strbuf_cstr(&sql), &stmt, err);

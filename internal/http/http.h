@@ -1,9 +1,11 @@
-/* HTTP/1.1 over evhttp, and the only place that knows it. What stands behind evhttp's own parser is a guard that refuses what
- * the library lets through (spec: strict framing, one Host, one Content-Length, no bare LF …), total deadlines, connection and
- * size limits. Every refusal, evhttp's own included, is the one JSON error envelope.
+/* HTTP/1.1 over evhttp, and the only place that knows it. What stands behind evhttp's own parser is a guard
+ * that refuses what the library lets through (spec: strict framing, one Host, one Content-Length, no bare LF
+ * …), total deadlines, connection and size limits. Every refusal, evhttp's own included, is the one JSON
+ * error envelope.
  *
- * A request reaches the handler whole (head and body) and is answered exactly once: http_reply*, or http_stream_begin …
- * http_stream_end. It stays valid until then, also when the client is gone; replies are then dropped. Loop thread only. */
+ * A request reaches the handler whole (head and body) and is answered exactly once: http_reply*, or
+ * http_stream_begin … http_stream_end. It stays valid until then, also when the client is gone; replies are
+ * then dropped. Loop thread only. */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
@@ -11,17 +13,26 @@
 #include "base/strbuf.h"
 #include "work/loop.h"
 
-enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_METHOD_COUNT };
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_PATCH,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_METHOD_COUNT
+};
 
 struct http_server;
 struct http_request;
 
 struct http_options {
-    const char *host;              /* numeric address or name to bind */
-    uint16_t port;                 /* 0: the kernel picks, see http_server_port() */
+    const char *host;               /* numeric address or name to bind */
+    uint16_t port;                  /* 0: the kernel picks, see http_server_port() */
     const char *tls_cert, *tls_key; /* PEM files; NULL: plain */
-    const char *cors_origins;      /* comma-separated origins, "*" or NULL for none */
-    const char *trusted_proxies;   /* comma-separated addresses whose X-Forwarded-For is believed, or NULL */
+    const char *cors_origins;       /* comma-separated origins, "*" or NULL for none */
+    const char *trusted_proxies;    /* comma-separated addresses whose X-Forwarded-For is believed, or NULL */
     unsigned connections_max, connections_per_ip_max;
     size_t head_max, body_max;
     /* Largest body of one path, asked when the head is complete; NULL: body_max for all. */
@@ -30,12 +41,15 @@ struct http_options {
     void *arg;
 };
 
-MUST_CHECK enum err_code http_server_new(struct loop *l, const struct http_options *opt, struct http_server **ret, struct err *err);
+MUST_CHECK enum err_code http_server_new(
+    struct loop *l, const struct http_options *opt, struct http_server **ret, struct err *err);
 uint16_t http_server_port(const struct http_server *s);
-MUST_CHECK enum err_code http_server_reload_tls(struct http_server *s, struct err *err); /* new connections use the new files */
-void http_server_drain(struct http_server *s);      /* no new connections; replies carry Connection: close; idle ones close */
+MUST_CHECK enum err_code http_server_reload_tls(
+    struct http_server *s, struct err *err); /* new connections use the new files */
+void http_server_drain(
+    struct http_server *s); /* no new connections; replies carry Connection: close; idle ones close */
 unsigned http_server_requests(const struct http_server *s); /* not yet answered */
-void http_server_free(struct http_server *s);       /* only with no request open */
+void http_server_free(struct http_server *s);               /* only with no request open */
 
 struct http_stats {
     uint64_t accepted, refused_full, refused_ip, guard_refusals, timeouts, bytes_in, bytes_out;
@@ -45,13 +59,14 @@ void http_server_stats(const struct http_server *s, struct http_stats *ret);
 
 enum http_method http_method(const struct http_request *req);
 const char *http_method_name(enum http_method m);
-struct str http_path(const struct http_request *req);       /* raw, still percent-encoded, without the query */
-struct str http_query(const struct http_request *req);      /* raw, without '?'; "" none */
+struct str http_path(const struct http_request *req);  /* raw, still percent-encoded, without the query */
+struct str http_query(const struct http_request *req); /* raw, without '?'; "" none */
 struct str http_header(const struct http_request *req, const char *name); /* ptr NULL when absent */
-struct str http_body(struct http_request *req);             /* contiguous; valid until answered */
-struct str http_peer(const struct http_request *req);       /* client address, through trusted proxies */
-struct str http_request_id(const struct http_request *req); /* the client's X-Request-Id when well-formed, else ours */
-int64_t http_arrived_us(const struct http_request *req);    /* clock_mono_us() of the complete request */
+struct str http_body(struct http_request *req);       /* contiguous; valid until answered */
+struct str http_peer(const struct http_request *req); /* client address, through trusted proxies */
+struct str http_request_id(
+    const struct http_request *req); /* the client's X-Request-Id when well-formed, else ours */
+int64_t http_arrived_us(const struct http_request *req); /* clock_mono_us() of the complete request */
 
 /* Slot for the API layer's state of this request. */
 void http_set_arg(struct http_request *req, void *arg);
@@ -64,14 +79,17 @@ void http_set_header(struct http_request *req, const char *name, struct str valu
 void http_reply(struct http_request *req, int status, const char *content_type, struct str body);
 /* As above; takes the strbuf's memory instead of copying and leaves it empty. */
 void http_reply_take(struct http_request *req, int status, const char *content_type, struct strbuf *body);
-/* {"success":false,"error":…,"code":…,"pointer":…,"requestId":…} with the status of err->code and Retry-After. */
+/* {"success":false,"error":…,"code":…,"pointer":…,"requestId":…} with the status of err->code and
+ * Retry-After. */
 void http_reply_error(struct http_request *req, const struct err *err);
 
-/* Streamed reply, one chunk in flight: send, wait for on_drained, send. bytes_total > 0 sets Content-Length. */
+/* Streamed reply, one chunk in flight: send, wait for on_drained, send. bytes_total > 0 sets Content-Length.
+ */
 void http_stream_begin(struct http_request *req, int status, const char *content_type, uint64_t bytes_total);
 void http_stream_send(struct http_request *req, struct str chunk, void (*on_drained)(void *arg), void *arg);
 void http_stream_end(struct http_request *req);
-void http_stream_abort(struct http_request *req); /* the body cannot be completed: closes the connection so the client sees it */
+void http_stream_abort(
+    struct http_request *req); /* the body cannot be completed: closes the connection so the client sees it */
 
 /* Calls fn once if the client closes before the answer is complete. Cleared by the answer. */
 void http_on_gone(struct http_request *req, void (*fn)(void *arg), void *arg);

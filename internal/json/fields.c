@@ -70,11 +70,14 @@ static int64_t field_measure(const struct jsonr_field *f, const struct jsonr_val
 
 static void add_got(struct strbuf *out, const struct jsonr_field *f, const struct jsonr_value *v)
 {
-    static const char *const UNITS[] = {[JF_TEXT] = " bytes", [JF_INT] = "", [JF_ARRAY] = " elements"};
-    if (!kind_fits(f->type, jsonr_kind(v)))
+    static const char *const UNITS[] = {
+        [JF_TEXT] = " bytes", [JF_INT] = "", [JF_BOOL] = "", [JF_ARRAY] = " elements"};
+    if (!kind_fits(f->type, jsonr_kind(v))) {
         strbuf_addf(out, "; got %s", jsonr_kind_name(jsonr_kind(v)));
-    else
+    } else {
+        CHECK(f->type <= JF_ARRAY); /* only these have bounds */
         strbuf_addf(out, "; got %lld%s", (long long)field_measure(f, v), UNITS[f->type]);
+    }
 }
 
 /* `v` is NULL when a required member is missing. */
@@ -126,7 +129,7 @@ static const char *nearest_field(struct str name, const struct jsonr_field *fiel
     unsigned best_distance = 3; /* more than two slips is another word */
     for (size_t i = 0; i < field_count; i++) {
         unsigned distance = str_distance(name, str_of(fields[i].name));
-        if (distance < best_distance && distance * 2 <= name.len) {
+        if (distance < best_distance && (size_t)distance * 2 <= name.len) {
             best_distance = distance;
             best = fields[i].name;
         }

@@ -174,7 +174,7 @@ void db_col_copy(const struct db_stmt *st, int column, char *out, size_t size)
     struct str text = db_col_text(st, column);
     size_t len = text.len < size ? text.len : size - 1;
 
-    if (len)
+    if (text.ptr)
         memcpy(out, text.ptr, len);
     out[len] = '\0';
 }

@@ -7,12 +7,13 @@
  *                     │ breaker: three crashes in a minute → 503     │
  *                     └──────────────────────────────────────────────┘
  *
- * Engines are started by the zygote, a process of its own that was exec'd from this binary, holds no secret, no thread and no
- * SQLite, and forks an engine in about a millisecond. It is started again when it dies.
+ * Engines are started by the zygote, a process of its own that was exec'd from this binary, holds no secret,
+ * no thread and no SQLite, and forks an engine in about a millisecond. It is started again when it dies.
  *
- * Deadlines: the engine answers query_timeout itself; when it is silent 500 ms past a call's deadline it is killed. The call
- * that was running gets the error (504 query_timeout, or 500 worker_crashed when it was no deadline); every other call that
- * surely left nothing behind (wire/board.h) is sent to the next engine, at most SUPERVISE_RETRY_MAX times.
+ * Deadlines: the engine answers query_timeout itself; when it is silent 500 ms past a call's deadline it is
+ * killed. The call that was running gets the error (504 query_timeout, or 500 worker_crashed when it was no
+ * deadline); every other call that surely left nothing behind (wire/board.h) is sent to the next engine, at
+ * most SUPERVISE_RETRY_MAX times.
  *
  * All functions run on the loop thread unless they say otherwise. */
 #ifndef SUPERVISE_SUPERVISE_H
@@ -40,14 +41,16 @@ struct supervise_options {
     int64_t cost_request_nano, cost_read_nano, cost_write_nano; /* rates of meta.costUsd in 1e-9 USD a unit */
 };
 
-MUST_CHECK enum err_code supervise_new(struct loop *l, const struct supervise_options *opt, struct supervisor **ret, struct err *err);
-/* Asks every engine to checkpoint and leave, then calls done; supervise_free only after that. Calls still open are failed. */
+MUST_CHECK enum err_code supervise_new(
+    struct loop *l, const struct supervise_options *opt, struct supervisor **ret, struct err *err);
+/* Asks every engine to checkpoint and leave, then calls done; supervise_free only after that. Calls still
+ * open are failed. */
 void supervise_shutdown(struct supervisor *s, void (*done)(void *arg), void *arg);
 void supervise_free(struct supervisor *s);
 
-/* Where a call runs. Ordinary calls say ENGINE_SHARED; the supervisor picks writer or reader. ENGINE_STREAM gets a reader
- * engine of its own whose socket is simply not read while the receiver is slow. ENGINE_SCRATCH gets a throw-away engine over
- * `scratch_dir`, which holds an uploaded file. */
+/* Where a call runs. Ordinary calls say ENGINE_SHARED; the supervisor picks writer or reader. ENGINE_STREAM
+ * gets a reader engine of its own whose socket is simply not read while the receiver is slow. ENGINE_SCRATCH
+ * gets a throw-away engine over `scratch_dir`, which holds an uploaded file. */
 enum engine_place { ENGINE_SHARED, ENGINE_STREAM, ENGINE_SCRATCH };
 
 /* Owned by the caller and alive until on_done; the strings in `req` too. */
@@ -57,9 +60,11 @@ struct engine_call {
     enum engine_place place;
     const char *scratch_dir;
     struct wire_call req;
-    /* A piece of the reply body; head is non-NULL with the first piece. `chunk` lives for the time of the callback. */
+    /* A piece of the reply body; head is non-NULL with the first piece. `chunk` lives for the time of the
+     * callback. */
     void (*on_data)(struct engine_call *call, const struct wire_reply_head *head, struct str chunk);
-    /* Exactly once, last. err NULL: the reply is complete. Else no reply (or the rest of it) will come. May free the call. */
+    /* Exactly once, last. err NULL: the reply is complete. Else no reply (or the rest of it) will come. May
+     * free the call. */
     void (*on_done)(struct engine_call *call, const struct err *err);
     void *arg;
     /* private */
@@ -70,8 +75,8 @@ struct engine_call {
     bool replied, cancelled, bounced;
 };
 
-/* Never calls back before it returns. Failures (breaker open: ERR_UNAVAILABLE with retry_after_s, too many calls:
- * ERR_RATE_LIMITED, quarantined: ERR_CORRUPT) are returned, and on_done is then not called. */
+/* Never calls back before it returns. Failures (breaker open: ERR_UNAVAILABLE with retry_after_s, too many
+ * calls: ERR_RATE_LIMITED, quarantined: ERR_CORRUPT) are returned, and on_done is then not called. */
 MUST_CHECK enum err_code supervise_submit(struct supervisor *s, struct engine_call *call, struct err *err);
 
 /* The receiver is gone: the call is interrupted; on_done still comes (with whatever happened). */
@@ -81,26 +86,28 @@ void supervise_cancel(struct supervisor *s, struct engine_call *call);
 void supervise_pause(struct supervisor *s, struct engine_call *call);
 void supervise_resume(struct supervisor *s, struct engine_call *call);
 
-/* Worker threads: runs one call to its end and blocks. *out gets the body. ERR_OK also when the engine answered with an error
- * status: look at ret_head->status. */
-MUST_CHECK enum err_code supervise_call_sync(struct supervisor *s, struct str db_id, const struct wire_call *req,
-    struct wire_reply_head *ret_head, struct strbuf *out, struct err *err);
-MUST_CHECK enum err_code supervise_scratch_sync(struct supervisor *s, const char *scratch_dir, const struct wire_call *req,
-    struct wire_reply_head *ret_head, struct strbuf *out, struct err *err);
+/* Worker threads: runs one call to its end and blocks. *out gets the body. ERR_OK also when the engine
+ * answered with an error status: look at ret_head->status. */
+MUST_CHECK enum err_code supervise_call_sync(struct supervisor *s, struct str db_id,
+    const struct wire_call *req, struct wire_reply_head *ret_head, struct strbuf *out, struct err *err);
+MUST_CHECK enum err_code supervise_scratch_sync(struct supervisor *s, const char *scratch_dir,
+    const struct wire_call *req, struct wire_reply_head *ret_head, struct strbuf *out, struct err *err);
 
-/* Ends the engines of a database (it is being deleted or restored); `done` once none is left. New calls get ERR_NOT_FOUND
- * until supervise_allow(). Worker threads have the _sync form. */
+/* Ends the engines of a database (it is being deleted or restored); `done` once none is left. New calls get
+ * ERR_NOT_FOUND until supervise_allow(). Worker threads have the _sync form. */
 void supervise_evict(struct supervisor *s, struct str db_id, void (*done)(void *arg), void *arg);
 void supervise_evict_sync(struct supervisor *s, struct str db_id);
 void supervise_allow_sync(struct supervisor *s, struct str db_id);
 
-/* From now on (or no longer) every engine answers writes with ERR_FULL: the disk is nearly full. Reads go on. */
+/* From now on (or no longer) every engine answers writes with ERR_FULL: the disk is nearly full. Reads go on.
+ */
 void supervise_refuse_writes(struct supervisor *s, bool refuse);
 
 /* Counters for /metrics, summed over engines living and gone. */
 struct supervise_stats {
     unsigned engines, readers, waiting, breakers_open;
-    uint64_t starts, start_us, crashes, kills_deadline, kills_stalled, kills_protocol, idle_exits, bounces, retries;
+    uint64_t starts, start_us, crashes, kills_deadline, kills_stalled, kills_protocol, idle_exits, bounces,
+        retries;
     uint64_t commits, writes, fsyncs, fsync_us, wal_bytes, busy_us, rollback_redos, violations;
 };
 void supervise_stats(struct supervisor *s, struct supervise_stats *ret);

@@ -102,7 +102,7 @@ static enum err_code lookup_in_tx(struct db *db, const char *hex, struct identit
 
 static void hash_hex(const struct digest *hash, struct strbuf *out)
 {
-    strbuf_init(out, 2 * DIGEST_BYTES);
+    strbuf_init(out, (size_t)2 * DIGEST_BYTES);
     digest_hex(out, hash);
     CHECK(!strbuf_failed(out));
 }

@@ -23,9 +23,9 @@ struct board {
     _Atomic uint64_t rollback_redos; /* neighbours' work done again after a statement ended the transaction */
     _Atomic uint64_t violations;     /* statements that the guard refused */
     /* front writes */
-    _Atomic uint64_t cancel_call; /* the client of this call is gone: interrupt it when it runs */
-    _Atomic uint32_t waiting;     /* calls sent or queued behind the running one */
-    _Atomic uint32_t has_readers; /* a reader engine can be had: long reads may be bounced */
+    _Atomic uint64_t cancel_call;   /* the client of this call is gone: interrupt it when it runs */
+    _Atomic uint32_t waiting;       /* calls sent or queued behind the running one */
+    _Atomic uint32_t has_readers;   /* a reader engine can be had: long reads may be bounced */
     _Atomic uint32_t refuse_writes; /* the disk is nearly full: writes get ERR_FULL */
 };
 

@@ -1,5 +1,6 @@
-/* The yardstick of `make bench`: evhttp on a default event base that answers every request with one constant JSON reply of the
- * size of a point read's. Usage: bare_evhttp; prints its port. Ends when standard input closes. */
+/* The yardstick of `make bench`: evhttp on a default event base that answers every request with one constant
+ * JSON reply of the size of a point read's. Usage: bare_evhttp; prints its port. Ends when standard input
+ * closes. */
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -7,9 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char reply[] = "{\"success\":true,\"data\":{\"columns\":[\"id\",\"email\"],\"rows\":[[4242,\"user4242@example.com\"]],"
-                            "\"rowsRead\":1,\"rowsWritten\":0},\"meta\":{\"rowsRead\":1,\"rowsWritten\":0,\"durationMs\":0.021,"
-                            "\"statementCount\":1,\"costUsd\":0.000000505,\"queryLogId\":\"ql_01jd0000000000000000000000\"}}";
+static const char reply[] =
+    "{\"success\":true,\"data\":{\"columns\":[\"id\",\"email\"],\"rows\":[[4242,\"user4242@example.com\"]],"
+    "\"rowsRead\":1,\"rowsWritten\":0},\"meta\":{\"rowsRead\":1,\"rowsWritten\":0,\"durationMs\":0.021,"
+    "\"statementCount\":1,\"costUsd\":0.000000505,\"queryLogId\":\"ql_01jd0000000000000000000000\"}}";
 
 static void on_request(struct evhttp_request *req, void *arg)
 {
@@ -36,7 +38,7 @@ int main(void)
     struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
     if (!bound)
         return 1;
-    struct sockaddr_in sin;
+    struct sockaddr_in sin = {0};
     socklen_t len = sizeof(sin);
     if (getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&sin, &len) != 0)
         return 1;

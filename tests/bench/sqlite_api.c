@@ -1,5 +1,6 @@
-/* SQLite itself, through its C API, doing what one batch request of 100 inserts does: BEGIN IMMEDIATE, 100 prepared inserts,
- * COMMIT with synchronous=FULL in WAL mode. Usage: sqlite_api FILE SECONDS; prints batches per second. */
+/* SQLite itself, through its C API, doing what one batch request of 100 inserts does: BEGIN IMMEDIATE, 100
+ * prepared inserts, COMMIT with synchronous=FULL in WAL mode. Usage: sqlite_api FILE SECONDS; prints batches
+ * per second. */
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,9 @@ int main(int argc, char **argv)
     if (argc != 3)
         return 2;
     must(db, sqlite3_open(argv[1], &db));
-    must(db, sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE orders(id INTEGER PRIMARY KEY, note TEXT)",
+    must(db, sqlite3_exec(db,
+                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE orders(id INTEGER PRIMARY "
+                 "KEY, note TEXT)",
                  NULL, NULL, NULL));
     must(db, sqlite3_prepare_v2(db, "INSERT INTO orders(id,note) VALUES(?,?)", -1, &insert, NULL));
     long id = 0, batches = 0;

@@ -1,5 +1,5 @@
-/* Frames as the front reads them from an engine that a tenant has taken over: any bytes. Whatever is accepted must be
- * written back byte for byte. */
+/* Frames as the front reads them from an engine that a tenant has taken over: any bytes. Whatever is accepted
+ * must be written back byte for byte. */
 #include "base/check.h"
 #include "wire/wire.h"
 

@@ -5,8 +5,9 @@ from tree import Finding
 
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d[\w.]*|\"[ ]*\"|'[ ]*'|->|<<=?|>>=?|[-+*/%&|^!=<>]=|&&|\|\||\+\+|--|\S")
 _KEYWORDS = set("if else for while do switch case default return break continue goto sizeof struct enum union static const".split())
-ALIKE_TOKENS = 110  # names left out: about fifteen lines
-SAME_TOKENS = 60    # to the letter: about eight lines
+# Tokens of a run that is too long to stand twice: to the letter (about eight lines), and with names left out (about fifteen).
+# A test may repeat more: each is read alone.
+LIMITS = {("internal", "cmd"): (60, 110), ("tests",): (120, 220)}
 
 
 def _tokens(f):
@@ -46,14 +47,14 @@ def _runs(stream, key, length):
 
 def duplicates(tree):
     """no fifteen lines that stand elsewhere under other names, no eight that stand elsewhere to the letter"""
-    for folders in (("internal", "cmd"), ("tests",)):
+    for folders, (same, alike) in LIMITS.items():
         stream, place = [], []
         for f in tree.c(*folders):
             for token, shape, line in _tokens(f):
                 stream.append((token, shape))
                 place.append((f.path, line))
         reported = set()
-        for pick, length, how in ((0, SAME_TOKENS, "to the letter"), (1, ALIKE_TOKENS, "under other names")):
+        for pick, length, how in ((0, same, "to the letter"), (1, alike, "under other names")):
             for j, i, n in _runs(stream, lambda t, p=pick: t[p], length):
                 (there, there_line), (path, line) = place[j], place[i]
                 if (path, line) not in reported:

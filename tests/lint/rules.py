@@ -107,7 +107,7 @@ def banned(tree):
         if not f.path.startswith("internal/base/"):
             yield from _calls(f, BANNED_OUTSIDE_BASE)
         for line, text in f.literals():
-            if r'{\"' in text and not f.path.startswith("internal/json/"):
+            if (text.startswith(r'{\"') or r'{\"' in text and _CONVERSION.search(text)) and not f.path.startswith("internal/json/"):
                 yield Finding(f.path, line, "JSON text written by hand: use jsonw")
             if _SQL.match(text) and _CONVERSION.search(text):
                 yield Finding(f.path, line, "SQL with a printf conversion: bind the value")

@@ -81,7 +81,7 @@ def _tidy_one(path, key, flags):
 def tidy(tree):
     """clang-tidy finds nothing (.clang-tidy says what it looks for)"""
     flags = _flags()
-    salt = run("clang-tidy", "--version").stdout + tree.get(".clang-tidy").text + repr(flags)
+    salt = run("clang-tidy", "--version").stdout + "".join(f.text for p, f in tree.files.items() if p.endswith(".clang-tidy")) + repr(flags)
     os.makedirs(os.path.join(CACHE, "tidy"), exist_ok=True)
     paths = c_files(tree, "internal", "cmd", "tests")
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:

@@ -283,8 +283,8 @@ void test_jsonr__refuses_malformed_utf8(void **state)
         "\xf4\x90\x80\x80", /* past U+10FFFF */
         "\xf5\x80\x80\x80", /* no such lead */
         "\xf8\x88\x80\x80\x80", "\xfc", "\xfe", "\xff",
-        "\xff"
-        "123", /* the reader's own mark */
+        ("\xff"
+         "123"), /* the reader's own mark */
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
