@@ -23,7 +23,6 @@ struct api_options {
     const char *public_url; /* "" none */
     int64_t statement_timeout_us;
     int64_t disk_low_bytes; /* below this much free space writes are refused */
-    bool quiet;             /* log lines for requests that failed on our side (5xx) alone */
 };
 
 MUST_CHECK enum err_code api_new(const struct api_options *opt, struct api **ret, struct err *err);

@@ -56,8 +56,6 @@ static void request_account(struct api_request *r, int status, enum err_code cod
 {
     int64_t took_us = clock_mono_us() - http_arrived_us(r->http);
     request_metrics_count(&r->api->metrics, r->route ? (unsigned)r->route->id : ROUTE_NONE, status, took_us);
-    if (r->api->opt.quiet && status < 500)
-        return;
     log_event(LOG_INFO, "request", LOG_STR("id", http_request_id(r->http)),
         LOG_CSTR("method", http_method_name(http_method(r->http))),
         LOG_CSTR("route", r->route ? r->route->path : "none"), LOG_INT("status", status),

@@ -45,6 +45,7 @@ class Server:
         self.data = data or os.path.join(self.dir, "data")
         self.log_path = os.path.join(self.dir, "log")
         self.proc = self.token = None
+        self.secrets = [PASSWORD]
         self.local = threading.local()
 
     def __enter__(self):
@@ -54,7 +55,18 @@ class Server:
 
     def __exit__(self, *exc):
         self.stop()
+        self.keep_log()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def keep_log(self):
+        """In a run of all suites: the log, and the secrets that must not be in it, for tests/e2e/last_secrets.py."""
+        shared = os.environ.get("HOLDFAST_TEST_DIR")
+        if not shared or not os.path.exists(self.log_path):
+            return
+        name = os.path.basename(self.dir)
+        shutil.copy(self.log_path, os.path.join(shared, name + ".log"))
+        with open(os.path.join(shared, name + ".secrets"), "w") as f:
+            f.write("\n".join(self.secrets))
 
     def run(self, *args, input=None, check=True):
         """One command of the program, e.g. run("token", "create", …)."""
@@ -63,11 +75,14 @@ class Server:
     def init(self):
         made = self.run("init", "--data", self.data, "--email", "owner@example.com", "--namespace", self.namespace, "--json", input=PASSWORD + "\n")
         self.token = json.loads(made.stdout)["token"]
+        self.secrets.append(self.token)
 
     def mint(self, role, *more, namespace=None):
         """A further token: {"id", "token", …}."""
         out = self.run("token", "create", "--data", self.data, "--namespace", namespace or self.namespace, "--role", role, "--json", *more)
-        return json.loads(out.stdout)
+        made = json.loads(out.stdout)
+        self.secrets.append(made["token"])
+        return made
 
     def start(self):
         with open(self.log_path, "a") as log:

@@ -21,8 +21,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define UPLOAD_NAME "upload.sqlite"
-#define DUMP_NAME   "dump.sql" /* what the check leaves in out/ of the scratch directory */
+#define UPLOAD_NAME "upload.db" /* what the check looks for in the scratch directory */
+#define DUMP_NAME   "dump.sql" /* what it leaves in out/ below it */
 
 route_loop_fn persql_import;
 
@@ -70,8 +70,11 @@ static void spool_run(struct workq_job *job, unsigned worker)
     char path[FS_PATH_MAX];
     (void)worker;
     if (x->scratch[0]) {
+        fs_join(path, x->scratch, "out");
+        x->err.code = fs_mkdir_p(path, 0700, &x->err);
         fs_join(path, x->scratch, UPLOAD_NAME);
-        x->err.code = spool(x->scratch, path, x->upload.bytes, &x->err);
+        if (!x->err.code)
+            x->err.code = spool(x->scratch, path, x->upload.bytes, &x->err);
     } else {
         x->err.code = spool(x->inbox, x->path, x->upload.bytes, &x->err);
     }
@@ -187,7 +190,7 @@ static void load(struct import *x)
     }
     call->arg_count = 0;
     add_arg(call, "format", str_of(import_format_name(dump ? IMPORT_SQL : x->upload.format)));
-    add_arg(call, "file", id_str(&x->name));
+    add_arg(call, "file", arena_printf(&r->arena, "in/%s", x->name.text));
     struct str table = query_get(&r->args, "table");
     if (table.ptr)
         add_arg(call, "table", table);
@@ -224,7 +227,6 @@ static void check(struct import *x)
     r->call.scratch_dir = x->scratch;
     r->call.req.op = WIRE_OP_UPLOAD_CHECK;
     r->call.req.arg_count = 0;
-    add_arg(&r->call.req, "file", S(UPLOAD_NAME));
     submit(x, check_done);
 }
 

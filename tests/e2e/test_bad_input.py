@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Every field of every body, wrong in every way: a clear 4xx that names the field by JSON pointer, never a 5xx, nothing written.
+The rows are generated from the tables below. Usage: test_bad_input.py PATH-OF-HOLDFAST"""
+import itertools
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from holdfast import Checks, Server, binary_argument
+
+DB = "/v1/db/acme/main/"
+INSERT = "INSERT INTO witness VALUES('written')"
+
+# (method, path, a body that would be accepted, [(pointer, kinds that are accepted, required, null is accepted, longest)])
+BODIES = [
+    ("POST", DB + "query", {"sql": INSERT, "params": []},
+     [("/sql", {"text"}, True, False, 100000), ("/params", {"array", "object"}, False, True, None)]),
+    ("POST", DB + "batch", {"statements": [{"sql": INSERT, "params": []}], "transaction": True},
+     [("/statements", {"array"}, True, False, None), ("/transaction", {"bool"}, False, True, None), ("/statements/0", {"object"}, True, False, None),
+      ("/statements/0/sql", {"text"}, True, False, 100000), ("/statements/0/params", {"array", "object"}, False, True, None)]),
+    ("POST", DB + "explain", {"sql": "SELECT 1", "params": []},
+     [("/sql", {"text"}, True, False, 100000), ("/params", {"array", "object"}, False, True, None)]),
+    ("POST", DB + "validate", {"sql": "SELECT 1", "params": []},
+     [("/sql", {"text"}, True, False, None), ("/params", {"array", "object"}, False, True, None)]),
+    ("PUT", DB + "describe", {"table": "witness", "column": "a", "description": "d"},
+     [("/table", {"text"}, False, True, 1000), ("/column", {"text"}, False, True, 1000), ("/description", {"text"}, True, True, None)]),
+    ("POST", "/v1/databases", {"name": "A name", "slug": "never-made"},
+     [("/name", {"text"}, False, True, 200), ("/slug", {"text"}, False, True, 63)]),
+]
+VALUES = {"null": "null", "bool": "true", "int": "7", "real": "1.5", "text": '"SELECT 1"', "array": "[]", "object": "{}",
+          "int past 64 bits": "9223372036854775808", "int far past": "1" + "0" * 400, "real past double": "1e999", "negative past": "-9223372036854775809"}
+KIND_OF = {"int past 64 bits": "int", "int far past": "int", "real past double": "real", "negative past": "int"}
+
+# Bodies that are no JSON, or not the JSON we take: raw bytes, and what the pointer must be (None: any).
+RAW = [
+    ("an empty body", b"", None), ("white space alone", b"  \n", None), ("a bare text", b'"x"', None), ("an array", b"[]", None), ("null", b"null", None),
+    ("a number", b"1", None), ("cut short", b'{"sql":"SELECT 1"', None), ("text behind the end", b'{"sql":"SELECT 1"} x', None),
+    ("two documents", b'{"sql":"SELECT 1"}{"sql":"SELECT 1"}', None), ("single quotes", b"{'sql':'SELECT 1'}", None), ("a comment", b'{"sql":"SELECT 1" /* */}', None),
+    ("a trailing comma", b'{"sql":"SELECT 1",}', None), ("a bare word", b'{"sql":SELECT}', None), ("NaN", b'{"sql":"SELECT 1","params":[NaN]}', None),
+    ("Infinity", b'{"sql":"SELECT 1","params":[Infinity]}', None), ("a leading zero", b'{"sql":"SELECT 1","params":[01]}', None),
+    ("a plus sign", b'{"sql":"SELECT 1","params":[+1]}', None), ("a bare point", b'{"sql":"SELECT 1","params":[1.]}', None),
+    ("hexadecimal", b'{"sql":"SELECT 1","params":[0x1]}', None), ("a byte order mark", b'\xef\xbb\xbf{"sql":"SELECT 1"}', None),
+    ("UTF-16", '{"sql":"SELECT 1"}'.encode("utf-16-le"), None), ("invalid UTF-8", b'{"sql":"SELECT \xff"}', None), ("overlong UTF-8", b'{"sql":"SELECT \xc0\xaf"}', None),
+    ("a raw surrogate", b'{"sql":"SELECT \xed\xa0\x80"}', None), ("a raw control byte", b'{"sql":"SELECT \x01"}', None), ("a raw line feed in a text", b'{"sql":"SELECT \n1"}', None),
+    ("an escaped NUL", b'{"sql":"SELECT 1\\u0000"}', None), ("a lone high surrogate", b'{"sql":"SELECT \'\\ud800\'"}', None),
+    ("a lone low surrogate", b'{"sql":"SELECT \'\\udc00\'"}', None), ("surrogates the wrong way round", b'{"sql":"SELECT \'\\udc00\\ud800\'"}', None),
+    ("a bad escape", b'{"sql":"SELECT \\x"}', None), ("a cut escape", b'{"sql":"SELECT \\u12"}', None), ("a NUL byte", b'{"sql":"SELECT 1"}\x00', None),
+    ("a key twice", b'{"sql":"SELECT 1","sql":"SELECT 2"}', "/sql"), ("a key twice by escape", b'{"sql":"SELECT 1","s\\u0071l":"SELECT 2"}', "/sql"),
+    ("a key twice further in", b'{"sql":"SELECT 1","params":{"a":1,"a":2}}', "/params/a"),
+    ("depth 33", b'{"sql":"SELECT 1","x":' + b"[" * 32 + b"]" * 32 + b"}", None), ("depth 100000", b"[" * 100000, None),
+    ("depth 33 of objects", b'{"a":' * 33 + b"1" + b"}" * 33, None),
+]
+PARAMS = [  # a parameter, and where the pointer must lead
+    ("a nested array", "[[1]]", "/params/0"), ("an empty object", "[1,{}]", "/params/1"), ("an unknown object", '[{"a":1}]', "/params/0"),
+    ("a blob that is no text", '[{"$blob":1}]', "/params/0"), ("a blob that is no base64", '[{"$blob":"*"}]', "/params/0"),
+    ("a blob with white space", '[{"$blob":"AA EC"}]', "/params/0"), ("a blob without padding", '[{"$blob":"AAE"}]', "/params/0"),
+    ("a blob and more", '[{"$blob":"AA==","x":1}]', "/params/0"), ("an integer past 64 bits", "[1,2,9223372036854775808]", "/params/2"),
+    ("an integer below 64 bits", "[-9223372036854775809]", "/params/0"), ("a real past double", "[1e999]", "/params/0"),
+]
+
+
+def without(body, pointer):
+    body = json.loads(json.dumps(body))
+    at, *rest = pointer.strip("/").split("/")
+    parent = body
+    for step in [at, *rest][:-1]:
+        parent = parent[int(step)] if isinstance(parent, list) else parent[step]
+    last = ([at] + rest)[-1]
+    if isinstance(parent, list):
+        return None
+    del parent[last]
+    return json.dumps(body)
+
+
+def replaced(body, pointer, raw):
+    """The body as text with the value at the pointer replaced by raw JSON."""
+    marker = "\u0001marker\u0001"
+    copy = json.loads(json.dumps(body))
+    steps = pointer.strip("/").split("/")
+    parent = copy
+    for step in steps[:-1]:
+        parent = parent[int(step)] if isinstance(parent, list) else parent[step]
+    if isinstance(parent, list):
+        parent[int(steps[-1])] = marker
+    else:
+        parent[steps[-1]] = marker
+    return json.dumps(copy).replace(json.dumps(marker), raw)
+
+
+class Matrix:
+    def __init__(self, checks, server):
+        self.checks, self.server = checks, server
+
+    def refused(self, what, method, path, text, pointer, statuses=(400,)):
+        data = text if isinstance(text, bytes) else text.encode()
+        answer = self.server.call(method, path, data)
+        what = f"{method} {path}: {what}"
+        if not self.checks.that(f"{what}: refused with {statuses}", answer.status in statuses, answer):
+            return
+        body = answer.json
+        self.checks.that(f"{what}: envelope", body["success"] is False and body["error"] and body["code"] and body["requestId"], body)
+        if pointer is not None:
+            self.checks.equal(f"{what}: pointer", body.get("pointer"), pointer)
+
+    def fields(self):
+        for method, path, body, fields in BODIES:
+            for pointer, kinds, required, null_ok, longest in fields:
+                for name, raw in VALUES.items():
+                    kind = KIND_OF.get(name, name)
+                    if kind in kinds or (kind == "null" and null_ok):
+                        continue
+                    self.refused(f"{pointer} is {name}", method, path, replaced(body, pointer, raw), pointer)
+                if required and (text := without(body, pointer)):
+                    self.refused(f"{pointer} is missing", method, path, text, pointer)
+                if "text" in kinds:
+                    if required and pointer.endswith("sql"):
+                        self.refused(f"{pointer} is empty", method, path, replaced(body, pointer, '""'), None)
+                    if longest:
+                        self.refused(f"{pointer} is too long", method, path, replaced(body, pointer, json.dumps("x" * (longest + 1))), None, (400, 413))
+                    for what, raw in (("a NUL", '"a\\u0000b"'), ("a lone surrogate", '"a\\ud800b"')):
+                        self.refused(f"{pointer} holds {what}", method, path, replaced(body, pointer, raw), None)
+
+    def bodies(self):
+        for (method, path, _, _), (what, raw, pointer) in itertools.product(BODIES, RAW):
+            if path == "/v1/databases":
+                raw = raw.replace(b"sql", b"slug").replace(b"SELECT ", b"x")
+                pointer = pointer and pointer.replace("sql", "slug")
+            if pointer and pointer.startswith("/params") and path == DB + "batch":
+                continue
+            self.refused(what, method, path, raw, pointer)
+        for method, path, _, _ in BODIES:
+            self.refused("a body past the limit", method, path, b'{"x":"' + b"x" * (1 << 20) + b'"}', None, (413,))
+
+    def params(self):
+        for what, raw, pointer in PARAMS:
+            self.refused(f"params: {what}", "POST", DB + "query", '{"sql":"SELECT ?,?,?","params":%s}' % raw, pointer)
+            self.refused(f"params: {what}", "POST", DB + "batch", '{"statements":[{"sql":"SELECT ?,?,?","params":%s}]}' % raw, "/statements/0" + pointer)
+        self.refused("named params by position", "POST", DB + "query", '{"sql":"SELECT ?","params":{"a":1}}', None)
+        self.refused("a named parameter that the statement lacks", "POST", DB + "query", '{"sql":"SELECT :a","params":{"a":1,"b":2}}', None)
+        self.refused("too few", "POST", DB + "query", '{"sql":"SELECT ?,?","params":[1]}', None)
+        self.refused("1001 parameters", "POST", DB + "query", json.dumps({"sql": "SELECT 1", "params": [1] * 1001}), None)
+
+    def batches(self):
+        self.refused("no statements", "POST", DB + "batch", '{"statements":[]}', "/statements")
+        self.refused("101 statements", "POST", DB + "batch", json.dumps({"statements": [{"sql": INSERT}] * 101}), "/statements")
+        self.refused("a good one before a malformed one", "POST", DB + "batch", json.dumps({"statements": [{"sql": INSERT}, {"sql": 5}]}), "/statements/1/sql")
+        self.refused("a text among statements", "POST", DB + "batch", json.dumps({"statements": [{"sql": INSERT}, INSERT]}), "/statements/1")
+
+    def slugs(self):
+        for slug in ("", "-a", "a-", "A", "a_b", "a.b", "a b", "ä", "a/b", "..", "a" * 64, "query\u0000", "%41"):
+            self.refused(f"slug {slug!r}", "POST", "/v1/databases", json.dumps({"slug": slug}), None)
+        self.refused("neither slug nor name", "POST", "/v1/databases", "{}", "/slug")
+        self.refused("a name with a control character", "POST", "/v1/databases", json.dumps({"name": "a\u0007b"}), None)
+
+    def query_strings(self):
+        for path in ("search", "search?q=", "search?q=a&limit=0", "search?q=a&limit=x", "search?q=a&limit=1e3", "search?q=a&limit=99999999999999999999",
+                     "search?q=a&q=b", "search?q=%ff", "search?q=%00", "search?q=%", "describe?format=xml", "query-log?limit=-1", "query-log?limit=a",
+                     "export?format=xml", "export?format=", "export?format=csv", "export?format=sql&format=csv", "export?format=ndjson&table="):
+            answer = self.server.call("GET", DB + path)
+            self.checks.that(f"GET {path}: 400", answer.status == 400 and answer.json["success"] is False, answer)
+
+    def accepted(self):
+        """Unknown members and unknown query parameters are ignored: clients send some."""
+        for method, path, body, _ in BODIES[2:5]:
+            more = dict(body, unknown={"deep": [1, None]}, **{"": 1, "SQL": 5})
+            answer = self.server.call(method, path + "?unknown=1&x=%20", more)
+            self.checks.that(f"{method} {path} with unknown members", answer.status == 200, answer)
+        answer = self.server.call("POST", DB + "query", b'{"sql":"SELECT 1","params":null,"x":' + b"[" * 31 + b"]" * 31 + b"}")
+        self.checks.that("depth 32 is fine", answer.status == 200, answer)
+        answer = self.server.call("POST", DB + "query", b'{"sql":"SELECT 1"}', headers={"Content-Type": None})
+        self.checks.that("no content type is fine", answer.status == 200, answer)
+        answer = self.server.query("SELECT '\U0001f600\u20ac' || ? || char(0x10FFFF)", ["\ud7ff\ue000"])
+        self.checks.equal("text at the edges of Unicode", answer.json["data"]["rows"], [["\U0001f600\u20ac\ud7ff\ue000\U0010ffff"]])
+
+
+def main():
+    checks = Checks()
+    with Server(binary_argument()) as s:
+        s.query("CREATE TABLE witness(a)")
+        matrix = Matrix(checks, s)
+        for part in (matrix.fields, matrix.bodies, matrix.params, matrix.batches, matrix.slugs, matrix.query_strings, matrix.accepted):
+            part()
+        checks.equal("nothing was written", s.query("SELECT count(*) FROM witness").json["data"]["rows"], [[0]])
+        checks.equal("nothing was made", [d["slug"] for d in s.call("GET", "/v1/databases").json["data"]], ["main"])
+        checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""The routes of a running server, from its own /openapi.json, and how to call each of them well. A route that is not in CALLS
+fails tests/e2e/test_routes.py: nobody can add one without saying what it does."""
+import json
+
+DB = "/v1/db/{ns}/{db}"
+
+# operationId: (body or None, query string, headers). {ns} and {db} in paths are filled in.
+CALLS = {
+    "HEALTHZ": (None, ""), "READYZ": (None, ""), "VERSION": (None, ""), "METRICS": (None, ""), "OPENAPI": (None, ""),
+    "ME": (None, ""), "WHOAMI": (None, ""),
+    "DATABASE_LIST": (None, "?pageSize=100"), "DATABASE_CREATE": ({"slug": "made-{n}", "name": "Made"}, ""), "DATABASE_GET": (None, ""),
+    "DATABASE_DELETE": (None, ""), "DATABASE_RESTORE": (None, ""),
+    "QUERY": ({"sql": "SELECT 1"}, ""), "BATCH": ({"statements": [{"sql": "SELECT 1"}]}, ""),
+    "EXPLAIN": ({"sql": "SELECT 1"}, ""), "VALIDATE": ({"sql": "SELECT 1"}, ""),
+    "TABLES": (None, ""), "SCHEMA": (None, ""), "DESCRIBE": (None, ""), "DESCRIBE_SET": ({"description": "text"}, ""),
+    "SEARCH": (None, "?q=orders"), "DOCTOR": (None, ""), "QUERY_LOG": (None, ""),
+    "EXPORT": (None, "?format=sql"), "IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
+    "API_EXPORT": (None, "?format=sql"), "API_IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
+}
+IMPORT_HEADERS = {"Content-Type": "application/sql"}
+
+
+class Route:
+    def __init__(self, path, method, doc):
+        self.template, self.method, self.id = path, method.upper(), doc["operationId"]
+        self.public = doc.get("security") == []
+        self.capability = doc["x-capability"]
+        self.in_database = "{ns}" in path
+        self.takes_json = "application/json" in doc.get("requestBody", {}).get("content", {})
+
+    def path(self, ns="acme", db="main"):
+        return self.template.replace("{ns}", ns).replace("{db}", db)
+
+    def good_call(self, server, ns="acme", db="main", number=0, **more):
+        body, query = CALLS[self.id]
+        headers = dict(IMPORT_HEADERS) if isinstance(body, bytes) else {}
+        headers.update(more.pop("headers", {}))
+        if isinstance(body, dict):
+            body = json.loads(json.dumps(body).replace("{n}", str(number)))
+        return server.call(self.method, self.path(ns, db) + query, body, headers=headers, **more)
+
+
+def routes(server):
+    paths = server.call("GET", "/openapi.json").json["paths"]
+    return [Route(path, method, doc) for path, item in paths.items() for method, doc in item.items()]
