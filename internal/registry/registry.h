@@ -74,6 +74,9 @@ MUST_CHECK enum err_code registry_create_intent(struct db *db, const struct id *
 /* The live database of that slug: provisioning, healthy or restoring. ERR_NOT_FOUND. */
 MUST_CHECK enum err_code registry_get(struct db *db, const struct id *namespace_id, struct str slug,
     struct registry_entry *ret, struct err *err);
+/* By its id, in any state: for tokens that are bound to one database. ERR_NOT_FOUND. */
+MUST_CHECK enum err_code registry_get_by_id(
+    struct db *db, const struct id *id, struct registry_entry *ret, struct err *err);
 /* By the two slugs of a URL, for calls: ERR_NOT_FOUND, ERR_UNAVAILABLE (Retry-After) while it is being made.
  */
 MUST_CHECK enum err_code registry_lookup(

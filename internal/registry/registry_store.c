@@ -200,6 +200,12 @@ enum err_code registry_get(struct db *db, const struct id *namespace_id, struct 
     return store_get_live(db, namespace_id, slug, ret, err);
 }
 
+enum err_code registry_get_by_id(
+    struct db *db, const struct id *id, struct registry_entry *ret, struct err *err)
+{
+    return store_get(db, id_str(id), ret, err);
+}
+
 enum err_code registry_lookup(
     struct db *db, struct str namespace_slug, struct str slug, struct registry_entry *ret, struct err *err)
 {

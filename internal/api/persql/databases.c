@@ -16,25 +16,45 @@ static bool in_scope(const struct identity *who, const struct registry_entry *e)
     return !who->database_id.text[0] || str_eq(id_str(&who->database_id), id_str(&e->id));
 }
 
-enum err_code persql_database_list(struct api_call *c)
+/* A token that is bound to one database lists that one, on the first page. */
+static enum err_code list_bound(struct api_call *c, int64_t page)
 {
-    int64_t page, page_size, total;
+    struct registry_entry entry;
+    enum err_code rc = registry_get_by_id(c->db, &c->who->database_id, &entry, c->err);
+    if (rc && rc != ERR_NOT_FOUND)
+        return rc;
+    jsonw_array(c->out);
+    if (!rc && !entry.deleted_at && page == 1)
+        view_database(c->out, &entry);
+    jsonw_array_end(c->out);
+    return ERR_OK;
+}
+
+static enum err_code list_all(struct api_call *c, int64_t page, int64_t page_size)
+{
     struct registry_entry *entries;
     size_t count;
-    enum err_code rc = query_i64(c->args, "page", 1, 1, PAGE_MAX, &page, c->err);
-    if (!rc)
-        rc = query_i64(c->args, "pageSize", PAGE_SIZE_MAX, 1, PAGE_SIZE_MAX, &page_size, c->err);
-    if (!rc)
-        rc = registry_list(
-            c->db, c->arena, &c->who->namespace_id, page, page_size, &entries, &count, &total, c->err);
+    int64_t total;
+    enum err_code rc = registry_list(
+        c->db, c->arena, &c->who->namespace_id, page, page_size, &entries, &count, &total, c->err);
     if (rc)
         return rc;
     jsonw_array(c->out);
     for (size_t i = 0; i < count; i++)
-        if (in_scope(c->who, &entries[i]))
-            view_database(c->out, &entries[i]);
+        view_database(c->out, &entries[i]);
     jsonw_array_end(c->out);
     return ERR_OK;
+}
+
+enum err_code persql_database_list(struct api_call *c)
+{
+    int64_t page, page_size;
+    enum err_code rc = query_i64(c->args, "page", 1, 1, PAGE_MAX, &page, c->err);
+    if (!rc)
+        rc = query_i64(c->args, "pageSize", PAGE_SIZE_MAX, 1, PAGE_SIZE_MAX, &page_size, c->err);
+    if (rc)
+        return rc;
+    return c->who->database_id.text[0] ? list_bound(c, page) : list_all(c, page, page_size);
 }
 
 struct database_new {

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define UPLOAD_NAME "upload.db" /* what the check looks for in the scratch directory */
-#define DUMP_NAME   "dump.sql" /* what it leaves in out/ below it */
+#define DUMP_NAME   "dump.sql"  /* what it leaves in out/ below it */
 
 route_loop_fn persql_import;
 
