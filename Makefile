@@ -32,7 +32,7 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Wstr
        -Wwrite-strings -Wimplicit-fallthrough -fno-common
 WERROR = $(if $(filter 1,$(DEV)),-Werror)
 HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection
-HARDEN_LD = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+HARDEN_LD = -pie -Wl,--as-needed -Wl,-z,relro,-z,now,-z,noexecstack
 ifneq ($(filter x86_64-% i686-%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 HARDEN += -fcf-protection=full
 endif
