@@ -50,6 +50,11 @@ static int on_progress(void *arg)
     return engine_stop_reason(arg) != STOP_NONE;
 }
 
+void engine_watch_time(struct engine *eng, sqlite3 *db)
+{
+    sqlite3_progress_handler(db, PROGRESS_OPS, on_progress, eng);
+}
+
 /* --- Life --- */
 
 void engine_init(struct engine *eng, const struct engine_config *cfg, int fd, struct board *board)
@@ -68,7 +73,7 @@ enum err_code engine_start(struct engine *eng, struct err *err)
         return rc;
     if (querylog_vtab_register(eng) != SQLITE_OK)
         return err_set(err, ERR_UNAVAILABLE, "the query log cannot be set up");
-    sqlite3_progress_handler(eng->db, PROGRESS_OPS, on_progress, eng);
+    engine_watch_time(eng, eng->db);
     wire_put_plain(&eng->channel.out, WIRE_READY, 0);
     channel_flush(&eng->channel);
     return ERR_OK;

@@ -70,5 +70,6 @@ void engine_release(struct engine *eng);
 
 /* engine.c: has the running call's time come? Sets eng->stop. */
 enum stop_reason engine_stop_reason(struct engine *eng);
+void engine_watch_time(struct engine *eng, sqlite3 *db); /* stops statements of `db` then */
 
 #endif

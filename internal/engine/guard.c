@@ -295,6 +295,11 @@ static int authorize(
 void guard_attach(struct guard *g, sqlite3 *db)
 {
     *g = (struct guard){.mode = GUARD_OWN};
+    guard_watch(g, db);
+}
+
+void guard_watch(struct guard *g, sqlite3 *db)
+{
     int rc = sqlite3_set_authorizer(db, authorize, g);
     CHECK(rc == SQLITE_OK);
 }

@@ -39,6 +39,7 @@ struct guard_saved {
 
 /* `g` lives as long as the connection. */
 void guard_attach(struct guard *g, sqlite3 *db);
+void guard_watch(struct guard *g, sqlite3 *db); /* a second connection under the same guard */
 struct guard_saved guard_enter_tenant(struct guard *g, const struct wire_call *call, enum sql_verb verb);
 struct guard_saved guard_enter_own(struct guard *g);
 void guard_leave(struct guard *g, struct guard_saved saved);

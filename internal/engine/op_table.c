@@ -12,6 +12,10 @@ static op_fn *const HANDLERS[WIRE_OP_COUNT] = {
     [WIRE_OP_EXPLAIN] = op_run_EXPLAIN,
     [WIRE_OP_VALIDATE] = op_run_VALIDATE,
     [WIRE_OP_QUERY_LOG] = op_run_QUERY_LOG,
+    [WIRE_OP_EXPORT] = op_run_EXPORT,
+    [WIRE_OP_IMPORT] = op_run_IMPORT,
+    [WIRE_OP_UPLOAD_CHECK] = op_run_UPLOAD_CHECK,
+    [WIRE_OP_INTEGRITY] = op_run_INTEGRITY,
 };
 
 op_fn *op_handler(enum wire_op op)

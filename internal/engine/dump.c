@@ -1,0 +1,234 @@
+/* The walk of an export. */
+#include "engine/dump.h"
+#include "base/strbuf.h"
+#include "engine/fts5_decl.h"
+
+enum { SQL_MAX = 1 << 20, ROWS_BETWEEN_LOOKS = 256 };
+
+static const char SQL_SEQUENCE[] = "SELECT seq FROM sqlite_sequence WHERE name = ?1";
+
+const char *dump_terminator(struct arena *a, struct str sql)
+{
+    static const char *const ends[] = {"", "\n", "*/"};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        struct str text = arena_printf(a, STR_FMT "%s;", STR_ARG(sql), ends[i]);
+        if (text.ptr && sqlite3_complete(text.ptr))
+            return ends[i];
+    }
+    return "\n";
+}
+
+static enum err_code statement(struct dump *d, struct str sql, struct err *err)
+{
+    return d->sink->statement(d->sink->arg, sql, err);
+}
+
+static void add_column_name(struct strbuf *out, int *count, struct str name)
+{
+    if ((*count)++)
+        strbuf_add_char(out, ',');
+    catalog_quote(out, name);
+}
+
+/* Gives the sink every row of `select`. */
+static enum err_code copy_rows(
+    struct dump *d, sqlite3_stmt *select, const struct dump_rows *rows, struct err *err)
+{
+    const struct dump_sink *sink = d->sink;
+    bool row = false;
+    enum err_code code = sink->rows_begin(sink->arg, rows, err);
+    while (!code && !(code = catalog_step(d->src, select, &row, err)) && row) {
+        code = sink->row(sink->arg, select, err);
+        if (!code && ++d->rows % ROWS_BETWEEN_LOOKS == 0)
+            code = d->src->check_time(d->src->arg, err);
+    }
+    return code ? code : sink->rows_end(sink->arg, err);
+}
+
+/* The columns that hold values, quoted and with commas; *ret_all is false when some column is computed. */
+static int stored_columns(const struct cat_table *t, struct strbuf *out, bool *ret_all)
+{
+    int count = 0;
+    *ret_all = true;
+    for (const struct cat_column *c = t->columns; c; c = c->next) {
+        if (c->generated || c->hidden)
+            *ret_all = false;
+        else
+            add_column_name(out, &count, c->name);
+    }
+    return count;
+}
+
+static enum err_code table_rows(struct dump *d, const struct cat_table *t, struct err *err)
+{
+    AUTO_STRBUF names;
+    AUTO_STRBUF sql;
+    AUTO_STRBUF into;
+    AUTO_SQL *select = NULL;
+    struct dump_rows rows;
+    bool all;
+    strbuf_init(&names, SQL_MAX);
+    strbuf_init(&sql, SQL_MAX);
+    strbuf_init(&into, SQL_MAX);
+    rows.columns = stored_columns(t, &names, &all);
+    const char *rowid = d->sink->keep_rowids && !cat_rowid_alias(t) ? cat_rowid_name(t) : NULL;
+    strbuf_addf(&sql, "SELECT %s%s" STR_FMT " FROM ", rowid ? rowid : "", rowid ? "," : "",
+        STR_ARG(strbuf_str(&names)));
+    catalog_quote(&sql, t->name);
+    strbuf_add_cstr(&into, "INSERT INTO ");
+    catalog_quote(&into, t->name);
+    if (rowid || !all)
+        strbuf_addf(
+            &into, "(%s%s" STR_FMT ")", rowid ? rowid : "", rowid ? "," : "", STR_ARG(strbuf_str(&names)));
+    rows.columns += rowid != NULL;
+    rows.into = strbuf_str(&into);
+    if (strbuf_failed(&sql) || strbuf_failed(&into))
+        return err_set(err, ERR_TOO_LARGE, "the columns of a table are too many to be exported");
+    enum err_code code = d->prepare_rows(d->arg, strbuf_str(&sql), &select, err);
+    return code ? code : copy_rows(d, select, &rows, err);
+}
+
+static enum err_code tables(struct dump *d, const struct catalog *cat, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct cat_table *t = cat->tables; t && !code; t = t->next) {
+        if (t->kind != CAT_TABLE)
+            continue;
+        code = statement(d, t->sql, err);
+        if (!code)
+            code = table_rows(d, t, err);
+    }
+    return code;
+}
+
+static enum err_code sequences(struct dump *d, const struct catalog *cat, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct cat_table *t = cat->tables; t && !code; t = t->next) {
+        AUTO_SQL *stmt = NULL;
+        bool row = false;
+        if (!t->autoincrement)
+            continue;
+        code = catalog_prepare(d->src, SQL_SEQUENCE, t->name, &stmt, err);
+        if (!code)
+            code = catalog_step(d->src, stmt, &row, err);
+        if (!code && row)
+            code = d->sink->sequence(d->sink->arg, t->name, sqlite3_column_int64(stmt, 0), err);
+    }
+    return code;
+}
+
+static enum err_code indexes(struct dump *d, const struct catalog *cat, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct cat_table *t = cat->tables; t; t = t->next) {
+        for (const struct cat_index *ix = t->indexes; ix && !code; ix = ix->next) {
+            if (ix->sql.ptr)
+                code = statement(d, ix->sql, err);
+        }
+    }
+    return code;
+}
+
+/* The rows of an FTS5 table with content of its own, from the table that holds them. */
+static enum err_code fts5_rows(
+    struct dump *d, const struct cat_table *t, const struct fts5_decl *decl, struct err *err)
+{
+    AUTO_STRBUF sql;
+    AUTO_STRBUF into;
+    AUTO_SQL *select = NULL;
+    int count = 0;
+    strbuf_init(&sql, SQL_MAX);
+    strbuf_init(&into, SQL_MAX);
+    strbuf_add_cstr(&sql, "SELECT id");
+    strbuf_add_cstr(&into, "INSERT INTO ");
+    catalog_quote(&into, t->name);
+    strbuf_add_cstr(&into, "(rowid");
+    for (const struct fts5_column *c = decl->columns; c; c = c->next) {
+        strbuf_addf(&sql, ",c%d", count++);
+        strbuf_add_char(&into, ',');
+        catalog_quote(&into, c->name);
+    }
+    strbuf_add_cstr(&sql, " FROM ");
+    struct str content = arena_printf(d->src->arena, STR_FMT "_content", STR_ARG(t->name));
+    catalog_quote(&sql, content);
+    strbuf_add_char(&into, ')');
+    enum err_code code = d->src->prepare(d->src->arg, strbuf_cstr(&sql), &select, err);
+    struct dump_rows rows = {strbuf_str(&into), count + 1};
+    return code ? code : copy_rows(d, select, &rows, err);
+}
+
+static enum err_code fts5_rebuild(struct dump *d, const struct cat_table *t, struct err *err)
+{
+    AUTO_STRBUF sql;
+    strbuf_init(&sql, SQL_MAX);
+    strbuf_add_cstr(&sql, "INSERT INTO ");
+    catalog_quote(&sql, t->name);
+    strbuf_add_char(&sql, '(');
+    catalog_quote(&sql, t->name);
+    strbuf_add_cstr(&sql, ") VALUES('rebuild')");
+    return statement(d, strbuf_str(&sql), err);
+}
+
+static enum err_code virtual_table(struct dump *d, const struct cat_table *t, struct err *err)
+{
+    struct fts5_decl decl;
+    struct str remark;
+    if (!fts5_decl_read(d->src->arena, t->sql, &decl)) {
+        remark =
+            arena_printf(d->src->arena, "left out: \"" STR_FMT "\" is not an FTS5 table", STR_ARG(t->name));
+        return d->sink->note(d->sink->arg, remark.ptr ? remark : S("left out: a virtual table"), err);
+    }
+    enum err_code code = statement(d, t->sql, err);
+    if (code || decl.content == FTS5_OWN)
+        return code ? code : fts5_rows(d, t, &decl, err);
+    if (decl.content == FTS5_EXTERNAL)
+        return fts5_rebuild(d, t, err);
+    remark = arena_printf(
+        d->src->arena, "\"" STR_FMT "\" has no content: its index cannot be exported", STR_ARG(t->name));
+    return d->sink->note(d->sink->arg, remark.ptr ? remark : S("an FTS5 table has no content"), err);
+}
+
+static enum err_code virtual_tables(struct dump *d, const struct catalog *cat, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct cat_table *t = cat->tables; t && !code; t = t->next) {
+        if (t->kind == CAT_VIRTUAL)
+            code = virtual_table(d, t, err);
+    }
+    return code;
+}
+
+static enum err_code views(struct dump *d, const struct catalog *cat, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct cat_table *t = cat->views; t && !code; t = t->next)
+        code = statement(d, t->sql, err);
+    return code;
+}
+
+static enum err_code triggers(struct dump *d, const struct cat_table *list, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct cat_table *t = list; t; t = t->next) {
+        for (const struct cat_trigger *tr = t->triggers; tr && !code; tr = tr->next)
+            code = statement(d, tr->sql, err);
+    }
+    return code;
+}
+
+enum err_code dump_run(struct dump *d, const struct catalog *cat, struct err *err)
+{
+    enum err_code code = tables(d, cat, err);
+    if (!code)
+        code = sequences(d, cat, err);
+    if (!code)
+        code = indexes(d, cat, err);
+    if (!code)
+        code = views(d, cat, err);
+    if (!code)
+        code = virtual_tables(d, cat, err);
+    if (!code)
+        code = triggers(d, cat->tables, err);
+    return code ? code : triggers(d, cat->views, err);
+}

@@ -1,0 +1,48 @@
+/* Walks a database in an order that loads: tables with their rows, AUTOINCREMENT counters, indexes, views,
+ * FTS5 tables with their rows (or an order to rebuild them), triggers. What is done with each is the sink's:
+ * SQL text, or rows of another database. Foreign keys have to be off while it is loaded.
+ *
+ * Left out: reserved tables, what the catalog does not show, the statistics of ANALYZE, and rowids of tables
+ * that have no INTEGER PRIMARY KEY unless `keep_rowids` is set. Generated columns are computed again. The
+ * index of an FTS5 table without content cannot be read back: the table comes out empty, with a note.
+ * Engine's thread. */
+#ifndef ENGINE_DUMP_H
+#define ENGINE_DUMP_H
+
+#include "engine/catalog.h"
+
+struct dump_rows {
+    struct str into; /* "INSERT INTO …" up to VALUES, exclusive */
+    int columns;
+};
+
+struct dump_sink {
+    bool keep_rowids;
+    /* One statement without its semicolon. */
+    enum err_code (*statement)(void *arg, struct str sql, struct err *err);
+    /* A remark of one line. */
+    enum err_code (*note)(void *arg, struct str text, struct err *err);
+    enum err_code (*rows_begin)(void *arg, const struct dump_rows *rows, struct err *err);
+    enum err_code (*row)(void *arg, sqlite3_stmt *stmt, struct err *err);
+    enum err_code (*rows_end)(void *arg, struct err *err);
+    /* AUTOINCREMENT has given out ids up to `value`. */
+    enum err_code (*sequence)(void *arg, struct str table, int64_t value, struct err *err);
+    void *arg;
+};
+
+struct dump {
+    const struct catalog_source *src; /* schema, counters, content of FTS5 tables */
+    /* Reads the rows of a table under the caller's rights. */
+    enum err_code (*prepare_rows)(void *arg, struct str sql, sqlite3_stmt **ret, struct err *err);
+    void *arg;
+    const struct dump_sink *sink;
+    uint64_t rows; /* dumped so far */
+};
+
+MUST_CHECK enum err_code dump_run(struct dump *d, const struct catalog *cat, struct err *err);
+
+/* What has to stand behind `sql`, and before a semicolon, so that a comment at its end does not swallow it.
+ */
+const char *dump_terminator(struct arena *a, struct str sql);
+
+#endif

@@ -1,0 +1,21 @@
+/* A dump as SQL text, as `sqlite3 .dump` writes it: one statement a line, inside one transaction with foreign
+ * keys off. Engine's thread. */
+#ifndef ENGINE_DUMP_SQL_H
+#define ENGINE_DUMP_SQL_H
+
+#include "engine/dump.h"
+#include "engine/sink.h"
+
+struct dump_sql {
+    struct sink *out;
+    struct arena *arena;
+    struct str into; /* of the rows that come */
+    int columns;
+};
+
+struct dump_sink dump_sql_sink(struct dump_sql *s);
+/* The lines before and after what dump_run() writes. */
+void dump_sql_open(struct dump_sql *s);
+void dump_sql_close(struct dump_sql *s);
+
+#endif

@@ -1,0 +1,161 @@
+/* GET …/export?format=sql|sqlite|csv|ndjson&table=: streamed. sql (the default) and sqlite take the whole
+ * database, or with table= that table with its indexes and triggers; csv and ndjson take one table or view.
+ * A token with a table scope gets its tables alone. Descriptions come along in sql as remarks. */
+#include "engine/op_export.h"
+#include "engine/descriptions.h"
+#include "engine/dump_sql.h"
+
+enum format { FORMAT_SQL, FORMAT_SQLITE, FORMAT_CSV, FORMAT_NDJSON };
+
+static const struct {
+    struct str name;
+    enum wire_content content;
+} FORMATS[] = {
+    [FORMAT_SQL] = {{"sql", 3}, WIRE_CONTENT_SQL},
+    [FORMAT_SQLITE] = {{"sqlite", 6}, WIRE_CONTENT_SQLITE},
+    [FORMAT_CSV] = {{"csv", 3}, WIRE_CONTENT_CSV},
+    [FORMAT_NDJSON] = {{"ndjson", 6}, WIRE_CONTENT_NDJSON},
+};
+
+enum err_code export_prepare_rows(void *arg, struct str sql, sqlite3_stmt **ret, struct err *err)
+{
+    bool one;
+    return op_prepare_tenant(arg, sql, ret, &one, err);
+}
+
+static enum err_code pass(void *arg, struct str bytes, struct err *err)
+{
+    return op_stream(arg, bytes, err);
+}
+
+static struct str text_or_null(struct str s)
+{
+    return s.len ? s : (struct str){NULL, 0};
+}
+
+/* -- description: {"table":…,"column":…,"description":…} */
+static void write_description(struct strbuf *out, struct str table, struct str column, struct str text)
+{
+    const char *const keys[] = {"table", "column", "description"};
+    const struct str values[] = {text_or_null(table), text_or_null(column), text};
+    struct jsonw w;
+    if (text.len == 0)
+        return;
+    strbuf_add_cstr(out, "-- description: ");
+    jsonw_init(&w, out);
+    jsonw_object(&w);
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        if (values[i].ptr)
+            JSONW_TEXT(&w, keys[i], values[i]);
+    }
+    jsonw_object_end(&w);
+    strbuf_add_char(out, '\n');
+}
+
+static void write_descriptions(struct strbuf *out, const struct cat_table *list)
+{
+    for (const struct cat_table *t = list; t; t = t->next) {
+        write_description(out, t->name, STR_EMPTY, t->description);
+        for (const struct cat_column *c = t->columns; c; c = c->next)
+            write_description(out, t->name, c->name, c->description);
+    }
+}
+
+static enum err_code export_sql(struct op *op, struct catalog *cat, struct err *err)
+{
+    AUTO_SINK out;
+    struct catalog_source src = catalog_source_of_op(op);
+    struct dump_sql text = {.out = &out, .arena = op->arena};
+    struct dump_sink sink = dump_sql_sink(&text);
+    struct dump dump = {&src, export_prepare_rows, op, &sink, 0};
+    struct str database;
+    sink_init(&out, pass, op);
+    enum err_code code = descriptions_attach(&src, cat, &database, err);
+    if (code)
+        return code;
+    write_description(&out.buf, STR_EMPTY, STR_EMPTY, op->call.has_table_scope ? STR_EMPTY : database);
+    write_descriptions(&out.buf, cat->tables);
+    write_descriptions(&out.buf, cat->views);
+    dump_sql_open(&text);
+    code = dump_run(&dump, cat, err);
+    dump_sql_close(&text);
+    return code ? code : sink_end(&out, err);
+}
+
+static enum err_code read_format(struct op *op, enum format *ret, struct err *err)
+{
+    struct str name = wire_arg(&op->call, "format");
+    *ret = FORMAT_SQL;
+    if (!name.ptr)
+        return ERR_OK;
+    for (size_t i = 0; i < ARRAY_LEN(FORMATS); i++) {
+        *ret = (enum format)i;
+        if (str_eq(name, FORMATS[i].name))
+            return ERR_OK;
+    }
+    return err_field(err, "/format", "must be \"sql\", \"sqlite\", \"csv\" or \"ndjson\"");
+}
+
+/* *ret NULL: no table was asked for. */
+static enum err_code read_table_arg(struct op *op, const struct catalog *cat, enum format format,
+    const struct cat_table **ret, struct err *err)
+{
+    struct str name = wire_arg(&op->call, "table");
+    bool rows_only = format == FORMAT_CSV || format == FORMAT_NDJSON;
+    *ret = NULL;
+    if (name.len == 0)
+        return rows_only ? err_field(err, "/table", "is required: csv and ndjson hold one table") : ERR_OK;
+    *ret = catalog_table(cat, name);
+    if (!*ret && rows_only)
+        *ret = catalog_view(cat, name);
+    if (*ret)
+        return ERR_OK;
+    return err_set(err, ERR_NOT_FOUND, "no such table: " STR_FMT STR_FMT, STR_ARG(name),
+        STR_ARG(catalog_suggest_table(cat, op->arena, name)));
+}
+
+/* Keeps one table of the catalog. */
+static void narrow(struct op *op, struct catalog *cat, const struct cat_table *only)
+{
+    struct cat_table *t = ARENA_NEW(op->arena, struct cat_table);
+    *t = *only;
+    t->next = NULL;
+    *cat = (struct catalog){.tables = t, .table_count = 1};
+}
+
+static enum err_code run_format(
+    struct op *op, enum format format, struct catalog *cat, const struct cat_table *t, struct err *err)
+{
+    op->head.content = (uint16_t)FORMATS[format].content;
+    if (t && (format == FORMAT_SQL || format == FORMAT_SQLITE))
+        narrow(op, cat, t);
+    switch (format) {
+    case FORMAT_SQL: return export_sql(op, cat, err);
+    case FORMAT_SQLITE: return export_sqlite(op, cat, err);
+    case FORMAT_CSV: return export_csv(op, t, err);
+    case FORMAT_NDJSON: break;
+    }
+    return export_ndjson(op, t, err);
+}
+
+enum err_code op_run_EXPORT(struct op *op, struct err *err)
+{
+    /* Open as long as the export runs, so that all its statements see one state of the database. It is
+     * stepped once, here, and never prepared again. */
+    AUTO_SQL *snapshot = NULL;
+    struct catalog_source src = catalog_source_of_op(op);
+    const struct cat_table *t;
+    struct catalog cat;
+    enum format format;
+    bool row;
+    enum err_code code = read_format(op, &format, err);
+    if (!code)
+        code = src.prepare(src.arg, "SELECT name FROM sqlite_schema", &snapshot, err);
+    if (!code)
+        code = catalog_step(&src, snapshot, &row, err);
+    if (!code)
+        code = catalog_read(&src, &cat, err);
+    if (!code)
+        code = read_table_arg(op, &cat, format, &t, err);
+    return code ? code : run_format(op, format, &cat, t, err);
+}

@@ -1,0 +1,31 @@
+/* What the forms of import share. Internal to op_import*.c. */
+#ifndef ENGINE_OP_IMPORT_H
+#define ENGINE_OP_IMPORT_H
+
+#include "base/map.h"
+#include "engine/catalog.h"
+#include "engine/import_source.h"
+#include "engine/op.h"
+
+struct import {
+    struct op *op;
+    struct import_source in;
+    struct arena scratch; /* of one statement or row */
+    uint64_t statements;  /* that were run: sql only */
+    uint64_t rows;
+    bool created;      /* the table was made: csv and ndjson */
+    struct map tables; /* names touched; the values are themselves arena strings */
+    struct str *table_names;
+    size_t table_count;
+};
+
+enum { IMPORT_SCRATCH_MAX = 48 << 20, IMPORT_ROWS_BETWEEN_LOOKS = 256, IMPORT_TABLES_MAX = 1024 };
+
+MUST_CHECK enum err_code import_sql(struct import *im, struct err *err);
+MUST_CHECK enum err_code import_csv(struct import *im, struct str table, struct err *err);
+MUST_CHECK enum err_code import_ndjson(struct import *im, struct str table, struct err *err);
+
+/* Remembers a table for the answer; "" and repetitions are fine. */
+void import_note_table(struct import *im, struct str table);
+
+#endif

@@ -1,0 +1,158 @@
+/* Import of a SQL script: every statement under the guard with the caller's rights, foreign keys off while it
+ * loads (a dump loads children before parents exist) and checked once all of it is there. */
+#include "engine/import_dump.h"
+#include "engine/op_import.h"
+#include "engine/sql_split.h"
+
+#include <sqlite3.h>
+
+struct loader {
+    struct import *im;
+    struct sql_split split;
+    struct import_dump dump;
+};
+
+static const char SQL_RAISE_SEQUENCE[] = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1";
+static const char SQL_ADD_SEQUENCE[] =
+    "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, ?2 WHERE NOT EXISTS"
+    " (SELECT 1 FROM sqlite_sequence WHERE name = ?1)";
+
+/* Says where in the script it happened. */
+static enum err_code locate(const struct loader *l, enum err_code code, struct err *err)
+{
+    struct err inner;
+    if (!err || (code != ERR_SQL && code != ERR_FORBIDDEN && code != ERR_INVALID))
+        return code;
+    inner = *err;
+    return err_set(err, code, "statement %llu, line %llu, byte %llu: %s", (unsigned long long)l->split.number,
+        (unsigned long long)l->split.line, (unsigned long long)l->split.offset, inner.message);
+}
+
+static enum err_code step_to_end(struct op *op, sqlite3_stmt *stmt, struct str sql, struct err *err)
+{
+    int rc;
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+        ;
+    return rc == SQLITE_DONE ? ERR_OK : op_sql_error(op, rc, sql, err);
+}
+
+static enum err_code run_statement(struct loader *l, struct str sql, struct err *err)
+{
+    AUTO_SQL *stmt = NULL;
+    struct op *op = l->im->op;
+    bool one;
+    sqlite3_int64 before = sqlite3_total_changes64(catalog_db(op));
+    enum err_code code = op_prepare_tenant(op, sql, &stmt, &one, err);
+    if (code || !stmt)
+        return code;
+    code = step_to_end(op, stmt, sql, err);
+    l->im->rows += (uint64_t)(sqlite3_total_changes64(sqlite3_db_handle(stmt)) - before);
+    return code;
+}
+
+static enum err_code write_sequence(
+    struct op *op, const char *sql, const struct import_step *step, struct err *err)
+{
+    struct catalog_source src = catalog_source_of_op(op);
+    AUTO_SQL *stmt = NULL;
+    enum err_code code = catalog_prepare(&src, sql, step->table, &stmt, err);
+    if (!code && sqlite3_bind_int64(stmt, 2, step->value))
+        code = op_sql_error(op, SQLITE_ERROR, str_of(sql), err);
+    return code ? code : step_to_end(op, stmt, str_of(sql), err);
+}
+
+/* Only for a table the caller can see and that has such a counter. */
+static enum err_code raise_sequence(struct loader *l, const struct import_step *step, struct err *err)
+{
+    struct op *op = l->im->op;
+    struct str table = step->table;
+    int autoincrement = 0;
+    if (op_name_reserved(table) || !op_table_visible(op, table))
+        return err_set(err, ERR_FORBIDDEN, "the counter of \"" STR_FMT "\" may not be set", STR_ARG(table));
+    struct str name = arena_copy(&l->im->scratch, table);
+    int rc = name.ptr ? sqlite3_table_column_metadata(
+                            catalog_db(op), "main", name.ptr, NULL, NULL, NULL, NULL, NULL, &autoincrement)
+                      : SQLITE_NOMEM;
+    if (rc != SQLITE_OK)
+        return ERR_OK; /* a counter that outlived its table */
+    enum err_code code = write_sequence(op, SQL_RAISE_SEQUENCE, step, err);
+    return code ? code : write_sequence(op, SQL_ADD_SEQUENCE, step, err);
+}
+
+static enum err_code take_statement(struct loader *l, struct err *err)
+{
+    struct import_step step;
+    arena_release(&l->im->scratch);
+    enum err_code code = import_dump_read(&l->dump, &l->im->scratch, strbuf_str(&l->split.text), &step, err);
+    if (code || step.meaning == IMPORT_SKIP)
+        return code;
+    if (step.meaning == IMPORT_SEQUENCE)
+        return raise_sequence(l, &step, err);
+    code = run_statement(l, step.sql, err);
+    l->im->statements++;
+    if (!code && step.table.len)
+        import_note_table(l->im, step.table);
+    return code;
+}
+
+static enum err_code load(struct loader *l, struct err *err)
+{
+    struct op *op = l->im->op;
+    bool found = true;
+    enum err_code code;
+    while (!(code = sql_split_next(&l->split, &found, err)) && found) {
+        code = take_statement(l, err);
+        if (code)
+            return locate(l, code, err);
+        if (l->split.number % IMPORT_ROWS_BETWEEN_LOOKS == 0 && (code = op_check_time(op, err)))
+            return code;
+    }
+    return code;
+}
+
+static enum err_code rebuild(struct loader *l, struct err *err)
+{
+    const struct import_dump_table *pos = NULL;
+    struct str sql;
+    enum err_code code = ERR_OK;
+    while (!code && import_dump_rebuild(&l->dump, &l->im->scratch, &pos, &sql))
+        code = run_statement(l, sql, err);
+    return code;
+}
+
+static enum err_code check_foreign_keys(struct op *op, struct err *err)
+{
+    struct catalog_source src = catalog_source_of_op(op);
+    AUTO_SQL *stmt = NULL;
+    bool row = false;
+    enum err_code code = src.prepare(src.arg, "PRAGMA foreign_key_check", &stmt, err);
+    if (!code)
+        code = catalog_step(&src, stmt, &row, err);
+    if (code || !row)
+        return code;
+    return err_set(err, ERR_SQL,
+        "foreign key violated after the import: row %s of \"%s\" refers to a row that \"%s\" does not have; "
+        "nothing "
+        "was imported",
+        sqlite3_column_type(stmt, 1) == SQLITE_NULL ? "(no rowid)"
+                                                    : (const char *)sqlite3_column_text(stmt, 1),
+        (const char *)sqlite3_column_text(stmt, 0), (const char *)sqlite3_column_text(stmt, 2));
+}
+
+enum err_code import_sql(struct import *im, struct err *err)
+{
+    struct loader l = {.im = im, .dump = {im->op, NULL}};
+    sqlite3 *db = catalog_db(im->op);
+    int enforced = 0;
+    int length = sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, SQL_SPLIT_MAX);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &enforced); /* asks; cannot fail */
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
+    sql_split_init(&l.split, &im->in);
+    enum err_code code = load(&l, err);
+    if (!code)
+        code = rebuild(&l, err);
+    sql_split_release(&l.split);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, enforced, NULL);
+    sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, length);
+    return code ? code : check_foreign_keys(im->op, err);
+}

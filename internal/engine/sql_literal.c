@@ -1,0 +1,72 @@
+/* Values as SQL literals. */
+#include "engine/sql_literal.h"
+#include "base/enc.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { REAL_TEXT_MAX = 64, DIGITS_LEAST = 15, DIGITS_ENOUGH = 17 };
+
+void sql_literal_real(struct strbuf *out, double v)
+{
+    char buf[REAL_TEXT_MAX];
+    struct strbuf text;
+    if (isinf(v)) {
+        strbuf_add_cstr(out, v > 0 ? "9e999" : "-9e999");
+        return;
+    }
+    strbuf_init(&text, sizeof buf);
+    for (int digits = DIGITS_LEAST; digits <= DIGITS_ENOUGH; digits++) {
+        strbuf_reset(&text);
+        strbuf_addf(&text, "%.*g", digits, v);
+        if (strtod(strbuf_cstr(&text), NULL) == v)
+            break;
+    }
+    strbuf_add_str(out, strbuf_str(&text));
+    if (!strpbrk(strbuf_cstr(&text), ".e"))
+        strbuf_add_cstr(out, ".0");
+    strbuf_release(&text);
+}
+
+/* SQL ends at a NUL, and text that is no UTF-8 may not survive the way to the next reader. */
+static void add_as_hex(struct strbuf *out, struct str bytes, bool text)
+{
+    strbuf_add_cstr(out, text ? "CAST(X'" : "X'");
+    enc_hex(out, bytes);
+    strbuf_add_cstr(out, text ? "' AS TEXT)" : "'");
+}
+
+void sql_literal_text(struct strbuf *out, struct str text)
+{
+    if (memchr(text.ptr, '\0', text.len) || !utf8_valid(text)) {
+        add_as_hex(out, text, true);
+        return;
+    }
+    strbuf_add_char(out, '\'');
+    for (const char *at = text.ptr, *end = text.ptr + text.len; at < end;) {
+        const char *quote = memchr(at, '\'', (size_t)(end - at));
+        const char *stop = quote ? quote + 1 : end;
+        strbuf_add(out, at, (size_t)(stop - at));
+        if (quote)
+            strbuf_add_char(out, '\'');
+        at = stop;
+    }
+    strbuf_add_char(out, '\'');
+}
+
+void sql_literal_add(struct strbuf *out, sqlite3_stmt *stmt, int column)
+{
+    const void *bytes;
+    switch (sqlite3_column_type(stmt, column)) {
+    case SQLITE_INTEGER: strbuf_add_i64(out, sqlite3_column_int64(stmt, column)); break;
+    case SQLITE_FLOAT: sql_literal_real(out, sqlite3_column_double(stmt, column)); break;
+    case SQLITE_TEXT:
+        bytes = sqlite3_column_text(stmt, column);
+        sql_literal_text(out, str_make(bytes ? bytes : "", (size_t)sqlite3_column_bytes(stmt, column)));
+        break;
+    case SQLITE_BLOB:
+        bytes = sqlite3_column_blob(stmt, column);
+        add_as_hex(out, str_make(bytes ? bytes : "", (size_t)sqlite3_column_bytes(stmt, column)), false);
+        break;
+    default: strbuf_add_cstr(out, "NULL");
+    }
+}
