@@ -342,6 +342,8 @@ static enum err_code classify(struct engine *eng, struct task *t, struct err *er
         rc = exec_classify(t, err);
     if (rc == ERR_OK && t->write && eng->cfg.mode != ENGINE_WRITER)
         rc = err_set(err, ERR_UNAVAILABLE, "this engine only reads");
+    if (rc == ERR_OK && t->write && atomic_load_explicit(&eng->board->refuse_writes, memory_order_relaxed))
+        rc = err_set(err, ERR_FULL, "The disk is nearly full: nothing can be written until space is freed");
     return rc;
 }
 
