@@ -192,16 +192,15 @@ static int write_result(struct op *op, sqlite3_stmt *stmt, enum err_code *ret_co
     return rc;
 }
 
-/* Names and numbers of objects after a statement that changed the schema: a rename hides from the authorizer.
- */
-static enum err_code check_schema(struct op *op, struct cached *c, struct err *err)
+/* Names and numbers of objects after a statement that changed the schema. */
+static enum err_code check_schema(struct op *op, struct str sql, bool may_grow, struct err *err)
 {
     struct engine *eng = op->eng;
     struct sqlerr_detail d = {.kind = "unknown", .position = -1};
     sqlite3_stmt *stmt = own_get(eng, OWN_SCHEMA_CHECK);
     int rc = stmt ? own_step(eng, stmt) : sqlite3_extended_errcode(eng->db);
     if (rc != SQLITE_ROW)
-        return op_sql_error(op, rc, c->sql, err);
+        return op_sql_error(op, rc, sql, err);
     int64_t objects = sqlite3_column_int64(stmt, 0) - eng->reserved_objects;
     bool reserved =
         sqlite3_column_int64(stmt, 1) != eng->reserved_objects || sqlite3_column_int64(stmt, 2) != 0;
@@ -209,12 +208,17 @@ static enum err_code check_schema(struct op *op, struct cached *c, struct err *e
     if (reserved)
         return sqlerr_set(op, ERR_FORBIDDEN, &d,
             "names that begin with _sys_ or _persql_, and json_each and json_tree, are reserved", err);
-    if (objects > LIMIT_SCHEMA_OBJECTS && c->verb == SQL_VERB_CREATE) {
+    if (objects > LIMIT_SCHEMA_OBJECTS && may_grow) {
         d.hint = "drop what is not needed; a database holds 1,000 tables, indexes, views and triggers";
         return sqlerr_set(
             op, ERR_SQL, &d, "the database has too many tables, indexes, views and triggers", err);
     }
     return ERR_OK;
+}
+
+enum err_code op_check_schema(struct op *op, struct err *err)
+{
+    return check_schema(op, STR_EMPTY, true, err);
 }
 
 /* A constraint that waits for the commit would hit every neighbour in the group: it must hold at the end of
@@ -259,7 +263,7 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
     if (code == ERR_OK && rc != SQLITE_DONE)
         code = op_sql_error(op, reset != SQLITE_OK ? reset : rc, c->sql, err);
     if (code == ERR_OK && sql_verb_changes_schema(c->verb) && !c->reads)
-        code = check_schema(op, c, err);
+        code = check_schema(op, c->sql, c->verb == SQL_VERB_CREATE, err);
     if (code != ERR_OK)
         return code;
     write_counts(op, c, read, sqlite3_total_changes64(eng->db) - before);

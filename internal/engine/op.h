@@ -53,6 +53,10 @@ MUST_CHECK enum err_code op_prepare_tenant(
  * pragma functions prepare while they run, all of which must happen under the caller's rights. */
 int op_step_tenant(struct op *op, sqlite3_stmt *stmt);
 
+/* To be asked after statements that change the schema, before the call succeeds: are reserved names untouched
+ * (a rename hides from the authorizer), and is the number of objects within its limit? */
+MUST_CHECK enum err_code op_check_schema(struct op *op, struct err *err);
+
 /* Turns SQLite's last error on the connection into err and op->error_detail (kind, table, column, near,
  * position, hint). `sql` is the statement at fault, for the hint. */
 enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *err);
