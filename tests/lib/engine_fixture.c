@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* mkdtemp, memfd_create */
 #include "lib/engine_fixture.h"
 #include "base/clock.h"
+#include "engine/sandbox.h"
 #include "base/fs.h"
 #include "json/jsonw.h"
 #include <setjmp.h>
@@ -22,8 +23,6 @@ enum { WAIT_MS = 20000, ANSWERS_BYTES = 512 << 20 };
 
 static void wait_ready(struct engine_fixture *fx)
 {
-    struct engine_answer a;
-    (void)a;
     struct wire_header h;
     size_t size = 0;
     char buf[64];
@@ -40,28 +39,97 @@ static void wait_ready(struct engine_fixture *fx)
     assert_int_equal(size, have);
 }
 
-void engine_fixture_again(struct engine_fixture *fx, enum engine_mode mode)
+pid_t zygote_fixture_start(int *ret_fd)
 {
     int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        sandbox_tidy(pair[1]);    /* the real one was exec'd: it inherits nothing */
+        (void)sqlite3_shutdown(); /* other tests of this binary may have started it */
+        _exit(zygote_main(pair[1]));
+    }
+    (void)close(pair[1]);
+    *ret_fd = pair[0];
+    return pid;
+}
+
+int zygote_fixture_stop(pid_t pid, int fd)
+{
+    int status;
+    (void)close(fd);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static struct zygote_answer receive_answer(int fd, int *ret_pidfd)
+{
+    struct zygote_answer a;
+    char control[CMSG_SPACE(sizeof(int))];
+    struct iovec data = {.iov_base = &a, .iov_len = sizeof a};
+    struct msghdr m = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+    assert_int_equal(recvmsg(fd, &m, MSG_CMSG_CLOEXEC), sizeof a);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    *ret_pidfd = -1;
+    if (c)
+        memcpy(ret_pidfd, CMSG_DATA(c), sizeof *ret_pidfd);
+    return a;
+}
+
+struct zygote_answer zygote_next(int fd)
+{
+    int pidfd;
+    struct zygote_answer a = receive_answer(fd, &pidfd);
+    assert_int_equal(pidfd, -1);
+    return a;
+}
+
+struct zygote_answer zygote_ask(
+    int fd, const struct engine_config *cfg, int socket_fd, int board_fd, int *ret_pidfd)
+{
+    int fds[2] = {socket_fd, board_fd};
+    char control[CMSG_SPACE(sizeof fds)] = {0};
+    struct iovec data = {.iov_base = (void *)(uintptr_t)cfg, .iov_len = sizeof *cfg};
+    struct msghdr m = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fds);
+    memcpy(CMSG_DATA(c), fds, sizeof fds);
+    assert_int_equal(sendmsg(fd, &m, MSG_NOSIGNAL), sizeof *cfg);
+    return receive_answer(fd, ret_pidfd);
+}
+
+struct engine_config engine_fixture_config(const char *dir, enum engine_mode mode)
+{
     struct engine_config cfg = {.mode = mode,
-        .no_sandbox = 1,
         .db_bytes_max = 1 << 30,
         .cost_request_nano = 500,
         .cost_read_nano = 5,
         .cost_write_nano = 2000};
-    (void)snprintf(cfg.dir, sizeof cfg.dir, "%s", fx->dir);
+    (void)snprintf(cfg.dir, sizeof cfg.dir, "%s", dir);
+    return cfg;
+}
+
+void engine_fixture_again(struct engine_fixture *fx, enum engine_mode mode)
+{
+    int pair[2];
+    struct engine_config cfg = engine_fixture_config(fx->dir, mode);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     int memory = memfd_create("board", MFD_CLOEXEC);
     assert_int_equal(ftruncate(memory, BOARD_SIZE), 0);
     fx->board = mmap(NULL, BOARD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     assert_true(fx->board != MAP_FAILED);
-    (void)fflush(NULL);
-    fx->pid = fork();
-    assert_true(fx->pid >= 0);
-    if (fx->pid == 0) {
-        (void)sqlite3_shutdown();
-        engine_main(&cfg, pair[1], fx->board, NULL);
-    }
+    fx->zygote = zygote_fixture_start(&fx->zygote_fd);
+    struct zygote_answer a = zygote_ask(fx->zygote_fd, &cfg, pair[1], memory, &fx->pidfd);
+    assert_true(a.pid > 0);
+    fx->pid = a.pid;
     (void)close(pair[1]);
     (void)close(memory);
     fx->fd = pair[0];
@@ -82,15 +150,18 @@ void engine_fixture_start(struct engine_fixture *fx)
 
 int engine_fixture_end(struct engine_fixture *fx, bool kill_it)
 {
-    int status;
     if (kill_it)
         (void)kill(fx->pid, SIGKILL);
     (void)close(fx->fd);
-    assert_int_equal(waitpid(fx->pid, &status, 0), fx->pid);
+    struct zygote_answer a = zygote_next(fx->zygote_fd);
+    assert_int_equal(a.exited, 1);
+    assert_int_equal(a.pid, fx->pid);
+    (void)close(fx->pidfd);
+    assert_int_equal(zygote_fixture_stop(fx->zygote, fx->zygote_fd), 0);
     (void)munmap(fx->board, BOARD_SIZE);
     strbuf_reset(&fx->in);
     fx->taken = 0;
-    return status;
+    return a.wait_status;
 }
 
 int engine_fixture_stop(struct engine_fixture *fx)

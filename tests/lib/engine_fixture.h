@@ -1,5 +1,5 @@
-/* An engine for tests: a process of its own over a fresh directory, spoken to by frames as the front does.
- * Without a sandbox unless asked. Every wait is bounded. */
+/* An engine for tests: a real zygote forks it, sandboxed, over a fresh directory; it is spoken to by frames
+ * as the front does. Every wait is bounded. */
 #ifndef TESTS_LIB_ENGINE_FIXTURE_H
 #define TESTS_LIB_ENGINE_FIXTURE_H
 
@@ -10,7 +10,8 @@
 struct engine_fixture {
     char dir[200];
     int fd;
-    pid_t pid;
+    pid_t zygote, pid;
+    int zygote_fd, pidfd;
     struct board *board;
     struct strbuf out, in;
     size_t taken; /* bytes of `in` already decoded */
@@ -27,11 +28,20 @@ struct engine_answer {
 
 /* Makes the directory and starts a writer; waits for READY. */
 void engine_fixture_start(struct engine_fixture *fx);
-/* Ends the engine by closing its socket and removes the directory; the wait status. */
+/* Ends the engine by closing its socket and removes the directory; the engine's wait status. */
 int engine_fixture_stop(struct engine_fixture *fx);
 /* Ends it (SIGKILL when `kill_it`) and keeps the directory; then starts another over it. */
 int engine_fixture_end(struct engine_fixture *fx, bool kill_it);
 void engine_fixture_again(struct engine_fixture *fx, enum engine_mode mode);
+
+/* The zygote alone: a process and its control socket. */
+pid_t zygote_fixture_start(int *ret_fd);
+int zygote_fixture_stop(pid_t pid, int fd); /* wait status */
+/* Asks for an engine; *ret_pidfd is -1 when none came. */
+struct zygote_answer zygote_ask(
+    int fd, const struct engine_config *cfg, int socket_fd, int board_fd, int *ret_pidfd);
+struct zygote_answer zygote_next(int fd); /* what it says by itself */
+struct engine_config engine_fixture_config(const char *dir, enum engine_mode mode);
 
 /* A call with the usual values: admin, no scope, 5 s, request id "req_test", token id "tok_test". */
 struct wire_call engine_call_new(enum wire_op op, const char *body);
