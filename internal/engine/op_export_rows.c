@@ -101,12 +101,13 @@ static enum err_code write_rows(
     struct op *op, sqlite3_stmt *select, const struct row_form *form, struct err *err)
 {
     AUTO_SINK out;
+    struct catalog_source src = catalog_source_of_op(op);
     uint64_t count = 0;
-    enum err_code code = ERR_OK;
-    int rc;
+    bool row = false;
+    enum err_code code;
     sink_init(&out, pass, op);
     form->header(&out.buf, select);
-    while ((rc = op_step_tenant(op, select)) == SQLITE_ROW) {
+    while (!(code = catalog_step(&src, select, &row, err)) && row) {
         form->row(&out.buf, select);
         code = sink_row_end(&out, err);
         if (!code && ++count % ROWS_BETWEEN_LOOKS == 0)
@@ -114,7 +115,7 @@ static enum err_code write_rows(
         if (code)
             return code;
     }
-    return rc == SQLITE_DONE ? sink_end(&out, err) : op_sql_error(op, rc, str_of(sqlite3_sql(select)), err);
+    return code ? code : sink_end(&out, err);
 }
 
 static enum err_code export_rows(

@@ -67,12 +67,7 @@ struct engine_call {
      * free the call. */
     void (*on_done)(struct engine_call *call, const struct err *err);
     void *arg;
-    /* private */
-    struct list node;
-    uint64_t id;
-    void *engine;
-    unsigned tries;
-    bool replied, cancelled, bounced;
+    void *flight; /* private */
 };
 
 /* Never calls back before it returns. Failures (breaker open: ERR_UNAVAILABLE with retry_after_s, too many
@@ -96,6 +91,8 @@ MUST_CHECK enum err_code supervise_scratch_sync(struct supervisor *s, const char
 /* Ends the engines of a database (it is being deleted or restored); `done` once none is left. New calls get
  * ERR_NOT_FOUND until supervise_allow(). Worker threads have the _sync form. */
 void supervise_evict(struct supervisor *s, struct str db_id, void (*done)(void *arg), void *arg);
+void supervise_allow(
+    struct supervisor *s, struct str db_id); /* also ends a quarantine and closes the breaker */
 void supervise_evict_sync(struct supervisor *s, struct str db_id);
 void supervise_allow_sync(struct supervisor *s, struct str db_id);
 
@@ -106,8 +103,8 @@ void supervise_refuse_writes(struct supervisor *s, bool refuse);
 /* Counters for /metrics, summed over engines living and gone. */
 struct supervise_stats {
     unsigned engines, readers, waiting, breakers_open;
-    uint64_t starts, start_us, crashes, kills_deadline, kills_stalled, kills_protocol, idle_exits, bounces,
-        retries;
+    uint64_t starts, start_us, crashes, kills_deadline, kills_stalled, kills_protocol, kills_stuck,
+        idle_exits, bounces, retries;
     uint64_t commits, writes, fsyncs, fsync_us, wal_bytes, busy_us, rollback_redos, violations;
 };
 void supervise_stats(struct supervisor *s, struct supervise_stats *ret);

@@ -1,0 +1,194 @@
+/* What the supervisor knows of one database: created when a call comes, forgotten when it would make no
+ * difference. */
+#include "supervise/state.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+struct eviction {
+    struct list node;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static bool id_safe(struct str id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'))
+            return false;
+    }
+    return id.len > 0 && id.len < ID_MAX;
+}
+
+static struct database *database_new(struct supervisor *s)
+{
+    struct database *db = MEM_NEW(struct database);
+    db->s = s;
+    list_init(&db->dirty_node);
+    list_init(&db->remember_node);
+    list_init(&db->waiting);
+    list_init(&db->bounced);
+    list_init(&db->streams);
+    list_init(&db->readers);
+    list_init(&db->others);
+    list_init(&db->evictions);
+    return db;
+}
+
+struct database *database_find(struct supervisor *s, struct str id)
+{
+    return map_get(&s->databases, id);
+}
+
+struct database *database_get(struct supervisor *s, struct str id)
+{
+    struct database *db = database_find(s, id);
+    if (db)
+        return db;
+    CHECK(id_safe(id)); /* it becomes a part of a path; ids are ours */
+    db = database_new(s);
+    memcpy(db->id.text, id.ptr, id.len);
+    map_put(&s->databases, id, db);
+    return db;
+}
+
+struct database *database_new_scratch(struct supervisor *s, const char *dir)
+{
+    struct database *db = database_new(s);
+    db->scratch_dir = mem_strdup(dir);
+    s->scratch_count++;
+    return db;
+}
+
+static void database_free(struct database *db)
+{
+    CHECK(!db->writer && list_empty(&db->readers) && list_empty(&db->others) && db->open == 0);
+    list_remove(&db->dirty_node);
+    list_remove(&db->remember_node);
+    if (db->scratch_dir)
+        db->s->scratch_count--;
+    else
+        CHECK(map_del(&db->s->databases, id_str(&db->id)) == db);
+    mem_free(db->scratch_dir);
+    mem_free(db);
+}
+
+bool database_forget(struct database *db)
+{
+    struct supervisor *s = db->s;
+    if (db->open > 0 || db->writer || db->reader_count > 0 || db->stream_count > 0)
+        return false;
+    while (!list_empty(&db->evictions)) {
+        struct eviction *ev = LIST_FIRST(&db->evictions, struct eviction, node);
+        list_remove(&ev->node);
+        ev->done(ev->arg);
+        mem_free(ev);
+    }
+    /* The callbacks may have begun something new. */
+    if (!list_empty(&db->dirty_node) || ((db->quarantined || db->evicted) && !s->stopping))
+        return false;
+    if (!s->stopping && !breaker_forgettable(&db->breaker, clock_mono_us())) {
+        if (list_empty(&db->remember_node))
+            list_push_back(&s->remembered, &db->remember_node);
+        supervisor_tick_soon(s);
+        return false;
+    }
+    database_free(db);
+    return true;
+}
+
+void database_touch(struct database *db)
+{
+    if (!list_empty(&db->dirty_node))
+        return;
+    list_push_back(&db->s->dirty_databases, &db->dirty_node);
+    loop_turn_ask(&db->s->turn);
+}
+
+enum err_code database_admit(struct database *db, bool *ret_trial, struct err *err)
+{
+    const struct supervise_options *opt = &db->s->opt;
+    int retry_s;
+    if (db->evicted)
+        return err_set(err, ERR_NOT_FOUND, "no such database");
+    if (db->quarantined)
+        return err_set(
+            err, ERR_CORRUPT, "the database file is damaged; it was set aside and needs a restore");
+    if (db->open >= opt->calls_per_db_max) {
+        err_set(err, ERR_RATE_LIMITED, "too many requests are open for this database; at most %u",
+            opt->calls_per_db_max);
+        if (err)
+            err->retry_after_s = 1;
+        return ERR_RATE_LIMITED;
+    }
+    if (breaker_admit(&db->breaker, clock_mono_us(), ret_trial, &retry_s))
+        return ERR_OK;
+    err_set(err, ERR_UNAVAILABLE, "the engine of this database crashed repeatedly and rests for a moment");
+    if (err)
+        err->retry_after_s = retry_s;
+    return ERR_UNAVAILABLE;
+}
+
+void database_quarantine(struct database *db)
+{
+    if (db->quarantined || db->scratch_dir)
+        return;
+    db->quarantined = true;
+    log_event(LOG_ERROR, "db_quarantined", LOG_STR("db", id_str(&db->id)));
+    database_touch(db);
+}
+
+void database_allow(struct database *db)
+{
+    db->quarantined = db->evicted = false;
+    db->breaker = (struct breaker){0};
+    database_touch(db);
+}
+
+void database_crashed(struct database *db)
+{
+    if (!db->scratch_dir && breaker_crashed(&db->breaker, clock_mono_us()))
+        log_event(LOG_WARN, "breaker_open", LOG_STR("db", id_str(&db->id)));
+}
+
+void database_answered(struct database *db)
+{
+    if (breaker_answered(&db->breaker))
+        log_event(LOG_INFO, "breaker_close", LOG_STR("db", id_str(&db->id)));
+}
+
+void database_evict(struct database *db, void (*done)(void *arg), void *arg)
+{
+    struct eviction *ev = MEM_NEW(struct eviction);
+    ev->done = done;
+    ev->arg = arg;
+    list_push_back(&db->evictions, &ev->node);
+    db->evicted = true;
+    database_touch(db);
+}
+
+void flight_wait(struct flight *f, bool first)
+{
+    struct database *db = f->db;
+    struct list *head = &db->waiting;
+    CHECK(!f->engine);
+    if (f->bounced)
+        head = &db->bounced;
+    else if (f->call->place == ENGINE_STREAM)
+        head = &db->streams;
+    if (first)
+        list_push_front(head, &f->node);
+    else
+        list_push_back(head, &f->node);
+    db->waiting_count++;
+    database_touch(db);
+}
+
+void flight_unwait(struct flight *f)
+{
+    CHECK(!f->engine && f->db->waiting_count > 0);
+    list_remove(&f->node);
+    f->db->waiting_count--;
+}
