@@ -32,7 +32,7 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Wstr
        -Wwrite-strings -Wimplicit-fallthrough -fno-common
 WERROR = $(if $(filter 1,$(DEV)),-Werror)
 HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection
-HARDEN_LD = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+HARDEN_LD = -pie -Wl,--as-needed -Wl,-z,relro,-z,now,-z,noexecstack
 ifneq ($(filter x86_64-% i686-%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 HARDEN += -fcf-protection=full
 endif
@@ -62,8 +62,6 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(B)/obj/gen/migrations.o
 CMD_OBJ := $(CMD_SRC:%.c=$(B)/obj/%.o)
 TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(B)/obj/%.o)
 LIB := $(B)/libholdfast.a
-# For coverage, files that nothing calls count too.
-LINK_LIB := $(if $(COV),-Wl$(comma)--whole-archive $(LIB) -Wl$(comma)--no-whole-archive,$(LIB))
 BIN := $(if $(CMD_SRC),$(B)/holdfast)
 
 all: $(LIB) $(BIN) ## builds build/holdfast (DEV=1 SAN=address,undefined SAN=thread CC=clang COV=1: see the top of the Makefile)
@@ -102,7 +100,7 @@ $(LIB) $(TESTLIB):
 
 $(B)/holdfast: $(CMD_OBJ) $(LIB) $(B)/sqlite3.o
 	$(call say,LD,$@)
-	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $(CMD_OBJ) $(LINK_LIB) $(B)/sqlite3.o $(LIBS)
+	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $(CMD_OBJ) $(LIB) $(B)/sqlite3.o $(LIBS)
 
 # --- SQLite: the pinned amalgamation, compiled once for each set of options -----------------------------------------
 HF_SQLITE_CACHE ?= $(B)/sqlite
@@ -143,7 +141,7 @@ $$(B)/gen/$(1)_table.c: tests/unit/table.awk $$($(1)_SRC) tests/$(1)
 $$(B)/$(1): $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(HARDEN_LD) $$(LD_VARIANT) $$(LDFLAGS) -o $$@ $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o \
-	  $$(TESTLIB_OBJ) $$(LINK_LIB) $$(B)/sqlite3.o -lcmocka $$(LIBS)
+	  $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o -lcmocka $$(LIBS)
 $(1): $$(B)/$(1)
 	@$$(B)/$(1) $$(T) >$$(B)/$(1).log 2>&1; status=$$$$?; \
 	if [ -n "$$(V)" ] || [ $$$$status -ne 0 ]; then $$(if $$(V),cat,grep -avE '^\[( +(RUN|OK|PASSED)|=+)') $$(B)/$(1).log; tail -n 2 $$(B)/$(1).log; \

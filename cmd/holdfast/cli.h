@@ -20,8 +20,9 @@ struct cli_command {
     int (*run)(const void *values); /* exit status */
 };
 
-/* The rows of main.c's table. */
-extern const struct cli_command CLI_INIT, CLI_TOKEN_CREATE, CLI_TOKEN_LIST, CLI_TOKEN_REVOKE, CLI_VERSION;
+#define COMMAND(variable, name) extern const struct cli_command variable;
+#include "commands.def"
+#undef COMMAND
 
 /* "holdfast NAME: message", with JSON pointers of domain errors turned into the options they came from.
  * Returns the status. */

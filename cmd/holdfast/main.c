@@ -2,18 +2,19 @@
 #include "cli.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "engine/engine.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 static const struct cli_command *const COMMANDS[] = {
-    &CLI_INIT,
-    &CLI_TOKEN_CREATE,
-    &CLI_TOKEN_LIST,
-    &CLI_TOKEN_REVOKE,
-    &CLI_VERSION,
+#define COMMAND(variable, name) &variable,
+#include "commands.def"
+#undef COMMAND
 };
+
+enum { ZYGOTE_FD = 3 }; /* where the supervisor puts its control socket */
 
 #define OVERVIEW_HEAD                                                                                        \
     "Holdfast gives every app, agent and user its own SQLite database behind PerSQL's REST API.\n\n"         \
@@ -21,6 +22,14 @@ static const struct cli_command *const COMMANDS[] = {
 #define OVERVIEW_TAIL                                                                                        \
     "\n`holdfast COMMAND --help` explains a command. Every option may also be set as a variable: --data is " \
     "HOLDFAST_DATA.\n"
+
+static const struct option_command *describe(size_t at)
+{
+    const struct cli_command *command = COMMANDS[at];
+
+    CHECK(command);
+    return command->describe;
+}
 
 static const char *env(const char *name)
 {
@@ -32,7 +41,7 @@ static void overview(const char *first, FILE *to)
 {
     (void)fputs(OVERVIEW_HEAD, to);
     for (size_t i = 0; i < ARRAY_LEN(COMMANDS); i++) {
-        const struct option_command *c = COMMANDS[i]->describe;
+        const struct option_command *c = describe(i);
         if (strncmp(c->name, first, strlen(first)) == 0)
             (void)fprintf(to, "  %-13s  %s\n", c->name, c->summary);
     }
@@ -58,7 +67,7 @@ static bool begins_with(const char *name, int count, char *const *words)
 static const struct cli_command *find(int count, char *const *words)
 {
     for (size_t i = 0; i < ARRAY_LEN(COMMANDS); i++)
-        if (begins_with(COMMANDS[i]->describe->name, count, words))
+        if (begins_with(describe(i)->name, count, words))
             return COMMANDS[i];
     return NULL;
 }
@@ -68,7 +77,7 @@ static bool is_group(const char *word)
     size_t n = strlen(word);
 
     for (size_t i = 0; i < ARRAY_LEN(COMMANDS); i++)
-        if (strncmp(COMMANDS[i]->describe->name, word, n) == 0 && COMMANDS[i]->describe->name[n] == ' ')
+        if (strncmp(describe(i)->name, word, n) == 0 && describe(i)->name[n] == ' ')
             return true;
     return false;
 }
@@ -78,53 +87,69 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+/* "token" alone, or `token --help`: its commands. */
+static int show_group(int count, char *const *words)
+{
+    bool asked = count > 1;
+
+    overview(words[0], asked ? stdout : stderr);
+    return asked ? CLI_OK : CLI_USAGE;
+}
+
+static const char *nearest_command(struct str asked)
+{
+    static const char *const NAMES[] = {
+#define COMMAND(variable, name) name,
+#include "commands.def"
+#undef COMMAND
+        "token", /* the one group */
+    };
+
+    return option_nearest(asked, NAMES, ARRAY_LEN(NAMES));
+}
+
 static int unknown_command(int count, char *const *words)
 {
-    const char *names[ARRAY_LEN(COMMANDS) + 1];
-    char asked[64];
+    AUTO_STRBUF asked;
 
-    for (size_t i = 0; i < ARRAY_LEN(COMMANDS); i++)
-        names[i] = COMMANDS[i]->describe->name;
-    names[ARRAY_LEN(COMMANDS)] = "token"; /* the one group */
-    if (is_group(words[0]) && (count < 2 || is_help(words[1]))) {
-        overview(words[0], count < 2 ? stderr : stdout);
-        return count < 2 ? CLI_USAGE : CLI_OK;
-    }
-    bool two = count > 1 && is_group(words[0]);
-    (void)snprintf(asked, sizeof asked, "%s%s%s", words[0], two ? " " : "",
-        two ? words[1] : ""); /* may be cut: a message */
-    const char *nearest = option_nearest(str_of(asked), names, ARRAY_LEN(names));
-    (void)fprintf(stderr, "holdfast: there is no command \"%s\"", asked);
+    strbuf_init(&asked, 80);
+    if (is_group(words[0]) && (count < 2 || is_help(words[1])))
+        return show_group(count, words);
+    strbuf_add_cstr(&asked, words[0]);
+    if (count > 1 && is_group(words[0]))
+        strbuf_addf(&asked, " %s", words[1]);
+    const char *nearest = nearest_command(strbuf_str(&asked));
+    (void)fprintf(stderr, "holdfast: there is no command \"%s\"", strbuf_cstr(&asked));
     if (nearest)
         (void)fprintf(stderr, "; did you mean \"%s\"?", nearest);
     (void)fprintf(stderr, "\n`holdfast --help` lists the commands.\n");
     return CLI_USAGE;
 }
 
-static int show_help(const struct option_command *describe)
+static int show_help(const struct option_command *about)
 {
     AUTO_STRBUF out;
 
     strbuf_init(&out, CLI_OUTPUT_BYTES);
-    option_help(describe, &out);
-    return cli_print(describe->name, &out);
+    option_help(about, &out);
+    return cli_print(about->name, &out);
 }
 
 static int run(const struct cli_command *command, int count, char *const *words)
 {
-    const struct option_command *describe = command->describe;
+    const struct option_command *about = command->describe;
     struct err err = ERR_INIT;
     bool help = false;
     void *values = mem_alloc(command->values_size);
-    enum err_code code = option_parse(describe, count, words, env, values, &help, &err);
+    enum err_code code = option_parse(about, count, words, env, values, &help, &err);
     int status;
 
     if (code) {
-        (void)fprintf(stderr, "holdfast %s: %s\n`holdfast %s --help` explains its options.\n", describe->name,
-            err.message, describe->name);
+        (void)fprintf(stderr, "holdfast %s: %s\n`holdfast %s --help` explains its options.\n", about->name,
+            err.message, about->name);
         status = CLI_USAGE;
     } else {
-        status = help ? show_help(describe) : command->run(values);
+        status = help ? show_help(about) : command->run(values);
     }
     mem_free(values);
     return status;
@@ -135,6 +160,8 @@ int main(int argc, char **argv)
     int count = argc - 1;
     char *const *words = argv + 1;
 
+    if (count == 1 && strcmp(words[0], "zygote") == 0) /* the server's own; for nobody else, so in no list */
+        return zygote_main(ZYGOTE_FD);
     umask(077); /* whatever is made is the owner's alone */
     if (count > 1 && strcmp(words[0], "help") == 0 && !is_help(words[1])) { /* help token create */
         const struct cli_command *asked = find(count - 1, words + 1);

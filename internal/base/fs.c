@@ -276,7 +276,6 @@ enum err_code fs_lock(const char *path, int *ret_fd, struct err *err)
     CHECK(n > 0 && (size_t)n < sizeof pid);
     if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n)
         return fs_fail(err, "write", path);
-    *ret_fd = fd;
-    fd = -1;
+    *ret_fd = fd_take(&fd);
     return ERR_OK;
 }

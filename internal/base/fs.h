@@ -32,5 +32,11 @@ MUST_CHECK enum err_code fs_lock(const char *path, int *ret_fd, struct err *err)
 
 void fd_close(int *fd); /* closes and sets to -1; negative is fine */
 #define AUTO_FD CLEANUP(fd_close) int
+static inline int fd_take(int *fd) /* hands an AUTO_FD over: it is not closed at the end of its block */
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
 
 #endif

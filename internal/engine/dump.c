@@ -30,18 +30,26 @@ static void add_column_name(struct strbuf *out, int *count, struct str name)
     catalog_quote(out, name);
 }
 
+static int step_own(void *arg, sqlite3_stmt *stmt)
+{
+    (void)arg;
+    return sqlite3_step(stmt);
+}
+
 /* Gives the sink every row of `select`. */
-static enum err_code copy_rows(
-    struct dump *d, sqlite3_stmt *select, const struct dump_rows *rows, struct err *err)
+static enum err_code copy_rows(struct dump *d, sqlite3_stmt *select,
+    int (*step)(void *arg, sqlite3_stmt *stmt), const struct dump_rows *rows, struct err *err)
 {
     const struct dump_sink *sink = d->sink;
-    bool row = false;
     enum err_code code = sink->rows_begin(sink->arg, rows, err);
-    while (!code && !(code = catalog_step(d->src, select, &row, err)) && row) {
+    int rc = SQLITE_DONE;
+    while (!code && (rc = step(d->arg, select)) == SQLITE_ROW) {
         code = sink->row(sink->arg, select, err);
         if (!code && ++d->rows % ROWS_BETWEEN_LOOKS == 0)
             code = d->src->check_time(d->src->arg, err);
     }
+    if (!code && rc != SQLITE_DONE)
+        code = d->src->failed(d->src->arg, rc, str_of(sqlite3_sql(select)), err);
     return code ? code : sink->rows_end(sink->arg, err);
 }
 
@@ -85,7 +93,7 @@ static enum err_code table_rows(struct dump *d, const struct cat_table *t, struc
     if (strbuf_failed(&sql) || strbuf_failed(&into))
         return err_set(err, ERR_TOO_LARGE, "the columns of a table are too many to be exported");
     enum err_code code = d->prepare_rows(d->arg, strbuf_str(&sql), &select, err);
-    return code ? code : copy_rows(d, select, &rows, err);
+    return code ? code : copy_rows(d, select, d->step_rows, &rows, err);
 }
 
 static enum err_code tables(struct dump *d, const struct catalog *cat, struct err *err)
@@ -155,7 +163,7 @@ static enum err_code fts5_rows(
     strbuf_add_char(&into, ')');
     enum err_code code = d->src->prepare(d->src->arg, strbuf_cstr(&sql), &select, err);
     struct dump_rows rows = {strbuf_str(&into), count + 1};
-    return code ? code : copy_rows(d, select, &rows, err);
+    return code ? code : copy_rows(d, select, step_own, &rows, err);
 }
 
 static enum err_code fts5_rebuild(struct dump *d, const struct cat_table *t, struct err *err)

@@ -34,6 +34,7 @@ struct dump {
     const struct catalog_source *src; /* schema, counters, content of FTS5 tables */
     /* Reads the rows of a table under the caller's rights. */
     enum err_code (*prepare_rows)(void *arg, struct str sql, sqlite3_stmt **ret, struct err *err);
+    int (*step_rows)(void *arg, sqlite3_stmt *stmt);
     void *arg;
     const struct dump_sink *sink;
     uint64_t rows; /* dumped so far */

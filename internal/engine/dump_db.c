@@ -1,6 +1,7 @@
 /* A dump into a fresh database file. No journal and no fsync: a copy that was cut short is thrown away. */
 #include "engine/dump_db.h"
 #include "base/strbuf.h"
+#include "engine/vfs.h"
 
 static const char SQL_OPEN[] =
     "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA foreign_keys=OFF; BEGIN";
@@ -28,7 +29,7 @@ enum err_code dump_db_open(struct dump_db *d, const char *path, struct err *err)
 {
     *d = (struct dump_db){.db = NULL};
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE | SQLITE_OPEN_NOFOLLOW;
-    int rc = sqlite3_open_v2(path, &d->db, flags, NULL);
+    int rc = sqlite3_open_v2(path, &d->db, flags, VFS_NAME);
     if (rc)
         return fail(d, rc, err);
     return dump_db_exec(d, SQL_OPEN, err);

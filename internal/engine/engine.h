@@ -18,7 +18,10 @@
  * wire/zygote.h) closes; the process's exit status. */
 int zygote_main(int control_fd);
 
-/* Body of one engine process. Never returns. */
-NORETURN void engine_main(const struct engine_config *cfg, int socket_fd, struct board *board);
+struct sandbox;
+
+/* Body of one engine process. `sandbox` NULL: none (--insecure-no-sandbox). Never returns. */
+NORETURN void engine_main(
+    const struct engine_config *cfg, int socket_fd, struct board *board, const struct sandbox *sandbox);
 
 #endif

@@ -55,7 +55,7 @@ static enum err_code run_tenant(struct op *op, struct str sql, struct err *err)
     enum err_code code = op_prepare_tenant(op, sql, &stmt, &one, err);
     if (code)
         return code;
-    int rc = sqlite3_step(stmt);
+    int rc = op_step_tenant(op, stmt);
     return rc == SQLITE_DONE ? ERR_OK : op_sql_error(op, rc, sql, err);
 }
 
@@ -83,7 +83,7 @@ enum err_code import_table_make(
     if (!t->table)
         return err_set(err, ERR_INVALID, "\"" STR_FMT "\" cannot be the name of a table", STR_ARG(t->name));
     t->im->created = true;
-    return ERR_OK;
+    return op_check_schema(t->im->op, err);
 }
 
 static enum err_code match_columns(struct import_table *t, struct import_shape *shape,
@@ -187,7 +187,7 @@ enum err_code import_table_insert(
     struct import_table *t, struct import_shape *shape, uint64_t line, struct err *err)
 {
     struct op *op = t->im->op;
-    int rc = sqlite3_step(shape->insert);
+    int rc = op_step_tenant(op, shape->insert);
     if (rc != SQLITE_DONE)
         return at_line(op_sql_error(op, rc, str_of(sqlite3_sql(shape->insert)), err), line, err);
     (void)sqlite3_reset(shape->insert); /* it was done */

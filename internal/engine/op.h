@@ -49,6 +49,14 @@ MUST_CHECK enum err_code op_prepare_internal(
 MUST_CHECK enum err_code op_prepare_tenant(
     struct op *op, struct str sql, sqlite3_stmt **ret, bool *ret_tail_empty, struct err *err);
 
+/* sqlite3_step for a statement of op_prepare_tenant: a statement may be prepared again, and FTS5 and the
+ * pragma functions prepare while they run, all of which must happen under the caller's rights. */
+int op_step_tenant(struct op *op, sqlite3_stmt *stmt);
+
+/* To be asked after statements that change the schema, before the call succeeds: are reserved names untouched
+ * (a rename hides from the authorizer), and is the number of objects within its limit? */
+MUST_CHECK enum err_code op_check_schema(struct op *op, struct err *err);
+
 /* Turns SQLite's last error on the connection into err and op->error_detail (kind, table, column, near,
  * position, hint). `sql` is the statement at fault, for the hint. */
 enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *err);
@@ -68,8 +76,8 @@ MUST_CHECK enum err_code op_bind_params(
  * first call sends op->head. ERR_UNAVAILABLE when the front is gone. */
 MUST_CHECK enum err_code op_stream(struct op *op, struct str bytes, struct err *err);
 
-/* True when the name is ours or SQLite's (`sqlite_`, `_sys_`, `_persql_`, and shadow tables of FTS5): hidden
- * and reserved. */
+/* True when the name is ours or SQLite's (`sqlite_`, `_sys_`, `_persql_`): hidden and reserved. Shadow tables
+ * of FTS5 cannot be told by their name: ask PRAGMA table_list. */
 bool op_name_reserved(struct str name);
 
 /* May this call's table scope see that table? True without a scope. */

@@ -23,6 +23,11 @@ enum err_code export_prepare_rows(void *arg, struct str sql, sqlite3_stmt **ret,
     return op_prepare_tenant(arg, sql, ret, &one, err);
 }
 
+int export_step_rows(void *arg, sqlite3_stmt *stmt)
+{
+    return op_step_tenant(arg, stmt);
+}
+
 static enum err_code pass(void *arg, struct str bytes, struct err *err)
 {
     return op_stream(arg, bytes, err);
@@ -67,7 +72,7 @@ static enum err_code export_sql(struct op *op, struct catalog *cat, struct err *
     struct catalog_source src = catalog_source_of_op(op);
     struct dump_sql text = {.out = &out, .arena = op->arena};
     struct dump_sink sink = dump_sql_sink(&text);
-    struct dump dump = {&src, export_prepare_rows, op, &sink, 0};
+    struct dump dump = {&src, export_prepare_rows, export_step_rows, op, &sink, 0};
     struct str database;
     sink_init(&out, pass, op);
     enum err_code code = descriptions_attach(&src, cat, &database, err);
@@ -138,21 +143,14 @@ static enum err_code run_format(
     return export_ndjson(op, t, err);
 }
 
+/* Runs inside the turn's read transaction: all its statements see one state of the database. */
 enum err_code op_run_EXPORT(struct op *op, struct err *err)
 {
-    /* Open as long as the export runs, so that all its statements see one state of the database. It is
-     * stepped once, here, and never prepared again. */
-    AUTO_SQL *snapshot = NULL;
     struct catalog_source src = catalog_source_of_op(op);
     const struct cat_table *t;
     struct catalog cat;
     enum format format;
-    bool row;
     enum err_code code = read_format(op, &format, err);
-    if (!code)
-        code = src.prepare(src.arg, "SELECT name FROM sqlite_schema", &snapshot, err);
-    if (!code)
-        code = catalog_step(&src, snapshot, &row, err);
     if (!code)
         code = catalog_read(&src, &cat, err);
     if (!code)

@@ -5,8 +5,9 @@
 #include "engine/dump.h"
 #include "engine/op.h"
 
-/* Reads rows under the caller's rights; `arg` is the struct op. For struct dump. */
+/* Read rows under the caller's rights; `arg` is the struct op. For struct dump. */
 enum err_code export_prepare_rows(void *arg, struct str sql, sqlite3_stmt **ret, struct err *err);
+int export_step_rows(void *arg, sqlite3_stmt *stmt);
 
 MUST_CHECK enum err_code export_sqlite(struct op *op, const struct catalog *cat, struct err *err);
 /* `t` is a table or a view. */

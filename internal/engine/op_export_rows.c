@@ -101,13 +101,12 @@ static enum err_code write_rows(
     struct op *op, sqlite3_stmt *select, const struct row_form *form, struct err *err)
 {
     AUTO_SINK out;
-    struct catalog_source src = catalog_source_of_op(op);
     uint64_t count = 0;
-    bool row = false;
-    enum err_code code;
+    enum err_code code = ERR_OK;
+    int rc;
     sink_init(&out, pass, op);
     form->header(&out.buf, select);
-    while (!(code = catalog_step(&src, select, &row, err)) && row) {
+    while ((rc = op_step_tenant(op, select)) == SQLITE_ROW) {
         form->row(&out.buf, select);
         code = sink_row_end(&out, err);
         if (!code && ++count % ROWS_BETWEEN_LOOKS == 0)
@@ -115,7 +114,7 @@ static enum err_code write_rows(
         if (code)
             return code;
     }
-    return code ? code : sink_end(&out, err);
+    return rc == SQLITE_DONE ? sink_end(&out, err) : op_sql_error(op, rc, str_of(sqlite3_sql(select)), err);
 }
 
 static enum err_code export_rows(

@@ -34,7 +34,7 @@ static enum err_code build(struct op *op, const struct catalog *cat, const char 
     struct dump_db copy;
     enum err_code code = dump_db_open(&copy, path, err);
     struct dump_sink sink = dump_db_sink(&copy);
-    struct dump dump = {&src, export_prepare_rows, op, &sink, 0};
+    struct dump dump = {&src, export_prepare_rows, export_step_rows, op, &sink, 0};
     if (!code)
         code = copy_pragma(
             &src, &copy, "SELECT application_id FROM pragma_application_id()", "PRAGMA application_id", err);

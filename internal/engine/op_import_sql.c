@@ -6,6 +6,8 @@
 
 #include <sqlite3.h>
 
+enum { CHECK_OPS_MAX = 10000000 };
+
 struct loader {
     struct import *im;
     struct sql_split split;
@@ -28,12 +30,17 @@ static enum err_code locate(const struct loader *l, enum err_code code, struct e
         (unsigned long long)l->split.line, (unsigned long long)l->split.offset, inner.message);
 }
 
-static enum err_code step_to_end(struct op *op, sqlite3_stmt *stmt, struct str sql, struct err *err)
+static enum err_code step_to_end(struct op *op, sqlite3_stmt *stmt, bool own, struct str sql, struct err *err)
 {
     int rc;
-    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+    while ((rc = own ? sqlite3_step(stmt) : op_step_tenant(op, stmt)) == SQLITE_ROW)
         ;
-    return rc == SQLITE_DONE ? ERR_OK : op_sql_error(op, rc, sql, err);
+    if (rc != SQLITE_DONE)
+        return op_sql_error(op, rc, sql, err);
+    /* What follows would be committed on its own. */
+    if (sqlite3_get_autocommit(sqlite3_db_handle(stmt)))
+        return err_set(err, ERR_SQL, "the statement ended the transaction; nothing was imported");
+    return ERR_OK;
 }
 
 static enum err_code run_statement(struct loader *l, struct str sql, struct err *err)
@@ -45,7 +52,7 @@ static enum err_code run_statement(struct loader *l, struct str sql, struct err 
     enum err_code code = op_prepare_tenant(op, sql, &stmt, &one, err);
     if (code || !stmt)
         return code;
-    code = step_to_end(op, stmt, sql, err);
+    code = step_to_end(op, stmt, false, sql, err);
     l->im->rows += (uint64_t)(sqlite3_total_changes64(sqlite3_db_handle(stmt)) - before);
     return code;
 }
@@ -58,7 +65,7 @@ static enum err_code write_sequence(
     enum err_code code = catalog_prepare(&src, sql, step->table, &stmt, err);
     if (!code && sqlite3_bind_int64(stmt, 2, step->value))
         code = op_sql_error(op, SQLITE_ERROR, str_of(sql), err);
-    return code ? code : step_to_end(op, stmt, str_of(sql), err);
+    return code ? code : step_to_end(op, stmt, true, str_of(sql), err);
 }
 
 /* Only for a table the caller can see and that has such a counter. */
@@ -125,7 +132,10 @@ static enum err_code check_foreign_keys(struct op *op, struct err *err)
     struct catalog_source src = catalog_source_of_op(op);
     AUTO_SQL *stmt = NULL;
     bool row = false;
+    int ops =
+        sqlite3_limit(catalog_db(op), SQLITE_LIMIT_VDBE_OP, CHECK_OPS_MAX); /* one program for all tables */
     enum err_code code = src.prepare(src.arg, "PRAGMA foreign_key_check", &stmt, err);
+    sqlite3_limit(catalog_db(op), SQLITE_LIMIT_VDBE_OP, ops);
     if (!code)
         code = catalog_step(&src, stmt, &row, err);
     if (code || !row)
@@ -154,5 +164,7 @@ enum err_code import_sql(struct import *im, struct err *err)
     sql_split_release(&l.split);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, enforced, NULL);
     sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, length);
+    if (!code)
+        code = op_check_schema(im->op, err);
     return code ? code : check_foreign_keys(im->op, err);
 }

@@ -4,7 +4,7 @@
 #include "engine/catalog.h"
 #include "engine/op.h"
 
-enum { PROBLEMS_MAX = 100 };
+enum { PROBLEMS_MAX = 100, CHECK_OPS_MAX = 10000000 };
 
 static const char SQL_INTEGRITY[] = "PRAGMA integrity_check(100)";
 static const char SQL_FOREIGN_KEYS[] = "PRAGMA foreign_key_check";
@@ -83,10 +83,13 @@ static enum err_code pages(struct op *op, struct err *err)
 enum err_code op_run_INTEGRITY(struct op *op, struct err *err)
 {
     struct report r = {true, false};
+    /* Each check is one program over all tables, longer than a tenant's may be. */
+    int ops = sqlite3_limit(catalog_db(op), SQLITE_LIMIT_VDBE_OP, CHECK_OPS_MAX);
     jsonw_object(op->w);
     enum err_code code = integrity(op, &r, err);
     if (!code)
         code = foreign_keys(op, &r, err);
+    sqlite3_limit(catalog_db(op), SQLITE_LIMIT_VDBE_OP, ops);
     if (!code)
         code = pages(op, err);
     JSONW_BOOL(op->w, "ok", r.ok);

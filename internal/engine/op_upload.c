@@ -22,7 +22,7 @@ enum {
     PAGE_MIN = 512,
     PAGE_MAX = 65536,
     OBJECT_SQL_MAX = 100000,
-    VDBE_OPS_BETWEEN_LOOKS = 10000
+    CHECK_OPS_MAX = 10000000
 };
 
 static const char NAME[] = "upload.db";
@@ -101,6 +101,12 @@ static enum err_code prepare_rows(void *arg, struct str sql, sqlite3_stmt **ret,
     return rc ? failed(arg, rc, sql, err) : ERR_OK;
 }
 
+static int step_rows(void *arg, sqlite3_stmt *stmt)
+{
+    (void)arg;
+    return sqlite3_step(stmt);
+}
+
 static bool visible(void *arg, struct str table)
 {
     (void)arg;
@@ -111,12 +117,6 @@ static enum err_code check_time(void *arg, struct err *err)
 {
     struct upload *u = arg;
     return op_check_time(u->op, err);
-}
-
-static int interrupt_when_late(void *arg)
-{
-    struct upload *u = arg;
-    return op_check_time(u->op, NULL) != ERR_OK;
 }
 
 static enum err_code integrity(const struct catalog_source *src, struct err *err)
@@ -190,7 +190,7 @@ static enum err_code write_dump(
     AUTO_SINK out;
     struct dump_sql text = {.out = &out, .arena = u->op->arena};
     struct dump_sink sink = dump_sql_sink(&text);
-    struct dump dump = {src, prepare_rows, u, &sink, 0};
+    struct dump dump = {src, prepare_rows, step_rows, u, &sink, 0};
     sink_init(&out, write_out, u);
     dump_sql_open(&text);
     enum err_code code = dump_run(&dump, cat, err);
@@ -212,8 +212,8 @@ static enum err_code read_content(struct upload *u, struct err *err)
 {
     struct catalog_source src = {prepare, visible, check_time, failed, u, u->op->arena};
     struct catalog cat;
-    sqlite3_progress_handler(u->db, VDBE_OPS_BETWEEN_LOOKS, interrupt_when_late, u);
-    (void)sqlite3_drop_modules(u->db, NULL); /* all of them: cannot fail */
+    sqlite3_limit(u->db, SQLITE_LIMIT_VDBE_OP, CHECK_OPS_MAX); /* a check of all tables is one long program */
+    (void)sqlite3_drop_modules(u->db, NULL);                   /* all of them: cannot fail */
     enum err_code code = check_schema(&src, err);
     if (!code)
         code = integrity(&src, err);

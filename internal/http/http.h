@@ -1,7 +1,7 @@
-/* HTTP/1.1 over evhttp, and the only place that knows it. What stands behind evhttp's own parser is a guard
- * that refuses what the library lets through (spec: strict framing, one Host, one Content-Length, no bare LF
- * …), total deadlines, connection and size limits. Every refusal, evhttp's own included, is the one JSON
- * error envelope.
+/* HTTP/1.1 over evhttp, and the only place that knows it. A guard stands in front of evhttp's own parser and
+ * refuses what the library lets through (strict framing, one Host, one Content-Length, no bare LF …); there
+ * are total deadlines, connection and size limits. Every refusal is the one JSON error envelope; evhttp
+ * itself never writes to a client.
  *
  * A request reaches the handler whole (head and body) and is answered exactly once: http_reply*, or
  * http_stream_begin … http_stream_end. It stays valid until then, also when the client is gone; replies are
@@ -27,14 +27,30 @@ enum http_method {
 struct http_server;
 struct http_request;
 
+/* Microseconds; 0 takes the default. A deadline covers the whole step, however the bytes trickle in. */
+struct http_deadlines {
+    int64_t handshake_us; /* 10 s: of TLS */
+    int64_t head_us;      /* 20 s: from a request's first byte to the end of its head */
+    int64_t body_us;      /* 20 s, and per_kb_us more for each 1,000 bytes that have arrived */
+    int64_t idle_us;      /* 60 s: without a request */
+    int64_t write_us;  /* 30 s without progress; a reply or chunk has this and per_kb_us for each 1,000 bytes
+                          of it in all */
+    int64_t per_kb_us; /* 1 s */
+    int64_t linger_us; /* 2 s: for the client to read the last answer of a connection */
+};
+
 struct http_options {
     const char *host;               /* numeric address or name to bind */
     uint16_t port;                  /* 0: the kernel picks, see http_server_port() */
     const char *tls_cert, *tls_key; /* PEM files; NULL: plain */
     const char *cors_origins;       /* comma-separated origins, "*" or NULL for none */
     const char *trusted_proxies;    /* comma-separated addresses whose X-Forwarded-For is believed, or NULL */
-    unsigned connections_max, connections_per_ip_max;
+    unsigned connections_max,
+        connections_per_ip_max;           /* loopback and trusted proxies are exempt from the second */
+    bool limit_loopback;                  /* tests: loopback is not exempt */
+    unsigned requests_per_connection_max; /* 0: no limit */
     size_t head_max, body_max;
+    struct http_deadlines deadlines;
     /* Largest body of one path, asked when the head is complete; NULL: body_max for all. */
     size_t (*body_limit)(void *arg, enum http_method method, struct str path);
     void (*on_request)(void *arg, struct http_request *req);
@@ -61,7 +77,9 @@ enum http_method http_method(const struct http_request *req);
 const char *http_method_name(enum http_method m);
 struct str http_path(const struct http_request *req);  /* raw, still percent-encoded, without the query */
 struct str http_query(const struct http_request *req); /* raw, without '?'; "" none */
-struct str http_header(const struct http_request *req, const char *name); /* ptr NULL when absent */
+/* The first of that name, without blanks around it; ptr NULL when absent. Content-Length and Expect are dealt
+ * with here and not shown. */
+struct str http_header(const struct http_request *req, const char *name);
 struct str http_body(struct http_request *req);       /* contiguous; valid until answered */
 struct str http_peer(const struct http_request *req); /* client address, through trusted proxies */
 struct str http_request_id(
@@ -83,15 +101,18 @@ void http_reply_take(struct http_request *req, int status, const char *content_t
  * Retry-After. */
 void http_reply_error(struct http_request *req, const struct err *err);
 
-/* Streamed reply, one chunk in flight: send, wait for on_drained, send. bytes_total > 0 sets Content-Length.
- */
+/* Streamed reply, one chunk in flight: send, wait for on_drained, send. bytes_total > 0 sets Content-Length,
+ * and exactly that many bytes must follow. `chunk` is copied or sent. on_drained is called later than
+ * http_stream_send, always, also when the client is gone, unless the stream was ended or aborted before. */
 void http_stream_begin(struct http_request *req, int status, const char *content_type, uint64_t bytes_total);
 void http_stream_send(struct http_request *req, struct str chunk, void (*on_drained)(void *arg), void *arg);
 void http_stream_end(struct http_request *req);
 void http_stream_abort(
     struct http_request *req); /* the body cannot be completed: closes the connection so the client sees it */
 
-/* Calls fn once if the client closes before the answer is complete. Cleared by the answer. */
+/* Calls fn once if the client closes before the answer is complete, later than this call. A client that
+ * closes its sending side alone cannot be told from one that is gone and counts as gone; a reply is sent to
+ * it all the same. Cleared by the answer. */
 void http_on_gone(struct http_request *req, void (*fn)(void *arg), void *arg);
 
 #endif

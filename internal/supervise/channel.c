@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-void engine_want(struct engine *e)
+void peer_want(struct peer *e)
 {
-    if (e->eof || e->state < ENGINE_OPENING)
+    if (e->eof || e->state < PEER_OPENING)
         return;
     unsigned want = e->paused ? 0 : LOOP_READ;
     if (e->out.len > e->out_at)
@@ -17,7 +17,7 @@ void engine_want(struct engine *e)
     loop_io_want(&e->io, want);
 }
 
-void engine_close(struct engine *e)
+void peer_close(struct peer *e)
 {
     e->eof = true;
     loop_io_release(&e->io);
@@ -28,15 +28,15 @@ void engine_close(struct engine *e)
 
 /* --- out --- */
 
-bool engine_has_room(const struct engine *e)
+bool peer_has_room(const struct peer *e)
 {
-    return e->sent_count == 0 || (e->sent_count < ENGINE_SENT_MAX && e->sent_bytes < ENGINE_SENT_BYTES_MAX);
+    return e->sent_count == 0 || (e->sent_count < PEER_SENT_MAX && e->sent_bytes < PEER_SENT_BYTES_MAX);
 }
 
-bool engine_send(struct engine *e, struct flight *f)
+bool peer_send(struct peer *e, struct flight *f)
 {
     size_t before = e->out.len;
-    CHECK(engine_usable(e) && f->call && !f->engine);
+    CHECK(peer_usable(e) && f->call && !f->engine);
     wire_put_call(&e->out, f->id, &f->call->req);
     if (strbuf_failed(&e->out)) {
         e->out.failed = false; /* nothing of the frame was written; those before it are whole */
@@ -47,12 +47,12 @@ bool engine_send(struct engine *e, struct flight *f)
     list_push_back(&e->sent, &f->node);
     e->sent_count++;
     e->sent_bytes += f->size;
-    engine_set_idle(e, false);
-    engine_touch(e);
+    peer_set_idle(e, false);
+    peer_touch(e);
     return true;
 }
 
-void engine_touch(struct engine *e)
+void peer_touch(struct peer *e)
 {
     if (!list_empty(&e->dirty_node))
         return;
@@ -62,11 +62,11 @@ void engine_touch(struct engine *e)
 
 /* What was written is dropped from the front of the buffer, at a cost of less than a byte copied for each
  * byte written. */
-static void drop_written(struct engine *e)
+static void drop_written(struct peer *e)
 {
     size_t left = e->out.len - e->out_at;
     if (left == 0)
-        strbuf_shrink(&e->out, ENGINE_OUT_KEEP);
+        strbuf_shrink(&e->out, PEER_OUT_KEEP);
     else if (e->out_at < left)
         return;
     else
@@ -75,9 +75,9 @@ static void drop_written(struct engine *e)
     e->out_at = 0;
 }
 
-void engine_flush(struct engine *e)
+void peer_flush(struct peer *e)
 {
-    if (e->eof || e->state < ENGINE_OPENING)
+    if (e->eof || e->state < PEER_OPENING)
         return;
     size_t left = e->out.len - e->out_at;
     ssize_t n = left ? send(e->fd, e->out.buf + e->out_at, left, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
@@ -88,12 +88,12 @@ void engine_flush(struct engine *e)
     drop_written(e);
     if (e->out.len == 0 && e->end == END_LEAVE)
         (void)shutdown(e->fd, SHUT_WR); /* the engine answers what it has, checkpoints and leaves */
-    engine_want(e);
+    peer_want(e);
 }
 
 /* --- in --- */
 
-void engine_tell_cancelled(struct engine *e)
+void peer_tell_cancelled(struct peer *e)
 {
     struct supervisor *s = e->s;
     struct flight *f = flight_find(s, atomic_load_explicit(&e->board->running_call, memory_order_acquire));
@@ -112,7 +112,7 @@ void engine_tell_cancelled(struct engine *e)
     atomic_store_explicit(&e->board->cancel_call, id, memory_order_release);
 }
 
-static void reply_over(struct engine *e, struct flight *f)
+static void reply_over(struct peer *e, struct flight *f)
 {
     struct err err = ERR_INIT;
     if (f->trial) {
@@ -123,10 +123,10 @@ static void reply_over(struct engine *e, struct flight *f)
         cancel_error(&err);
     flight_finish(f, f->cancelled ? &err : NULL);
     if (e->cancelled_count > 0)
-        engine_tell_cancelled(e);
+        peer_tell_cancelled(e);
 }
 
-static bool on_reply(struct engine *e, const struct wire_header *h, struct str body)
+static bool on_reply(struct peer *e, const struct wire_header *h, struct str body)
 {
     struct flight *f = flight_find(e->s, h->call_id);
     struct wire_reply_head head;
@@ -146,7 +146,7 @@ static bool on_reply(struct engine *e, const struct wire_header *h, struct str b
     return true;
 }
 
-static bool on_bounce(struct engine *e, const struct wire_header *h)
+static bool on_bounce(struct peer *e, const struct wire_header *h)
 {
     struct flight *f = flight_find(e->s, h->call_id);
     struct err err = ERR_INIT;
@@ -167,30 +167,30 @@ static bool on_bounce(struct engine *e, const struct wire_header *h)
     return true;
 }
 
-static bool on_ready(struct engine *e)
+static bool on_ready(struct peer *e)
 {
-    if (e->state != ENGINE_OPENING)
+    if (e->state != PEER_OPENING)
         return false;
-    e->state = ENGINE_READY;
+    e->state = PEER_READY;
     e->s->gone.starts++;
     e->s->gone.start_us += (uint64_t)(e->progress_us - e->asked_us);
     database_touch(e->db);
     return true;
 }
 
-static bool on_frame(struct engine *e, const struct wire_header *h, struct str body)
+static bool on_frame(struct peer *e, const struct wire_header *h, struct str body)
 {
     switch (h->type) {
     case WIRE_READY: return on_ready(e);
-    case WIRE_REPLY: return e->state == ENGINE_READY && on_reply(e, h, body);
-    case WIRE_BOUNCE: return e->state == ENGINE_READY && on_bounce(e, h);
+    case WIRE_REPLY: return e->state == PEER_READY && on_reply(e, h, body);
+    case WIRE_BOUNCE: return e->state == PEER_READY && on_bounce(e, h);
     default: return false;
     }
 }
 
 /* Hands out whole frames until there is none, the stream is paused or the channel was closed; how much was
  * used. */
-static size_t dispatch(struct engine *e, struct str in)
+static size_t dispatch(struct peer *e, struct str in)
 {
     struct wire_header h;
     size_t at = 0, size;
@@ -201,14 +201,14 @@ static size_t dispatch(struct engine *e, struct str in)
             break;
         at += size;
         if (!ok || !on_frame(e, &h, str_slice(rest, WIRE_HEADER_SIZE, size))) {
-            engine_kill(e, END_PROTOCOL);
+            peer_kill(e, END_PROTOCOL);
             break;
         }
     }
     return at;
 }
 
-static void dispatch_kept(struct engine *e)
+static void dispatch_kept(struct peer *e)
 {
     size_t used = dispatch(e, str_make(e->in.buf + e->in_at, e->in.len - e->in_at));
     if (e->eof)
@@ -221,7 +221,7 @@ static void dispatch_kept(struct engine *e)
 }
 
 /* Bytes that complete the frame whose start was kept; never more, so that it is copied once. */
-static size_t missing(const struct engine *e)
+static size_t missing(const struct peer *e)
 {
     struct str have = str_make(e->in.buf + e->in_at, e->in.len - e->in_at);
     struct wire_header h;
@@ -236,20 +236,20 @@ static size_t missing(const struct engine *e)
 enum read_result { READ_FULL, READ_SHORT, READ_NONE };
 
 /* One read and its frames. */
-static enum read_result read_once(struct engine *e)
+static enum read_result read_once(struct peer *e)
 {
     bool kept = e->in.len > e->in_at;
     size_t want = kept ? missing(e) : READ_BUFFER;
     char *to = kept ? strbuf_reserve(&e->in, want) : e->s->read_buffer;
     if (!to) {
-        engine_kill(e, END_PROTOCOL);
+        peer_kill(e, END_PROTOCOL);
         return READ_NONE;
     }
     ssize_t n = recv(e->fd, to, want, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return READ_NONE;
     if (n <= 0) {
-        engine_close(e);
+        peer_close(e);
         return READ_NONE;
     }
     if (kept) {
@@ -264,43 +264,43 @@ static enum read_result read_once(struct engine *e)
 }
 
 /* Reads what is there, at most a few buffers a turn so that one engine cannot keep the loop. */
-static void read_some(struct engine *e, unsigned rounds)
+static void read_some(struct peer *e, unsigned rounds)
 {
     e->progress_us = clock_mono_us();
     while (rounds-- > 0 && !e->eof && !e->paused && read_once(e) == READ_FULL) {
     }
 }
 
-void engine_drain(struct engine *e)
+void peer_drain(struct peer *e)
 {
-    engine_resume(e);
+    peer_resume(e);
     while (!e->eof && !e->paused && read_once(e) != READ_NONE) {
     }
     if (!e->eof && !e->paused)
-        engine_close(e); /* someone else holds the socket's other end; its owner is gone */
+        peer_close(e); /* someone else holds the socket's other end; its owner is gone */
 }
 
 /* The engine closed its socket though nobody asked it to: it is dying, or it must. */
-static void check_eof(struct engine *e)
+static void check_eof(struct peer *e)
 {
     if (e->eof && e->end == END_NONE && !e->exited)
-        engine_send_kill(e);
+        peer_send_kill(e);
 }
 
-void engine_resume(struct engine *e)
+void peer_resume(struct peer *e)
 {
     if (e->paused || e->eof || e->in.len == e->in_at)
         return;
     dispatch_kept(e);
 }
 
-void engine_on_io(void *engine, unsigned ready)
+void peer_on_io(void *engine, unsigned ready)
 {
-    struct engine *e = engine;
+    struct peer *e = engine;
     if (ready & LOOP_WRITE)
-        engine_flush(e);
+        peer_flush(e);
     if ((ready & LOOP_READ) && !e->eof)
         read_some(e, 4);
     check_eof(e);
-    engine_check_ended(e);
+    peer_check_ended(e);
 }

@@ -32,7 +32,7 @@ struct verdict {
     int64_t now;
 };
 
-static const struct goodbye *goodbye_of(const struct engine *e)
+static const struct goodbye *goodbye_of(const struct peer *e)
 {
     if (e->wait_status < 0 || !WIFEXITED(e->wait_status))
         return NULL;
@@ -43,7 +43,7 @@ static const struct goodbye *goodbye_of(const struct engine *e)
     return NULL;
 }
 
-static bool was_crash(const struct engine *e, const struct verdict *v)
+static bool was_crash(const struct peer *e, const struct verdict *v)
 {
     if (e->end == END_PROTOCOL)
         return true;
@@ -55,7 +55,7 @@ static bool was_crash(const struct engine *e, const struct verdict *v)
     return !(clean && e->end == END_LEAVE);
 }
 
-static void log_end(const struct engine *e, const struct verdict *v)
+static void log_end(const struct peer *e, const struct verdict *v)
 {
     struct flight *f = flight_find(e->s, v->running);
     bool ours = f && f->engine == e && f->call;
@@ -69,7 +69,7 @@ static void log_end(const struct engine *e, const struct verdict *v)
 }
 
 /* Did it surely leave nothing behind, so that running it again is running it once? */
-static bool may_run_again(const struct engine *e, const struct flight *f, const struct verdict *v)
+static bool may_run_again(const struct peer *e, const struct flight *f, const struct verdict *v)
 {
     if (e->end == END_PROTOCOL) /* what it says of itself on the board is worth nothing either */
         return false;
@@ -84,8 +84,7 @@ static bool may_run_again(const struct engine *e, const struct flight *f, const 
     return f->call->req.idempotency_key.len > 0 || wire_op_lane(f->call->req.op) == WIRE_LANE_READ;
 }
 
-static void pay_error(
-    const struct engine *e, const struct flight *f, const struct verdict *v, struct err *err)
+static void pay_error(const struct peer *e, const struct flight *f, const struct verdict *v, struct err *err)
 {
     if (f->cancelled || e->end == END_CANCELLED)
         cancel_error(err);
@@ -104,7 +103,7 @@ static void pay_error(
         err_set(err, ERR_WORKER_CRASHED, "the database engine stopped while it worked on this request");
 }
 
-static void send_again(struct engine *e, struct flight *f)
+static void send_again(struct peer *e, struct flight *f)
 {
     list_remove(&f->node);
     e->sent_count--;
@@ -116,7 +115,7 @@ static void send_again(struct engine *e, struct flight *f)
 }
 
 /* From the last to the first, because each goes to the head of its list. */
-static void settle_sent(struct engine *e, const struct verdict *v)
+static void settle_sent(struct peer *e, const struct verdict *v)
 {
     while (!list_empty(&e->sent)) {
         struct flight *f = LIST_ITEM(e->sent.prev, struct flight, node);
@@ -135,7 +134,7 @@ static void settle_sent(struct engine *e, const struct verdict *v)
 
 /* It ended before it was ready. Nothing was sent; someone has to pay all the same, or it would be started for
  * ever. */
-static void settle_start(struct engine *e, const struct verdict *v)
+static void settle_start(struct peer *e, const struct verdict *v)
 {
     struct database *db = e->db;
     struct list *head = e->kind == KIND_READER   ? &db->bounced
@@ -157,7 +156,7 @@ static void settle_start(struct engine *e, const struct verdict *v)
         flight_finish(LIST_FIRST(head, struct flight, node), &err);
 }
 
-void engine_settle(struct engine *e)
+void peer_settle(struct peer *e)
 {
     struct verdict v = {.blameless = e->wait_status < 0 && e->end == END_NONE && !e->start_failed,
         .goodbye = goodbye_of(e),
@@ -173,7 +172,7 @@ void engine_settle(struct engine *e)
     }
     if (v.goodbye && v.goodbye->code == ERR_CORRUPT)
         database_quarantine(e->db);
-    if (e->state != ENGINE_READY)
+    if (e->state != PEER_READY)
         settle_start(e, &v);
     settle_sent(e, &v);
 }

@@ -30,7 +30,7 @@ static void overdue_waiting(struct flight *f)
 }
 
 /* Is the engine at work on something that still has time, so that f merely stands behind it? */
-static bool engine_has_excuse(const struct engine *e, const struct flight *f, int64_t now)
+static bool peer_has_excuse(const struct peer *e, const struct flight *f, int64_t now)
 {
     uint64_t running = atomic_load_explicit(&e->board->running_call, memory_order_acquire);
     struct flight *r = flight_find(e->s, running);
@@ -45,21 +45,21 @@ static bool engine_has_excuse(const struct engine *e, const struct flight *f, in
 
 static void overdue_sent(struct flight *f, int64_t now)
 {
-    struct engine *e = f->engine;
+    struct peer *e = f->engine;
     int64_t kill_us = f->call->req.deadline_us + f->s->opt.kill_grace_us; /* an orphan is never due */
     struct err err = ERR_INIT;
     if (f->cancelled && e->end <= END_LEAVE && now < kill_us) {
-        engine_tell_cancelled(e);
+        peer_tell_cancelled(e);
         flight_due(f, now + CANCEL_AGAIN_US < kill_us ? now + CANCEL_AGAIN_US : kill_us);
         return;
     }
-    if (e->end > END_LEAVE || engine_has_excuse(e, f, now)) {
+    if (e->end > END_LEAVE || peer_has_excuse(e, f, now)) {
         deadline_error(&err);
         flight_orphan(f, &err);
         return;
     }
     flight_due(f, now + AFTER_KILL_US);
-    engine_kill(e, f->paused ? END_STALLED : END_DEADLINE);
+    peer_kill(e, f->paused ? END_STALLED : END_DEADLINE);
 }
 
 void deadline_fire(void *supervisor)

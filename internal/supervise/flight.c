@@ -106,7 +106,7 @@ void flight_due(struct flight *f, int64_t due_us)
 
 static void flight_unlink(struct flight *f)
 {
-    struct engine *e = f->engine;
+    struct peer *e = f->engine;
     heap_remove(f);
     list_remove(&f->node);
     if (!e) {

@@ -46,22 +46,22 @@ static void dismiss(struct database *db)
 {
     struct list *it, *nx;
     LIST_EACH(it, nx, &db->others)
-    engine_kill(LIST_ITEM(it, struct engine, db_node), END_CANCELLED);
+    peer_kill(LIST_ITEM(it, struct peer, db_node), END_CANCELLED);
     LIST_EACH(it, nx, &db->readers)
-    engine_leave(LIST_ITEM(it, struct engine, db_node));
+    peer_leave(LIST_ITEM(it, struct peer, db_node));
     if (db->writer)
-        engine_leave(db->writer);
+        peer_leave(db->writer);
 }
 
 /* Sends the first flight of a list that nobody cancelled. false: the list is empty. */
-static bool send_first(struct list *head, struct engine *e)
+static bool send_first(struct list *head, struct peer *e)
 {
     while (!list_empty(head)) {
         struct flight *f = LIST_FIRST(head, struct flight, node);
         struct err err = ERR_INIT;
         if (!f->cancelled) {
             flight_unwait(f);
-            if (engine_send(e, f))
+            if (peer_send(e, f))
                 return true;
             flight_wait(f, true);
             err_set(&err, ERR_BUSY, "the server is short of memory");
@@ -77,10 +77,10 @@ static void pump_writer(struct database *db)
 {
     if (!db->writer) {
         if (db->waiting_count > 0)
-            engine_start(db, db->scratch_dir ? KIND_SCRATCH : KIND_WRITER);
+            peer_start(db, db->scratch_dir ? KIND_SCRATCH : KIND_WRITER);
         return;
     }
-    while (engine_usable(db->writer) && engine_has_room(db->writer) && send_first(&db->waiting, db->writer)) {
+    while (peer_usable(db->writer) && peer_has_room(db->writer) && send_first(&db->waiting, db->writer)) {
     }
 }
 
@@ -91,15 +91,15 @@ static void pump_readers(struct database *db)
     unsigned starting = 0, waiting = 0;
     LIST_EACH(it, nx, &db->readers)
     {
-        struct engine *e = LIST_ITEM(it, struct engine, db_node);
-        if (engine_usable(e) && e->sent_count == 0)
+        struct peer *e = LIST_ITEM(it, struct peer, db_node);
+        if (peer_usable(e) && e->sent_count == 0)
             send_first(&db->bounced, e);
-        starting += e->state != ENGINE_READY;
+        starting += e->state != PEER_READY;
     }
     LIST_EACH(it, nx, &db->bounced)
     waiting++;
     for (; waiting > starting && db->reader_count < db->s->opt.readers_max; starting++)
-        engine_start(db, KIND_READER);
+        peer_start(db, KIND_READER);
 }
 
 static void pump_streams(struct database *db)
@@ -108,8 +108,8 @@ static void pump_streams(struct database *db)
     struct list *it, *nx;
     LIST_EACH(it, nx, &db->others)
     {
-        struct engine *e = LIST_ITEM(it, struct engine, db_node);
-        if (!engine_usable(e))
+        struct peer *e = LIST_ITEM(it, struct peer, db_node);
+        if (!peer_usable(e))
             continue;
         if (!e->taken) {
             e->taken = true;
@@ -117,12 +117,12 @@ static void pump_streams(struct database *db)
             send_first(&db->streams, e);
         }
         if (e->sent_count == 0)
-            engine_leave(e);
+            peer_leave(e);
     }
     LIST_EACH(it, nx, &db->streams)
     waiting++;
     while (waiting > db->stream_spare && db->stream_count < most)
-        engine_start(db, KIND_STREAM);
+        peer_start(db, KIND_STREAM);
 }
 
 static void mark_idle(struct database *db)
@@ -130,22 +130,22 @@ static void mark_idle(struct database *db)
     struct list *it, *nx;
     LIST_EACH(it, nx, &db->readers)
     {
-        struct engine *e = LIST_ITEM(it, struct engine, db_node);
-        engine_set_idle(e, engine_usable(e) && e->sent_count == 0);
+        struct peer *e = LIST_ITEM(it, struct peer, db_node);
+        peer_set_idle(e, peer_usable(e) && e->sent_count == 0);
     }
-    struct engine *w = db->writer;
+    struct peer *w = db->writer;
     if (!w)
         return;
-    bool idle = engine_usable(w) && db->open == 0 && db->reader_count == 0 && db->stream_count == 0;
+    bool idle = peer_usable(w) && db->open == 0 && db->reader_count == 0 && db->stream_count == 0;
     if (idle && w->kind == KIND_SCRATCH)
-        engine_leave(w);
+        peer_leave(w);
     else
-        engine_set_idle(w, idle);
+        peer_set_idle(w, idle);
 }
 
 void database_tell_waiting(struct database *db)
 {
-    struct engine *w = db->writer;
+    struct peer *w = db->writer;
     if (!w || !w->board)
         return;
     unsigned behind = w->sent_count + db->waiting_count;
@@ -155,7 +155,7 @@ void database_tell_waiting(struct database *db)
 static void tell_readers(struct database *db)
 {
     struct supervisor *s = db->s;
-    struct engine *w = db->writer;
+    struct peer *w = db->writer;
     bool can =
         s->opt.readers_max > 0 && w && w->kind == KIND_WRITER &&
         (db->reader_count > 0 || (s->live_count < s->opt.engines_max && s->starter->alive(s->starter)));
@@ -172,7 +172,7 @@ void database_pump(struct database *db)
             dismiss(db);
     }
     pump_writer(db);
-    if (engine_usable(db->writer) && db->writer->kind == KIND_WRITER) {
+    if (peer_usable(db->writer) && db->writer->kind == KIND_WRITER) {
         pump_readers(db);
         pump_streams(db);
     }

@@ -33,7 +33,7 @@ static int board_new(struct board **ret)
     return out;
 }
 
-static void fill_config(const struct engine *e, struct engine_config *cfg)
+static void fill_config(const struct peer *e, struct engine_config *cfg)
 {
     static const uint32_t MODES[] = {[KIND_WRITER] = ENGINE_WRITER,
         [KIND_READER] = ENGINE_READER,
@@ -56,16 +56,16 @@ static void fill_config(const struct engine *e, struct engine_config *cfg)
 }
 
 /* It never lived. */
-static void start_failed(struct engine *e)
+static void start_failed(struct peer *e)
 {
     list_remove(&e->queue_node);
     e->start_failed = e->exited = e->eof = true;
     e->wait_status = -1;
-    engine_check_ended(e);
+    peer_check_ended(e);
 }
 
 /* Hands one engine to the starter. false: nothing can be started now. */
-static bool engine_ask(struct engine *e)
+static bool peer_ask(struct peer *e)
 {
     struct supervisor *s = e->s;
     struct engine_config cfg;
@@ -87,7 +87,7 @@ static bool engine_ask(struct engine *e)
     }
     e->fd = ours;
     ours = -1;
-    e->state = ENGINE_ASKED;
+    e->state = PEER_ASKED;
     e->asked_us = e->progress_us = clock_mono_us();
     list_remove(&e->queue_node);
     list_push_back(&s->asked, &e->queue_node);
@@ -101,17 +101,17 @@ static bool engine_ask(struct engine *e)
 static void make_room(struct supervisor *s)
 {
     while (s->leaving_count < s->queued_count && !list_empty(&s->idle))
-        engine_leave(LIST_FIRST(&s->idle, struct engine, queue_node));
+        peer_leave(LIST_FIRST(&s->idle, struct peer, queue_node));
 }
 
-void engines_start_queued(struct supervisor *s)
+void peers_start_queued(struct supervisor *s)
 {
     while (!list_empty(&s->queued) && s->asked_count < STARTS_MAX && s->starter->alive(s->starter)) {
         if (s->live_count >= s->opt.engines_max) {
             make_room(s);
             return;
         }
-        if (!engine_ask(LIST_FIRST(&s->queued, struct engine, queue_node)))
+        if (!peer_ask(LIST_FIRST(&s->queued, struct peer, queue_node)))
             return; /* the tick tries again */
     }
 }
@@ -123,7 +123,7 @@ static struct str pid_key(const int32_t *pid)
 
 static void on_pid_ready(void *arg, unsigned ready)
 {
-    struct engine *e = arg;
+    struct peer *e = arg;
     int32_t pid = (int32_t)e->pid;
     (void)ready;
     if (!pidfd_ended(e->pidfd))
@@ -134,74 +134,74 @@ static void on_pid_ready(void *arg, unsigned ready)
     e->s->live_count--;
     e->exited = true;
     e->wait_status = -1;
-    engine_check_ended(e);
+    peer_check_ended(e);
 }
 
-static void engine_started(struct engine *e, int32_t pid, int pidfd)
+static void peer_started(struct peer *e, int32_t pid, int pidfd)
 {
     struct supervisor *s = e->s;
     e->pid = pid;
     e->pidfd = pidfd;
-    e->state = ENGINE_OPENING;
+    e->state = PEER_OPENING;
     (void)map_put(&s->pids, pid_key(&pid), e);
     log_event(LOG_DEBUG, "engine_start", LOG_STR("db", id_str(&e->db->id)), LOG_INT("pid", pid));
     if (e->end > END_LEAVE)
         (void)pidfd_kill(pidfd);
     if (e->eof)
         return;
-    loop_io_init(&e->io, s->loop, e->fd, engine_on_io, e);
-    engine_want(e);
-    engine_touch(e);
+    loop_io_init(&e->io, s->loop, e->fd, peer_on_io, e);
+    peer_want(e);
+    peer_touch(e);
 }
 
-static void engine_exited(struct supervisor *s, int32_t pid, int wait_status)
+static void peer_exited(struct supervisor *s, int32_t pid, int wait_status)
 {
-    struct engine *e = map_del(&s->pids, pid_key(&pid));
+    struct peer *e = map_del(&s->pids, pid_key(&pid));
     if (!e)
         return; /* told twice, or ended while the starter was away */
     loop_io_release(&e->pid_io);
     s->live_count--;
     e->exited = true;
     e->wait_status = wait_status;
-    engine_check_ended(e);
+    peer_check_ended(e);
 }
 
 void starter_answered(struct supervisor *s, const struct zygote_answer *answer, int pidfd)
 {
     if (answer->exited) {
-        engine_exited(s, answer->pid, answer->wait_status);
+        peer_exited(s, answer->pid, answer->wait_status);
         return;
     }
     CHECK(!list_empty(&s->asked));
-    struct engine *e = LIST_FIRST(&s->asked, struct engine, queue_node);
+    struct peer *e = LIST_FIRST(&s->asked, struct peer, queue_node);
     list_remove(&e->queue_node);
     s->asked_count--;
     if (answer->pid > 0) {
-        engine_started(e, answer->pid, pidfd);
+        peer_started(e, answer->pid, pidfd);
     } else {
         log_event(LOG_ERROR, "engine_start_failed", LOG_STR("db", id_str(&e->db->id)),
             LOG_INT("errno", -answer->pid));
         s->live_count--;
         start_failed(e);
     }
-    engines_start_queued(s);
+    peers_start_queued(s);
 }
 
 void starter_lost(struct supervisor *s)
 {
     struct list *it, *nx;
     while (!list_empty(&s->asked)) {
-        struct engine *e = LIST_FIRST(&s->asked, struct engine, queue_node);
+        struct peer *e = LIST_FIRST(&s->asked, struct peer, queue_node);
         s->asked_count--;
         s->live_count--;
         e->exited = e->eof = true;
         e->wait_status = -1;
         list_remove(&e->queue_node);
-        engine_check_ended(e); /* not its fault: its calls go to the next engine */
+        peer_check_ended(e); /* not its fault: its calls go to the next engine */
     }
     LIST_EACH(it, nx, &s->engines)
     {
-        struct engine *e = LIST_ITEM(it, struct engine, node);
+        struct peer *e = LIST_ITEM(it, struct peer, node);
         if (e->pidfd < 0 || e->exited || e->pid_io.read_ev)
             continue;
         loop_io_init(&e->pid_io, s->loop, e->pidfd, on_pid_ready, e);
@@ -211,7 +211,7 @@ void starter_lost(struct supervisor *s)
 
 void starter_back(struct supervisor *s)
 {
-    engines_start_queued(s);
+    peers_start_queued(s);
 }
 
 void stats_add_board(struct supervise_stats *to, const struct board *b)

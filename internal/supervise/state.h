@@ -1,7 +1,9 @@
 /* What the files of this folder share. Loop thread only, but for sync.c's lock.
  *
- *   supervisor ── databases (those with anything to remember) ── engines ── flights (sent calls)
+ *   supervisor ── databases (those with anything to remember) ── peers ── flights (sent calls)
  *                                                            └─ flights (waiting calls)
+ *
+ * A peer is an engine process as seen from the front.
  *
  * Order of a turn's end (supervise.c): streams that were resumed, databases that were touched (start engines,
  * send what waits), engines whose out buffer is not empty. Callbacks of calls may ask for more of all three;
@@ -20,15 +22,15 @@
 #include <pthread.h>
 #include <sys/types.h>
 
-#define ENGINE_SENT_MAX       128         /* calls in flight to one engine: what a crash costs to redo */
-#define ENGINE_SENT_BYTES_MAX (1u << 20)  /* or so many bytes; one larger call may go alone */
-#define ENGINE_OUT_KEEP       (16u << 10) /* an empty out buffer gives back more memory than this */
-#define READ_BUFFER           (2 * WIRE_REPLY_FRAME_MAX)
-#define STALL_US              30000000 /* a paused stream is killed after */
-#define LEAVE_US              10000000 /* an engine that was asked to leave is killed after */
-#define OPEN_US               30000000 /* an engine that does not become ready is killed after */
-#define STARTS_MAX            32       /* requests to the zygote without an answer */
-#define SCRATCH_MAX           8        /* uploads checked at once */
+#define PEER_SENT_MAX       128         /* calls in flight to one engine: what a crash costs to redo */
+#define PEER_SENT_BYTES_MAX (1u << 20)  /* or so many bytes; one larger call may go alone */
+#define PEER_OUT_KEEP       (16u << 10) /* an empty out buffer gives back more memory than this */
+#define READ_BUFFER         (2 * WIRE_REPLY_FRAME_MAX)
+#define STALL_US            30000000 /* a paused stream is killed after */
+#define LEAVE_US            10000000 /* an engine that was asked to leave is killed after */
+#define OPEN_US             30000000 /* an engine that does not become ready is killed after */
+#define STARTS_MAX          32       /* requests to the zygote without an answer */
+#define SCRATCH_MAX         8        /* uploads checked at once */
 
 /* One call on its way. Its id is slot and generation, so a late or invented id finds nothing. */
 struct flight {
@@ -36,7 +38,7 @@ struct flight {
     struct supervisor *s;
     struct engine_call *call; /* NULL: the caller has an answer already, only the engine's is still awaited */
     struct database *db;
-    struct engine *engine; /* NULL: waits in the front */
+    struct peer *engine; /* NULL: waits in the front */
     uint64_t id;
     int64_t due_us;   /* when something must be done about it */
     uint32_t heap_at; /* position in the heap of due times + 1; 0 none */
@@ -45,28 +47,28 @@ struct flight {
     bool replied, cancelled, bounced, paused, trial;
 };
 
-enum engine_kind { KIND_WRITER, KIND_READER, KIND_STREAM, KIND_SCRATCH };
+enum peer_kind { KIND_WRITER, KIND_READER, KIND_STREAM, KIND_SCRATCH };
 
-enum engine_state {
-    ENGINE_QUEUED,  /* waits for its turn to be started */
-    ENGINE_ASKED,   /* the starter was asked */
-    ENGINE_OPENING, /* the process lives, the database is not open yet */
-    ENGINE_READY,
+enum peer_state {
+    PEER_QUEUED,  /* waits for its turn to be started */
+    PEER_ASKED,   /* the starter was asked */
+    PEER_OPENING, /* the process lives, the database is not open yet */
+    PEER_READY,
 };
 
 /* Why we ended it ourselves. */
-enum engine_end { END_NONE, END_LEAVE, END_DEADLINE, END_STALLED, END_PROTOCOL, END_CANCELLED, END_STUCK };
+enum peer_end { END_NONE, END_LEAVE, END_DEADLINE, END_STALLED, END_PROTOCOL, END_CANCELLED, END_STUCK };
 
-struct engine {
+struct peer {
     struct list node;       /* supervisor->engines */
     struct list queue_node; /* supervisor->queued or ->asked, then ->idle */
     struct list dirty_node; /* supervisor->dirty_engines */
     struct list db_node;    /* database->readers or ->others */
     struct supervisor *s;
     struct database *db;
-    enum engine_kind kind;
-    enum engine_state state;
-    enum engine_end end;
+    enum peer_kind kind;
+    enum peer_state state;
+    enum peer_end end;
     int fd, pidfd;
     pid_t pid;
     struct loop_io io, pid_io;
@@ -94,7 +96,7 @@ struct database {
         streams;            /* flights for the writer, for a reader, for an engine of their own */
     unsigned waiting_count; /* in all three */
     unsigned open;          /* flights in all, with those at engines */
-    struct engine *writer;
+    struct peer *writer;
     struct list readers, others; /* others: stream engines */
     unsigned reader_count, stream_count, stream_spare;
     struct breaker breaker;
@@ -108,7 +110,7 @@ struct supervisor {
     char *dir; /* absolute <data>/db */
     struct engine_starter *starter;
     struct map databases; /* id → struct database */
-    struct map pids;      /* pid_t → struct engine */
+    struct map pids;      /* pid_t → struct peer */
     struct list engines, queued, asked, idle, dirty_engines, dirty_databases, remembered;
     unsigned live_count, queued_count, asked_count, leaving_count, scratch_count, flight_count;
     struct flight **slots; /* by the low half of an id, - 1 */
@@ -168,37 +170,37 @@ void database_pump(struct database *db); /* starts engines, sends what waits, ma
 void database_fail_waiting(struct database *db, const struct err *err);
 void database_tell_waiting(struct database *db);
 
-/* engine.c */
-void engine_start(struct database *db, enum engine_kind kind);
-void engine_leave(struct engine *e);
-void engine_kill(struct engine *e, enum engine_end why);
-void engine_send_kill(struct engine *e);
-void engine_set_idle(struct engine *e, bool idle);
-void engine_check_ended(struct engine *e); /* may free it */
-static inline bool engine_usable(const struct engine *e)
+/* peer.c */
+void peer_start(struct database *db, enum peer_kind kind);
+void peer_leave(struct peer *e);
+void peer_kill(struct peer *e, enum peer_end why);
+void peer_send_kill(struct peer *e);
+void peer_set_idle(struct peer *e, bool idle);
+void peer_check_ended(struct peer *e); /* may free it */
+static inline bool peer_usable(const struct peer *e)
 {
-    return e && e->state == ENGINE_READY && e->end == END_NONE && !e->eof;
+    return e && e->state == PEER_READY && e->end == END_NONE && !e->eof;
 }
 
 /* start.c */
-void engines_start_queued(struct supervisor *s);
-void engine_unqueue(struct engine *e); /* before it was asked for */
+void peers_start_queued(struct supervisor *s);
+void peer_unqueue(struct peer *e); /* before it was asked for */
 void stats_add_board(struct supervise_stats *to, const struct board *b);
 
 /* crash.c */
-void engine_settle(struct engine *e); /* who pays, and who is sent again */
+void peer_settle(struct peer *e); /* who pays, and who is sent again */
 
 /* channel.c */
-bool engine_has_room(const struct engine *e);
-MUST_CHECK bool engine_send(struct engine *e, struct flight *f); /* false: no memory for the frame */
-void engine_touch(struct engine *e);                             /* write and resume when the turn ends */
-void engine_flush(struct engine *e);
-void engine_resume(struct engine *e);
-void engine_on_io(void *engine, unsigned ready);
-void engine_drain(struct engine *e); /* reads to the end of file, unless paused */
-void engine_want(struct engine *e);
-void engine_tell_cancelled(struct engine *e);
-void engine_close(struct engine *e); /* nothing more is read */
+bool peer_has_room(const struct peer *e);
+MUST_CHECK bool peer_send(struct peer *e, struct flight *f); /* false: no memory for the frame */
+void peer_touch(struct peer *e);                             /* write and resume when the turn ends */
+void peer_flush(struct peer *e);
+void peer_resume(struct peer *e);
+void peer_on_io(void *engine, unsigned ready);
+void peer_drain(struct peer *e); /* reads to the end of file, unless paused */
+void peer_want(struct peer *e);
+void peer_tell_cancelled(struct peer *e);
+void peer_close(struct peer *e); /* nothing more is read */
 
 /* supervise.c */
 void supervisor_tick_soon(struct supervisor *s);

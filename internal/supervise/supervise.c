@@ -27,11 +27,11 @@ static bool run_dirty_engine(struct supervisor *s)
 {
     if (list_empty(&s->dirty_engines))
         return false;
-    struct engine *e = LIST_FIRST(&s->dirty_engines, struct engine, dirty_node);
+    struct peer *e = LIST_FIRST(&s->dirty_engines, struct peer, dirty_node);
     list_remove(&e->dirty_node);
-    engine_resume(e);
-    engine_flush(e);
-    engine_check_ended(e);
+    peer_resume(e);
+    peer_flush(e);
+    peer_check_ended(e);
     return true;
 }
 
@@ -49,7 +49,7 @@ static void on_turn(void *arg)
     struct supervisor *s = arg;
     while (run_dirty_database(s) || run_dirty_engine(s)) {
     }
-    engines_start_queued(s);
+    peers_start_queued(s);
     check_stopped(s);
 }
 
@@ -58,12 +58,12 @@ static void on_turn(void *arg)
 static void tick_idle(struct supervisor *s, int64_t now)
 {
     while (!list_empty(&s->idle)) {
-        struct engine *e = LIST_FIRST(&s->idle, struct engine, queue_node);
+        struct peer *e = LIST_FIRST(&s->idle, struct peer, queue_node);
         if (now - e->idle_us < s->opt.idle_us)
             return;
         s->gone.idle_exits++;
-        engine_set_idle(e, false);
-        engine_leave(e);
+        peer_set_idle(e, false);
+        peer_leave(e);
     }
 }
 
@@ -72,11 +72,11 @@ static void tick_engines(struct supervisor *s, int64_t now)
     struct list *it, *nx;
     LIST_EACH(it, nx, &s->engines)
     {
-        struct engine *e = LIST_ITEM(it, struct engine, node);
+        struct peer *e = LIST_ITEM(it, struct peer, node);
         bool slow_leave = e->end == END_LEAVE && now - e->leave_us > LEAVE_US;
-        bool slow_open = e->state == ENGINE_OPENING && e->end == END_NONE && now - e->asked_us > OPEN_US;
+        bool slow_open = e->state == PEER_OPENING && e->end == END_NONE && now - e->asked_us > OPEN_US;
         if (slow_leave || slow_open)
-            engine_kill(e, END_STUCK);
+            peer_kill(e, END_STUCK);
     }
 }
 
@@ -95,7 +95,7 @@ static void on_tick(void *arg)
     tick_idle(s, now);
     tick_engines(s, now);
     tick_remembered(s);
-    engines_start_queued(s);
+    peers_start_queued(s);
     if (!list_empty(&s->engines) || !list_empty(&s->remembered))
         supervisor_tick_soon(s);
 }
@@ -178,7 +178,7 @@ void supervise_shutdown(struct supervisor *s, void (*done)(void *arg), void *arg
         database_touch(db);
     struct list *it, *nx;
     LIST_EACH(it, nx, &s->engines)
-    database_touch(LIST_ITEM(it, struct engine, node)->db); /* scratch ones are in no map */
+    database_touch(LIST_ITEM(it, struct peer, node)->db); /* scratch ones are in no map */
     loop_turn_ask(&s->turn);
 }
 
@@ -244,9 +244,9 @@ enum err_code supervise_submit(struct supervisor *s, struct engine_call *call, s
     struct flight *f = flight_new(s, db, call);
     f->trial = trial;
     flight_due(f, call->req.deadline_us + s->opt.kill_grace_us);
-    bool now = call->place == ENGINE_SHARED && engine_usable(db->writer) && list_empty(&db->waiting) &&
-               engine_has_room(db->writer);
-    if (!now || !engine_send(db->writer, f))
+    bool now = call->place == ENGINE_SHARED && peer_usable(db->writer) && list_empty(&db->waiting) &&
+               peer_has_room(db->writer);
+    if (!now || !peer_send(db->writer, f))
         flight_wait(f, false);
     database_tell_waiting(db);
     return ERR_OK;
@@ -262,7 +262,7 @@ void supervise_cancel(struct supervisor *s, struct engine_call *call)
     if (f->engine)
         f->engine->cancelled_count++;
     if (f->engine && (f->engine->kind == KIND_STREAM || f->engine->kind == KIND_SCRATCH))
-        engine_kill(f->engine, END_CANCELLED); /* it may be blocked in a write and has nothing to lose */
+        peer_kill(f->engine, END_CANCELLED); /* it may be blocked in a write and has nothing to lose */
     else
         flight_due(f, clock_mono_us()); /* deadline.c does the rest, outside the caller's stack */
 }
@@ -277,7 +277,7 @@ void supervise_pause(struct supervisor *s, struct engine_call *call)
     f->paused = f->engine->paused = true;
     if (stalled < f->due_us)
         flight_due(f, stalled);
-    engine_touch(f->engine);
+    peer_touch(f->engine);
 }
 
 void supervise_resume(struct supervisor *s, struct engine_call *call)
@@ -288,7 +288,7 @@ void supervise_resume(struct supervisor *s, struct engine_call *call)
         return;
     f->paused = f->engine->paused = false;
     flight_due(f, call->req.deadline_us + s->opt.kill_grace_us);
-    engine_touch(f->engine);
+    peer_touch(f->engine);
 }
 
 void supervise_evict(struct supervisor *s, struct str db_id, void (*done)(void *arg), void *arg)
@@ -312,7 +312,7 @@ void supervise_refuse_writes(struct supervisor *s, bool refuse)
     s->refuse_writes = refuse;
     LIST_EACH(it, nx, &s->engines)
     {
-        struct engine *e = LIST_ITEM(it, struct engine, node);
+        struct peer *e = LIST_ITEM(it, struct peer, node);
         if (e->board)
             atomic_store_explicit(&e->board->refuse_writes, refuse, memory_order_relaxed);
     }
@@ -327,7 +327,7 @@ void supervise_stats(struct supervisor *s, struct supervise_stats *ret)
     *ret = s->gone;
     LIST_EACH(it, nx, &s->engines)
     {
-        struct engine *e = LIST_ITEM(it, struct engine, node);
+        struct peer *e = LIST_ITEM(it, struct peer, node);
         if (!e->board)
             continue;
         ret->engines++;

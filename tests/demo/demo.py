@@ -133,10 +133,10 @@ def main():
     if not os.path.exists(os.path.join(unicode_data.FOLDER, "UnicodeData.txt")):
         raise SystemExit("the demo needs Debian's unicode-data package: apt-get install unicode-data")
     blocks, scripts, characters = unicode_data.load()
-    server = Demo(binary_argument(), namespace="demo")
+    server = Demo(binary_argument(), namespace="unicode")
     server.init()
     server.start()
-    db = "/v1/db/demo/main"
+    db = "/v1/db/unicode/main"
     try:
         print(f"A fresh server on http://127.0.0.1:{server.port}; every request carries `Authorization: Bearer <token>`.")
         show(server, "The schema, as one batch", "POST", f"{db}/batch", {"transaction": True, "statements": [{"sql": s} for s in unicode_data.SCHEMA]},

@@ -35,7 +35,6 @@ PRAGMA read_uncommitted=1
 PRAGMA reverse_unordered_selects=1
 PRAGMA automatic_index=OFF
 PRAGMA data_store_directory='/tmp'
-PRAGMA application_id=7
 PRAGMA schema_version=9
 PRAGMA cache_spill=OFF
 PRAGMA fullfsync=1
@@ -75,7 +74,6 @@ PRAGMA read_uncommitted(1)
 PRAGMA reverse_unordered_selects(1)
 PRAGMA automatic_index(1)
 PRAGMA data_store_directory(1)
-PRAGMA application_id(1)
 PRAGMA schema_version(1)
 PRAGMA cache_spill(1)
 PRAGMA fullfsync(1)
@@ -100,7 +98,6 @@ PRAGMA parser_trace=ON
 PRAGMA compile_options
 PRAGMA function_list
 PRAGMA module_list
-PRAGMA collation_list
 PRAGMA database_list
 PRAGMA pragma_list
 PRAGMA stats
@@ -134,7 +131,6 @@ SELECT * FROM pragma_database_list
 SELECT * FROM pragma_compile_options
 SELECT * FROM pragma_function_list
 SELECT * FROM pragma_module_list
-SELECT * FROM pragma_collation_list
 SELECT * FROM pragma_hard_heap_limit
 SELECT * FROM pragma_locking_mode
 SELECT * FROM pragma_mmap_size
@@ -216,7 +212,6 @@ CREATE VIRTUAL TABLE v USING unionvtab('x')
 CREATE VIRTUAL TABLE v USING spellfix1
 CREATE VIRTUAL TABLE v USING sqlite_dbpage
 CREATE VIRTUAL TABLE v USING pragma_journal_mode
-CREATE VIRTUAL TABLE v USING fts5vocab(_sys_x, row)
 
 -- [refused] tables of the machine
 SELECT * FROM sqlite_dbpage
@@ -289,7 +284,6 @@ SELECT * FROM target ORDER BY load_extension('x')
 SELECT * FROM target GROUP BY load_extension('x')
 SELECT max(load_extension('x')) OVER () FROM target
 INSERT INTO target VALUES(901,'x') RETURNING load_extension('y')
-CREATE VIEW evil AS SELECT load_extension('x')
 CREATE INDEX evil ON target(load_extension(body))
 CREATE TABLE evil(a CHECK(load_extension(a)))
 CREATE TABLE evil(a DEFAULT(load_extension('x')))
@@ -333,8 +327,6 @@ INSERT INTO _persql_meta_query_log DEFAULT VALUES
 DELETE FROM _persql_meta_query_log
 DROP TABLE _persql_meta_query_log
 REPLACE INTO _sys_meta VALUES(1,2)
-ANALYZE _sys_applied
-REINDEX _sys_applied
 
 -- [refused] shadow tables of full text
 INSERT INTO notes_data VALUES(1,x'00')
@@ -343,7 +335,6 @@ DELETE FROM notes_idx
 DROP TABLE notes_docsize
 ALTER TABLE notes_data RENAME TO x
 CREATE TRIGGER g AFTER INSERT ON notes_content BEGIN SELECT 1; END
-INSERT INTO notes(notes, rank) VALUES('rank','load_extension()')
 
 -- [error] syntax
 
@@ -370,7 +361,6 @@ SELECT "
 SELECT 'unterminated
 SELECT x'0
 SELECT x'zz'
-SELECT 1 /* unterminated /* SELECT 2 FROM
 SELECT @
 SELECT #1
 SELECT !
@@ -391,7 +381,6 @@ REINDEX nowhere_at_all
 SELECT 1; SELECT 2
 SELECT 1;DROP TABLE target
 INSERT INTO target VALUES(700,'a');COMMIT
-SELECT 1; -- x  SELECT 2
 SELECT 1;;SELECT 2
 SELECT 1; ATTACH '/etc/passwd' AS x
 DELETE FROM target WHERE 0; VACUUM
@@ -416,7 +405,6 @@ CREATE INDEX i ON nowhere(a)
 CREATE INDEX i ON target(nothing)
 SELECT * FROM other.target
 SELECT * FROM target COLLATE nowhere
-SELECT 1 COLLATE nowhere
 SELECT * FROM target INDEXED BY nowhere
 SELECT * FROM json_each('[1]', '$', 3)
 SELECT abs()
@@ -435,7 +423,6 @@ INSERT INTO strict_one VALUES('text')
 INSERT INTO checked VALUES(-1)
 INSERT INTO child VALUES(1,99999)
 INSERT INTO notnull_one VALUES(NULL)
-DELETE FROM target WHERE id=(SELECT raise_me FROM raiser)
 INSERT INTO rollbacker VALUES(1)
 INSERT INTO target VALUES('text','x')
 UPDATE target SET id='x' WHERE id=1
@@ -601,3 +588,21 @@ DROP VIEW IF EXISTS peek
 CREATE TABLE self(a REFERENCES self(a) ON DELETE CASCADE)
 DROP TABLE IF EXISTS self
 
+-- [ends] harmless although it looks otherwise: sizes alone, an empty result, or refused when it is used
+PRAGMA application_id=7
+PRAGMA application_id(1)
+PRAGMA collation_list
+SELECT * FROM pragma_collation_list
+CREATE VIRTUAL TABLE v USING fts5vocab(_sys_x, row)
+CREATE VIEW evil AS SELECT load_extension('x')
+ANALYZE _sys_applied
+REINDEX _sys_applied
+INSERT INTO notes(notes, rank) VALUES('rank','load_extension()')
+SELECT 1 /* unterminated /* SELECT 2 FROM
+SELECT 1; -- x  SELECT 2
+SELECT 1 COLLATE nowhere
+DELETE FROM target WHERE id=(SELECT raise_me FROM raiser)
+SELECT * FROM evil
+SELECT * FROM notes WHERE notes MATCH 'a' ORDER BY rank
+INSERT INTO notes(notes, rank) VALUES('rank','bm25()')
+DROP VIEW IF EXISTS evil

@@ -35,6 +35,8 @@ ROWS = [
     ("marks", "a path of one machine", {"tests/e2e/a.py": "open('/wo" "rk/main/x')\n"}),
     ("marks", "a package registry's host", {"web/package-lock.json": '"resol' 'ved": "https://example.com/x.tgz"\n'}),
     ("purpose", None, c("#ifndef WORK_X_H\n#define WORK_X_H\n#endif\n", "internal/work/x.h")),
+    ("purpose", None, {"internal/work/x.c": '#include "work/x.h"\n'}),
+    ("purpose", "does not begin", {"internal/work/x.c": '#include "work/y.h"\n'}),
     ("purpose", "does not begin", {"cmd/holdfast/main.c": "int x;\n"}),
     ("purpose", "include guard", c("#ifndef LOOP_H\n#define LOOP_H\n#endif\n", "internal/work/x.h")),
     ("suites", None, {"tests/e2e/test_a.py": "#!/usr/bin/env python3\nif __name__ == '__main__':\n", "tests/e2e/rows.py": "import a\n"}),

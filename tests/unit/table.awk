@@ -1,7 +1,7 @@
 # Makes the table of test cases for tests/unit/main.c: `void test_SUBJECT__case(void **state)` is a case of group SUBJECT;
 # `int setup_SUBJECT(void **)` and `int teardown_SUBJECT(void **)` are that group's fixtures when they exist.
 # A declaration is recognised at the start of a line only.
-match($0, /^void test_[a-z0-9_]+\(void \*\*/) {
+match($0, /^void test_[A-Za-z0-9_]+\((void \*\*|$)/) {
     name = substr($0, 6); sub(/\(.*/, "", name)
     at = index(name, "__")
     if (at == 0) { print FILENAME ":" FNR ": " name " has no __case part" >"/dev/stderr"; bad = 1; exit 1 }
@@ -10,7 +10,7 @@ match($0, /^void test_[a-z0-9_]+\(void \*\*/) {
     cases[subject] = cases[subject] "    cmocka_unit_test(" name "),\n"
     declared = declared "void " name "(void **state);\n"
 }
-match($0, /^int (setup|teardown)_[a-z0-9_]+\(void \*\*/) {
+match($0, /^int (setup|teardown)_[A-Za-z0-9_]+\((void \*\*|$)/) {
     name = substr($0, 5); sub(/\(.*/, "", name)
     declared = declared "int " name "(void **state);\n"
     fixture[name] = 1

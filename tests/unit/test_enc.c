@@ -43,8 +43,9 @@ void test_enc__base64_known_answers(void **state)
 
 void test_enc__base64_has_one_spelling(void **state)
 {
-    static const char *const BAD[] = {"Zg", "Zg=", "Zg===", "Z===", "====", "=", "Zh==", "Zm9=", "Zm8",
-        "Zm9v\n", "Zm9v ", " Zm9", "Zm-_", "Zg==Zg==", "Zm=v", "Zm9v=", "Z=9v", "Zm9\xff", "Zm9*"};
+    static const char *const BAD[] = {"Zg", "Zg=", "Zg===", "Z===", "====", "=",
+        "Zh==", "Zi==", "Zk==", "Zo==", "Zm+=", "Zm9=", "Zm8", "Zm9v\n", "Zm9v ", " Zm9", "Zm-_",
+        "Zg==Zg==", "Zm=v", "Zm9v=", "Z=9v", "Zm9\xff", "Zm9*"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
         AUTO_STRBUF out;

@@ -30,11 +30,11 @@ void test_id__sorts_by_creation(void **state)
     struct id before = {.text = ""};
     (void)state;
     clock_test_set(0, INT64_C(1777984200000));
-    for (int i = 0; i < 1000; i++) {
+    for (int64_t i = 0; i < 1000; i++) {
         struct id id = id_new("q");
         assert_true(strcmp(before.text, id.text) < 0);
         before = id;
-        clock_test_advance(1000 * (1 + i * i));
+        clock_test_advance(INT64_C(1000) * (1 + i * i));
     }
     clock_test_stop();
 }

@@ -72,7 +72,8 @@ void test_token__detects_every_typo(void **state)
 
 void test_token__detects_cuts_and_foreign_text(void **state)
 {
-    static const char *const ROWS[] = {"", "psql_live_", "psql_", "ghp_000", ZEROS, "PSQL_LIVE_", "Bearer x"};
+    static const char *const ROWS[] = {"", "psql_live_", "psql_", "ghp_000", ZEROS, "PSQL_LIVE_", "Bearer x",
+        "psql_live_000000000000000000000000000000000000000000-19niNs", "psql_prod_00000000000000000000000000000000000000000002hr3f9" /* the sum is right, alphabet and prefix are not */};
     AUTO_SECRET t = SECRET_INIT;
     char longer[61];
     enum token_kind kind;

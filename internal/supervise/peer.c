@@ -15,7 +15,7 @@
 static const char *const END_NAMES[] = {
     "none", "leave", "deadline", "stalled", "protocol", "cancelled", "stuck"};
 
-static void attach(struct engine *e)
+static void attach(struct peer *e)
 {
     struct database *db = e->db;
     switch (e->kind) {
@@ -36,7 +36,7 @@ static void attach(struct engine *e)
     }
 }
 
-static void detach(struct engine *e)
+static void detach(struct peer *e)
 {
     struct database *db = e->db;
     list_remove(&e->db_node);
@@ -50,10 +50,10 @@ static void detach(struct engine *e)
     }
 }
 
-void engine_start(struct database *db, enum engine_kind kind)
+void peer_start(struct database *db, enum peer_kind kind)
 {
     struct supervisor *s = db->s;
-    struct engine *e = MEM_NEW(struct engine);
+    struct peer *e = MEM_NEW(struct peer);
     e->s = s;
     e->db = db;
     e->kind = kind;
@@ -61,7 +61,7 @@ void engine_start(struct database *db, enum engine_kind kind)
     list_init(&e->dirty_node);
     list_init(&e->db_node);
     list_init(&e->sent);
-    strbuf_init(&e->out, WIRE_FRAME_MAX + 2 * ENGINE_SENT_BYTES_MAX);
+    strbuf_init(&e->out, WIRE_FRAME_MAX + 2 * PEER_SENT_BYTES_MAX);
     strbuf_init(&e->in, READ_BUFFER + WIRE_REPLY_FRAME_MAX);
     list_push_back(&s->engines, &e->node);
     list_push_back(&s->queued, &e->queue_node);
@@ -71,10 +71,10 @@ void engine_start(struct database *db, enum engine_kind kind)
     supervisor_tick_soon(s);
 }
 
-static void engine_free(struct engine *e)
+static void peer_free(struct peer *e)
 {
     CHECK(e->sent_count == 0 && list_empty(&e->sent));
-    engine_close(e);
+    peer_close(e);
     loop_io_release(&e->pid_io);
     fd_close(&e->pidfd);
     if (e->board)
@@ -87,16 +87,16 @@ static void engine_free(struct engine *e)
     mem_free(e);
 }
 
-void engine_unqueue(struct engine *e)
+void peer_unqueue(struct peer *e)
 {
-    CHECK(e->state == ENGINE_QUEUED);
+    CHECK(e->state == PEER_QUEUED);
     e->s->queued_count--;
     detach(e);
     database_touch(e->db);
-    engine_free(e);
+    peer_free(e);
 }
 
-void engine_set_idle(struct engine *e, bool idle)
+void peer_set_idle(struct peer *e, bool idle)
 {
     if (e->idle == idle)
         return;
@@ -109,9 +109,9 @@ void engine_set_idle(struct engine *e, bool idle)
 }
 
 /* From now on the end is awaited. */
-static void begin_end(struct engine *e, enum engine_end why)
+static void begin_end(struct peer *e, enum peer_end why)
 {
-    engine_set_idle(e, false);
+    peer_set_idle(e, false);
     if (e->end == END_NONE) {
         e->leave_us = clock_mono_us();
         e->s->leaving_count++;
@@ -120,19 +120,19 @@ static void begin_end(struct engine *e, enum engine_end why)
     database_touch(e->db);
 }
 
-void engine_leave(struct engine *e)
+void peer_leave(struct peer *e)
 {
-    if (e->state == ENGINE_QUEUED) {
-        engine_unqueue(e);
+    if (e->state == PEER_QUEUED) {
+        peer_unqueue(e);
         return;
     }
     if (e->end != END_NONE || e->exited)
         return;
     begin_end(e, END_LEAVE);
-    engine_touch(e); /* once all is written, our end is shut down for writing */
+    peer_touch(e); /* once all is written, our end is shut down for writing */
 }
 
-static void count_kill(struct supervise_stats *st, enum engine_end why)
+static void count_kill(struct supervise_stats *st, enum peer_end why)
 {
     if (why == END_DEADLINE)
         st->kills_deadline++;
@@ -144,17 +144,17 @@ static void count_kill(struct supervise_stats *st, enum engine_end why)
         st->kills_stuck++;
 }
 
-void engine_send_kill(struct engine *e)
+void peer_send_kill(struct peer *e)
 {
     if (e->pidfd >= 0 && !e->exited)
         (void)pidfd_kill(e->pidfd); /* it may be gone already */
 }
 
-void engine_kill(struct engine *e, enum engine_end why)
+void peer_kill(struct peer *e, enum peer_end why)
 {
     CHECK(why > END_LEAVE);
-    if (e->state == ENGINE_QUEUED) {
-        engine_unqueue(e);
+    if (e->state == PEER_QUEUED) {
+        peer_unqueue(e);
         return;
     }
     if (e->exited || e->end > END_LEAVE)
@@ -164,29 +164,29 @@ void engine_kill(struct engine *e, enum engine_end why)
     if (why != END_CANCELLED)
         log_event(LOG_WARN, "engine_kill", LOG_STR("db", id_str(&e->db->id)), LOG_INT("pid", e->pid),
             LOG_CSTR("reason", END_NAMES[why]));
-    engine_send_kill(e); /* before it has a pid: in engine_started() */
+    peer_send_kill(e); /* before it has a pid: in peer_started() */
     /* What a process wrote before a deadline killed it are answers and is read; the rest nobody wants. */
     if (why != END_DEADLINE && why != END_STUCK)
-        engine_close(e);
+        peer_close(e);
 }
 
-void engine_check_ended(struct engine *e)
+void peer_check_ended(struct peer *e)
 {
     struct supervisor *s = e->s;
     struct database *db = e->db;
     if (!e->exited)
         return;
-    engine_drain(e);
+    peer_drain(e);
     if (!e->eof)
         return; /* a paused stream whose last bytes still wait for the receiver */
-    engine_set_idle(e, false);
+    peer_set_idle(e, false);
     detach(e);
     if (e->end != END_NONE)
         s->leaving_count--;
     if (e->board)
         stats_add_board(&s->gone, e->board);
-    engine_settle(e);
-    engine_free(e);
+    peer_settle(e);
+    peer_free(e);
     database_touch(db);
     loop_turn_ask(&s->turn);
 }

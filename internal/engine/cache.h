@@ -1,0 +1,43 @@
+/* Prepared statements of tenants, kept by SQL text, role and table scope: the authorizer decides while a
+ * statement is prepared, so one that was prepared for an admin must never serve a reader. Bounded by count
+ * and by SQLite's memory; the least recently used makes room. Statements that change the schema or act while
+ * they are prepared are not kept. */
+#ifndef ENGINE_CACHE_H
+#define ENGINE_CACHE_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "engine/sql_text.h"
+#include "engine/op.h"
+
+struct cached {
+    struct list node; /* in cache.lru; alone when not kept */
+    sqlite3_stmt *stmt;
+    struct str key, sql; /* sql is the tail of key */
+    enum sql_verb verb;
+    bool reads; /* sqlite3_stmt_readonly */
+    bool kept;
+    unsigned users; /* tasks of this turn that hold it */
+    int parameters;
+    int64_t bytes;
+};
+
+struct cache {
+    struct map map;
+    struct list lru; /* newest first */
+    struct strbuf key;
+    size_t count;
+    int64_t bytes;
+};
+
+void cache_init(struct cache *c);
+void cache_release(struct engine *eng);
+
+/* Finds or prepares; pins it until cache_unpin. Refuses empty text and more than one statement. Fills err and
+ * op->error_detail on failure. */
+MUST_CHECK enum err_code cache_get(struct op *op, struct str sql, struct cached **ret, struct err *err);
+void cache_unpin(struct engine *eng, struct cached *c);
+/* Gives back all that is not pinned (the engine is idle). */
+void cache_trim(struct engine *eng, size_t keep);
+
+#endif

@@ -1,0 +1,195 @@
+/* The engine's process: start, wait for frames, take turns, leave. */
+#define _GNU_SOURCE /* prctl */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "engine/sandbox.h"
+#include "engine/task.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum {
+    PROGRESS_OPS = 1000, /* about 10 µs of SQLite's virtual machine */
+    IDLE_MS = 1000,      /* after so long without a call the engine tidies up */
+    FLUSH_ROWS = 500,    /* of the query log in one transaction */
+};
+
+#define FILE_SLACK_BYTES (1ULL << 30) /* the log beside the database may grow by as much */
+
+/* --- Deadlines --- */
+
+static bool should_bounce(const struct engine *eng, int64_t now)
+{
+    return eng->running_reads && eng->cfg.mode == ENGINE_WRITER &&
+           now - eng->running_since_us > LIMIT_BOUNCE_AFTER_MS * 1000 &&
+           atomic_load_explicit(&eng->board->waiting, memory_order_relaxed) > 0 &&
+           atomic_load_explicit(&eng->board->has_readers, memory_order_relaxed) > 0;
+}
+
+enum stop_reason engine_stop_reason(struct engine *eng)
+{
+    const struct op *op = eng->running;
+    if (!op || eng->stop != STOP_NONE)
+        return op ? eng->stop : STOP_NONE;
+    int64_t now = clock_mono_us();
+    if (now >= op->call.deadline_us)
+        eng->stop = STOP_DEADLINE;
+    else if (atomic_load_explicit(&eng->board->cancel_call, memory_order_relaxed) == op->id)
+        eng->stop = STOP_CANCELLED;
+    else if (should_bounce(eng, now))
+        eng->stop = STOP_BOUNCE;
+    return eng->stop;
+}
+
+static int on_progress(void *arg)
+{
+    return engine_stop_reason(arg) != STOP_NONE;
+}
+
+void engine_watch_time(struct engine *eng, sqlite3 *db)
+{
+    sqlite3_progress_handler(db, PROGRESS_OPS, on_progress, eng);
+}
+
+/* --- Life --- */
+
+void engine_init(struct engine *eng, const struct engine_config *cfg, int fd, struct board *board)
+{
+    *eng = (struct engine){.cfg = *cfg, .board = board};
+    channel_init(&eng->channel, fd);
+    cache_init(&eng->cache);
+    querylog_init(&eng->log);
+    turn_init(eng);
+}
+
+enum err_code engine_start(struct engine *eng, struct err *err)
+{
+    enum err_code rc = engine_open(eng, err);
+    if (rc != ERR_OK)
+        return rc;
+    if (querylog_vtab_register(eng) != SQLITE_OK)
+        return err_set(err, ERR_UNAVAILABLE, "the query log cannot be set up");
+    engine_watch_time(eng, eng->db);
+    wire_put_plain(&eng->channel.out, WIRE_READY, 0);
+    channel_flush(&eng->channel);
+    return ERR_OK;
+}
+
+void engine_release(struct engine *eng)
+{
+    if (eng->db)
+        engine_close(eng);
+    turn_release(eng);
+    querylog_release(&eng->log);
+    channel_release(&eng->channel);
+}
+
+static void tidy_up(struct engine *eng)
+{
+    while (querylog_pending(&eng->log) && !eng->leaving && !channel_pending(&eng->channel)) {
+        size_t before = eng->log.count;
+        querylog_flush(eng, FLUSH_ROWS);
+        if (eng->log.count == before || channel_wait(&eng->channel, 0))
+            break; /* it did not work, or somebody calls */
+    }
+    if (!eng->leaving)
+        checkpoint_when_idle(eng);
+    cache_trim(eng, 16);
+    turn_trim(eng);
+}
+
+/* One wait and the turns it brings. */
+static enum err_code serve_once(struct engine *eng, bool *idle, struct err *err)
+{
+    if (!channel_wait(&eng->channel, *idle ? -1 : IDLE_MS)) {
+        tidy_up(eng);
+        *idle = true;
+        return ERR_OK;
+    }
+    *idle = false;
+    enum err_code rc = channel_fill(&eng->channel, err);
+    while (rc == ERR_OK && channel_pending(&eng->channel) && !eng->leaving) {
+        rc = turn_run(eng, err);
+        if (rc == ERR_OK && !eng->leaving)
+            querylog_flush_busy(eng);
+        if (rc == ERR_OK && !eng->channel.closed)
+            rc = channel_fill(&eng->channel, err);
+    }
+    return rc;
+}
+
+enum engine_exit engine_serve(struct engine *eng)
+{
+    struct err err = ERR_INIT;
+    bool idle = false;
+    while (!eng->channel.closed && !eng->leaving) {
+        if (serve_once(eng, &idle, &err) != ERR_OK)
+            return ENGINE_EXIT_PROTOCOL;
+    }
+    if (eng->leaving)
+        return ENGINE_EXIT_IO;
+    if (eng->cfg.mode == ENGINE_WRITER) {
+        querylog_flush(eng, SIZE_MAX);
+        receipts_purge(eng);
+        checkpoint_at_exit(eng);
+    }
+    return eng->leaving ? ENGINE_EXIT_IO : ENGINE_EXIT_OK;
+}
+
+static enum engine_exit exit_for(enum err_code rc)
+{
+    return rc == ERR_CORRUPT ? ENGINE_EXIT_CORRUPT
+           : rc == ERR_FULL  ? ENGINE_EXIT_FULL
+           : rc == ERR_IO    ? ENGINE_EXIT_IO
+                             : ENGINE_EXIT_OPEN;
+}
+
+/* The message of a start that failed goes where a panic goes: the front sees the exit status alone. */
+NORETURN static void exit_telling(enum engine_exit status, const struct err *err)
+{
+    char line[ERR_MESSAGE_MAX + 32];
+    int n = snprintf(line, sizeof line, "engine: %s\n", err->message);
+    ssize_t written = write(STDERR_FILENO, line, (size_t)n);
+    (void)written; /* there is nowhere else to tell */
+    _exit(status);
+}
+
+static void set_signals(void)
+{
+    (void)signal(SIGINT, SIG_IGN); /* these cannot fail; the front decides when an engine leaves */
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file over its limit is an error of write(), not a death */
+}
+
+NORETURN void engine_main(
+    const struct engine_config *cfg, int socket_fd, struct board *board, const struct sandbox *sandbox)
+{
+    struct engine *eng = MEM_NEW(struct engine);
+    struct err err = ERR_INIT;
+    check_set_context("engine");
+    (void)prctl(PR_SET_NAME, "hf-engine", 0, 0, 0); /* only a name */
+    set_signals();
+    enum err_code rc = ERR_OK;
+    if (sandbox)
+        rc = sandbox_enter(sandbox, cfg->dir, socket_fd, cfg->db_bytes_max + FILE_SLACK_BYTES, &err);
+    else
+        sandbox_tidy(socket_fd);
+    if (rc != ERR_OK)
+        exit_telling(ENGINE_EXIT_SANDBOX, &err);
+    engine_init(eng, cfg, socket_fd, board);
+    rc = engine_start_library(eng, &err);
+    if (rc == ERR_OK)
+        rc = engine_start(eng, &err);
+    if (rc != ERR_OK)
+        exit_telling(exit_for(rc), &err);
+    enum engine_exit status = engine_serve(eng);
+    if (status == ENGINE_EXIT_OK)
+        engine_release(eng); /* after a failed disk the file is not touched again, not even to close it */
+    _exit(status);
+}

@@ -1,0 +1,75 @@
+/* What the files of the engine share. An engine is one process with one thread: everything hangs on one
+ * struct. */
+#ifndef ENGINE_ENGINE_STATE_H
+#define ENGINE_ENGINE_STATE_H
+
+#include "base/list.h"
+#include "engine/cache.h"
+#include "engine/channel.h"
+#include "engine/engine.h"
+#include "engine/guard.h"
+#include "engine/op.h"
+#include "engine/own.h"
+#include "engine/querylog.h"
+#include "engine/vfs.h"
+
+struct task;
+
+/* Why the progress handler stopped a statement. */
+enum stop_reason { STOP_NONE, STOP_DEADLINE, STOP_CANCELLED, STOP_BOUNCE };
+
+struct engine {
+    struct engine_config cfg;
+    struct board *board;
+    struct vfs *vfs;
+    sqlite3 *db;
+    struct guard guard;
+    struct cache cache;
+    struct own own;
+    struct channel channel;
+    struct querylog log;
+
+    struct task *tasks; /* TURN_TASKS_MAX slots */
+    size_t task_count;
+    struct op *running; /* may be interrupted; NULL while the engine works for itself */
+    int64_t running_since_us;
+    bool running_reads; /* may be bounced */
+    enum stop_reason stop;
+
+    uint64_t wal_pages; /* in the log after the last commit */
+    uint64_t page_size;
+    int64_t reserved_objects; /* `_sys_` objects that must be there, no more and no fewer */
+
+    bool leaving; /* a write or fsync failed: answer this turn and end */
+};
+
+/* open.c: SQLite's start (once, in the engine's own process), the connection recipe and the `_sys_` tables.
+ */
+MUST_CHECK enum err_code engine_start_library(const struct engine *eng, struct err *err);
+MUST_CHECK enum err_code engine_open(struct engine *eng, struct err *err);
+void engine_close(struct engine *eng);
+/* Applies the recipe to a connection: limits, switches, functions. Used for scratch files too. */
+MUST_CHECK enum err_code engine_recipe(struct engine *eng, sqlite3 *db, struct err *err);
+void engine_limits(sqlite3 *db);
+
+/* checkpoint.c */
+void checkpoint_after_commit(struct engine *eng);
+void checkpoint_when_idle(struct engine *eng);
+void checkpoint_at_exit(struct engine *eng);
+
+/* Fills err when SQLite said that file or disk failed (after a failed write or fsync the engine also leaves);
+ * false: it was something else. */
+bool engine_note_failure(struct engine *eng, int rc, struct err *err);
+
+/* engine.c, apart so that tests can run an engine in their own process: init, start (sends READY), serve,
+ * release. */
+void engine_init(struct engine *eng, const struct engine_config *cfg, int fd, struct board *board);
+MUST_CHECK enum err_code engine_start(struct engine *eng, struct err *err);
+enum engine_exit engine_serve(struct engine *eng);
+void engine_release(struct engine *eng);
+
+/* engine.c: has the running call's time come? Sets eng->stop. */
+enum stop_reason engine_stop_reason(struct engine *eng);
+void engine_watch_time(struct engine *eng, sqlite3 *db); /* stops statements of `db` then */
+
+#endif

@@ -1,0 +1,369 @@
+/* QUERY and BATCH: tenant SQL, one statement after the other. */
+#include "base/enc.h"
+#include "base/limits.h"
+#include "engine/sqlerr.h"
+#include "engine/task.h"
+#include "json/jsonr.h"
+#include <stdio.h>
+
+struct exec_statement {
+    struct str sql;
+    const struct jsonr_value *params;
+    struct cached *cached; /* pinned since exec_classify; NULL: not yet prepared */
+};
+
+struct exec_request {
+    struct exec_statement *statements;
+    size_t count;
+    bool transaction;
+};
+
+struct batch_body {
+    const struct jsonr_value *statements;
+    bool transaction;
+};
+
+static const struct jsonr_field STATEMENT_FIELDS[] = {
+    {"sql", JF_TEXT, offsetof(struct exec_statement, sql), JF_REQUIRED, 0, 0},
+    {"params", JF_ANY, offsetof(struct exec_statement, params), JF_NULL_OK, 0, 0},
+};
+
+static const struct jsonr_field BATCH_FIELDS[] = {
+    {"statements", JF_ARRAY, offsetof(struct batch_body, statements), JF_REQUIRED, 0, 0},
+    {"transaction", JF_BOOL, offsetof(struct batch_body, transaction), JF_NULL_OK, 0, 0},
+};
+
+/* --- Reading the request --- */
+
+static enum err_code parse_query(struct task *t, const struct jsonr_value *root, struct err *err)
+{
+    struct exec_request *r = t->request;
+    r->statements = ARENA_NEW(&t->arena, struct exec_statement);
+    r->count = 1;
+    return jsonr_fields(
+        root, "", STATEMENT_FIELDS, ARRAY_LEN(STATEMENT_FIELDS), JSONR_UNKNOWN_IGNORE, r->statements, err);
+}
+
+static enum err_code parse_batch(struct task *t, const struct jsonr_value *root, struct err *err)
+{
+    struct exec_request *r = t->request;
+    struct batch_body body = {NULL, false};
+    char at[40];
+    enum err_code rc =
+        jsonr_fields(root, "", BATCH_FIELDS, ARRAY_LEN(BATCH_FIELDS), JSONR_UNKNOWN_IGNORE, &body, err);
+    if (rc != ERR_OK)
+        return rc;
+    size_t count = jsonr_count(body.statements);
+    if (count == 0 || count > (size_t)LIMIT_BATCH_STATEMENTS)
+        return err_field(err, "/statements", "must hold 1 to %lld statements, not %zu",
+            (long long)LIMIT_BATCH_STATEMENTS, count);
+    r->transaction = body.transaction;
+    r->statements = arena_need(&t->arena, count * sizeof r->statements[0]);
+    for (const struct jsonr_value *v = jsonr_first(body.statements); v && rc == ERR_OK; v = jsonr_next(v)) {
+        (void)snprintf(at, sizeof at, "/statements/%zu", r->count);
+        rc = jsonr_fields(v, at, STATEMENT_FIELDS, ARRAY_LEN(STATEMENT_FIELDS), JSONR_UNKNOWN_IGNORE,
+            &r->statements[r->count++], err);
+    }
+    return rc;
+}
+
+enum err_code exec_parse(struct task *t, struct err *err)
+{
+    const struct jsonr_value *root;
+    enum err_code rc = jsonr_parse(&t->arena, t->op.call.body, &root, err);
+    if (rc != ERR_OK)
+        return rc;
+    t->request = ARENA_NEW(&t->arena, struct exec_request);
+    return t->op.call.op == WIRE_OP_QUERY ? parse_query(t, root, err) : parse_batch(t, root, err);
+}
+
+/* A batch writes when one statement does. One that cannot be prepared yet (its table may come from a
+ * statement before it) ends the search: with only reads before it, it fails as a read. */
+enum err_code exec_classify(struct task *t, struct err *err)
+{
+    struct exec_request *r = t->request;
+    bool batch = t->op.call.op == WIRE_OP_BATCH;
+    for (size_t i = 0; i < r->count && !t->write; i++) {
+        struct err ignored = ERR_INIT;
+        enum err_code rc =
+            cache_get(&t->op, r->statements[i].sql, &r->statements[i].cached, batch ? &ignored : err);
+        if (rc != ERR_OK) {
+            t->op.error_detail = batch ? STR_EMPTY : t->op.error_detail;
+            return batch ? ERR_OK : rc;
+        }
+        t->write = !r->statements[i].cached->reads;
+    }
+    return ERR_OK;
+}
+
+void exec_release(struct task *t)
+{
+    struct exec_request *r = t->request;
+    for (size_t i = 0; r && i < r->count; i++) {
+        if (r->statements[i].cached)
+            cache_unpin(t->op.eng, r->statements[i].cached);
+        r->statements[i].cached = NULL;
+    }
+}
+
+struct str exec_text(struct task *t, size_t max)
+{
+    struct exec_request *r = t->request;
+    if (!r || r->count == 0)
+        return STR_EMPTY;
+    struct str first = r->statements[0].sql;
+    if (r->count == 1)
+        return str_slice(first, 0, utf8_cut(first, max));
+    AUTO_STRBUF text;
+    strbuf_init(&text, (size_t)LIMIT_BODY_BYTES + max);
+    for (size_t i = 0; i < r->count && text.len < max; i++) {
+        if (i > 0)
+            strbuf_add_cstr(&text, ";\n");
+        strbuf_add_str(&text, r->statements[i].sql);
+    }
+    struct str whole = strbuf_str(&text);
+    struct str copy = arena_copy(&t->arena, str_slice(whole, 0, utf8_cut(whole, max)));
+    return copy.ptr ? copy : STR_EMPTY;
+}
+
+/* --- Running a statement --- */
+
+/* Rows that the statement's loops really visited. */
+static uint64_t rows_visited(sqlite3_stmt *stmt)
+{
+    uint64_t sum = 0;
+    sqlite3_int64 visits;
+    for (int i = 0; sqlite3_stmt_scanstatus_v2(stmt, i, SQLITE_SCANSTAT_NVISIT, 0, &visits) == 0; i++) {
+        if (visits > 0)
+            sum += (uint64_t)visits;
+    }
+    return sum;
+}
+
+static void write_columns(struct jsonw *w, sqlite3_stmt *stmt, int count)
+{
+    jsonw_key(w, "columns");
+    jsonw_array(w);
+    for (int i = 0; i < count; i++)
+        jsonw_cstr(w, sqlite3_column_name(stmt, i));
+    jsonw_array_end(w);
+}
+
+static void write_row(struct jsonw *w, sqlite3_stmt *stmt, int count)
+{
+    jsonw_array(w);
+    for (int i = 0; i < count; i++)
+        op_write_column(w, stmt, i);
+    jsonw_array_end(w);
+}
+
+static enum err_code too_large(struct op *op, const char *what, struct err *err)
+{
+    struct sqlerr_detail d = {.kind = "unknown", .position = -1};
+    char message[160];
+    d.hint = "page with ORDER BY key LIMIT 1000 and WHERE key > the last key seen, or use GET …/export for "
+             "whole tables";
+    (void)snprintf(message, sizeof message, "the result is too large: %s", what);
+    return sqlerr_set(op, ERR_SQL, &d, message, err);
+}
+
+/* Steps to the end and writes columns and rows. Returns SQLite's result, or ERR through *ret_code when a cap
+ * was hit. */
+static int write_result(struct op *op, sqlite3_stmt *stmt, enum err_code *ret_code, struct err *err)
+{
+    int64_t rows = 0;
+    int rc = sqlite3_step(stmt);
+    int columns = sqlite3_column_count(stmt); /* after the first step, which may have prepared again */
+    write_columns(op->w, stmt, columns);
+    jsonw_key(op->w, "rows");
+    jsonw_array(op->w);
+    for (; rc == SQLITE_ROW; rc = sqlite3_step(stmt)) {
+        if (++rows > LIMIT_RESULT_ROWS) {
+            *ret_code = too_large(op, "more than 10,000 rows", err);
+            break;
+        }
+        write_row(op->w, stmt, columns);
+        if (strbuf_failed(op->w->out)) {
+            *ret_code = too_large(op, "more than 10 MiB of JSON", err);
+            break;
+        }
+    }
+    jsonw_array_end(op->w);
+    return rc;
+}
+
+/* Names and numbers of objects after a statement that changed the schema. */
+static enum err_code check_schema(struct op *op, struct str sql, bool may_grow, struct err *err)
+{
+    struct engine *eng = op->eng;
+    struct sqlerr_detail d = {.kind = "unknown", .position = -1};
+    sqlite3_stmt *stmt = own_get(eng, OWN_SCHEMA_CHECK);
+    int rc = stmt ? own_step(eng, stmt) : sqlite3_extended_errcode(eng->db);
+    if (rc != SQLITE_ROW)
+        return op_sql_error(op, rc, sql, err);
+    int64_t objects = sqlite3_column_int64(stmt, 0) - eng->reserved_objects;
+    bool reserved =
+        sqlite3_column_int64(stmt, 1) != eng->reserved_objects || sqlite3_column_int64(stmt, 2) != 0;
+    (void)sqlite3_reset(stmt); /* a row was there: no error is left */
+    if (reserved)
+        return sqlerr_set(op, ERR_FORBIDDEN, &d,
+            "names that begin with _sys_ or _persql_, and json_each and json_tree, are reserved", err);
+    if (objects > LIMIT_SCHEMA_OBJECTS && may_grow) {
+        d.hint = "drop what is not needed; a database holds 1,000 tables, indexes, views and triggers";
+        return sqlerr_set(
+            op, ERR_SQL, &d, "the database has too many tables, indexes, views and triggers", err);
+    }
+    return ERR_OK;
+}
+
+enum err_code op_check_schema(struct op *op, struct err *err)
+{
+    return check_schema(op, STR_EMPTY, true, err);
+}
+
+/* A constraint that waits for the commit would hit every neighbour in the group: it must hold at the end of
+ * each call. */
+static enum err_code check_deferred(struct op *op, struct str sql, struct err *err)
+{
+    int open = 0, high;
+    if (sqlite3_db_status(op->eng->db, SQLITE_DBSTATUS_DEFERRED_FKS, &open, &high, 0) != SQLITE_OK ||
+        open == 0)
+        return ERR_OK;
+    struct sqlerr_detail d = {.kind = "fk_violation", .position = -1};
+    d.hint = sql_verb(sql) == SQL_VERB_DELETE
+                 ? "Other rows still refer to this row: delete or change them first."
+                 : "The row that is referred to does not exist: insert it first.";
+    return sqlerr_set(op, ERR_SQL, &d, "FOREIGN KEY constraint failed", err);
+}
+
+static void write_counts(struct op *op, struct cached *c, uint64_t read, int64_t written)
+{
+    struct jsonw *w = op->w;
+    JSONW_INT(w, "rowsRead", (int64_t)read);
+    JSONW_INT(w, "rowsWritten", written);
+    if (!c->reads) {
+        JSONW_INT(w, "changes", written ? sqlite3_changes64(op->eng->db) : 0);
+        JSONW_INT(w, "lastInsertRowid", sqlite3_last_insert_rowid(op->eng->db));
+    }
+    op->head.rows_read += read;
+    op->head.rows_written += (uint64_t)written;
+    op->statement_count++;
+}
+
+static enum err_code step_through(struct op *op, struct cached *c, struct err *err)
+{
+    struct engine *eng = op->eng;
+    int64_t before = sqlite3_total_changes64(eng->db);
+    enum err_code code = ERR_OK;
+    sqlite3_stmt_scanstatus_reset(c->stmt);
+    jsonw_object(op->w);
+    int rc = write_result(op, c->stmt, &code, err);
+    uint64_t read = rows_visited(c->stmt);
+    int reset = sqlite3_reset(c->stmt);
+    if (code == ERR_OK && rc != SQLITE_DONE)
+        code = op_sql_error(op, reset != SQLITE_OK ? reset : rc, c->sql, err);
+    if (code == ERR_OK && sql_verb_changes_schema(c->verb) && !c->reads)
+        code = check_schema(op, c->sql, c->verb == SQL_VERB_CREATE, err);
+    if (code != ERR_OK)
+        return code;
+    write_counts(op, c, read, sqlite3_total_changes64(eng->db) - before);
+    jsonw_object_end(op->w);
+    return ERR_OK;
+}
+
+static enum err_code run_cached(
+    struct op *op, struct cached *c, const struct jsonr_value *params, const char *at, struct err *err)
+{
+    struct engine *eng = op->eng;
+    struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, c->verb);
+    enum err_code rc = op_bind_params(op, c->stmt, params, at, err);
+    if (rc == ERR_OK)
+        rc = step_through(op, c, err);
+    guard_leave(&eng->guard, saved);
+    (void)sqlite3_clear_bindings(c->stmt); /* cannot fail; parameters must not outlive their call */
+    return rc;
+}
+
+static enum err_code run_statement(struct op *op, struct exec_statement *s, const char *at, struct err *err)
+{
+    if (!s->cached) {
+        enum err_code rc = cache_get(op, s->sql, &s->cached, err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    enum err_code rc = run_cached(op, s->cached, s->params, at, err);
+    cache_unpin(op->eng, s->cached);
+    s->cached = NULL;
+    return rc;
+}
+
+/* --- Handlers --- */
+
+enum err_code op_run_QUERY(struct op *op, struct err *err)
+{
+    struct task *t = task_of(op);
+    enum err_code rc = run_statement(op, &t->request->statements[0], "/params", err);
+    return rc == ERR_OK && t->write ? check_deferred(op, t->request->statements[0].sql, err) : rc;
+}
+
+/* One statement of a batch without a transaction: a savepoint of its own. The turn finds out when the whole
+ * transaction is gone, so that is not looked at here. */
+static enum err_code run_alone(struct op *op, struct exec_statement *s, const char *at, struct err *err)
+{
+    struct engine *eng = op->eng;
+    int rc = own_run(eng, OWN_STEP);
+    if (rc != SQLITE_OK)
+        return op_sql_error(op, rc, s->sql, err);
+    enum err_code code = run_statement(op, s, at, err);
+    if (code == ERR_OK)
+        code = check_deferred(op, s->sql, err);
+    if (sqlite3_get_autocommit(eng->db))
+        return code;
+    if (code != ERR_OK)
+        (void)own_run(eng, OWN_STEP_ROLLBACK); /* cannot fail while the savepoint stands */
+    rc = own_run(eng, OWN_STEP_RELEASE);
+    return code == ERR_OK && rc != SQLITE_OK ? op_sql_error(op, rc, s->sql, err) : code;
+}
+
+static enum err_code told_before(struct task *t, struct err *err)
+{
+    *err = t->culprit_err;
+    t->op.error_detail = t->culprit_detail;
+    return err->code;
+}
+
+enum err_code op_run_BATCH(struct op *op, struct err *err)
+{
+    struct task *t = task_of(op);
+    struct exec_request *r = t->request;
+    bool alone = t->write && !r->transaction;
+    enum err_code rc = ERR_OK;
+    char at[48];
+    jsonw_array(op->w);
+    for (size_t i = 0; i < r->count && rc == ERR_OK; i++) {
+        (void)snprintf(at, sizeof at, "/statements/%zu/params", i);
+        if (t->culprit_partial && t->culprit_step == (int)i)
+            rc = told_before(t, err);
+        else
+            rc = alone ? run_alone(op, &r->statements[i], at, err)
+                       : run_statement(op, &r->statements[i], at, err);
+        if (rc != ERR_OK) {
+            op->statement_index = (int)i;
+            t->keep_effects = alone;
+        }
+    }
+    if (rc == ERR_OK && t->write)
+        rc = check_deferred(op, r->statements[r->count - 1].sql, err);
+    if (rc == ERR_OK)
+        jsonw_array_end(op->w);
+    return rc;
+}
+
+enum err_code op_run_PING(struct op *op, struct err *err)
+{
+    (void)err;
+    jsonw_object(op->w);
+    JSONW_BOOL(op->w, "pong", true);
+    jsonw_object_end(op->w);
+    return ERR_OK;
+}

@@ -1,0 +1,343 @@
+/* The authorizer. */
+#include "engine/guard.h"
+#include "base/check.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum arg_kind { ARG_NONE, ARG_TABLE, ARG_NAME };
+enum pragma_form { PRAGMA_READ, PRAGMA_TABLE, PRAGMA_NAME, PRAGMA_VALUE_INT, PRAGMA_VALUE_BOOL };
+
+struct action_rule {
+    enum wire_role role; /* 0: refused */
+    enum arg_kind first, second;
+    const char *refusal;
+};
+
+#define ACTIONS_MAX 40
+
+static const struct action_rule ACTIONS[ACTIONS_MAX] = {
+#define GUARD_ALLOW(action, least, a, b) [SQLITE_##action] = {WIRE_ROLE_##least, ARG_##a, ARG_##b, NULL},
+#define GUARD_REFUSE(action, why)        [SQLITE_##action] = {0, ARG_NONE, ARG_NONE, why},
+#include "sql_guard.def"
+};
+
+static const char *const VERB_REFUSALS[SQL_VERB_COUNT] = {
+#define GUARD_VERB(verb, why) [SQL_VERB_##verb] = why,
+#include "sql_guard.def"
+};
+
+struct pragma_rule {
+    const char *name;
+    enum pragma_form form;
+};
+
+static const struct pragma_rule PRAGMAS[] = {
+#define GUARD_PRAGMA(name, form) {#name, PRAGMA_##form},
+#include "sql_guard.def"
+};
+
+static const char *const FUNCTIONS[] = {
+#define GUARD_FUNCTION(name) name,
+#include "sql_guard.def"
+};
+
+static const char *const MODULES[] = {
+#define GUARD_MODULE(name) #name,
+#include "sql_guard.def"
+};
+
+static const char *const PREFIXES[] = {
+#define GUARD_PREFIX(prefix) prefix,
+#include "sql_guard.def"
+};
+
+static const char *const TABLE_FUNCTIONS[] = {
+#define GUARD_TABLE_FUNCTION(name) #name,
+#include "sql_guard.def"
+};
+
+#define QUERY_LOG_TABLE S("_persql_meta_query_log")
+
+static bool one_of(struct str name, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq_nocase(name, str_of(list[i])))
+            return true;
+    }
+    return false;
+}
+
+bool guard_name_reserved(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(PREFIXES); i++) {
+        if (str_starts_nocase(name, str_of(PREFIXES[i])))
+            return true;
+    }
+    return one_of(name, TABLE_FUNCTIONS, ARRAY_LEN(TABLE_FUNCTIONS));
+}
+
+bool guard_in_scope(const struct wire_call *call, struct str table)
+{
+    if (!call->has_table_scope)
+        return true;
+    for (uint16_t i = 0; i < call->table_count; i++) {
+        if (str_eq_nocase(table, call->tables[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The first reason counts: what follows is often its consequence. */
+static int PRINTF_LIKE(2, 3) refuse(struct guard *g, const char *fmt, ...)
+{
+    if (!g->refused) {
+        va_list ap;
+        va_start(ap, fmt);
+        (void)vsnprintf(g->text, sizeof g->text, fmt, ap); /* cut when a name is very long */
+        va_end(ap);
+        g->refused = true;
+        g->role_too_low = false;
+    }
+    return SQLITE_DENY;
+}
+
+static const char *role_name(enum wire_role role)
+{
+    return role == WIRE_ROLE_ADMIN ? "admin" : role == WIRE_ROLE_READWRITE ? "readwrite" : "readonly";
+}
+
+static int refuse_role(struct guard *g, enum wire_role least)
+{
+    bool first = !g->refused;
+    if (sql_verb_changes_schema(g->verb))
+        least = WIRE_ROLE_ADMIN;
+    int rc = refuse(g, "%s needs a token with the role %s; this token's role is %s", sql_verb_name(g->verb),
+        least == WIRE_ROLE_ADMIN ? "admin" : "readwrite or admin", role_name(g->call->role));
+    if (first)
+        g->role_too_low = true;
+    return rc;
+}
+
+/* SQLite's own tables: the schema is written by schema statements alone, which SQLite enforces too; sequences
+ * belong to dumps; statistics to ANALYZE and to DROP. */
+static int check_sqlite_table(struct guard *g, int action, struct str name, const char *column)
+{
+    bool schema = str_eq_nocase(name, S("sqlite_master")) || str_eq_nocase(name, S("sqlite_schema"));
+    bool stat = str_starts_nocase(name, S("sqlite_stat"));
+    bool sequence = str_eq_nocase(name, S("sqlite_sequence"));
+    bool ddl = sql_verb_changes_schema(g->verb);
+    if (!schema && !stat && !sequence)
+        return refuse(g, "%.*s belongs to SQLite and is not available", STR_ARG(name));
+    if (action == SQLITE_READ) {
+        bool needed = ddl && (g->verb != SQL_VERB_CREATE || str_eq_nocase(str_of(column), S("ROWID")));
+        if (needed || guard_in_scope(g->call, name))
+            return SQLITE_OK;
+        return refuse(g, "Token scope does not include table \"%.*s\"", STR_ARG(name));
+    }
+    if (g->call->role < WIRE_ROLE_ADMIN)
+        return refuse_role(g, WIRE_ROLE_ADMIN);
+    if (ddl || (sequence && guard_in_scope(g->call, name)))
+        return SQLITE_OK;
+    return refuse(
+        g, "%.*s belongs to SQLite and cannot be changed by %s", STR_ARG(name), sql_verb_name(g->verb));
+}
+
+static int check_table(struct guard *g, int action, struct str name, const char *column)
+{
+    if (str_starts_nocase(name, S("sqlite_")))
+        return check_sqlite_table(g, action, name, column);
+    if (action == SQLITE_READ && one_of(name, TABLE_FUNCTIONS, ARRAY_LEN(TABLE_FUNCTIONS)))
+        return SQLITE_OK;
+    bool log = action == SQLITE_READ && str_eq_nocase(name, QUERY_LOG_TABLE);
+    if (guard_name_reserved(name) && !log)
+        return refuse(g,
+            "\"%.*s\" is a reserved name: the server keeps names that begin with _sys_ and _persql_ "
+            "(and json_each, json_tree) for itself",
+            STR_ARG(name));
+    if (!guard_in_scope(g->call, name))
+        return refuse(g, "Token scope does not include table \"%.*s\"", STR_ARG(name));
+    return SQLITE_OK;
+}
+
+static int check_arg(struct guard *g, int action, enum arg_kind kind, const char *name, const char *column)
+{
+    if (kind == ARG_NONE || !name)
+        return SQLITE_OK;
+    if (kind == ARG_TABLE)
+        return check_table(g, action, str_of(name), column);
+    if (guard_name_reserved(str_of(name)))
+        return refuse(g, "\"%s\" is a reserved name", name);
+    return SQLITE_OK;
+}
+
+static int compare_name(const void *key, const void *item)
+{
+    return strcmp(key, *(const char *const *)item);
+}
+
+static int check_function(struct guard *g, const char *name)
+{
+    if (bsearch(name, FUNCTIONS, ARRAY_LEN(FUNCTIONS), sizeof FUNCTIONS[0], compare_name))
+        return SQLITE_OK;
+    return refuse(g, "the function %s() is not available here", name);
+}
+
+static int refuse_pragma(struct guard *g, const char *name)
+{
+    return refuse(g,
+        "PRAGMA %s is not available: the server sets how databases run; table_info, table_xinfo, table_list, "
+        "index_list, index_info, foreign_key_list, foreign_key_check, page_count, page_size, freelist_count, "
+        "user_version and defer_foreign_keys are",
+        name);
+}
+
+static bool is_integer(const char *value)
+{
+    int64_t n;
+    return str_to_i64(str_of(value), INT32_MIN, INT32_MAX, &n);
+}
+
+static bool is_boolean(const char *value)
+{
+    static const char *const WORDS[] = {"on", "off", "true", "false", "yes", "no", "1", "0"};
+    return one_of(str_of(value), WORDS, ARRAY_LEN(WORDS));
+}
+
+static int check_pragma_value(struct guard *g, const struct pragma_rule *rule, const char *value)
+{
+    if (g->call->role < WIRE_ROLE_READWRITE)
+        return refuse_role(g, WIRE_ROLE_READWRITE);
+    if (rule->form == PRAGMA_VALUE_INT && !is_integer(value))
+        return refuse(g, "PRAGMA %s takes an integer", rule->name);
+    if (rule->form == PRAGMA_VALUE_BOOL && !is_boolean(value))
+        return refuse(g, "PRAGMA %s takes ON or OFF", rule->name);
+    g->one_shot = true;
+    if (rule->form == PRAGMA_VALUE_BOOL)
+        g->defers_foreign_keys = true;
+    return SQLITE_OK;
+}
+
+static int check_pragma(struct guard *g, const char *name, const char *value)
+{
+    const struct pragma_rule *rule = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(PRAGMAS) && !rule; i++) {
+        if (str_eq_nocase(str_of(name), str_of(PRAGMAS[i].name)))
+            rule = &PRAGMAS[i];
+    }
+    if (!rule || (rule->form == PRAGMA_READ && value))
+        return refuse_pragma(g, name);
+    if (rule->form == PRAGMA_READ || (rule->form != PRAGMA_TABLE && rule->form != PRAGMA_NAME && !value))
+        return SQLITE_OK;
+    if (rule->form == PRAGMA_TABLE && value)
+        return check_table(g, SQLITE_READ, str_of(value), NULL);
+    if (rule->form == PRAGMA_TABLE || rule->form == PRAGMA_NAME) {
+        if (g->call->has_table_scope)
+            return refuse(g,
+                "PRAGMA %s is not available to a token with a table scope, because its answer is not bound "
+                "to one table",
+                name);
+        return value && guard_name_reserved(str_of(value)) ? refuse(g, "\"%s\" is a reserved name", value)
+                                                           : SQLITE_OK;
+    }
+    return check_pragma_value(g, rule, value);
+}
+
+static int check_special(struct guard *g, int action, const char *first, const char *second)
+{
+    switch (action) {
+    case SQLITE_FUNCTION: return check_function(g, second);
+    case SQLITE_PRAGMA: return check_pragma(g, first, second);
+    case SQLITE_CREATE_VTABLE:
+        if (!one_of(str_of(second), MODULES, ARRAY_LEN(MODULES)))
+            return refuse(
+                g, "virtual tables are made with fts5 or fts5vocab; the module %s is not available", second);
+        return SQLITE_OK;
+    case SQLITE_CREATE_TRIGGER:
+        if (g->call->has_table_scope)
+            return refuse(
+                g, "a token with a table scope cannot create triggers, because they run for every caller");
+        return SQLITE_OK;
+    default: return SQLITE_OK;
+    }
+}
+
+static int check_tenant(
+    struct guard *g, int action, const char *first, const char *second, const char *database)
+{
+    static const struct action_rule NO_RULE = {0, ARG_NONE, ARG_NONE, NULL};
+    const struct action_rule *rule = action >= 0 && action < ACTIONS_MAX ? &ACTIONS[action] : &NO_RULE;
+    if (rule->refusal)
+        return refuse(g, "%s", rule->refusal);
+    if (rule->role == 0)
+        return refuse(g, "this kind of statement is not available");
+    if (g->call->role < rule->role)
+        return refuse_role(g, rule->role);
+    if (database && strcmp(database, "temp") == 0)
+        return refuse(g, "the schema \"temp\" is not available");
+    int rc = check_special(g, action, first, second);
+    if (rc == SQLITE_OK)
+        rc = check_arg(g, action, rule->first, first, second);
+    if (rc == SQLITE_OK)
+        rc = check_arg(g, action, rule->second, second, NULL);
+    return rc;
+}
+
+static int authorize(
+    void *arg, int action, const char *first, const char *second, const char *database, const char *accessor)
+{
+    struct guard *g = arg;
+    if (g->mode == GUARD_TENANT)
+        return check_tenant(g, action, first, second, database);
+    /* A trigger or a view of the tenant must not run with the engine's own rights. */
+    return accessor ? SQLITE_DENY : SQLITE_OK;
+}
+
+void guard_attach(struct guard *g, sqlite3 *db)
+{
+    *g = (struct guard){.mode = GUARD_OWN};
+    guard_watch(g, db);
+}
+
+void guard_watch(struct guard *g, sqlite3 *db)
+{
+    int rc = sqlite3_set_authorizer(db, authorize, g);
+    CHECK(rc == SQLITE_OK);
+}
+
+static struct guard_saved save(const struct guard *g)
+{
+    return (struct guard_saved){g->mode, g->call, g->verb};
+}
+
+struct guard_saved guard_enter_tenant(struct guard *g, const struct wire_call *call, enum sql_verb verb)
+{
+    struct guard_saved saved = save(g);
+    g->mode = GUARD_TENANT;
+    g->call = call;
+    g->verb = verb;
+    g->refused = g->role_too_low = g->one_shot = false;
+    return saved;
+}
+
+struct guard_saved guard_enter_own(struct guard *g)
+{
+    struct guard_saved saved = save(g);
+    g->mode = GUARD_OWN;
+    return saved;
+}
+
+void guard_leave(struct guard *g, struct guard_saved saved)
+{
+    g->mode = saved.mode;
+    g->call = saved.call;
+    g->verb = saved.verb;
+}
+
+bool guard_refuses_verb(struct guard *g, enum sql_verb verb)
+{
+    if (!VERB_REFUSALS[verb])
+        return false;
+    g->refused = false;
+    (void)refuse(g, "%s", VERB_REFUSALS[verb]);
+    return true;
+}

@@ -1,0 +1,53 @@
+/* The authorizer: what tenant SQL may do, by the tables of policy/sql_guard.def. One for each connection, set
+ * once (setting it again would expire every statement); what it enforces is switched by its mode:
+ *
+ *   GUARD_OWN     the engine's own SQL: anything, except what a trigger or a view of the tenant causes
+ *   GUARD_TENANT  SQL of a caller: role and table scope of one call
+ *
+ * The mode must be right while a statement is prepared and while it is stepped, since SQLite prepares again
+ * after a schema change, and FTS5 and the pragma functions prepare while they run. */
+#ifndef ENGINE_GUARD_H
+#define ENGINE_GUARD_H
+
+#include "base/err.h"
+#include "engine/sql_text.h"
+#include "wire/wire.h"
+#include <sqlite3.h>
+
+enum guard_mode { GUARD_OWN, GUARD_TENANT };
+
+#define GUARD_TEXT_MAX 320
+
+struct guard {
+    enum guard_mode mode;
+    const struct wire_call *call; /* GUARD_TENANT: whose role and scope */
+    enum sql_verb verb;
+    /* set by the authorizer */
+    bool refused;             /* since guard_enter: `text` says why */
+    bool role_too_low;        /* the reason was the role */
+    bool one_shot;            /* preparing had an effect of its own (PRAGMA x = y): never cache */
+    bool defers_foreign_keys; /* PRAGMA defer_foreign_keys was set: the turn must reset it */
+    char text[GUARD_TEXT_MAX];
+};
+
+/* What guard_enter returns and guard_leave restores. */
+struct guard_saved {
+    enum guard_mode mode;
+    const struct wire_call *call;
+    enum sql_verb verb;
+};
+
+/* `g` lives as long as the connection. */
+void guard_attach(struct guard *g, sqlite3 *db);
+void guard_watch(struct guard *g, sqlite3 *db); /* a second connection under the same guard */
+struct guard_saved guard_enter_tenant(struct guard *g, const struct wire_call *call, enum sql_verb verb);
+struct guard_saved guard_enter_own(struct guard *g);
+void guard_leave(struct guard *g, struct guard_saved saved);
+
+/* Statements that are refused by their first word; fills g->text. false: let SQLite look at it. */
+bool guard_refuses_verb(struct guard *g, enum sql_verb verb);
+
+bool guard_name_reserved(struct str name); /* our prefixes and table functions: nobody may make such a name */
+bool guard_in_scope(const struct wire_call *call, struct str table);
+
+#endif

@@ -1,0 +1,79 @@
+/* What every handler may use: own and tenant statements, streams, time. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "engine/sqlerr.h"
+#include "engine/task.h"
+
+enum err_code op_prepare_internal(struct op *op, const char *sql, sqlite3_stmt **ret, struct err *err)
+{
+    struct guard_saved saved = guard_enter_own(&op->eng->guard);
+    int rc = sqlite3_prepare_v2(op->eng->db, sql, -1, ret, NULL);
+    guard_leave(&op->eng->guard, saved);
+    return rc == SQLITE_OK ? ERR_OK : op_sql_error(op, rc, str_of(sql), err);
+}
+
+enum err_code op_prepare_tenant(
+    struct op *op, struct str sql, sqlite3_stmt **ret, bool *ret_tail_empty, struct err *err)
+{
+    struct guard *g = &op->eng->guard;
+    enum sql_verb verb = sql_verb(sql);
+    const char *tail = NULL;
+    enum err_code code = sqlerr_check_verb(op, verb, err);
+    if (code != ERR_OK)
+        return code;
+    struct guard_saved saved = guard_enter_tenant(g, &op->call, verb);
+    int rc = sqlite3_prepare_v2(op->eng->db, sql.ptr, (int)sql.len, ret, &tail);
+    if (rc != SQLITE_OK)
+        code = op_sql_error(op, rc, sql, err);
+    guard_leave(g, saved);
+    if (code == ERR_OK)
+        *ret_tail_empty = sql_skip_blank(str_slice(sql, (size_t)(tail - sql.ptr), sql.len)).len == 0;
+    return code;
+}
+
+int op_step_tenant(struct op *op, sqlite3_stmt *stmt)
+{
+    struct guard *g = &op->eng->guard;
+    const char *sql = sqlite3_sql(stmt);
+    struct guard_saved saved = guard_enter_tenant(g, &op->call, sql_verb(str_of(sql)));
+    int rc = sqlite3_step(stmt);
+    guard_leave(g, saved);
+    return rc;
+}
+
+enum err_code op_stream(struct op *op, struct str bytes, struct err *err)
+{
+    struct task *t = task_of(op);
+    struct channel *ch = &op->eng->channel;
+    CHECK(!t->write);
+    if (!t->streamed && op->head.status == 0)
+        op->head.status = 200;
+    wire_put_reply(&ch->out, op->id, t->streamed ? NULL : &op->head, bytes, false);
+    t->streamed = true;
+    if (ch->out.len >= WIRE_CHUNK_MAX / 4)
+        channel_flush(ch);
+    if (ch->closed)
+        return err_set(err, ERR_UNAVAILABLE, "the receiver is gone");
+    return op_check_time(op, err);
+}
+
+bool op_name_reserved(struct str name)
+{
+    return str_starts_nocase(name, S("sqlite_")) || guard_name_reserved(name);
+}
+
+bool op_table_visible(const struct op *op, struct str table)
+{
+    return guard_in_scope(&op->call, table);
+}
+
+enum err_code op_check_time(struct op *op, struct err *err)
+{
+    struct engine *eng = op->eng;
+    if (engine_stop_reason(eng) == STOP_NONE)
+        return ERR_OK;
+    if (eng->stop == STOP_DEADLINE)
+        return err_set(
+            err, ERR_QUERY_TIMEOUT, "the call took longer than the server allows; nothing of it was kept");
+    return err_set(err, ERR_UNAVAILABLE, "the call was cancelled; nothing of it was kept");
+}

@@ -1,0 +1,25 @@
+/* Which function runs which op of wire/ops.def. */
+#include "engine/task.h"
+
+static op_fn *const HANDLERS[WIRE_OP_COUNT] = {
+    [WIRE_OP_PING] = op_run_PING,
+    [WIRE_OP_QUERY] = op_run_QUERY,
+    [WIRE_OP_BATCH] = op_run_BATCH,
+    [WIRE_OP_TABLES] = op_run_TABLES,
+    [WIRE_OP_SCHEMA] = op_run_SCHEMA,
+    [WIRE_OP_DESCRIBE] = op_run_DESCRIBE,
+    [WIRE_OP_DESCRIBE_SET] = op_run_DESCRIBE_SET,
+    [WIRE_OP_SEARCH] = op_run_SEARCH,
+    [WIRE_OP_EXPLAIN] = op_run_EXPLAIN,
+    [WIRE_OP_VALIDATE] = op_run_VALIDATE,
+    [WIRE_OP_QUERY_LOG] = op_run_QUERY_LOG,
+    [WIRE_OP_EXPORT] = op_run_EXPORT,
+    [WIRE_OP_IMPORT] = op_run_IMPORT,
+    [WIRE_OP_UPLOAD_CHECK] = op_run_UPLOAD_CHECK,
+    [WIRE_OP_INTEGRITY] = op_run_INTEGRITY,
+};
+
+op_fn *op_handler(enum wire_op op)
+{
+    return op > WIRE_OP_NONE && op < WIRE_OP_COUNT ? HANDLERS[op] : NULL;
+}

@@ -1,0 +1,43 @@
+/* The engine's own statements that every turn needs: prepared once, run in GUARD_OWN mode, never interrupted.
+ */
+#ifndef ENGINE_OWN_H
+#define ENGINE_OWN_H
+
+#include "base/err.h"
+#include <sqlite3.h>
+
+struct engine;
+
+enum own_sql {
+    OWN_BEGIN_READ,
+    OWN_BEGIN_WRITE,
+    OWN_COMMIT,
+    OWN_ROLLBACK,
+    OWN_CALL, /* savepoint of one call */
+    OWN_CALL_RELEASE,
+    OWN_CALL_ROLLBACK,
+    OWN_STEP, /* savepoint of one statement of a batch without a transaction */
+    OWN_STEP_RELEASE,
+    OWN_STEP_ROLLBACK,
+    OWN_DEFER_OFF,
+    OWN_SCHEMA_CHECK,
+    OWN_RECEIPT_GET,
+    OWN_RECEIPT_PUT,
+    OWN_RECEIPT_PURGE,
+    OWN_LOG_PUT,
+    OWN_LOG_TRIM,
+    OWN_COUNT
+};
+
+struct own {
+    sqlite3_stmt *stmt[OWN_COUNT];
+};
+
+/* The statement, reset and without bindings; NULL when it cannot be prepared (sqlite3_errcode tells). Step it
+ * with own_step. */
+sqlite3_stmt *own_get(struct engine *eng, enum own_sql which);
+int own_step(struct engine *eng, sqlite3_stmt *stmt); /* SQLITE_ROW, SQLITE_DONE or an error */
+int own_run(struct engine *eng, enum own_sql which);  /* SQLITE_OK or an error; reset afterwards */
+void own_release(struct engine *eng);
+
+#endif

@@ -1,0 +1,156 @@
+/* The envelope around what handlers write, and the frames it leaves in. */
+#include "base/check.h"
+#include "base/limits.h"
+#include "engine/task.h"
+#include <stdio.h>
+
+enum {
+    ENVELOPE_BYTES = 64 << 10, /* beside the data itself: meta, or an error with its detail */
+    ARENA_BYTES = 96 << 20,    /* an import's text and its tree; SQLite's own memory has its own limit */
+    BODY_KEEP = 8 << 10,
+    NANO = 1000000000,
+};
+
+void task_init(struct task *t, struct engine *eng)
+{
+    *t = (struct task){.op = {.eng = eng}};
+    arena_init(&t->arena, ARENA_BYTES);
+    strbuf_init(&t->body, (size_t)LIMIT_RESULT_BYTES + ENVELOPE_BYTES);
+    task_clear(t);
+}
+
+void task_release(struct task *t)
+{
+    arena_release(&t->arena);
+    strbuf_release(&t->body);
+}
+
+void task_clear(struct task *t)
+{
+    struct engine *eng = t->op.eng;
+    struct arena arena = t->arena;
+    struct strbuf body = t->body;
+    arena_release(&arena);
+    strbuf_shrink(&body, BODY_KEEP);
+    *t = (struct task){.arena = arena,
+        .body = body,
+        .op = {.eng = eng, .arena = &t->arena, .w = &t->w, .statement_index = -1}};
+}
+
+void task_rewind(struct task *t)
+{
+    strbuf_reset(&t->body);
+    t->op.head = (struct wire_reply_head){.status = 0};
+    t->op.statement_count = 0;
+    t->op.error_detail = STR_EMPTY;
+    t->op.plain = (struct str){NULL, 0};
+    t->op.statement_index = -1;
+    t->rc = ERR_OK;
+    t->err = (struct err)ERR_INIT;
+    t->finished = t->keep_effects = t->replayed = false;
+}
+
+void task_begin(struct task *t)
+{
+    jsonw_init(&t->w, &t->body);
+    jsonw_object(&t->w);
+    JSONW_BOOL(&t->w, "success", true);
+    jsonw_key(&t->w, "data");
+}
+
+/* Trailing zeros are dropped, so that 505 nano-USD is 0.000000505 and 0 is 0. */
+struct str task_cost(struct task *t)
+{
+    const struct engine_config *cfg = &t->op.eng->cfg;
+    int64_t nano = cfg->cost_request_nano + (int64_t)t->op.head.rows_read * cfg->cost_read_nano +
+                   (int64_t)t->op.head.rows_written * cfg->cost_write_nano;
+    struct str s = arena_printf(&t->arena, "%lld.%09lld", (long long)(nano / NANO), (long long)(nano % NANO));
+    if (!s.ptr)
+        return S("0");
+    while (s.len > 1 && s.ptr[s.len - 1] == '0')
+        s.len--;
+    if (s.ptr[s.len - 1] == '.')
+        s.len--;
+    return s;
+}
+
+static void write_meta(struct task *t)
+{
+    struct jsonw *w = &t->w;
+    jsonw_key(w, "meta");
+    jsonw_object(w);
+    JSONW_INT(w, "rowsRead", (int64_t)t->op.head.rows_read);
+    JSONW_INT(w, "rowsWritten", (int64_t)t->op.head.rows_written);
+    JSONW_INT(w, "durationMs", (t->used_us + 500) / 1000);
+    JSONW_INT(w, "statementCount", t->op.statement_count ? t->op.statement_count : 1);
+    jsonw_key(w, "costUsd");
+    jsonw_raw(w, task_cost(t));
+    if (t->op.snapshot.len) {
+        jsonw_key(w, "snapshot");
+        jsonw_raw(w, t->op.snapshot);
+    }
+    JSONW_TEXT(w, "queryLogId", id_str(&t->log_id));
+    jsonw_object_end(w);
+}
+
+enum err_code task_succeed(struct task *t, struct err *err)
+{
+    if (t->op.head.status == 0)
+        t->op.head.status = 200;
+    if (t->replayed)
+        return ERR_OK;
+    if (t->op.plain.ptr) {
+        strbuf_reset(&t->body);
+        strbuf_add_str(&t->body, t->op.plain);
+    } else {
+        write_meta(t);
+        jsonw_object_end(&t->w);
+        CHECK(jsonw_done(&t->w));
+    }
+    if (strbuf_failed(&t->body))
+        return err_set(err, ERR_SQL,
+            "the answer is larger than %lld bytes: select fewer columns, or page with LIMIT and "
+            "a condition on the last row seen",
+            (long long)LIMIT_RESULT_BYTES);
+    return ERR_OK;
+}
+
+void task_fail(struct task *t)
+{
+    struct jsonw *w = &t->w;
+    struct op *op = &t->op;
+    strbuf_reset(&t->body);
+    jsonw_init(w, &t->body);
+    jsonw_object(w);
+    JSONW_BOOL(w, "success", false);
+    JSONW_CSTR(w, "error", t->err.message);
+    JSONW_CSTR(w, "code", err_slug(t->rc));
+    if (t->err.pointer[0])
+        JSONW_CSTR(w, "pointer", t->err.pointer);
+    if (op->error_detail.len) {
+        jsonw_key(w, "errorDetail");
+        jsonw_raw(w, op->error_detail);
+    }
+    if (op->statement_index >= 0)
+        JSONW_INT(w, "statementIndex", op->statement_index);
+    JSONW_TEXT(w, "requestId", op->call.request_id);
+    jsonw_object_end(w);
+    CHECK(jsonw_done(w) && !strbuf_failed(&t->body));
+    op->head.status = (uint16_t)err_status(t->rc);
+    op->head.code = (uint16_t)t->rc;
+    op->head.content = WIRE_CONTENT_JSON;
+    op->head.retry_after_s = (uint32_t)(t->err.retry_after_s > 0 ? t->err.retry_after_s : 0);
+    op->head.bytes_total = 0;
+}
+
+void task_send(struct task *t)
+{
+    struct strbuf *out = &t->op.eng->channel.out;
+    struct str body = strbuf_str(&t->body);
+    if (t->streamed) {
+        wire_put_reply(out, t->op.id, NULL, STR_EMPTY, true);
+        return;
+    }
+    t->op.head.bytes_total = body.len;
+    wire_put_reply(out, t->op.id, &t->op.head, body, true);
+}

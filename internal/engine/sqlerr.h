@@ -1,0 +1,36 @@
+/* What SQLite says, as the error a person gets: one of PerSQL's twelve kinds, what it concerns, and a hint
+ * that helps. */
+#ifndef ENGINE_SQLERR_H
+#define ENGINE_SQLERR_H
+
+#include "engine/op.h"
+#include "engine/sql_text.h"
+
+#define SQLERR_COLUMNS_MAX 16
+
+struct sqlerr_detail {
+    const char *kind; /* one of PerSQL's closed list */
+    struct str table, column, constraint, near;
+    struct {
+        struct str table, column;
+    } columns[SQLERR_COLUMNS_MAX];
+    size_t column_count; /* written when more than one */
+    int64_t position;    /* byte offset in the statement, -1 unknown */
+    const char *hint;    /* NULL none */
+};
+
+/* Fills err with `message` and op->error_detail with the object. `d` is written with position as it stands.
+ */
+enum err_code sqlerr_set(
+    struct op *op, enum err_code code, const struct sqlerr_detail *d, const char *message, struct err *err);
+
+/* Refuses what its first word already decides. */
+MUST_CHECK enum err_code sqlerr_check_verb(struct op *op, enum sql_verb verb, struct err *err);
+
+/* sqlerr_hint.c: the nearest name among the live schema's, in arena memory; "" none is near. `sql` says which
+ * tables the statement speaks of. */
+struct str sqlerr_near_table(struct op *op, struct str name);
+struct str sqlerr_near_column(struct op *op, struct str sql, struct str name, struct str *ret_tables);
+struct str sqlerr_near_function(struct op *op, struct str name);
+
+#endif

@@ -1,0 +1,83 @@
+/* One call on its way through a turn: what the wire brought, what its handler writes, how it ended. */
+#ifndef ENGINE_TASK_H
+#define ENGINE_TASK_H
+
+#include "base/id.h"
+#include "engine/engine_state.h"
+
+struct exec_request;
+
+struct task {
+    struct op op;
+    struct arena arena;
+    struct strbuf body;
+    struct jsonw w;
+    struct id log_id;
+
+    struct exec_request *request; /* QUERY and BATCH: the parsed body */
+    bool keyed;                   /* carries an Idempotency-Key or a Plan-Key */
+    bool write;                   /* goes the way of the group commit */
+    bool finished;                /* rc, err and body are final */
+    bool keep_effects;            /* failed, but what it did before stays (batch without a transaction) */
+    bool replayed;                /* body is a stored answer */
+    bool streamed;                /* op_stream sent its head */
+
+    enum err_code rc;
+    struct err err;
+    int64_t used_us;
+
+    /* The statement that ended everybody's transaction: it is not run again, its error is told from here. */
+    bool culprit;
+    bool culprit_partial; /* a batch without a transaction: what stands before culprit_step is run again */
+    int culprit_step;     /* its index in the batch, -1 for a single statement */
+    struct err culprit_err;
+    struct str culprit_detail;
+};
+
+static inline struct task *task_of(struct op *op)
+{
+    return CONTAINER_OF(op, struct task, op);
+}
+
+void task_init(struct task *t, struct engine *eng);
+void task_release(struct task *t);
+/* Ready for another call, or for another try of the same one. */
+void task_clear(struct task *t);
+void task_rewind(struct task *t);
+
+/* reply.c: the envelope. task_begin writes what stands before "data"; task_succeed what follows it; task_fail
+ * replaces the body by the error. task_send puts the frames into the channel. */
+void task_begin(struct task *t);
+MUST_CHECK enum err_code task_succeed(struct task *t, struct err *err);
+void task_fail(struct task *t);
+void task_send(struct task *t);
+/* Exact decimal text of nano-USD: "0.000000505". Arena memory. */
+struct str task_cost(struct task *t);
+
+/* exec.c: parses the body of QUERY or BATCH and finds out whether it writes. */
+MUST_CHECK enum err_code exec_parse(struct task *t, struct err *err);
+MUST_CHECK enum err_code exec_classify(struct task *t, struct err *err);
+void exec_release(struct task *t);
+/* The SQL for the query log: statements joined by ";\n", cut at a character boundary; "" for other ops. Arena
+ * memory. */
+struct str exec_text(struct task *t, size_t max);
+
+/* receipts.c: answers kept for Idempotency-Key and Plan-Key. receipts_find sets *ret_found and fills body and
+ * head. */
+MUST_CHECK enum err_code receipts_find(struct task *t, bool *ret_found, struct err *err);
+MUST_CHECK enum err_code receipts_store(struct task *t, struct err *err);
+void receipts_purge(struct engine *eng);
+
+/* turn.c */
+enum { TURN_TASKS_MAX = 128 };
+void turn_init(struct engine *eng);
+void turn_release(struct engine *eng);
+/* Everything that waits, once: reads, writes, answers. ERR_INVALID: the front spoke nonsense. */
+MUST_CHECK enum err_code turn_run(struct engine *eng, struct err *err);
+/* Gives memory back after a quiet second. */
+void turn_trim(struct engine *eng);
+
+/* op_table.c: the handler of an op; NULL: this build has none. */
+op_fn *op_handler(enum wire_op op);
+
+#endif

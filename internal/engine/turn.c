@@ -1,0 +1,409 @@
+/* The actor: one turn takes every call that waits, runs the reads, then the writes in one transaction with a
+ * savepoint each, commits once and only then answers them.
+ *
+ *   frames → tasks → reads (one read transaction) → group of writes → COMMIT → answers → next group …
+ *
+ * A statement can end the transaction of all (INSERT OR ROLLBACK, RAISE(ROLLBACK), a full disk, an
+ * interrupt). It is then the culprit: it gets its error, the work of the calls before it is done again in a
+ * new transaction and committed at once, so that each call is done again at most a bounded number of times
+ * and none is lost. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/task.h"
+
+enum {
+    GROUP_US_MAX = 10000,       /* a group that took so long is committed before the next write begins */
+    GROUP_BYTES_MAX = 16 << 20, /* answers held back until the commit */
+    OUT_BYTES_MAX = 512 << 10,  /* answers of reads leave when so much waits */
+};
+
+void turn_init(struct engine *eng)
+{
+    eng->tasks = mem_array(TURN_TASKS_MAX, sizeof eng->tasks[0]);
+    for (size_t i = 0; i < TURN_TASKS_MAX; i++)
+        task_init(&eng->tasks[i], eng);
+}
+
+void turn_release(struct engine *eng)
+{
+    for (size_t i = 0; i < TURN_TASKS_MAX; i++)
+        task_release(&eng->tasks[i]);
+    mem_free(eng->tasks);
+    eng->tasks = NULL;
+}
+
+void turn_trim(struct engine *eng)
+{
+    for (size_t i = 0; i < TURN_TASKS_MAX; i++)
+        strbuf_release(&eng->tasks[i].body);
+    strbuf_release(&eng->channel.in);
+    strbuf_release(&eng->channel.out);
+}
+
+/* --- Running one call --- */
+
+static void run_begin(struct engine *eng, struct task *t)
+{
+    eng->running = &t->op;
+    eng->running_since_us = clock_mono_us();
+    eng->running_reads = !t->write;
+    eng->stop = STOP_NONE;
+    atomic_store_explicit(&eng->board->running_call, t->op.id, memory_order_relaxed);
+}
+
+static void run_end(struct engine *eng, struct task *t)
+{
+    t->used_us += clock_mono_us() - eng->running_since_us;
+    eng->running = NULL;
+    atomic_store_explicit(&eng->board->running_call, 0, memory_order_relaxed);
+}
+
+static void settle(struct task *t, enum err_code rc)
+{
+    t->rc = rc;
+    if (rc != ERR_OK)
+        task_fail(t);
+    t->finished = true;
+}
+
+/* The handler between the two halves of the envelope. */
+static enum err_code run_handler(struct task *t)
+{
+    op_fn *handler = op_handler(t->op.call.op);
+    if (!handler)
+        return err_set(&t->err, ERR_NOT_IMPLEMENTED, "%s is not available", wire_op_name(t->op.call.op));
+    enum err_code rc = op_check_time(&t->op, &t->err);
+    if (rc != ERR_OK)
+        return rc;
+    task_begin(t);
+    return handler(&t->op, &t->err);
+}
+
+static void finish(struct engine *eng, struct task *t)
+{
+    querylog_note(eng, t);
+    task_send(t);
+}
+
+/* --- Reads --- */
+
+/* A read that others wait for goes to a reader engine, if it has not sent anything yet. */
+static bool bounced(struct engine *eng, struct task *t)
+{
+    if (eng->stop != STOP_BOUNCE || t->streamed)
+        return false;
+    wire_put_plain(&eng->channel.out, WIRE_BOUNCE, t->op.id);
+    t->finished = true;
+    return true;
+}
+
+static void run_read(struct engine *eng, struct task *t)
+{
+    run_begin(eng, t);
+    enum err_code rc = run_handler(t);
+    run_end(eng, t);
+    if (rc != ERR_OK && bounced(eng, t))
+        return;
+    if (rc == ERR_OK && !t->streamed)
+        rc = task_succeed(t, &t->err);
+    if (rc != ERR_OK && t->streamed)
+        eng->leaving = eng->channel.closed =
+            true; /* half an answer is out: only the closed socket can tell */
+    settle(t, rc);
+    finish(eng, t);
+}
+
+static bool needs_snapshot(const struct task *t)
+{
+    return t->op.call.op != WIRE_OP_QUERY && t->op.call.op != WIRE_OP_PING;
+}
+
+static void run_reads(struct engine *eng)
+{
+    size_t reads = 0;
+    bool snapshot = false;
+    for (size_t i = 0; i < eng->task_count; i++) {
+        const struct task *t = &eng->tasks[i];
+        reads += !t->finished && !t->write;
+        snapshot = snapshot || (!t->finished && !t->write && needs_snapshot(t));
+    }
+    bool transaction = reads > 1 || snapshot;
+    for (size_t i = 0; i < eng->task_count; i++) {
+        struct task *t = &eng->tasks[i];
+        if (t->finished || t->write)
+            continue;
+        if (transaction && sqlite3_get_autocommit(eng->db))
+            (void)own_run(eng, OWN_BEGIN_READ); /* without it every read locks for itself */
+        run_read(eng, t);
+        if (eng->channel.out.len > OUT_BYTES_MAX)
+            channel_flush(&eng->channel);
+    }
+    if (!sqlite3_get_autocommit(eng->db))
+        (void)own_run(eng, OWN_COMMIT); /* nothing was written */
+}
+
+/* --- Writes --- */
+
+static enum err_code try_write(struct task *t)
+{
+    bool replayed = false;
+    enum err_code rc = t->keyed ? receipts_find(t, &replayed, &t->err) : ERR_OK;
+    if (rc != ERR_OK || replayed)
+        return rc;
+    if (t->culprit && !t->culprit_partial) {
+        t->err = t->culprit_err;
+        t->op.error_detail = t->culprit_detail;
+        t->op.statement_index = t->culprit_step;
+        return t->err.code;
+    }
+    rc = run_handler(t);
+    if (rc == ERR_OK && !sqlite3_get_autocommit(t->op.eng->db)) {
+        t->used_us += clock_mono_us() - t->op.eng->running_since_us;
+        t->op.eng->running_since_us = clock_mono_us();
+        rc = task_succeed(t, &t->err);
+        if (rc == ERR_OK && t->keyed)
+            rc = receipts_store(t, &t->err);
+    }
+    return rc;
+}
+
+/* Runs one write in its savepoint. false: the transaction is gone and this call is to blame. */
+static bool run_write(struct engine *eng, struct task *t)
+{
+    task_rewind(t);
+    int sql = own_run(eng, OWN_CALL);
+    if (sql != SQLITE_OK) {
+        settle(t, op_sql_error(&t->op, sql, STR_EMPTY, &t->err));
+        return !sqlite3_get_autocommit(eng->db);
+    }
+    run_begin(eng, t);
+    enum err_code rc = try_write(t);
+    run_end(eng, t);
+    if (eng->guard.defers_foreign_keys) {
+        eng->guard.defers_foreign_keys = false;
+        (void)own_run(eng, OWN_DEFER_OFF); /* only matters inside the transaction, which may be gone */
+    }
+    settle(t, rc);
+    if (sqlite3_get_autocommit(eng->db))
+        return false;
+    if (rc != ERR_OK && !t->keep_effects)
+        (void)own_run(eng, OWN_CALL_ROLLBACK); /* cannot fail while the savepoint stands */
+    (void)own_run(eng, OWN_CALL_RELEASE);
+    return true;
+}
+
+static void blame(struct task *t)
+{
+    struct op *op = &t->op;
+    if (t->rc ==
+        ERR_OK) /* a statement that ended the transaction and yet succeeded: there is none that we know */
+        t->rc = err_set(&t->err, ERR_SQL, "the statement ended the transaction; nothing of it was kept");
+    t->culprit = true;
+    t->culprit_partial = t->keep_effects;
+    t->culprit_step = op->statement_index;
+    t->culprit_err = t->err;
+    t->culprit_detail = op->error_detail;
+}
+
+static void fail_all(struct engine *eng, size_t first, size_t last, enum err_code rc, const struct err *err)
+{
+    for (size_t i = first; i < last; i++) {
+        struct task *t = &eng->tasks[i];
+        if (!t->write)
+            continue;
+        t->err = *err;
+        t->op.error_detail = STR_EMPTY;
+        settle(t, rc);
+    }
+}
+
+/* What a failed BEGIN or COMMIT means for all calls of the group. */
+static void fail_group(struct engine *eng, size_t first, size_t last, int sql)
+{
+    struct err err = ERR_INIT;
+    enum err_code rc;
+    if (engine_note_failure(eng, sql, &err))
+        rc = err.code;
+    else if ((sql & 0xff) == SQLITE_FULL)
+        rc = err_set(
+            &err, ERR_FULL, "the database is full: its quota or the disk is used up; nothing was written");
+    else if ((sql & 0xff) == SQLITE_BUSY)
+        rc = err_set(&err, ERR_BUSY, "the database is locked; try again");
+    else
+        rc = err_set(&err, ERR_INTERNAL, "the transaction failed: %s", sqlite3_errstr(sql));
+    if (!sqlite3_get_autocommit(eng->db))
+        (void)own_run(eng, OWN_ROLLBACK); /* the first error is the one to tell */
+    fail_all(eng, first, last, rc, &err);
+}
+
+static void set_phase(struct engine *eng, enum board_phase phase)
+{
+    atomic_store_explicit(&eng->board->phase, (uint32_t)phase, memory_order_release);
+}
+
+/* Runs writes from `first` until `last` or until the group has grown enough. *ret_lost: the transaction is
+ * gone, and the call before the returned index is to blame. */
+static size_t run_group(struct engine *eng, size_t first, size_t last, bool *ret_lost)
+{
+    int64_t begin = clock_mono_us();
+    size_t bytes = 0, i = first;
+    *ret_lost = false;
+    while (i < last && !eng->leaving) {
+        struct task *t = &eng->tasks[i++];
+        if (!t->write)
+            continue;
+        if (!run_write(eng, t)) {
+            *ret_lost = true;
+            break;
+        }
+        bytes += t->body.len;
+        if (clock_mono_us() - begin > GROUP_US_MAX || bytes > GROUP_BYTES_MAX)
+            break;
+    }
+    return i;
+}
+
+static int commit(struct engine *eng, size_t first, size_t last)
+{
+    uint64_t writes = 0;
+    for (size_t i = first; i < last; i++)
+        writes += eng->tasks[i].write && eng->tasks[i].rc == ERR_OK;
+    set_phase(eng, BOARD_COMMITTING);
+    int sql = own_run(eng, OWN_COMMIT);
+    if (sql == SQLITE_OK) {
+        atomic_fetch_add_explicit(&eng->board->commits, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&eng->board->writes, writes, memory_order_relaxed);
+    }
+    return sql;
+}
+
+/* One transaction and its answers; returns where the next group begins. */
+static size_t write_group(struct engine *eng, size_t first, size_t last)
+{
+    for (;;) {
+        bool lost;
+        int sql = own_run(eng, OWN_BEGIN_WRITE);
+        if (sql != SQLITE_OK) {
+            fail_group(eng, first, last, sql);
+            return last;
+        }
+        set_phase(eng, BOARD_OPEN);
+        size_t end = run_group(eng, first, last, &lost);
+        if (eng->leaving) {
+            fail_group(eng, first, last, SQLITE_IOERR);
+            return last;
+        }
+        if (!lost) {
+            sql = commit(eng, first, end);
+            if (sql != SQLITE_OK)
+                fail_group(eng, first, end, sql);
+            return end;
+        }
+        blame(&eng->tasks[end - 1]);
+        atomic_fetch_add_explicit(&eng->board->rollback_redos, end - 1 - first, memory_order_relaxed);
+        last = end;
+    }
+}
+
+static void run_writes(struct engine *eng)
+{
+    for (size_t first = 0; first < eng->task_count;) {
+        if (!eng->tasks[first].write || eng->tasks[first].finished) {
+            first++;
+            continue;
+        }
+        size_t end = write_group(eng, first, eng->task_count);
+        for (; first < end; first++) {
+            if (eng->tasks[first].write)
+                finish(eng, &eng->tasks[first]);
+        }
+        channel_flush(&eng->channel);
+        set_phase(eng, BOARD_IDLE);
+    }
+}
+
+/* --- Taking calls --- */
+
+static bool takes_keys(const struct task *t)
+{
+    enum wire_lane lane = wire_op_lane(t->op.call.op);
+    return lane == WIRE_LANE_MIXED || lane == WIRE_LANE_WRITE;
+}
+
+static enum err_code classify(struct engine *eng, struct task *t, struct err *err)
+{
+    enum wire_op op = t->op.call.op;
+    bool executes = op == WIRE_OP_QUERY || op == WIRE_OP_BATCH;
+    t->keyed = takes_keys(t) && (t->op.call.idempotency_key.len > 0 || t->op.call.plan_key.len > 0);
+    t->write = wire_op_lane(op) == WIRE_LANE_WRITE || t->keyed;
+    enum err_code rc = executes ? exec_parse(t, err) : ERR_OK;
+    if (rc == ERR_OK && executes && !t->write)
+        rc = exec_classify(t, err);
+    if (rc == ERR_OK && t->write && eng->cfg.mode != ENGINE_WRITER)
+        rc = err_set(err, ERR_UNAVAILABLE, "this engine only reads");
+    if (rc == ERR_OK && t->write && atomic_load_explicit(&eng->board->refuse_writes, memory_order_relaxed))
+        rc = err_set(err, ERR_FULL, "The disk is nearly full: nothing can be written until space is freed");
+    return rc;
+}
+
+static enum err_code take(struct engine *eng, const struct wire_header *h, struct str body, struct err *err)
+{
+    struct task *t = &eng->tasks[eng->task_count];
+    task_clear(t);
+    t->op.id = h->call_id;
+    if (h->type != WIRE_CALL)
+        return err_set(err, ERR_INVALID, "only calls come from the front");
+    enum err_code rc = wire_get_call(body, &t->arena, &t->op.call, err);
+    if (rc != ERR_OK)
+        return rc;
+    eng->task_count++;
+    t->log_id = id_new("ql");
+    run_begin(eng, t);
+    rc = classify(eng, t, &t->err);
+    run_end(eng, t);
+    if (rc != ERR_OK) {
+        t->write = false;
+        settle(t, rc);
+        finish(eng, t);
+    }
+    return ERR_OK;
+}
+
+static enum err_code take_all(struct engine *eng, struct err *err)
+{
+    struct wire_header h;
+    struct str body;
+    bool found = true;
+    while (eng->task_count < TURN_TASKS_MAX) {
+        enum err_code rc = channel_next(&eng->channel, &found, &h, &body, err);
+        if (rc == ERR_OK && found)
+            rc = take(eng, &h, body, err);
+        if (rc != ERR_OK || !found)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+enum err_code turn_run(struct engine *eng, struct err *err)
+{
+    int64_t begin = clock_mono_us();
+    CHECK(eng->task_count == 0 && sqlite3_get_autocommit(eng->db));
+    enum err_code rc = take_all(eng, err);
+    if (rc == ERR_OK) {
+        run_reads(eng);
+        if (eng->channel.out.len > 0)
+            channel_flush(&eng->channel);
+        run_writes(eng);
+    }
+    for (size_t i = 0; i < eng->task_count; i++) {
+        exec_release(&eng->tasks[i]);
+        task_clear(&eng->tasks[i]);
+    }
+    eng->task_count = 0;
+    channel_compact(&eng->channel);
+    checkpoint_after_commit(eng);
+    atomic_fetch_add_explicit(
+        &eng->board->busy_us, (uint64_t)(clock_mono_us() - begin), memory_order_relaxed);
+    return rc;
+}

@@ -1,0 +1,184 @@
+/* Values between SQLite and JSON: one form each way. Integers are exact, blobs are {"$blob":"base64"},
+ * booleans go in as 1 and 0. */
+#include "base/enc.h"
+#include "base/mem.h"
+#include "engine/engine_state.h"
+#include "engine/sqlerr.h"
+#include "json/jsonr.h"
+#include <stdio.h>
+
+void op_write_value(struct jsonw *w, sqlite3_value *v)
+{
+    switch (sqlite3_value_type(v)) {
+    case SQLITE_INTEGER: jsonw_int(w, sqlite3_value_int64(v)); break;
+    case SQLITE_FLOAT: jsonw_real(w, sqlite3_value_double(v)); break;
+    case SQLITE_TEXT: {
+        const void *text = sqlite3_value_text(v);
+        jsonw_text(w, str_make(text ? text : "", text ? (size_t)sqlite3_value_bytes(v) : 0));
+        break;
+    }
+    case SQLITE_BLOB: {
+        const void *blob = sqlite3_value_blob(v);
+        jsonw_blob(w, str_make(blob ? blob : "", blob ? (size_t)sqlite3_value_bytes(v) : 0));
+        break;
+    }
+    default: jsonw_null(w);
+    }
+}
+
+void op_write_column(struct jsonw *w, sqlite3_stmt *stmt, int column)
+{
+    switch (sqlite3_column_type(stmt, column)) {
+    case SQLITE_INTEGER: jsonw_int(w, sqlite3_column_int64(stmt, column)); break;
+    case SQLITE_FLOAT: jsonw_real(w, sqlite3_column_double(stmt, column)); break;
+    case SQLITE_TEXT: {
+        const void *text = sqlite3_column_text(stmt, column);
+        jsonw_text(w, str_make(text ? text : "", text ? (size_t)sqlite3_column_bytes(stmt, column) : 0));
+        break;
+    }
+    case SQLITE_BLOB: {
+        const void *blob = sqlite3_column_blob(stmt, column);
+        jsonw_blob(w, str_make(blob ? blob : "", blob ? (size_t)sqlite3_column_bytes(stmt, column) : 0));
+        break;
+    }
+    default: jsonw_null(w);
+    }
+}
+
+/* Where a parameter stands, for messages: "/params/3", "/statements/0/params/name". */
+struct place {
+    const char *at;
+    char text[ERR_POINTER_MAX];
+};
+
+static const char *place_index(struct place *p, size_t index)
+{
+    (void)snprintf(p->text, sizeof p->text, "%s/%zu", p->at, index);
+    return p->text;
+}
+
+static const char *place_name(struct place *p, struct str name)
+{
+    (void)snprintf(p->text, sizeof p->text, "%s/%.*s", p->at, (int)(name.len < 60 ? name.len : 60), name.ptr);
+    return p->text;
+}
+
+static enum err_code bind_blob(struct op *op, sqlite3_stmt *stmt, int index, const struct jsonr_value *v,
+    const char *at, struct err *err)
+{
+    const struct jsonr_value *data = jsonr_member(v, S("$blob"));
+    if (!data || jsonr_kind(data) != JSONR_TEXT || jsonr_count(v) != 1)
+        return err_field(err, at, "an object as a parameter must be a blob: {\"$blob\":\"<base64>\"}");
+    struct strbuf bytes;
+    strbuf_init(&bytes, jsonr_text(data).len + 1);
+    if (!dec_base64(jsonr_text(data), &bytes)) {
+        strbuf_release(&bytes);
+        return err_field(err, at, "\"$blob\" must be base64 with padding");
+    }
+    size_t len;
+    char *detached = strbuf_detach(&bytes, &len);
+    int rc = len ? sqlite3_bind_blob64(stmt, index, detached, len, SQLITE_TRANSIENT)
+                 : sqlite3_bind_zeroblob(stmt, index, 0);
+    mem_free(detached);
+    return rc == SQLITE_OK ? ERR_OK : op_sql_error(op, rc, STR_EMPTY, err);
+}
+
+static enum err_code bind_one(struct op *op, sqlite3_stmt *stmt, int index, const struct jsonr_value *v,
+    const char *at, struct err *err)
+{
+    int rc = SQLITE_OK;
+    switch (jsonr_kind(v)) {
+    case JSONR_NULL: rc = sqlite3_bind_null(stmt, index); break;
+    case JSONR_BOOL: rc = sqlite3_bind_int(stmt, index, jsonr_bool(v)); break;
+    case JSONR_INT: rc = sqlite3_bind_int64(stmt, index, jsonr_int(v)); break;
+    case JSONR_REAL: rc = sqlite3_bind_double(stmt, index, jsonr_real(v)); break;
+    case JSONR_TEXT:
+        /* Static: the JSON tree lives in the call's arena until the statement was reset. */
+        rc = sqlite3_bind_text64(
+            stmt, index, jsonr_text(v).ptr, jsonr_text(v).len, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    case JSONR_OBJECT: return bind_blob(op, stmt, index, v, at, err);
+    case JSONR_ARRAY:
+        return err_field(
+            err, at, "an array cannot be a parameter; send JSON as text and read it with json_each(?)");
+    }
+    return rc == SQLITE_OK ? ERR_OK : op_sql_error(op, rc, STR_EMPTY, err);
+}
+
+static enum err_code wrong_count(
+    struct op *op, const char *kind, struct err *err, const char *at, const char *fmt, ...) PRINTF_LIKE(5, 6);
+static enum err_code wrong_count(
+    struct op *op, const char *kind, struct err *err, const char *at, const char *fmt, ...)
+{
+    char text[ERR_MESSAGE_MAX], message[ERR_MESSAGE_MAX + ERR_POINTER_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    (void)snprintf(message, sizeof message, "%s: %s", at, text);
+    struct sqlerr_detail d = {.kind = kind, .position = -1};
+    return sqlerr_set(op, ERR_SQL, &d, message, err);
+}
+
+static enum err_code bind_array(
+    struct op *op, sqlite3_stmt *stmt, const struct jsonr_value *params, struct place *p, struct err *err)
+{
+    size_t given = params ? jsonr_count(params) : 0;
+    size_t wanted = (size_t)sqlite3_bind_parameter_count(stmt);
+    if (given != wanted)
+        return wrong_count(op, given > wanted ? "too_many_params" : "unknown", err, p->at,
+            "the statement has %zu parameter%s, %zu given", wanted, wanted == 1 ? "" : "s", given);
+    int index = 1;
+    for (const struct jsonr_value *v = params ? jsonr_first(params) : NULL; v; v = jsonr_next(v), index++) {
+        enum err_code rc = bind_one(op, stmt, index, v, place_index(p, (size_t)index - 1), err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+/* The member for a parameter ":name": under its full spelling or without the mark. */
+static const struct jsonr_value *member_for(const struct jsonr_value *params, const char *parameter)
+{
+    const struct jsonr_value *v = jsonr_member(params, str_of(parameter));
+    return v || parameter[0] == '?' ? v : jsonr_member(params, str_of(parameter + 1));
+}
+
+static enum err_code bind_object(
+    struct op *op, sqlite3_stmt *stmt, const struct jsonr_value *params, struct place *p, struct err *err)
+{
+    int wanted = sqlite3_bind_parameter_count(stmt);
+    size_t used = 0;
+    for (int i = 1; i <= wanted; i++) {
+        const char *name = sqlite3_bind_parameter_name(stmt, i);
+        if (!name)
+            return wrong_count(
+                op, "unknown", err, p->at, "the statement has positional parameters (?): send an array");
+        const struct jsonr_value *v = member_for(params, name);
+        if (!v)
+            return wrong_count(op, "unknown", err, p->at, "the parameter %s is missing", name);
+        enum err_code rc = bind_one(op, stmt, i, v, place_name(p, str_of(name + 1)), err);
+        if (rc != ERR_OK)
+            return rc;
+        used++;
+    }
+    if (jsonr_count(params) > used)
+        return wrong_count(op, "too_many_params", err, p->at,
+            "the statement has %zu named parameter%s, %zu given", used, used == 1 ? "" : "s",
+            jsonr_count(params));
+    return ERR_OK;
+}
+
+enum err_code op_bind_params(
+    struct op *op, sqlite3_stmt *stmt, const struct jsonr_value *params, const char *at, struct err *err)
+{
+    struct place p = {.at = at};
+    if (!params || jsonr_kind(params) == JSONR_NULL)
+        return bind_array(op, stmt, NULL, &p, err);
+    if (jsonr_kind(params) == JSONR_ARRAY)
+        return bind_array(op, stmt, params, &p, err);
+    if (jsonr_kind(params) == JSONR_OBJECT)
+        return bind_object(op, stmt, params, &p, err);
+    return err_field(err, at, "must be an array, or an object for named parameters, not %s",
+        jsonr_kind_name(jsonr_kind(params)));
+}

@@ -1,0 +1,259 @@
+/* The layer over SQLite's VFS. */
+#include "engine/vfs.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rand.h"
+
+struct vfs {
+    sqlite3_vfs base;
+    sqlite3_vfs *real;
+    struct board *board;
+#ifdef HF_FAULTS
+    enum vfs_fault fault;
+    unsigned countdown, hits;
+    bool for_ever;
+#endif
+};
+
+struct file {
+    sqlite3_file base;
+    struct vfs *vfs;
+    sqlite3_file *real; /* right behind this struct */
+};
+
+static sqlite3_file *real_of(sqlite3_file *f)
+{
+    return ((struct file *)(void *)f)->real;
+}
+
+#ifdef HF_FAULTS
+static bool fault_hit(struct vfs *v, enum vfs_fault kind)
+{
+    if (v->fault != kind || v->countdown == 0)
+        return false;
+    if (v->countdown > 1) {
+        v->countdown--;
+        return false;
+    }
+    v->hits++;
+    if (!v->for_ever)
+        v->countdown = 0;
+    return true;
+}
+
+void vfs_fault_set(struct vfs *v, enum vfs_fault kind, unsigned nth, bool for_ever)
+{
+    v->fault = kind;
+    v->countdown = nth;
+    v->for_ever = for_ever;
+    v->hits = 0;
+}
+
+unsigned vfs_fault_hits(const struct vfs *v)
+{
+    return v->hits;
+}
+#define FAULT(v, kind, result)                                                                               \
+    if (fault_hit((v), (kind)))                                                                              \
+    return (result)
+#else
+#define FAULT(v, kind, result) ((void)(v))
+#endif
+
+static int file_close(sqlite3_file *f)
+{
+    sqlite3_file *real = real_of(f);
+    return real->pMethods ? real->pMethods->xClose(real) : SQLITE_OK;
+}
+
+static int file_read(sqlite3_file *f, void *out, int n, sqlite3_int64 at)
+{
+    return real_of(f)->pMethods->xRead(real_of(f), out, n, at);
+}
+
+static int file_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
+{
+    FAULT(((struct file *)(void *)f)->vfs, VFS_FAULT_WRITE, SQLITE_IOERR_WRITE);
+    FAULT(((struct file *)(void *)f)->vfs, VFS_FAULT_FULL, SQLITE_FULL);
+    return real_of(f)->pMethods->xWrite(real_of(f), data, n, at);
+}
+
+static int file_truncate(sqlite3_file *f, sqlite3_int64 size)
+{
+    return real_of(f)->pMethods->xTruncate(real_of(f), size);
+}
+
+static int file_sync(sqlite3_file *f, int flags)
+{
+    struct vfs *v = ((struct file *)(void *)f)->vfs;
+    FAULT(v, VFS_FAULT_SYNC, SQLITE_IOERR_FSYNC);
+    int64_t begin = clock_mono_us();
+    int rc = real_of(f)->pMethods->xSync(real_of(f), flags);
+    atomic_fetch_add_explicit(&v->board->fsyncs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&v->board->fsync_us, (uint64_t)(clock_mono_us() - begin), memory_order_relaxed);
+    return rc;
+}
+
+static int file_size(sqlite3_file *f, sqlite3_int64 *ret)
+{
+    return real_of(f)->pMethods->xFileSize(real_of(f), ret);
+}
+
+static int file_lock(sqlite3_file *f, int level)
+{
+    return real_of(f)->pMethods->xLock(real_of(f), level);
+}
+
+static int file_unlock(sqlite3_file *f, int level)
+{
+    return real_of(f)->pMethods->xUnlock(real_of(f), level);
+}
+
+static int file_check_lock(sqlite3_file *f, int *ret)
+{
+    return real_of(f)->pMethods->xCheckReservedLock(real_of(f), ret);
+}
+
+static int file_control(sqlite3_file *f, int what, void *arg)
+{
+    return real_of(f)->pMethods->xFileControl(real_of(f), what, arg);
+}
+
+static int file_sector(sqlite3_file *f)
+{
+    return real_of(f)->pMethods->xSectorSize(real_of(f));
+}
+
+static int file_device(sqlite3_file *f)
+{
+    return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f));
+}
+
+static int file_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **ret)
+{
+    return real_of(f)->pMethods->xShmMap(real_of(f), page, size, extend, ret);
+}
+
+static int file_shm_lock(sqlite3_file *f, int offset, int n, int flags)
+{
+    return real_of(f)->pMethods->xShmLock(real_of(f), offset, n, flags);
+}
+
+static void file_shm_barrier(sqlite3_file *f)
+{
+    real_of(f)->pMethods->xShmBarrier(real_of(f));
+}
+
+static int file_shm_unmap(sqlite3_file *f, int delete_it)
+{
+    return real_of(f)->pMethods->xShmUnmap(real_of(f), delete_it);
+}
+
+/* Version 2: no memory-mapped reads (mmap_size is 0 anyway: a truncated file must not become SIGBUS). */
+static const sqlite3_io_methods METHODS = {
+    .iVersion = 2,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_check_lock,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector,
+    .xDeviceCharacteristics = file_device,
+    .xShmMap = file_shm_map,
+    .xShmLock = file_shm_lock,
+    .xShmBarrier = file_shm_barrier,
+    .xShmUnmap = file_shm_unmap,
+};
+
+static int layer_open(sqlite3_vfs *base, sqlite3_filename path, sqlite3_file *out, int flags, int *ret_flags)
+{
+    struct vfs *v = (struct vfs *)(void *)base;
+    struct file *f = (struct file *)(void *)out;
+    *f = (struct file){.vfs = v, .real = (sqlite3_file *)(void *)(f + 1)};
+    FAULT(v, VFS_FAULT_OPEN, SQLITE_CANTOPEN);
+    int rc = v->real->xOpen(v->real, path, f->real, flags, ret_flags);
+    if (f->real->pMethods)
+        f->base.pMethods = &METHODS;
+    return rc;
+}
+
+static int layer_delete(sqlite3_vfs *base, const char *path, int sync_dir)
+{
+    sqlite3_vfs *real = ((struct vfs *)(void *)base)->real;
+    return real->xDelete(real, path, sync_dir);
+}
+
+static int layer_access(sqlite3_vfs *base, const char *path, int flags, int *ret)
+{
+    sqlite3_vfs *real = ((struct vfs *)(void *)base)->real;
+    return real->xAccess(real, path, flags, ret);
+}
+
+static int layer_full_path(sqlite3_vfs *base, const char *path, int size, char *out)
+{
+    sqlite3_vfs *real = ((struct vfs *)(void *)base)->real;
+    return real->xFullPathname(real, path, size, out);
+}
+
+static int layer_random(sqlite3_vfs *base, int n, char *out)
+{
+    (void)base;
+    rand_bytes(out, (size_t)n);
+    return n;
+}
+
+static int layer_sleep(sqlite3_vfs *base, int us)
+{
+    sqlite3_vfs *real = ((struct vfs *)(void *)base)->real;
+    return real->xSleep(real, us);
+}
+
+static int layer_time(sqlite3_vfs *base, sqlite3_int64 *ret)
+{
+    sqlite3_vfs *real = ((struct vfs *)(void *)base)->real;
+    return real->xCurrentTimeInt64(real, ret);
+}
+
+static int layer_last_error(sqlite3_vfs *base, int size, char *out)
+{
+    sqlite3_vfs *real = ((struct vfs *)(void *)base)->real;
+    return real->xGetLastError(real, size, out);
+}
+
+struct vfs *vfs_register(struct board *board)
+{
+    struct vfs *v = MEM_NEW(struct vfs);
+    v->real = sqlite3_vfs_find(NULL);
+    CHECK(v->real != NULL);
+    v->board = board;
+    v->base = (sqlite3_vfs){
+        .iVersion = 2,
+        .szOsFile = (int)sizeof(struct file) + v->real->szOsFile,
+        .mxPathname = v->real->mxPathname,
+        .zName = VFS_NAME,
+        .xOpen = layer_open,
+        .xDelete = layer_delete,
+        .xAccess = layer_access,
+        .xFullPathname = layer_full_path,
+        .xRandomness = layer_random,
+        .xSleep = layer_sleep,
+        .xGetLastError = layer_last_error,
+        .xCurrentTimeInt64 = layer_time,
+    };
+    int rc = sqlite3_vfs_register(&v->base, 1);
+    CHECK(rc == SQLITE_OK);
+    return v;
+}
+
+void vfs_unregister(struct vfs *v)
+{
+    int rc = sqlite3_vfs_unregister(&v->base);
+    CHECK(rc == SQLITE_OK);
+    mem_free(v);
+}

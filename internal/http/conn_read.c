@@ -1,0 +1,275 @@
+/* Bytes in: through the guard, the head into evhttp's parser, the body into one buffer, then the whole
+ * request to the handler. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "http/http_internal.h"
+#include <errno.h>
+#include <event2/buffer.h>
+#include <sys/socket.h>
+
+/* recv() for both kinds: bytes, 0 at the end, -1 for nothing now. Sets c->broken when the connection is lost.
+ */
+static ssize_t receive(struct http_connection *c, void *buf, size_t len)
+{
+    ssize_t n;
+    if (!c->tls) {
+        n = recv(c->fd, buf, len, 0);
+        c->broken = n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+    } else {
+        n = tls_read(c->tls, buf, len);
+        c->tls_wants_write = n == TLS_WANT_WRITE;
+        c->broken = n == TLS_FAILED;
+    }
+    if (n > 0)
+        c->server->stats.bytes_in += (uint64_t)n;
+    return n < 0 ? -1 : n;
+}
+
+void conn_parsed(struct evhttp_request *parsed, void *server)
+{
+    struct http_server *s = server;
+    CHECK(s->parsing && !s->parsing->req.parsed);
+    s->parsing->req.parsed = parsed;
+}
+
+/* Shows evhttp the head without the hidden parts; it answers by calling conn_parsed(). */
+static bool parse_head(struct http_connection *c, const char *head)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    size_t at = 0;
+    CHECK(evbuffer_get_length(in) == 0);
+    for (unsigned i = 0; i <= c->guard.hidden_count; i++) {
+        bool last = i == c->guard.hidden_count;
+        size_t end = last ? c->guard.head_len : c->guard.hidden[i].at;
+        CHECK(evbuffer_add(in, head + at, end - at) == 0);
+        at = last ? end : end + c->guard.hidden[i].len;
+    }
+    c->server->parsing = c;
+    c->evhttp_read(c->bev, c->evcon);
+    c->server->parsing = NULL;
+    return c->req.parsed != NULL;
+}
+
+static void dispatch(struct http_connection *c)
+{
+    struct http_server *s = c->server;
+    conn_enter(c, PHASE_HANDLING);
+    c->req.arrived_us = c->phase_start_us;
+    c->req.open = true;
+    s->open_requests++;
+    if (s->cors && cors_is_preflight(&c->req))
+        cors_answer_preflight(&c->req);
+    else
+        s->opt.on_request(s->opt.arg, &c->req);
+}
+
+static size_t body_limit(const struct http_connection *c)
+{
+    const struct http_options *o = &c->server->opt;
+    return o->body_limit ? o->body_limit(o->arg, c->req.method, c->req.path) : o->body_max;
+}
+
+static void head_is_complete(struct http_connection *c, const char *head)
+{
+    const struct guard *g = &c->guard;
+    struct http_server *s = c->server;
+    c->requests++;
+    c->close_after =
+        g->close || s->draining ||
+        (s->opt.requests_per_connection_max && c->requests >= s->opt.requests_per_connection_max);
+    c->req.method = g->method;
+    if (!parse_head(c, head)) {
+        reply_refuse(c, ERR_INVALID, "the head of the request cannot be parsed");
+        return;
+    }
+    request_begin(c);
+    if (g->content_length > body_limit(c)) {
+        reply_refuse(c, ERR_TOO_LARGE, "the body is larger than this path accepts");
+        return;
+    }
+    strbuf_init(&c->body, g->content_length);
+    if (g->content_length == 0) {
+        dispatch(c);
+        return;
+    }
+    conn_enter(c, PHASE_BODY);
+}
+
+/* The client waits for a word before it sends a body that the limit allows. */
+static void say_continue(struct http_connection *c)
+{
+    if (c->guard.expect_continue && c->phase == PHASE_BODY)
+        conn_write(c, S("HTTP/1.1 100 Continue\r\n\r\n"), STR_EMPTY, NULL);
+}
+
+/* Returns how many of `bytes` belong to the head. A head that came in parts is collected in c->in. */
+static size_t take_head(struct http_connection *c, const char *bytes, size_t len)
+{
+    size_t before = c->in.len;
+    if (c->phase == PHASE_IDLE) {
+        guard_init(&c->guard, &(struct guard_limits){c->server->opt.head_max, LIMIT_URI_BYTES});
+        conn_enter(c, PHASE_HEAD);
+    }
+    if (before > 0)
+        strbuf_add(&c->in, bytes, len);
+    const char *head = before > 0 ? c->in.buf : bytes;
+    switch (guard_read(&c->guard, head, before + len)) {
+    case GUARD_MORE:
+        if (before == 0)
+            strbuf_add(&c->in, bytes, len);
+        CHECK(!strbuf_failed(&c->in));
+        return len;
+    case GUARD_BAD:
+        c->server->stats.guard_refusals++;
+        reply_refuse(c, c->guard.code, c->guard.reason);
+        return len;
+    case GUARD_DONE: break;
+    }
+    size_t used = c->guard.head_len - before;
+    head_is_complete(c, head);
+    strbuf_release(&c->in);
+    if (used == len)
+        say_continue(c);
+    return used;
+}
+
+static void body_grew(struct http_connection *c)
+{
+    if (strbuf_failed(&c->body))
+        reply_refuse(c, ERR_BUSY, "there is not enough memory for the body now");
+    else if (c->body.len == c->guard.content_length)
+        dispatch(c);
+}
+
+static size_t take_body(struct http_connection *c, const char *bytes, size_t len)
+{
+    size_t missing = c->guard.content_length - c->body.len, used = len < missing ? len : missing;
+    strbuf_add(&c->body, bytes, used);
+    body_grew(c);
+    return used;
+}
+
+/* Handlers that answer at once let this go on with the next request without recursion; otherwise the rest
+ * waits in c->in. */
+void conn_take(struct http_connection *c, const char *bytes, size_t len)
+{
+    CHECK(!c->taking);
+    c->taking = true;
+    while (len > 0 && !c->dead && !c->broken && c->phase != PHASE_LINGER) {
+        size_t used = len;
+        if (c->phase == PHASE_IDLE || c->phase == PHASE_HEAD)
+            used = take_head(c, bytes, len);
+        else if (c->phase == PHASE_BODY)
+            used = take_body(c, bytes, len);
+        else if (!c->close_after)
+            strbuf_add(&c->in, bytes, len);
+        bytes += used;
+        len -= used;
+    }
+    c->taking = false;
+    CHECK(!strbuf_failed(&c->in));
+}
+
+static bool is_reading(const struct http_connection *c)
+{
+    return c->phase == PHASE_IDLE || c->phase == PHASE_HEAD || c->phase == PHASE_BODY;
+}
+
+void conn_next(struct http_connection *c)
+{
+    c->busy++;
+    if (c->server->draining && c->in.len == 0) {
+        conn_kill(c);
+    } else if (c->in.len > 0) {
+        AUTO_STRBUF ahead = c->in;
+        strbuf_init(&c->in, ahead.limit);
+        conn_take(c, ahead.buf, ahead.len);
+    }
+    if (c->eof && is_reading(c))
+        conn_kill(c);
+    if (!c->dead && c->tls && tls_pending(c->tls)) {
+        c->read_again = true;
+        conn_ready(c);
+    }
+    c->busy--;
+    if (c->dead)
+        conn_kill(c);
+}
+
+/* The client sends no more. What it asked for is still answered; see http_on_gone(). */
+static void end_of_input(struct http_connection *c)
+{
+    c->eof = true;
+    if (c->phase != PHASE_HANDLING && c->phase != PHASE_WRITING) {
+        conn_kill(c);
+        return;
+    }
+    if (c->req.open) {
+        c->tell_gone = true;
+        conn_ready(c);
+    }
+}
+
+static void handle_received(struct http_connection *c, ssize_t n)
+{
+    if (c->broken)
+        conn_break(c);
+    else if (n == 0)
+        end_of_input(c);
+}
+
+/* Straight into the body's memory, which grows by what arrives, not by what was announced. */
+static void read_body(struct http_connection *c)
+{
+    size_t missing = c->guard.content_length - c->body.len;
+    size_t room = missing < HTTP_BODY_READ_MAX ? missing : HTTP_BODY_READ_MAX;
+    char *to = strbuf_reserve(&c->body, room);
+    if (!to) {
+        body_grew(c);
+        return;
+    }
+    ssize_t n = receive(c, to, room);
+    if (n > 0) {
+        strbuf_commit(&c->body, (size_t)n);
+        body_grew(c);
+    } else {
+        handle_received(c, n);
+    }
+}
+
+static void read_other(struct http_connection *c)
+{
+    ssize_t n = receive(c, c->server->scratch, sizeof c->server->scratch);
+    if (n > 0 && c->phase != PHASE_LINGER)
+        conn_take(c, c->server->scratch, (size_t)n);
+    else if (n <= 0)
+        handle_received(c, n);
+}
+
+static bool handshake(struct http_connection *c)
+{
+    ssize_t n = tls_handshake(c->tls);
+    c->tls_wants_write = n == TLS_WANT_WRITE;
+    if (n > 0)
+        conn_enter(c, PHASE_IDLE);
+    else if (n == TLS_FAILED || n == 0)
+        conn_kill(c);
+    return n > 0;
+}
+
+static bool read_paused(const struct http_connection *c)
+{
+    return c->eof || c->in.len >= c->server->opt.head_max;
+}
+
+void conn_readable(struct http_connection *c)
+{
+    if (c->broken || (c->phase == PHASE_HANDSHAKE && !handshake(c)))
+        return;
+    do {
+        if (c->phase == PHASE_BODY)
+            read_body(c);
+        else
+            read_other(c);
+    } while (!c->dead && !c->broken && c->tls && tls_pending(c->tls) && !read_paused(c));
+}

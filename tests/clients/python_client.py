@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""A program as a user writes it: a small client in the manner of the persql package (rows as dicts, snake_case), over httpx, and
+what it is used for. Usage: python_client.py PATH-OF-HOLDFAST"""
+import concurrent.futures
+import os
+import re
+import sys
+
+import httpx
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from holdfast import Checks, Server, binary_argument
+
+
+class PerSQLError(Exception):
+    def __init__(self, status, message, detail=None):
+        super().__init__(message)
+        self.status, self.detail = status, detail
+
+
+class RateLimitError(PerSQLError):
+    retry_after_seconds = None
+
+
+def snake(value):
+    """The wire is camelCase; callers see snake_case."""
+    if isinstance(value, dict):
+        return {re.sub(r"(?<=[a-z])([A-Z])", lambda m: "_" + m[1].lower(), k): snake(v) for k, v in value.items()}
+    return [snake(v) for v in value] if isinstance(value, list) else value
+
+
+class PerSQL:
+    def __init__(self, token, base_url):
+        self.http = httpx.Client(base_url=base_url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.http.close()
+
+    def call(self, method, path, **more):
+        response = self.http.request(method, path, **more)
+        try:
+            body = response.json()
+        except ValueError:
+            raise PerSQLError(response.status_code, f"HTTP {response.status_code}") from None
+        if response.status_code == 429:
+            error = RateLimitError(429, body.get("error"))
+            error.retry_after_seconds = int(response.headers["Retry-After"])
+            raise error
+        if not response.is_success or not body.get("success"):
+            raise PerSQLError(response.status_code, body.get("error") or f"HTTP {response.status_code}", snake(body.get("errorDetail")))
+        self.last = response
+        return body
+
+    def database(self, name):
+        return Database(self, *name.split("/"))
+
+
+def rows_of(result):
+    return {**snake({k: v for k, v in result.items() if k not in ("rows", "columns")}), "data": [dict(zip(result["columns"], r)) for r in result["rows"]],
+            "columns": result["columns"]}
+
+
+class Database:
+    def __init__(self, client, ns, db):
+        self.client, self.path = client, f"/v1/db/{ns}/{db}"
+
+    def query(self, sql, params=None, idempotency_key=None):
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        body = self.client.call("POST", self.path + "/query", json={"sql": sql, "params": params or []}, headers=headers)
+        return {**rows_of(body["data"]), "meta": snake(body["meta"])}
+
+    def batch(self, statements, transaction=False):
+        return [rows_of(r) for r in self.client.call("POST", self.path + "/batch", json={"statements": statements, "transaction": transaction})["data"]]
+
+    def get(self, verb, **params):
+        return snake(self.client.call("GET", f"{self.path}/{verb}", params=params)["data"])
+
+
+def agent_memory(checks, db):
+    """The recipe: full text search kept up to date by triggers."""
+    db.batch([
+        {"sql": "CREATE TABLE memories(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL, created_at TEXT DEFAULT (datetime('now')))"},
+        {"sql": "CREATE VIRTUAL TABLE memories_fts USING fts5(body, content='memories', content_rowid='id', tokenize='porter unicode61')"},
+        {"sql": "CREATE TRIGGER memories_ai AFTER INSERT ON memories BEGIN INSERT INTO memories_fts(rowid, body) VALUES (new.id, new.body); END"},
+        {"sql": "CREATE TRIGGER memories_ad AFTER DELETE ON memories BEGIN INSERT INTO memories_fts(memories_fts, rowid, body) VALUES('delete', old.id, old.body); END"},
+    ], transaction=False)
+    results = db.batch([{"sql": "INSERT INTO memories(body) VALUES(?)", "params": [t]} for t in ("the user likes running", "deploys happen on Friday")])
+    checks.equal("every insert reports one row", [r["rows_written"] >= 1 and r["changes"] for r in results], [1, 1])
+    found = db.query("SELECT m.body FROM memories_fts f JOIN memories m ON m.id = f.rowid WHERE memories_fts MATCH ? ORDER BY rank", ["run"])
+    checks.equal("search finds by stem", found["data"], [{"body": "the user likes running"}])
+    db.query("DELETE FROM memories WHERE id = 1")
+    checks.equal("and forgets", db.query("SELECT rowid FROM memories_fts WHERE memories_fts MATCH 'run'")["data"], [])
+    upsert = "INSERT INTO kv(k, v) VALUES(?, ?) ON CONFLICT(k) DO UPDATE SET v = excluded.v RETURNING v"
+    db.query("CREATE TABLE kv(k TEXT PRIMARY KEY, v)")
+    checks.equal("upsert with RETURNING", [db.query(upsert, ["a", n])["data"] for n in (1, 2)], [[{"v": 1}], [{"v": 2}]])
+
+
+def errors(checks, client, db):
+    db.query("CREATE TABLE users(email TEXT UNIQUE NOT NULL)")
+    db.query("INSERT INTO users VALUES('a@example.com')")
+    for sql, kind in (("INSERT INTO users VALUES('a@example.com')", "unique_violation"), ("SELECT emial FROM users", "unknown_column"), ("SELEC", "syntax_error")):
+        try:
+            db.query(sql)
+            checks.that(f"{sql} raises", False)
+        except PerSQLError as e:
+            checks.equal(f"{sql} raises", (e.status, e.detail["kind"], e.detail["message"]), (400, kind, e.args[0]))
+    try:
+        client.database("other/main").query("SELECT 1")
+        checks.that("another namespace raises", False)
+    except PerSQLError as e:
+        checks.equal("another namespace raises", (e.status, e.args[0], e.detail), (403, "Token namespace mismatch", None))
+
+
+def self_healing(checks, db):
+    """An agent asks the server what was wrong, and what there is."""
+    verdict = db.client.call("POST", db.path + "/validate", json={"sql": "SELECT * FROM memoriez"})["data"]
+    checks.equal("validate", (verdict["ok"], verdict["errorDetail"]["kind"]), (False, "unknown_table"))
+    compact = db.client.http.get(db.path + "/describe", params={"format": "compact"}).text
+    checks.that("describe for a prompt", "memories" in compact and "{" not in compact[:1], compact[:80])
+    checks.that("search", any(h["table"] == "memories" for h in db.get("search", q="memories", limit=5)["hits"]))
+    checks.equal("tables", {t["name"] for t in db.get("tables")} >= {"memories", "users", "kv"}, True)
+
+
+def retries(checks, db):
+    db.query("CREATE TABLE orders(id INTEGER PRIMARY KEY, n)")
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda n: db.query("INSERT INTO orders(n) VALUES(?)", [n % 8], idempotency_key=f"order-{n % 8}"), range(64)))
+    checks.equal("64 sends of 8 orders make 8 rows", db.query("SELECT count(*) AS n FROM orders")["data"], [{"n": 8}])
+
+
+def main():
+    checks = Checks()
+    with Server(binary_argument()) as s, PerSQL(s.token, f"http://127.0.0.1:{s.port}") as client:
+        checks.equal("me", snake(client.call("GET", "/v1/me")["data"])["namespace_slug"], "acme")
+        made = client.call("POST", "/v1/databases", json={"name": "Agent memory", "slug": "memory"})["data"]
+        checks.equal("create answers 200", (client.last.status_code, made["slug"]), (200, "memory"))
+        db = client.database("acme/memory")
+        for part in (agent_memory, self_healing, retries):
+            part(checks, db)
+        errors(checks, client, db)
+        cost = db.query("SELECT 1")["meta"]
+        checks.that("meta", cost["cost_usd"] > 0 and cost["statement_count"] == 1 and cost["query_log_id"], cost)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+"""The commands as real processes: what they print, how they end, what they leave on disk, and that secrets stay where they belong.
+Usage: test_cli.py PATH-OF-HOLDFAST"""
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+from holdfast import Checks, binary_argument
+
+PASSWORD = "a password that only this suite uses"
+TOKEN = re.compile(r"psql_live_[0-9A-Za-z]{49}")
+CLEAN_ENV = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST_")}
+
+
+class Cli:
+    def __init__(self, binary, checks):
+        self.binary, self.checks = binary, checks
+        self.dir = tempfile.mkdtemp(prefix="holdfast-cli-")
+        self.seen = []  # all that was ever printed, but for what may hold a secret
+
+    def run(self, *words, input="", env=None, secret=False):
+        done = subprocess.run([self.binary, *words], text=True, input=input, capture_output=True, env=dict(CLEAN_ENV, **(env or {})),
+                              timeout=60)
+        self.seen.append(done.stderr if secret else done.stdout + done.stderr)
+        return done
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def init(self, name, namespace="acme", *more):
+        return self.run("init", "--data", self.path(name), "--email", "ada@example.com", "--namespace", namespace, "--json", *more,
+                        input=PASSWORD + "\n", secret=True)
+
+
+def snapshot(path):
+    """Every file with its mode, size and time: equal means untouched."""
+    found = {}
+    for folder, _, files in os.walk(path):
+        for name in [*files, "."]:
+            s = os.lstat(os.path.join(folder, name))
+            found[os.path.join(folder, name)] = (s.st_mode, s.st_size, s.st_mtime_ns)
+    return found
+
+
+def check_init(cli, checks):
+    made = cli.init("first")
+    checks.equal("init ends well", made.returncode, 0)
+    answer = json.loads(made.stdout)
+    checks.equal("init --json has these members", sorted(answer), ["database", "namespace", "token", "url"])
+    checks.equal("init --json names the namespace", (answer["namespace"], answer["database"]), ("acme", "main"))
+    checks.equal("init --json gives the database's address", answer["url"], "http://127.0.0.1:8080/v1/db/acme/main")
+    checks.that("the token has its published form", TOKEN.fullmatch(answer["token"]), answer["token"])
+    checks.equal("one line is printed", made.stdout.count("\n"), 1)
+    for folder, _, files in os.walk(cli.path("first")):
+        checks.equal(f"{folder} is private", stat.S_IMODE(os.lstat(folder).st_mode), 0o700)
+        for name in files:
+            checks.equal(f"{name} is private", stat.S_IMODE(os.lstat(os.path.join(folder, name)).st_mode), 0o600)
+    checks.equal("nothing temporary stays", [n for n in os.listdir(cli.path("first")) if n not in ("control.db", "control.gen", "db", "lock")], [])
+    checks.equal("main has its directory", len(os.listdir(os.path.join(cli.path("first"), "db"))), 1)
+    control = sqlite3.connect(os.path.join(cli.path("first"), "control.db"))
+    dump = "\n".join(control.iterdump())
+    control.close()
+    checks.that("the password is stored as argon2id", "$argon2id$" in dump)
+    checks.that("neither password nor token is stored", PASSWORD not in dump and answer["token"] not in dump and answer["token"][20:] not in dump)
+    checks.that("the owner owns the namespace", re.search(r"namespace_member.*'owner'", dump))
+    return answer
+
+
+def check_init_refusals(cli, checks):
+    before = snapshot(cli.path("first"))
+    again = cli.init("first", "other")
+    checks.equal("a second init fails", again.returncode, 1)
+    checks.that("and says why", "in use already" in again.stderr and "nothing was changed" in again.stderr, again.stderr)
+    checks.equal("and touches nothing", snapshot(cli.path("first")), before)
+    os.mkdir(cli.path("foreign"))
+    with open(os.path.join(cli.path("foreign"), "letter.txt"), "w") as f:
+        f.write("dear")
+    before = snapshot(cli.path("foreign"))
+    checks.equal("a directory with other files is refused", cli.init("foreign").returncode, 1)
+    checks.equal("and stays as it was", snapshot(cli.path("foreign")), before)
+    rows = [
+        (["--email", "ada", "--namespace", "acme"], PASSWORD, "--email must look like"),
+        (["--email", "a@b", "--namespace", "Acme"], PASSWORD, "--namespace may hold only"),
+        (["--email", "a@b", "--namespace", "oauth"], PASSWORD, '--namespace "oauth" is reserved'),
+        (["--email", "a@b", "--namespace", "acme"], "short", "the password must"),
+        (["--email", "a@b", "--namespace", "acme"], "", "the password must"),
+        (["--email", "a@b", "--namespace", "acme"], "x" * 300, "password is longer than"),
+        (["--email", "a@b"], PASSWORD, "--namespace SLUG is missing"),
+        (["--email", "a@b", "--namespace", "acme", "--password", PASSWORD], "", "there is no option --password"),
+    ]
+    for words, password, says in rows:
+        done = cli.run("init", "--data", cli.path("never"), *words, input=password + "\n", secret=True)
+        checks.equal(f"init {words} is a usage error", done.returncode, 2)
+        checks.that(f"init {words} says {says}", says in done.stderr, done.stderr)
+        checks.that(f"init {words} makes nothing", not os.path.exists(cli.path("never")))
+
+
+def check_init_inputs(cli, checks):
+    done = cli.run("init", "--json", env={"HOLDFAST_DATA": cli.path("env"), "HOLDFAST_EMAIL": "a@b", "HOLDFAST_NAMESPACE": "env-ns",
+                                          "HOLDFAST_PASSWORD": PASSWORD, "HOLDFAST_PUBLIC_URL": "https://db.example.com/"}, secret=True)
+    checks.equal("every option works as a variable", done.returncode, 0)
+    checks.equal("public-url is used", json.loads(done.stdout)["url"], "https://db.example.com/v1/db/env-ns/main")
+    done = cli.run("init", "--data", cli.path("text"), "--email", "a@b", "--namespace", "acme", input=PASSWORD + "\nmore\n", secret=True)
+    checks.equal("without --json it speaks to a person", done.returncode, 0)
+    checks.equal("and shows the token once", len(TOKEN.findall(done.stdout)), 1)
+    checks.that("and not the password", PASSWORD not in done.stdout + done.stderr)
+    os.mkdir(cli.path("empty"), 0o755)
+    checks.equal("an empty directory is taken", cli.init("empty").returncode, 0)
+    checks.equal("and closed to others", stat.S_IMODE(os.stat(cli.path("empty")).st_mode), 0o700)
+    leftovers = cli.path("leftovers")
+    os.makedirs(os.path.join(leftovers, "init.tmp"))
+    with open(os.path.join(leftovers, "init.tmp", "control.db"), "w") as f:
+        f.write("half")
+    checks.equal("what a crashed init left is no obstacle", cli.init("leftovers").returncode, 0)
+    checks.that("and is gone", not os.path.exists(os.path.join(leftovers, "init.tmp")))
+
+
+def check_init_terminal(cli, checks):
+    """On a terminal the password is asked for twice and not shown."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(cli.binary, [cli.binary, "init", "--data", cli.path("tty"), "--email", "a@b", "--namespace", "acme"], CLEAN_ENV)
+    shown = b""
+
+    def until(wanted):
+        nonlocal shown
+        end = time.monotonic() + 20
+        while wanted not in shown and time.monotonic() < end:
+            if select.select([fd], [], [], 1)[0]:
+                try:
+                    shown += os.read(fd, 4096)
+                except OSError:
+                    break
+        return wanted in shown
+
+    checks.that("it asks", until(b"Password for the owner: "), shown)
+    os.write(fd, PASSWORD.encode() + b"\n")
+    checks.that("it asks again", until(b"The same again: "), shown)
+    os.write(fd, PASSWORD.encode() + b"\n")
+    checks.that("it is done", until(b"Start the server"), shown)
+    checks.equal("it ends well", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+    checks.that("the password was not echoed", PASSWORD.encode() not in shown)
+    os.close(fd)
+
+
+def check_init_killed(cli, checks):
+    """SIGKILL at many moments: afterwards the directory is either whole or as good as empty."""
+    ended = {"empty": 0, "whole": 0}
+    for round_ in range(20):
+        path = cli.path(f"killed{round_}")
+        proc = subprocess.Popen([cli.binary, "init", "--data", path, "--email", "a@b", "--namespace", "acme", "--json"], text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=CLEAN_ENV)
+        proc.stdin.write(PASSWORD + "\n")
+        proc.stdin.close()
+        try:
+            proc.wait(checks.random.uniform(0.02, 0.15))
+        except subprocess.TimeoutExpired:
+            proc.kill()
+        proc.wait(20)
+        proc.stdout.close()
+        proc.stderr.close()
+        if os.path.exists(os.path.join(path, "control.db")):
+            ended["whole"] += 1
+            done = cli.run("token", "create", "--data", path, "--namespace", "acme", "--role", "admin", "--database", "main", "--json", secret=True)
+            checks.equal("a directory with control.db is whole", done.returncode, 0)
+        else:
+            ended["empty"] += 1
+            done = cli.run("init", "--data", path, "--email", "a@b", "--namespace", "acme", "--json", input=PASSWORD + "\n", secret=True)
+            checks.equal("a directory without one can be initialised", done.returncode, 0)
+    print(f"init killed: {ended}")
+
+
+def check_tokens(cli, checks, first):
+    data = cli.path("first")
+    create = ["token", "create", "--data", data, "--namespace", "acme"]
+    before = time.time()
+    done = cli.run(*create, "--role", "read", "--tables", "orders,customers", "--database", "main", "--expires-in", "30d", "--name", "report",
+                   "--json", secret=True)
+    checks.equal("token create ends well", done.returncode, 0)
+    made = json.loads(done.stdout)
+    checks.that("its token has the published form", TOKEN.fullmatch(made["token"]))
+    checks.equal("its wishes are kept", [made[k] for k in ("role", "namespace", "database", "tableScope", "name")],
+                 ["readonly", "acme", "main", ["customers", "orders"], "report"])
+    expires = time.mktime(time.strptime(made["expiresAt"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
+    checks.that("it expires in 30 days", abs(expires - before - 30 * 86400) < 60, made["expiresAt"])
+    plain = cli.run(*create, "--role", "admin", secret=True)
+    checks.that("without --json the token alone is on standard output", TOKEN.fullmatch(plain.stdout.strip()), plain.stdout)
+    checks.that("and how to end it on standard error", "holdfast token revoke tok_" in plain.stderr, plain.stderr)
+
+    listed = json.loads(cli.run("token", "list", "--data", data, "--json").stdout)
+    checks.equal("all three are listed", len(listed), 3)
+    checks.that("masked", all("token" not in t and re.fullmatch(r"psql_live_\w{4}…\w{4}", t["preview"]) for t in listed), listed)
+    mine = next(t for t in listed if t["id"] == made["id"])
+    checks.equal("list tells the same as create", {k: v for k, v in made.items() if k != "token"}, mine)
+    text = cli.run("token", "list", "--data", data, "--namespace", "acme").stdout
+    checks.that("the text names every id", all(t["id"] in text for t in listed), text)
+    checks.equal("another namespace is an error", cli.run("token", "list", "--data", data, "--namespace", "none").returncode, 1)
+
+    generation = open(os.path.join(data, "control.gen"), "rb").read(8)
+    revoked = cli.run("token", "revoke", made["id"], "--data", data)
+    checks.equal("token revoke ends well", revoked.returncode, 0)
+    checks.that("the generation moved", open(os.path.join(data, "control.gen"), "rb").read(8) != generation)
+    checks.equal("it is no longer listed", made["id"] in cli.run("token", "list", "--data", data, "--json").stdout, False)
+    everything = json.loads(cli.run("token", "list", "--data", data, "--all", "--json").stdout)
+    checks.that("but with --all", next(t for t in everything if t["id"] == made["id"])["revokedAt"], everything)
+    checks.equal("again is fine", cli.run("token", "revoke", "--data", data, made["id"]).returncode, 0)
+    gone = cli.run("token", "revoke", "--data", data, "tok_none")
+    checks.equal("an unknown id is an error", (gone.returncode, "there is no token tok_none" in gone.stderr), (1, True))
+    rows = [
+        (["--role", "owner"], 2, "--role must be admin, readwrite or readonly"),
+        ([], 2, "--role ROLE is missing"),
+        (["--role", "read", "--tables", "a,A"], 2, "--tables names a table a second time"),
+        (["--role", "read", "--tables", "a,,b"], 2, "--tables has an empty entry"),
+        (["--role", "read", "--expires-in", "soon"], 2, "--expires-in must be a time like"),
+        (["--role", "read", "--expires-in", "0s"], 2, "--expires-in must be between"),
+        (["--role", "read", "--database", "none"], 1, 'there is no database "none"'),
+        (["--role", "read", "--name", "x" * 81], 2, "--name must be at most 80"),
+        (["--role", "read", "--role", "admin"], 2, "--role is given twice"),
+        (["--rle", "read"], 2, "did you mean --role?"),
+    ]
+    for words, status, says in rows:
+        done = cli.run(*create, *words, secret=True)
+        checks.equal(f"token create {words} ends with {status}", done.returncode, status)
+        checks.that(f"token create {words} says {says}", says in done.stderr, done.stderr)
+    after = json.loads(cli.run("token", "list", "--data", data, "--all", "--json").stdout)
+    checks.equal("refused wishes leave nothing", len(after), 3)
+    return [first["token"], made["token"], plain.stdout.strip()]
+
+
+def check_no_data(cli, checks):
+    os.mkdir(cli.path("nothing"))
+    for words in (["token", "list"], ["token", "revoke", "tok_1"], ["token", "create", "--namespace", "a", "--role", "read"]):
+        done = cli.run(*words, "--data", cli.path("nothing"))
+        checks.equal(f"{words} without data fails", done.returncode, 1)
+        checks.that(f"{words} says what to do", "holdfast init" in done.stderr, done.stderr)
+    checks.equal("and makes nothing", os.listdir(cli.path("nothing")), [])
+
+
+def check_many_at_once(cli, checks):
+    """Commands beside each other wait for the write lock instead of failing."""
+    procs = [subprocess.Popen([cli.binary, "token", "create", "--data", cli.path("env"), "--namespace", "env-ns", "--role", "read"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=CLEAN_ENV) for _ in range(8)]
+    made = [p.communicate(timeout=60)[0].strip() for p in procs]
+    checks.equal("eight creates at once all succeed", [p.returncode for p in procs], [0] * 8)
+    checks.equal("and differ", len(set(made)), 8)
+
+
+def check_help(cli, checks):
+    overview = cli.run("--help")
+    checks.equal("--help ends well", overview.returncode, 0)
+    commands = re.findall(r"^  (\w+(?: \w+)?)  ", overview.stdout, re.M)
+    checks.that("the overview lists the commands", {"init", "token create", "token list", "token revoke", "version"} <= set(commands), commands)
+    checks.that("the zygote is not for people", "zygote" not in overview.stdout)
+    for command in commands:
+        shown = cli.run(*command.split(), "--help")
+        checks.equal(f"{command} --help ends well", shown.returncode, 0)
+        checks.equal(f"{command} --help says the same as help {command}", cli.run("help", *command.split()).stdout, shown.stdout)
+        for option in re.findall(r"^  --([a-z-]+)", shown.stdout, re.M):
+            checks.that(f"{command} names the variable of --{option}", "HOLDFAST_" + option.upper().replace("-", "_") in shown.stdout)
+        wrong = cli.run(*command.split(), "--frobnicate-all")
+        checks.equal(f"{command} refuses unknown options", (wrong.returncode, wrong.stdout), (2, ""))
+    rows = [
+        ([], "Usage: holdfast COMMAND"),
+        (["tokn"], 'did you mean "token"?'),
+        (["token", "creat"], 'did you mean "token create"?'),
+        (["token"], "token revoke"),
+        (["ini"], 'did you mean "init"?'),
+        (["xyzzy"], 'there is no command "xyzzy"'),
+        (["init", "--dta", "x"], "did you mean --data?"),
+        (["init", "extra"], '"extra" is not understood here'),
+        (["version", "--json", "--json"], "--json is given twice"),
+    ]
+    for words, says in rows:
+        done = cli.run(*words)
+        checks.equal(f"{words} is a usage error", (done.returncode, done.stdout), (2, ""))
+        checks.that(f"{words} says {says}", says in done.stderr, done.stderr)
+    versions = json.loads(cli.run("version", "--json").stdout)
+    checks.equal("version names its parts", sorted(versions), ["holdfast", "libevent", "openssl", "sqlite"])
+    checks.equal("version and --version agree", cli.run("--version").stdout, cli.run("version").stdout)
+    checks.that("SQLite is the pinned one", versions["sqlite"] in cli.run("version").stdout)
+    full = open("/dev/full", "w")
+    done = subprocess.run([cli.binary, "version"], stdout=full, stderr=subprocess.PIPE, text=True, env=CLEAN_ENV)
+    full.close()
+    checks.equal("output that cannot be written is a failure", done.returncode, 1)
+
+
+def main():
+    checks = Checks()
+    cli = Cli(binary_argument(), checks)
+    try:
+        first = check_init(cli, checks)
+        check_init_refusals(cli, checks)
+        check_init_inputs(cli, checks)
+        check_init_terminal(cli, checks)
+        check_init_killed(cli, checks)
+        secrets = check_tokens(cli, checks, first)
+        check_no_data(cli, checks)
+        check_many_at_once(cli, checks)
+        check_help(cli, checks)
+        everything = "".join(cli.seen)
+        checks.that("no secret was printed anywhere else", not any(s in everything for s in [PASSWORD, *secrets]))
+        checks.equal("no token at all was", TOKEN.findall(everything), [])
+    finally:
+        shutil.rmtree(cli.dir, ignore_errors=True)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
