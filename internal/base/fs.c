@@ -253,15 +253,21 @@ enum err_code fs_free_bytes(const char *path, uint64_t *ret_free, uint64_t *ret_
     return ERR_OK;
 }
 
+/* The pid in a lock file, -1 none. */
+static int64_t read_pid(int fd)
+{
+    char text[16];
+    ssize_t n = pread(fd, text, sizeof text, 0);
+    int64_t pid;
+    return str_to_i64(str_trim(str_make(text, n > 0 ? (size_t)n : 0)), 1, INT32_MAX, &pid) ? pid : -1;
+}
+
 static enum err_code lock_held(int fd, const char *path, struct err *err)
 {
-    char pid[16];
-    ssize_t n = pread(fd, pid, sizeof pid, 0);
-    struct str holder = str_trim(str_make(pid, n > 0 ? (size_t)n : 0));
-    int64_t number;
-    if (!str_to_i64(holder, 1, INT32_MAX, &number))
+    int64_t pid = read_pid(fd);
+    if (pid < 0)
         return err_set(err, ERR_CONFLICT, "%s is held by another process", last_component(path));
-    return err_set(err, ERR_CONFLICT, "%s is held by process %lld", last_component(path), (long long)number);
+    return err_set(err, ERR_CONFLICT, "%s is held by process %lld", last_component(path), (long long)pid);
 }
 
 enum err_code fs_lock(const char *path, int *ret_fd, struct err *err)
@@ -277,5 +283,19 @@ enum err_code fs_lock(const char *path, int *ret_fd, struct err *err)
     if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n)
         return fs_fail(err, "write", path);
     *ret_fd = fd_take(&fd);
+    return ERR_OK;
+}
+
+enum err_code fs_lock_holder(const char *path, int64_t *ret_pid, struct err *err)
+{
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno != ENOENT)
+        return fs_fail(err, "open", path);
+    *ret_pid = 0;
+    if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0)
+        return ERR_OK;
+    if (errno != EWOULDBLOCK)
+        return fs_fail(err, "look at", path);
+    *ret_pid = read_pid(fd);
     return ERR_OK;
 }

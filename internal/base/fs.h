@@ -30,6 +30,9 @@ MUST_CHECK enum err_code fs_free_bytes(
  * lives as long as *ret_fd stays open, so it dies with the process. */
 MUST_CHECK enum err_code fs_lock(const char *path, int *ret_fd, struct err *err);
 
+/* Who holds the lock file: a pid, 0 nobody (or no such file), -1 somebody who left no pid. Takes nothing. */
+MUST_CHECK enum err_code fs_lock_holder(const char *path, int64_t *ret_pid, struct err *err);
+
 void fd_close(int *fd); /* closes and sets to -1; negative is fine */
 #define AUTO_FD CLEANUP(fd_close) int
 static inline int fd_take(int *fd) /* hands an AUTO_FD over: it is not closed at the end of its block */

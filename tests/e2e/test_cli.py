@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The commands as real processes: what they print, how they end, what they leave on disk, and that secrets stay where they belong.
 Usage: test_cli.py PATH-OF-HOLDFAST"""
+import fcntl
 import json
 import os
 import pty
@@ -256,11 +257,76 @@ def check_many_at_once(cli, checks):
     checks.equal("and differ", len(set(made)), 8)
 
 
+def findings(cli, data, level=None):
+    done = cli.run("doctor", "--data", data, "--json")
+    report = json.loads(done.stdout)
+    return done.returncode, [f for f in report["findings"] if level is None or f["level"] == level], report["ok"]
+
+
+def check_doctor(cli, checks):
+    host = cli.run("doctor")
+    checks.that("doctor without data looks at the machine", "Landlock" in host.stdout and "libevent" in host.stdout, host.stdout)
+    cli.init("sick")
+    data = cli.path("sick")
+    before = {k: v for k, v in snapshot(data).items() if not re.search(r"control\.(db|gen)|/\.$", k)}
+    status, bad, ok = findings(cli, data, "bad")
+    checks.equal("a fresh directory is well", (status, bad, ok), (0, [], True))
+    text = cli.run("doctor", "--data", data)
+    checks.that("and the text says so", text.stdout.endswith("All is well.\n"), text.stdout)
+    checks.equal("doctor changes nothing", {k: v for k, v in snapshot(data).items() if k in before}, before)
+    control, db = os.path.join(data, "control.db"), os.path.join(data, "db")
+    main = os.path.join(db, os.listdir(db)[0])
+
+    def expect(what, check, says, level="bad"):
+        status, found, ok = findings(cli, data, level)
+        checks.equal(f"{what}: exit status", status, 1 if level == "bad" else 0)
+        checks.that(f"{what}: found", any(f["check"] == check and says in f["message"] and f["advice"] for f in found), found)
+
+    os.chmod(data, 0o755)
+    expect("an open directory", "directory", "open to others (mode 755)")
+    os.chmod(data, 0o700)
+    os.chmod(control, 0o640)
+    expect("an open control.db", "directory", "control.db is open to others")
+    os.chmod(control, 0o600)
+    os.rename(main, main + "x")
+    expect("a lost directory", "databases", "acme/main")
+    status, notes, _ = findings(cli, data, "note")
+    checks.that("a stray directory: found", any("is in no register" in f["message"] for f in notes), notes)
+    os.rename(main + "x", main)
+    lock = open(os.path.join(data, "lock"), "r+")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    _, found, _ = findings(cli, data, "ok")
+    checks.that("the holder of the lock is named", any(str(os.getpid()) in f["message"] for f in found if f["check"] == "server"), found)
+    lock.close()
+    db_ = sqlite3.connect(control)
+    db_.execute("INSERT INTO schema_migration VALUES(999, 'future', 0)")
+    db_.commit()
+    db_.close()
+    expect("a newer schema", "control", "use the version that wrote it")
+    with open(control, "r+b") as f:
+        f.seek(4096)
+        f.write(b"\x5a" * 8192)
+    expect("a damaged control.db", "control", "")
+    shutil.copyfile(control, control + ".bad")
+    with open(control, "wb") as f:
+        f.write(b"this is no database" * 1000)
+    expect("a control.db that is none", "control", "not a database")
+    os.remove(control)
+    os.remove(control + ".bad")
+    expect("no control.db", "control", "holds no Holdfast data")
+    expect_missing = cli.run("doctor", "--data", cli.path("nowhere"))
+    checks.equal("a directory that is not there", (expect_missing.returncode, "cannot be found" in expect_missing.stdout), (1, True))
+    checks.that("and each bad line says what to do", re.search(r"^bad .*\n +-> ", expect_missing.stdout, re.M))
+
+
 def check_help(cli, checks):
     overview = cli.run("--help")
     checks.equal("--help ends well", overview.returncode, 0)
     commands = re.findall(r"^  (\w+(?: \w+)?)  ", overview.stdout, re.M)
-    checks.that("the overview lists the commands", {"init", "token create", "token list", "token revoke", "version"} <= set(commands), commands)
+    checks.that("the overview lists the commands", {"init", "token create", "token list", "token revoke", "doctor", "version"} <= set(commands), commands)
     checks.that("the zygote is not for people", "zygote" not in overview.stdout)
     for command in commands:
         shown = cli.run(*command.split(), "--help")
@@ -307,6 +373,7 @@ def main():
         secrets = check_tokens(cli, checks, first)
         check_no_data(cli, checks)
         check_many_at_once(cli, checks)
+        check_doctor(cli, checks)
         check_help(cli, checks)
         everything = "".join(cli.seen)
         checks.that("no secret was printed anywhere else", not any(s in everything for s in [PASSWORD, *secrets]))
