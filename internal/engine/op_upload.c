@@ -222,13 +222,24 @@ static enum err_code read_content(struct upload *u, struct err *err)
     return code ? code : write_dump(u, &src, &cat, err);
 }
 
+/* Whatever SQLite says about a file when it is opened is about the file, not about this server. */
+static enum err_code open_upload(struct upload *u, const char *path, struct err *err)
+{
+    struct err why = ERR_INIT;
+    enum err_code code = scratch_db_open(u->op, path, &u->db, &why);
+    if (!code)
+        return ERR_OK;
+    enum err_code late = op_check_time(u->op, err);
+    return late ? late : refuse(err, why.message);
+}
+
 enum err_code op_run_UPLOAD_CHECK(struct op *op, struct err *err)
 {
     struct upload u = {op, NULL, -1};
     char path[FS_PATH_MAX], out[FS_PATH_MAX];
     enum err_code code = check_file(op, path, err);
     if (!code)
-        code = scratch_db_open(op, path, &u.db, err);
+        code = open_upload(&u, path, err);
     if (code)
         return code;
     engine_dir_path(op, "out/dump.sql", out);
