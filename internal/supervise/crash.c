@@ -27,7 +27,8 @@ static const struct goodbye {
 struct verdict {
     uint64_t running;
     uint32_t phase;
-    bool blameless;                /* it died with the zygote: no call is at fault */
+    bool blameless; /* it died with the zygote: no call is at fault */
+    bool crash;
     const struct goodbye *goodbye; /* NULL: a signal, or a status of nobody's */
     int64_t now;
 };
@@ -49,6 +50,8 @@ static bool was_crash(const struct peer *e, const struct verdict *v)
         return true;
     if (e->end > END_LEAVE || e->wait_status < 0)
         return false;
+    if (e->kind == KIND_STREAM && e->taken && WIFEXITED(e->wait_status))
+        return false; /* it broke an answer off half-way (its deadline, say) and had no other way to tell */
     if (v->goodbye)
         return v->goodbye->crash;
     bool clean = WIFEXITED(e->wait_status) && WEXITSTATUS(e->wait_status) == ENGINE_EXIT_OK;
@@ -92,6 +95,8 @@ static void pay_error(const struct peer *e, const struct flight *f, const struct
         err_set(err, ERR_UNAVAILABLE, "the receiver took too long to read the answer");
     else if (e->end == END_DEADLINE && (f->id == v->running || f->call->req.deadline_us <= v->now))
         deadline_error(err);
+    else if (f->replied && !v->crash)
+        err_set(err, ERR_UNAVAILABLE, "the answer broke off");
     else if (v->goodbye && f->id != v->running)
         err_set(err, v->goodbye->code, "%s", v->goodbye->message);
     else if (v->phase != BOARD_IDLE && v->phase != BOARD_OPEN)
@@ -165,7 +170,8 @@ void peer_settle(struct peer *e)
         v.running = atomic_load_explicit(&e->board->running_call, memory_order_acquire);
         v.phase = atomic_load_explicit(&e->board->phase, memory_order_acquire);
     }
-    if (was_crash(e, &v)) {
+    v.crash = was_crash(e, &v);
+    if (v.crash) {
         e->s->gone.crashes++;
         log_end(e, &v);
         database_crashed(e->db);

@@ -1,4 +1,5 @@
 /* The supervisor's front door, the end of each turn, and its own end. */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "supervise/supervise.h"
 #include "base/check.h"
 #include "base/clock.h"

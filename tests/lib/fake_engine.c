@@ -130,7 +130,12 @@ static void run_call(struct fake *f, uint64_t id, struct str body)
             pause();
     else if (sscanf(text, "exit %d", &a) == 1)
         _exit(a);
-    else if (strcmp(text, "until_cancel") == 0)
+    else if (strcmp(text, "break_off") == 0) {
+        struct wire_reply_head head = {.status = 200};
+        wire_put_reply(&f->out, id, &head, S("half"), false);
+        flush(f);
+        _exit(ENGINE_EXIT_IO);
+    } else if (strcmp(text, "until_cancel") == 0)
         until_cancel(f, id);
     else if (strcmp(text, "corrupt") == 0)
         answer_code(f, id, ERR_CORRUPT, S("damaged"));

@@ -2,14 +2,22 @@
  * tells it, and the starter that forks it. Calls of one write are one batch: their answers leave together at
  * its end, as a group commit's do.
  *
- *   echo TEXT     answers TEXT                        crash          dies by SIGKILL while the call runs
- *   pid           answers its pid                     commit_crash   dies in the middle of the commit
- *   hang          never ends                          exit N         ends with that status while the call
- * runs until_cancel  ends with 503 once cancelled        corrupt        answers with ERR_CORRUPT bounce a
- * writer bounces it, a reader answers "reader PID" waiting N     answers once board.waiting is N     garbage
- * writes bytes that are no frame wrong_id      answers a call that nobody made     twice          begins its
- * answer twice chunks N SIZE answers N pieces of SIZE bytes      orphan_commit  answers after 300 ms in phase
- * COMMITTING
+ *  - echo TEXT      answers TEXT
+ *  - pid            answers its pid
+ *  - crash          dies by SIGKILL while the call runs
+ *  - commit_crash   dies in the middle of the commit
+ *  - exit N         ends with that status while the call runs
+ *  - break_off      answers half and leaves
+ *  - hang           never ends
+ *  - until_cancel   ends with 503 once cancelled
+ *  - corrupt        answers with ERR_CORRUPT
+ *  - bounce         a writer bounces it, a reader answers "reader PID"
+ *  - waiting N      answers once board.waiting is N
+ *  - chunks N SIZE  answers N pieces of SIZE bytes
+ *  - orphan_commit  answers after 300 ms in phase COMMITTING
+ *  - garbage        writes bytes that are no frame
+ *  - wrong_id       answers a call that nobody made
+ *  - twice          begins its answer twice
  *
  * A database called "exit_N" ends with that status before it is open, "crash_open" dies then. */
 #ifndef TESTS_LIB_FAKE_ENGINE_H

@@ -211,7 +211,7 @@ static void run_for(struct fixture *fx, int64_t us)
 void test_supervise__calls_of_many_databases_are_answered(void **state)
 {
     struct fixture *fx = fixture_with(options());
-    static char names[20][8];
+    static char names[20][16];
     static struct tcall calls[20][30];
     (void)state;
     for (int d = 0; d < 20; d++) {
@@ -621,6 +621,23 @@ void test_supervise__a_reader_that_crashes_costs_its_call(void **state)
     expect_failed(&t, ERR_WORKER_CRASHED);
     expect_call(fx, "db_1", "echo x", "x");
     assert_int_equal(fake_starter->started, 2);
+    fixture_free(fx);
+}
+
+/* An export that meets its deadline half-way has no other means to tell; that is no crash. */
+void test_supervise__a_stream_that_breaks_off_fails(void **state)
+{
+    struct fixture *fx = fixture_with(options());
+    (void)state;
+    for (int i = 0; i < LIMIT_BREAKER_CRASHES + 1; i++) {
+        struct tcall t = tcall(fx, "db_1", "break_off");
+        t.call.place = ENGINE_STREAM;
+        submit(&t);
+        run(fx);
+        assert_string_equal(strbuf_cstr(&t.got), "half");
+        expect_failed(&t, ERR_UNAVAILABLE);
+    }
+    assert_int_equal(stats(fx).crashes, 0);
     fixture_free(fx);
 }
 
