@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "engine/sandbox.h"
 #include "engine/task.h"
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 enum {
     PROGRESS_OPS = 1000, /* about 10 µs of SQLite's virtual machine */
     IDLE_MS = 1000,      /* after so long without a call the engine tidies up */
+    QUIET_MS = 5000,     /* and after so long more it gives its memory back */
     FLUSH_ROWS = 500,    /* of the query log in one transaction */
 };
 
@@ -88,6 +90,7 @@ void engine_release(struct engine *eng)
     channel_release(&eng->channel);
 }
 
+/* What a busy engine puts off. */
 static void tidy_up(struct engine *eng)
 {
     while (querylog_pending(&eng->log) && !eng->leaving && !channel_pending(&eng->channel)) {
@@ -98,19 +101,41 @@ static void tidy_up(struct engine *eng)
     }
     if (!eng->leaving)
         checkpoint_when_idle(eng);
-    cache_trim(eng, 16);
+}
+
+/* Thousands of engines idle side by side: what can be made again is not kept. */
+static void give_back(struct engine *eng)
+{
+    enum { STATEMENTS_KEPT = 8 };
+    cache_trim(eng, STATEMENTS_KEPT);
     turn_trim(eng);
+    channel_release(&eng->channel);
+    (void)sqlite3_db_release_memory(eng->db); /* pages that are not needed now */
+    (void)malloc_trim(0);                     /* says whether there was anything */
+}
+
+/* How deep the sleep is: each stage waits longer, a call wakes. */
+enum rest { REST_NONE, REST_TIDY, REST_DEEP };
+
+static const int REST_WAIT_MS[] = {[REST_NONE] = IDLE_MS, [REST_TIDY] = QUIET_MS, [REST_DEEP] = -1};
+
+static void rest(struct engine *eng, enum rest *stage)
+{
+    if (*stage == REST_NONE)
+        tidy_up(eng);
+    else
+        give_back(eng);
+    *stage = *stage == REST_NONE ? REST_TIDY : REST_DEEP;
 }
 
 /* One wait and the turns it brings. */
-static enum err_code serve_once(struct engine *eng, bool *idle, struct err *err)
+static enum err_code serve_once(struct engine *eng, enum rest *stage, struct err *err)
 {
-    if (!channel_wait(&eng->channel, *idle ? -1 : IDLE_MS)) {
-        tidy_up(eng);
-        *idle = true;
+    if (!channel_wait(&eng->channel, REST_WAIT_MS[*stage])) {
+        rest(eng, stage);
         return ERR_OK;
     }
-    *idle = false;
+    *stage = REST_NONE;
     enum err_code rc = channel_fill(&eng->channel, err);
     while (rc == ERR_OK && channel_pending(&eng->channel) && !eng->leaving) {
         rc = turn_run(eng, err);
@@ -125,9 +150,9 @@ static enum err_code serve_once(struct engine *eng, bool *idle, struct err *err)
 enum engine_exit engine_serve(struct engine *eng)
 {
     struct err err = ERR_INIT;
-    bool idle = false;
+    enum rest stage = REST_NONE;
     while (!eng->channel.closed && !eng->leaving) {
-        if (serve_once(eng, &idle, &err) != ERR_OK)
+        if (serve_once(eng, &stage, &err) != ERR_OK)
             return ENGINE_EXIT_PROTOCOL;
     }
     if (eng->leaving)

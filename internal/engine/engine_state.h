@@ -29,7 +29,7 @@ struct engine {
     struct channel channel;
     struct querylog log;
 
-    struct task *tasks; /* TURN_TASKS_MAX slots */
+    struct task **tasks; /* TURN_TASKS_MAX slots, filled from the start as needed */
     size_t task_count;
     struct op *running; /* may be interrupted; NULL while the engine works for itself */
     int64_t running_since_us;

@@ -223,7 +223,7 @@ enum err_code op_check_schema(struct op *op, struct err *err)
 
 /* A constraint that waits for the commit would hit every neighbour in the group: it must hold at the end of
  * each call. */
-static enum err_code check_deferred(struct op *op, struct str sql, struct err *err)
+enum err_code op_check_deferred(struct op *op, struct str sql, struct err *err)
 {
     int open = 0, high;
     if (sqlite3_db_status(op->eng->db, SQLITE_DBSTATUS_DEFERRED_FKS, &open, &high, 0) != SQLITE_OK ||
@@ -302,8 +302,7 @@ static enum err_code run_statement(struct op *op, struct exec_statement *s, cons
 enum err_code op_run_QUERY(struct op *op, struct err *err)
 {
     struct task *t = task_of(op);
-    enum err_code rc = run_statement(op, &t->request->statements[0], "/params", err);
-    return rc == ERR_OK && t->write ? check_deferred(op, t->request->statements[0].sql, err) : rc;
+    return run_statement(op, &t->request->statements[0], "/params", err);
 }
 
 /* One statement of a batch without a transaction: a savepoint of its own. The turn finds out when the whole
@@ -316,7 +315,7 @@ static enum err_code run_alone(struct op *op, struct exec_statement *s, const ch
         return op_sql_error(op, rc, s->sql, err);
     enum err_code code = run_statement(op, s, at, err);
     if (code == ERR_OK)
-        code = check_deferred(op, s->sql, err);
+        code = op_check_deferred(op, s->sql, err);
     if (sqlite3_get_autocommit(eng->db))
         return code;
     if (code != ERR_OK)
@@ -352,8 +351,6 @@ enum err_code op_run_BATCH(struct op *op, struct err *err)
             t->keep_effects = alone;
         }
     }
-    if (rc == ERR_OK && t->write)
-        rc = check_deferred(op, r->statements[r->count - 1].sql, err);
     if (rc == ERR_OK)
         jsonw_array_end(op->w);
     return rc;

@@ -58,6 +58,8 @@ struct str task_cost(struct task *t);
 MUST_CHECK enum err_code exec_parse(struct task *t, struct err *err);
 MUST_CHECK enum err_code exec_classify(struct task *t, struct err *err);
 void exec_release(struct task *t);
+/* Foreign keys that wait for the commit: they must hold at the end of each call. `sql` is for the hint. */
+MUST_CHECK enum err_code op_check_deferred(struct op *op, struct str sql, struct err *err);
 /* The SQL for the query log: statements joined by ";\n", cut at a character boundary; "" for other ops. Arena
  * memory. */
 struct str exec_text(struct task *t, size_t max);
@@ -74,7 +76,7 @@ void turn_init(struct engine *eng);
 void turn_release(struct engine *eng);
 /* Everything that waits, once: reads, writes, answers. ERR_INVALID: the front spoke nonsense. */
 MUST_CHECK enum err_code turn_run(struct engine *eng, struct err *err);
-/* Gives memory back after a quiet second. */
+/* Gives memory back when the engine is quiet. */
 void turn_trim(struct engine *eng);
 
 /* op_table.c: the handler of an op; NULL: this build has none. */

@@ -21,24 +21,32 @@ enum {
 void turn_init(struct engine *eng)
 {
     eng->tasks = mem_array(TURN_TASKS_MAX, sizeof eng->tasks[0]);
-    for (size_t i = 0; i < TURN_TASKS_MAX; i++)
-        task_init(&eng->tasks[i], eng);
 }
 
-void turn_release(struct engine *eng)
+/* Tasks are made when a turn first needs so many, and given back when the engine is quiet. */
+static struct task *task_at(struct engine *eng, size_t i)
 {
-    for (size_t i = 0; i < TURN_TASKS_MAX; i++)
-        task_release(&eng->tasks[i]);
-    mem_free(eng->tasks);
-    eng->tasks = NULL;
+    if (!eng->tasks[i]) {
+        eng->tasks[i] = MEM_NEW(struct task);
+        task_init(eng->tasks[i], eng);
+    }
+    return eng->tasks[i];
 }
 
 void turn_trim(struct engine *eng)
 {
-    for (size_t i = 0; i < TURN_TASKS_MAX; i++)
-        strbuf_release(&eng->tasks[i].body);
-    strbuf_release(&eng->channel.in);
-    strbuf_release(&eng->channel.out);
+    for (size_t i = 0; i < TURN_TASKS_MAX && eng->tasks[i]; i++) {
+        task_release(eng->tasks[i]);
+        mem_free(eng->tasks[i]);
+        eng->tasks[i] = NULL;
+    }
+}
+
+void turn_release(struct engine *eng)
+{
+    turn_trim(eng);
+    mem_free(eng->tasks);
+    eng->tasks = NULL;
 }
 
 /* --- Running one call --- */
@@ -124,13 +132,13 @@ static void run_reads(struct engine *eng)
     size_t reads = 0;
     bool snapshot = false;
     for (size_t i = 0; i < eng->task_count; i++) {
-        const struct task *t = &eng->tasks[i];
+        const struct task *t = eng->tasks[i];
         reads += !t->finished && !t->write;
         snapshot = snapshot || (!t->finished && !t->write && needs_snapshot(t));
     }
     bool transaction = reads > 1 || snapshot;
     for (size_t i = 0; i < eng->task_count; i++) {
-        struct task *t = &eng->tasks[i];
+        struct task *t = eng->tasks[i];
         if (t->finished || t->write)
             continue;
         if (transaction && sqlite3_get_autocommit(eng->db))
@@ -158,6 +166,9 @@ static enum err_code try_write(struct task *t)
         return t->err.code;
     }
     rc = run_handler(t);
+    if (rc == ERR_OK)
+        rc =
+            op_check_deferred(&t->op, t->op.call.op == WIRE_OP_QUERY ? exec_text(t, 64) : STR_EMPTY, &t->err);
     if (rc == ERR_OK && !sqlite3_get_autocommit(t->op.eng->db)) {
         t->used_us += clock_mono_us() - t->op.eng->running_since_us;
         t->op.eng->running_since_us = clock_mono_us();
@@ -209,7 +220,7 @@ static void blame(struct task *t)
 static void fail_all(struct engine *eng, size_t first, size_t last, enum err_code rc, const struct err *err)
 {
     for (size_t i = first; i < last; i++) {
-        struct task *t = &eng->tasks[i];
+        struct task *t = eng->tasks[i];
         if (!t->write)
             continue;
         t->err = *err;
@@ -250,7 +261,7 @@ static size_t run_group(struct engine *eng, size_t first, size_t last, bool *ret
     size_t bytes = 0, i = first;
     *ret_lost = false;
     while (i < last && !eng->leaving) {
-        struct task *t = &eng->tasks[i++];
+        struct task *t = eng->tasks[i++];
         if (!t->write)
             continue;
         if (!run_write(eng, t)) {
@@ -268,7 +279,7 @@ static int commit(struct engine *eng, size_t first, size_t last)
 {
     uint64_t writes = 0;
     for (size_t i = first; i < last; i++)
-        writes += eng->tasks[i].write && eng->tasks[i].rc == ERR_OK;
+        writes += eng->tasks[i]->write && eng->tasks[i]->rc == ERR_OK;
     set_phase(eng, BOARD_COMMITTING);
     int sql = own_run(eng, OWN_COMMIT);
     if (sql == SQLITE_OK) {
@@ -300,7 +311,7 @@ static size_t write_group(struct engine *eng, size_t first, size_t last)
                 fail_group(eng, first, end, sql);
             return end;
         }
-        blame(&eng->tasks[end - 1]);
+        blame(eng->tasks[end - 1]);
         atomic_fetch_add_explicit(&eng->board->rollback_redos, end - 1 - first, memory_order_relaxed);
         last = end;
     }
@@ -309,14 +320,14 @@ static size_t write_group(struct engine *eng, size_t first, size_t last)
 static void run_writes(struct engine *eng)
 {
     for (size_t first = 0; first < eng->task_count;) {
-        if (!eng->tasks[first].write || eng->tasks[first].finished) {
+        if (!eng->tasks[first]->write || eng->tasks[first]->finished) {
             first++;
             continue;
         }
         size_t end = write_group(eng, first, eng->task_count);
         for (; first < end; first++) {
-            if (eng->tasks[first].write)
-                finish(eng, &eng->tasks[first]);
+            if (eng->tasks[first]->write)
+                finish(eng, eng->tasks[first]);
         }
         channel_flush(&eng->channel);
         set_phase(eng, BOARD_IDLE);
@@ -349,7 +360,7 @@ static enum err_code classify(struct engine *eng, struct task *t, struct err *er
 
 static enum err_code take(struct engine *eng, const struct wire_header *h, struct str body, struct err *err)
 {
-    struct task *t = &eng->tasks[eng->task_count];
+    struct task *t = task_at(eng, eng->task_count);
     task_clear(t);
     t->op.id = h->call_id;
     if (h->type != WIRE_CALL)
@@ -397,8 +408,8 @@ enum err_code turn_run(struct engine *eng, struct err *err)
         run_writes(eng);
     }
     for (size_t i = 0; i < eng->task_count; i++) {
-        exec_release(&eng->tasks[i]);
-        task_clear(&eng->tasks[i]);
+        exec_release(eng->tasks[i]);
+        task_clear(eng->tasks[i]);
     }
     eng->task_count = 0;
     channel_compact(&eng->channel);
