@@ -89,6 +89,8 @@ static enum err_code refuse_text(
 static enum err_code prepare(struct op *op, struct str sql, bool keep, struct cached *e, struct err *err)
 {
     struct engine *eng = op->eng;
+    if (op->call.has_table_scope)
+        guard_learn_fts5(eng);
     struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, e->verb);
     const char *tail = NULL;
     unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;

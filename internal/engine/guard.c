@@ -1,6 +1,7 @@
 /* The authorizer. */
 #include "engine/guard.h"
 #include "base/check.h"
+#include "engine/engine_state.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -87,6 +88,21 @@ bool guard_in_scope(const struct wire_call *call, struct str table)
     return false;
 }
 
+/* FTS5 reads and writes its parts by SQL of its own, which comes by here like any other. */
+static bool is_part_of_scoped_fts5(const struct guard *g, struct str table)
+{
+    static const struct str PARTS[] = {
+        {"_data", 5}, {"_idx", 4}, {"_content", 8}, {"_docsize", 8}, {"_config", 7}};
+    for (size_t i = 0; i < ARRAY_LEN(PARTS); i++) {
+        if (!str_ends(table, PARTS[i]))
+            continue;
+        struct str owner = str_slice(table, 0, table.len - PARTS[i].len);
+        if (map_get(&g->fts5, owner) && guard_in_scope(g->call, owner))
+            return true;
+    }
+    return false;
+}
+
 /* The first reason counts: what follows is often its consequence. */
 static int PRINTF_LIKE(2, 3) refuse(struct guard *g, const char *fmt, ...)
 {
@@ -126,6 +142,7 @@ static int check_sqlite_table(struct guard *g, int action, struct str name, cons
     bool stat = str_starts_nocase(name, S("sqlite_stat"));
     bool sequence = str_eq_nocase(name, S("sqlite_sequence"));
     bool ddl = sql_verb_changes_schema(g->verb);
+    schema = schema || (g->verb == SQL_VERB_ALTER && str_starts_nocase(name, S("sqlite_temp_")));
     if (!schema && !stat && !sequence)
         return refuse(g, "%.*s belongs to SQLite and is not available", STR_ARG(name));
     if (action == SQLITE_READ) {
@@ -154,7 +171,7 @@ static int check_table(struct guard *g, int action, struct str name, const char 
             "\"%.*s\" is a reserved name: the server keeps names that begin with _sys_ and _persql_ "
             "(and json_each, json_tree) for itself",
             STR_ARG(name));
-    if (!guard_in_scope(g->call, name))
+    if (!guard_in_scope(g->call, name) && !is_part_of_scoped_fts5(g, name))
         return refuse(g, "Token scope does not include table \"%.*s\"", STR_ARG(name));
     return SQLITE_OK;
 }
@@ -261,11 +278,11 @@ static int check_special(struct guard *g, int action, const char *first, const c
     }
 }
 
-/* ALTER TABLE … RENAME also looks through the temporary schema, which is always empty. */
-static bool renames_in_temp(const struct guard *g, int action, const char *first, const char *database)
+/* ALTER TABLE looks for temporary triggers and views there. */
+static bool is_temp_schema(const char *name)
 {
-    return g->verb == SQL_VERB_ALTER && (action == SQLITE_READ || action == SQLITE_UPDATE) && database &&
-           strcmp(database, "temp") == 0 && first && strcmp(first, "sqlite_temp_master") == 0;
+    return !name || str_eq_nocase(str_of(name), S("sqlite_temp_master")) ||
+           str_eq_nocase(str_of(name), S("sqlite_temp_schema"));
 }
 
 static int check_tenant(
@@ -279,10 +296,10 @@ static int check_tenant(
         return refuse(g, "this kind of statement is not available");
     if (g->call->role < rule->role)
         return refuse_role(g, rule->role);
-    if (renames_in_temp(g, action, first, database))
-        return SQLITE_OK;
-    if (database && strcmp(database, "temp") == 0)
-        return refuse(g, "the schema \"temp\" is not available");
+    if (database && strcmp(database, "temp") == 0 && !(g->verb == SQL_VERB_ALTER && is_temp_schema(first)))
+        return refuse(g, "temporary tables, views and triggers are not available, because a connection "
+                         "serves many callers: "
+                         "use WITH … AS, or an ordinary table");
     int rc = check_special(g, action, first, second);
     if (rc == SQLITE_OK)
         rc = check_arg(g, action, rule->first, first, second);
@@ -303,8 +320,33 @@ static int authorize(
 
 void guard_attach(struct guard *g, sqlite3 *db)
 {
-    *g = (struct guard){.mode = GUARD_OWN};
+    *g = (struct guard){.mode = GUARD_OWN, .schema_version = -1};
+    map_init(&g->fts5);
     guard_watch(g, db);
+}
+
+void guard_release(struct guard *g)
+{
+    map_release(&g->fts5);
+}
+
+void guard_learn_fts5(struct engine *eng)
+{
+    struct guard *g = &eng->guard;
+    sqlite3_stmt *stmt = own_get(eng, OWN_SCHEMA_VERSION);
+    int64_t version = stmt && own_step(eng, stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
+    (void)sqlite3_reset(stmt); /* without a version nothing is known, and so nothing is allowed */
+    if (version == g->schema_version && version >= 0)
+        return;
+    map_release(&g->fts5);
+    map_init(&g->fts5);
+    g->schema_version = version;
+    stmt = own_get(eng, OWN_FTS5_TABLES);
+    while (stmt && own_step(eng, stmt) == SQLITE_ROW) {
+        const void *name = sqlite3_column_text(stmt, 0);
+        (void)map_put(&g->fts5, str_make(name, (size_t)sqlite3_column_bytes(stmt, 0)), g); /* a set */
+    }
+    (void)sqlite3_reset(stmt); /* as above */
 }
 
 void guard_watch(struct guard *g, sqlite3 *db)

@@ -10,6 +10,7 @@
 #define ENGINE_GUARD_H
 
 #include "base/err.h"
+#include "base/map.h"
 #include "engine/sql_text.h"
 #include "wire/wire.h"
 #include <sqlite3.h>
@@ -22,6 +23,9 @@ struct guard {
     enum guard_mode mode;
     const struct wire_call *call; /* GUARD_TENANT: whose role and scope */
     enum sql_verb verb;
+    struct map
+        fts5; /* names of the FTS5 tables, as of schema_version: their parts are in a scope that holds them */
+    int64_t schema_version; /* -1: not read yet */
     /* set by the authorizer */
     bool refused;             /* since guard_enter: `text` says why */
     bool role_too_low;        /* the reason was the role */
@@ -39,10 +43,16 @@ struct guard_saved {
 
 /* `g` lives as long as the connection. */
 void guard_attach(struct guard *g, sqlite3 *db);
+void guard_release(struct guard *g);
 void guard_watch(struct guard *g, sqlite3 *db); /* a second connection under the same guard */
 struct guard_saved guard_enter_tenant(struct guard *g, const struct wire_call *call, enum sql_verb verb);
 struct guard_saved guard_enter_own(struct guard *g);
 void guard_leave(struct guard *g, struct guard_saved saved);
+
+/* Learns which tables are FTS5's, when the schema has changed. To be called before SQL of a call with a table
+ * scope. */
+struct engine;
+void guard_learn_fts5(struct engine *eng);
 
 /* Statements that are refused by their first word; fills g->text. false: let SQLite look at it. */
 bool guard_refuses_verb(struct guard *g, enum sql_verb verb);

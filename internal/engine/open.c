@@ -255,6 +255,7 @@ void engine_close(struct engine *eng)
 {
     cache_release(eng);
     own_release(eng);
+    guard_release(&eng->guard);
     int rc = sqlite3_close(eng->db);
     CHECK(rc == SQLITE_OK); /* SQLITE_BUSY: a statement was forgotten */
     eng->db = NULL;

@@ -17,6 +17,9 @@ static const char *const SQL[OWN_COUNT] = {
         "SELECT count(*), total(name LIKE '\\_sys\\_%' ESCAPE '\\'),"
         " total(name LIKE '\\_persql\\_%' ESCAPE '\\' OR name LIKE 'json%\\_each' ESCAPE '\\'"
         "   OR name LIKE 'json%\\_tree' ESCAPE '\\') FROM sqlite_schema",
+    [OWN_SCHEMA_VERSION] = "PRAGMA schema_version",
+    [OWN_FTS5_TABLES] =
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%USING%fts5%'",
     [OWN_RECEIPT_GET] = "SELECT status, body FROM _sys_applied"
                         " WHERE kind = ?1 AND token_id = ?2 AND key = ?3 AND step = ?4 AND created_ms > ?5",
     [OWN_RECEIPT_PUT] =
