@@ -8,7 +8,7 @@ enum { ARENA_BYTES = 256 << 20, MESSAGE_BYTES = 1000 };
 
 struct doctor_options {
     const char *data;
-    bool json;
+    bool json, quick;
 };
 
 #define AT(member) offsetof(struct doctor_options, member)
@@ -18,6 +18,10 @@ static const struct option_spec OPTIONS[] = {
         .offset = AT(data),
         .value = "DIR",
         .help = "The data directory; without it only the machine is looked at"},
+    {.name = "quick",
+        .type = OPTION_FLAG,
+        .offset = AT(quick),
+        .help = "Does not read the databases through, which takes a while when they are large"},
     {.name = "json",
         .type = OPTION_FLAG,
         .offset = AT(json),
@@ -138,6 +142,8 @@ static int run(const void *values)
     doctor_host(&d);
     if (d.data)
         doctor_data(&d);
+    if (!o->quick)
+        doctor_engines(&d);
     if (o->json)
         write_json(&d, &out);
     else

@@ -34,7 +34,8 @@ void doctor_note(struct doctor *d, const char *check, const char *advice, const 
 void doctor_bad(struct doctor *d, const char *check, const char *advice, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 
-void doctor_host(struct doctor *d); /* kernel, limits, versions */
-void doctor_data(struct doctor *d); /* directory, disk, lock, control.db, registry against disk */
+void doctor_host(struct doctor *d);    /* kernel, limits, versions */
+void doctor_data(struct doctor *d);    /* directory, disk, lock, control.db, registry against disk */
+void doctor_engines(struct doctor *d); /* integrity of each database, in a sandboxed engine of its own */
 
 #endif

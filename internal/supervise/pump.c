@@ -171,7 +171,10 @@ void database_pump(struct database *db)
         if (db->breaker.state != BREAKER_OPEN || db->s->stopping)
             dismiss(db);
     }
-    pump_writer(db);
+    if (db->s->opt.read_only)
+        pump_streams(db);
+    else
+        pump_writer(db);
     if (peer_usable(db->writer) && db->writer->kind == KIND_WRITER) {
         pump_readers(db);
         pump_streams(db);

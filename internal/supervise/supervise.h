@@ -37,7 +37,9 @@ struct supervise_options {
     unsigned calls_per_db_max; /* running and waiting; past it ERR_RATE_LIMITED */
     unsigned readers_max;      /* reader engines beside one writer */
     bool no_sandbox;           /* --insecure-no-sandbox */
-    uint64_t db_bytes_max;     /* quota of one database file */
+    bool read_only; /* no writer is ever started: only ENGINE_STREAM calls run, beside a server's own engines
+                     */
+    uint64_t db_bytes_max;                                      /* quota of one database file */
     int64_t cost_request_nano, cost_read_nano, cost_write_nano; /* rates of meta.costUsd in 1e-9 USD a unit */
 };
 

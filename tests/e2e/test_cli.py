@@ -322,6 +322,61 @@ def check_doctor(cli, checks):
     checks.that("and each bad line says what to do", re.search(r"^bad .*\n +-> ", expect_missing.stdout, re.M))
 
 
+def fill(path, rows=3000):
+    """A tenant's file, as an engine would have left it."""
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("CREATE TABLE parent(id INTEGER PRIMARY KEY)")
+    db.execute("CREATE TABLE child(a UNIQUE, b, p REFERENCES parent(id))")
+    db.executemany("INSERT INTO child(a, b) VALUES(?, ?)", [(i, "x" * 200) for i in range(rows)])
+    db.commit()
+    db.close()
+    os.chmod(path, 0o600)
+
+
+def check_doctor_databases(cli, checks):
+    """Each database is read through by a sandboxed engine; one that is damaged is named, and nothing is changed."""
+    cli.init("dbs")
+    data = cli.path("dbs")
+    folder = os.path.join(data, "db")
+    main = os.path.join(folder, os.listdir(folder)[0], "main.db")
+    _, found, _ = findings(cli, data)
+    checks.that("an unused database is not read", not any("read through" in f["message"] for f in found), found)
+    fill(main)
+    before = open(main, "rb").read()
+    status, found, ok = findings(cli, data)
+    checks.equal("a whole database is well", (status, ok), (0, True))
+    checks.that("and was read through", any("1 read through and whole" in f["message"] for f in found), found)
+    checks.that("and not changed", open(main, "rb").read() == before)
+    quick = cli.run("doctor", "--data", data, "--quick")
+    checks.that("--quick reads none", quick.returncode == 0 and "read through" not in quick.stdout, quick.stdout)
+    relative = subprocess.run([cli.binary, "doctor", "--data", "dbs"], cwd=cli.dir, text=True, capture_output=True, env=CLEAN_ENV, timeout=60)
+    checks.that("a relative path does as well", "1 read through" in relative.stdout, relative.stdout)
+
+    db = sqlite3.connect(main)
+    db.execute("UPDATE child SET p = 77 WHERE a = 5")
+    db.commit()
+    db.close()
+    status, found, _ = findings(cli, data, "note")
+    checks.that("rows that point nowhere are a note", status == 0 and any("point nowhere" in f["message"] for f in found), found)
+
+    def refill():
+        for end in ("", "-wal", "-shm"):
+            if os.path.exists(main + end):
+                os.remove(main + end)
+        fill(main)
+
+    for what, offset, junk in (("a page", 20 * 4096, b"\x5a" * 8192), ("the header", 0, b"\x5a" * 100), ("an index", 5 * 4096, b"\x5a" * 4096)):
+        refill()
+        with open(main, "r+b") as f:
+            f.seek(offset)
+            f.write(junk)
+        before = open(main, "rb").read()
+        status, found, _ = findings(cli, data, "bad")
+        checks.that(f"damage to {what} is found", status == 1 and any(f["check"] == "databases" and "acme/main" in f["message"] for f in found), found)
+        checks.that(f"{what}: the file stays as it was", open(main, "rb").read() == before)
+
+
 def check_help(cli, checks):
     overview = cli.run("--help")
     checks.equal("--help ends well", overview.returncode, 0)
@@ -374,6 +429,7 @@ def main():
         check_no_data(cli, checks)
         check_many_at_once(cli, checks)
         check_doctor(cli, checks)
+        check_doctor_databases(cli, checks)
         check_help(cli, checks)
         everything = "".join(cli.seen)
         checks.that("no secret was printed anywhere else", not any(s in everything for s in [PASSWORD, *secrets]))
