@@ -1,6 +1,8 @@
 /* Comparing, cutting and reading views of text. ASCII rules throughout: no locale. */
 #include "base/str.h"
 #include "base/check.h"
+#include "base/enc.h"
+#include <stdio.h>
 
 static unsigned char ascii_lower(char c)
 {
@@ -132,6 +134,31 @@ bool str_to_duration(struct str s, int64_t *ret_seconds)
 }
 
 enum { DISTANCE_MAX = 64 };
+
+void str_print(char *out, size_t size, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(out, size, fmt, ap);
+    va_end(ap);
+    CHECK(n >= 0 && (size_t)n < size);
+}
+
+void str_vprint_cut(char *out, size_t size, const char *fmt, va_list ap)
+{
+    int n = vsnprintf(out, size, fmt, ap);
+    CHECK(n >= 0 && size > 1);
+    if ((size_t)n >= size)
+        out[utf8_cut(str_make(out, size - 1), size - 2)] = '\0';
+}
+
+void str_print_cut(char *out, size_t size, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    str_vprint_cut(out, size, fmt, ap);
+    va_end(ap);
+}
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)
 {

@@ -3,6 +3,7 @@
 #define BASE_STR_H
 
 #include "base/attr.h"
+#include <stdarg.h>
 #include <string.h>
 
 struct str {
@@ -46,6 +47,12 @@ MUST_CHECK bool str_to_i64(struct str s, int64_t min, int64_t max, int64_t *ret)
 
 /* "90s", "15m", "12h", "30d", "2w" or bare seconds → seconds; false on anything else or past ten years. */
 MUST_CHECK bool str_to_duration(struct str s, int64_t *ret_seconds);
+
+/* Printing into a fixed buffer. str_print: it must fit, anything else is a bug; for numbers and names of
+ * known length. str_print_cut: what does not fit is cut between two characters; for messages to people. */
+void str_print(char *out, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void str_print_cut(char *out, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void str_vprint_cut(char *out, size_t size, const char *fmt, va_list ap) PRINTF_LIKE(3, 0);
 
 /* Edit distance with transposition, capped at 64 characters a side: for "did you mean". */
 unsigned str_distance(struct str a, struct str b);

@@ -80,8 +80,11 @@ static enum err_code table_rows(struct dump *d, const struct cat_table *t, struc
     strbuf_init(&into, SQL_MAX);
     rows.columns = stored_columns(t, &names, &all);
     const char *rowid = d->sink->keep_rowids && !cat_rowid_alias(t) ? cat_rowid_name(t) : NULL;
-    strbuf_addf(&sql, "SELECT %s%s" STR_FMT " FROM ", rowid ? rowid : "", rowid ? "," : "",
-        STR_ARG(strbuf_str(&names)));
+    strbuf_add_cstr(&sql, "SELECT ");
+    if (rowid)
+        strbuf_addf(&sql, "%s,", rowid);
+    strbuf_add_str(&sql, strbuf_str(&names));
+    strbuf_add_cstr(&sql, " FROM ");
     catalog_quote(&sql, t->name);
     strbuf_add_cstr(&into, "INSERT INTO ");
     catalog_quote(&into, t->name);

@@ -177,8 +177,8 @@ static enum engine_exit exit_for(enum err_code rc)
 NORETURN static void exit_telling(enum engine_exit status, const struct err *err)
 {
     char line[ERR_MESSAGE_MAX + 32];
-    int n = snprintf(line, sizeof line, "engine: %s\n", err->message);
-    ssize_t written = write(STDERR_FILENO, line, (size_t)n);
+    str_print_cut(line, sizeof line, "engine: %s\n", err->message);
+    ssize_t written = write(STDERR_FILENO, line, strlen(line));
     (void)written; /* there is nowhere else to tell */
     _exit(status);
 }

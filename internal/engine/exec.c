@@ -4,7 +4,6 @@
 #include "engine/sqlerr.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
-#include <stdio.h>
 
 struct exec_statement {
     struct str sql;
@@ -60,7 +59,7 @@ static enum err_code parse_batch(struct task *t, const struct jsonr_value *root,
     r->transaction = body.transaction;
     r->statements = arena_need(&t->arena, count * sizeof r->statements[0]);
     for (const struct jsonr_value *v = jsonr_first(body.statements); v && rc == ERR_OK; v = jsonr_next(v)) {
-        (void)snprintf(at, sizeof at, "/statements/%zu", r->count);
+        str_print(at, sizeof at, "/statements/%zu", r->count);
         rc = jsonr_fields(v, at, STATEMENT_FIELDS, ARRAY_LEN(STATEMENT_FIELDS), JSONR_UNKNOWN_IGNORE,
             &r->statements[r->count++], err);
     }
@@ -163,7 +162,7 @@ static enum err_code too_large(struct op *op, const char *what, struct err *err)
     char message[160];
     d.hint = "page with ORDER BY key LIMIT 1000 and WHERE key > the last key seen, or use GET …/export for "
              "whole tables";
-    (void)snprintf(message, sizeof message, "the result is too large: %s", what);
+    str_print_cut(message, sizeof message, "the result is too large: %s", what);
     return sqlerr_set(op, ERR_SQL, &d, message, err);
 }
 
@@ -342,7 +341,7 @@ enum err_code op_run_BATCH(struct op *op, struct err *err)
     char at[48];
     jsonw_array(op->w);
     for (size_t i = 0; i < r->count && rc == ERR_OK; i++) {
-        (void)snprintf(at, sizeof at, "/statements/%zu/params", i);
+        str_print(at, sizeof at, "/statements/%zu/params", i);
         if (t->culprit_partial && t->culprit_step == (int)i)
             rc = told_before(t, err);
         else

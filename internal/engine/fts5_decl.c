@@ -1,6 +1,7 @@
 /* Reads the arguments of a CREATE VIRTUAL TABLE … USING fts5(…) as FTS5 does: split at the commas outside
  * quotes and parentheses; "name = value" is an option, everything else a column. */
 #include "engine/fts5_decl.h"
+#include "engine/sql_text.h"
 
 static bool is_space(char c)
 {
@@ -12,27 +13,12 @@ static char closing_quote(char c)
     return c == '[' ? ']' : (c == '\'' || c == '"' || c == '`') ? c : '\0';
 }
 
-/* Length of the quoted text at the start of `s`, quotes included; all of it when it never ends. */
-static size_t quoted_length(struct str s)
-{
-    char close = closing_quote(s.ptr[0]);
-    for (size_t i = 1; i < s.len; i++) {
-        if (s.ptr[i] != close)
-            continue;
-        if (close != ']' && i + 1 < s.len && s.ptr[i + 1] == close)
-            i++;
-        else
-            return i + 1;
-    }
-    return s.len;
-}
-
 /* Length of the word or quoted text at the start of `s`. */
 static size_t token_length(struct str s)
 {
     size_t len = 0;
     if (s.len && closing_quote(s.ptr[0]))
-        return quoted_length(s);
+        return sql_quoted_length(s);
     while (len < s.len && !is_space(s.ptr[len]) && !strchr("=,()", s.ptr[len]))
         len++;
     return len;
@@ -63,7 +49,7 @@ static bool next_argument(struct str *rest, struct str *ret)
     while (at < rest->len && !(depth == 0 && rest->ptr[at] == ',')) {
         char c = rest->ptr[at];
         if (closing_quote(c)) {
-            at += quoted_length(str_slice(*rest, at, rest->len));
+            at += sql_quoted_length(str_slice(*rest, at, rest->len));
             continue;
         }
         depth += c == '(' ? 1 : c == ')' && depth > 0 ? -1 : 0;

@@ -2,7 +2,6 @@
 #include "engine/guard.h"
 #include "base/check.h"
 #include "engine/engine_state.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 enum arg_kind { ARG_NONE, ARG_TABLE, ARG_NAME };
@@ -109,7 +108,7 @@ static int PRINTF_LIKE(2, 3) refuse(struct guard *g, const char *fmt, ...)
     if (!g->refused) {
         va_list ap;
         va_start(ap, fmt);
-        (void)vsnprintf(g->text, sizeof g->text, fmt, ap); /* cut when a name is very long */
+        str_vprint_cut(g->text, sizeof g->text, fmt, ap);
         va_end(ap);
         g->refused = true;
         g->role_too_low = false;

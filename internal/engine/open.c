@@ -148,7 +148,7 @@ static enum err_code tenant_version(sqlite3 *db, int64_t *ret, struct err *err)
 static enum err_code apply(sqlite3 *db, const struct migration_file *file, struct err *err)
 {
     char stamp[sizeof SQL_STAMP + 16];
-    (void)snprintf(stamp, sizeof stamp, SQL_STAMP, file->number);
+    str_print(stamp, sizeof stamp, SQL_STAMP, file->number);
     enum err_code code = run(db, "BEGIN IMMEDIATE", err);
     if (!code)
         code = run(db, file->sql, err);
@@ -212,8 +212,9 @@ static enum err_code set_file_pragmas(struct engine *eng, struct err *err)
     if (code)
         return code;
     eng->page_size = (uint64_t)page_size;
+    CHECK(page_size > 0);
     uint64_t pages = eng->cfg.db_bytes_max / (uint64_t)page_size;
-    (void)snprintf(sql, sizeof sql,
+    str_print(sql, sizeof sql,
         "PRAGMA max_page_count = %llu; PRAGMA journal_size_limit = %lld; PRAGMA wal_autocheckpoint = 0",
         (unsigned long long)(pages < UINT32_MAX - 1 ? pages : UINT32_MAX - 1), (long long)LIMIT_WAL_BYTES);
     code = run(eng->db, sql, err);

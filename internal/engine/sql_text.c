@@ -128,9 +128,9 @@ bool sql_verb_changes_schema(enum sql_verb verb)
            verb == SQL_VERB_ANALYZE || verb == SQL_VERB_REINDEX;
 }
 
-/* Length of the quoted run at the start, both quotes included; doubled quotes stay inside. */
-static size_t quoted_length(struct str s, char close)
+size_t sql_quoted_length(struct str s)
 {
+    char close = s.ptr[0] == '[' ? ']' : s.ptr[0];
     for (size_t i = 1; i < s.len; i++) {
         if (s.ptr[i] != close)
             continue;
@@ -150,7 +150,7 @@ bool sql_next_word(struct str *rest, struct str *ret_word)
             return false;
         char c = rest->ptr[0];
         if (c == '\'' || c == '"' || c == '`' || c == '[') {
-            size_t n = quoted_length(*rest, c == '[' ? ']' : c);
+            size_t n = sql_quoted_length(*rest);
             *ret_word = str_slice(*rest, 1, n > 1 ? n - 1 : n);
             *rest = str_slice(*rest, n, rest->len);
             if (c != '\'')

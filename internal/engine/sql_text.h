@@ -43,6 +43,10 @@ bool sql_is_explain(struct str sql);
 /* What is left behind white space, comments and semicolons. */
 struct str sql_skip_blank(struct str sql);
 
+/* Length of the quoted run at the start of `s` ('…', "…", `…` or […]), both quotes included; doubled quotes
+ * stay inside. All of `s` when it never ends. */
+size_t sql_quoted_length(struct str s);
+
 /* Takes the next identifier, keyword or quoted name from *rest; literals, numbers, comments and punctuation
  * are passed over. *ret_word has the quotes removed, doubled quotes kept. false at the end. */
 bool sql_next_word(struct str *rest, struct str *ret_word);

@@ -317,8 +317,7 @@ enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *er
     if (eng->stop != STOP_NONE)
         return stopped(eng->stop, err);
     char message[MESSAGE_BYTES_MAX];
-    struct str said = str_of(sqlite3_errmsg(eng->db));
-    (void)snprintf(message, sizeof message, "%.*s", (int)utf8_cut(said, sizeof message - 1), said.ptr);
+    str_print_cut(message, sizeof message, "%s", sqlite3_errmsg(eng->db));
     struct sqlerr_detail d = {.position = sqlite3_error_offset(eng->db)};
     enum err_code code = machine_error(op, rc, err);
     if (code != ERR_OK)

@@ -5,7 +5,6 @@
 #include "engine/engine_state.h"
 #include "engine/sqlerr.h"
 #include "json/jsonr.h"
-#include <stdio.h>
 
 void op_write_value(struct jsonw *w, sqlite3_value *v)
 {
@@ -53,13 +52,13 @@ struct place {
 
 static const char *place_index(struct place *p, size_t index)
 {
-    (void)snprintf(p->text, sizeof p->text, "%s/%zu", p->at, index);
+    str_print_cut(p->text, sizeof p->text, "%s/%zu", p->at, index);
     return p->text;
 }
 
 static const char *place_name(struct place *p, struct str name)
 {
-    (void)snprintf(p->text, sizeof p->text, "%s/%.*s", p->at, (int)(name.len < 60 ? name.len : 60), name.ptr);
+    str_print_cut(p->text, sizeof p->text, "%s/" STR_FMT, p->at, STR_ARG(str_slice(name, 0, 60)));
     return p->text;
 }
 
@@ -113,9 +112,9 @@ static enum err_code wrong_count(
     char text[ERR_MESSAGE_MAX], message[ERR_MESSAGE_MAX + ERR_POINTER_MAX];
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, ap);
+    str_vprint_cut(text, sizeof text, fmt, ap);
     va_end(ap);
-    (void)snprintf(message, sizeof message, "%s: %s", at, text);
+    str_print_cut(message, sizeof message, "%s: %s", at, text);
     struct sqlerr_detail d = {.kind = kind, .position = -1};
     return sqlerr_set(op, ERR_SQL, &d, message, err);
 }

@@ -5,7 +5,6 @@
 #include "base/limits.h"
 #include "base/check.h"
 #include "base/mem.h"
-#include <stdio.h>
 
 struct role_name {
     const char *name;
@@ -84,7 +83,7 @@ static enum err_code check_table(const struct token_new *in, size_t at, struct e
 {
     char pointer[32];
 
-    CHECK(snprintf(pointer, sizeof pointer, "/tableScope/%zu", at) < (int)sizeof pointer);
+    str_print(pointer, sizeof pointer, "/tableScope/%zu", at);
     if (in->tables[at].len == 0)
         return err_field(err, pointer, "must not be empty");
     for (size_t i = 0; i < at; i++)

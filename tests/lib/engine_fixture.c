@@ -66,7 +66,7 @@ int zygote_fixture_stop(pid_t pid, int fd)
 
 static struct zygote_answer receive_answer(int fd, int *ret_pidfd)
 {
-    struct zygote_answer a;
+    struct zygote_answer a = {0};
     char control[CMSG_SPACE(sizeof(int))];
     struct iovec data = {.iov_base = &a, .iov_len = sizeof a};
     struct msghdr m = {

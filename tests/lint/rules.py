@@ -78,7 +78,6 @@ BANNED = {
     "rand srand random srandom drand48": "is predictable: use base/rand",
     "tmpnam mktemp tempnam": "is a race: use mkstemp",
     "alloca": "has no bound",
-    "signal": "has unclear semantics: use sigaction",
     "setjmp longjmp": "jumps over clean-up",
 }
 BANNED_OUTSIDE_BASE = {
@@ -90,6 +89,22 @@ BANNED_OUTSIDE_BASE = {
 _SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|PRAGMA|ATTACH|VACUUM|WITH|SAVEPOINT|RELEASE)\b", re.I)
 # %w and %Q are SQLite's own quoting of names and values, which a name that cannot be bound needs.
 _CONVERSION = re.compile(r"%[-+0 #]*[\d.*]*(?:h|l|ll|z|j|t)?[sdiuxcqfgp]|%\.\*s")
+
+
+# A statement's name may well begin a message to people.
+_MESSAGES = re.compile(r"(err_set|err_field|log_\w+|refuse\w*|wrong_\w+|sqlerr_\w+)\($")
+
+
+def _callee(f, offset):
+    """What opens the argument list in which the offset stands: "err_set(", or "" outside of any."""
+    depth = 0
+    for i in range(offset - 1, max(offset - 400, 0), -1):
+        depth += {")": 1, "(": -1}.get(f.code[i], 0)
+        if depth < 0:
+            return f.code[:i + 1]
+        if f.code[i] in ";{}":
+            break
+    return ""
 
 
 def _calls(f, table):
@@ -106,10 +121,14 @@ def banned(tree):
             continue
         if not f.path.startswith("internal/base/"):
             yield from _calls(f, BANNED_OUTSIDE_BASE)
-        for line, text in f.literals():
+        for m in re.finditer(r"(?<![\w.>])signal\s*\([^;]*", f.code):
+            if not re.search(r"SIG_(IGN|DFL)", m[0]):
+                yield Finding(f.path, f.line_of(m.start()), "signal() has unclear semantics: use sigaction")
+        for offset, text in f.literals():
+            line = f.line_of(offset)
             if (text.startswith(r'{\"') or r'{\"' in text and _CONVERSION.search(text)) and not f.path.startswith("internal/json/"):
                 yield Finding(f.path, line, "JSON text written by hand: use jsonw")
-            if _SQL.match(text) and _CONVERSION.search(text):
+            if _SQL.match(text) and _CONVERSION.search(text) and not _MESSAGES.search(_callee(f, offset)):
                 yield Finding(f.path, line, "SQL with a printf conversion: bind the value")
     for f in tree.c("tests/unit", "tests/api"):
         yield from _calls(f, {"sleep usleep nanosleep": "is no synchronisation: wait for the event",

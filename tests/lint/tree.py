@@ -61,8 +61,8 @@ class File:
         return [(self.line_of(m.start(2)), m[1] == '"', m[2]) for m in _INCLUDE.finditer(self.uncommented)]
 
     def literals(self):
-        """(line, text) of every string literal, adjacent ones as one, escapes as written."""
-        return [(self.line_of(m.start()), "".join(re.findall(r'"((?:\\.|[^"\\\n])*)"', m[0])))
+        """(offset, text) of every string literal, adjacent ones as one, escapes as written."""
+        return [(m.start(), "".join(re.findall(r'"((?:\\.|[^"\\\n])*)"', m[0])))
                 for m in _STRINGS.finditer(self.uncommented)]
 
     @functools.cached_property

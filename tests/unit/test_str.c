@@ -1,6 +1,22 @@
 /* Views of text: comparing, cutting, numbers, durations, distance. */
 #include "lib/unit.h"
 
+void test_str__print_fits_or_cuts_between_characters(void **state)
+{
+    char out[8];
+    (void)state;
+    str_print(out, sizeof out, "%s-%d", "abc", 123);
+    assert_string_equal(out, "abc-123");
+    str_print_cut(out, sizeof out, "%s", "abcdefg");
+    assert_string_equal(out, "abcdefg");
+    str_print_cut(out, sizeof out, "%s", "abcdefgh");
+    assert_string_equal(out, "abcdef");
+    str_print_cut(out, sizeof out, "%s", "abcde\u00e9\u00e9");
+    assert_string_equal(out, "abcde");
+    str_print_cut(out, sizeof out, "%s", "abc\xf0\x9f\x99\x82xyz");
+    assert_string_equal(out, "abc");
+}
+
 void test_str__compares(void **state)
 {
     (void)state;
