@@ -14,8 +14,6 @@ static const struct cli_command *const COMMANDS[] = {
 #undef COMMAND
 };
 
-enum { ZYGOTE_FD = 3 }; /* where the supervisor puts its control socket */
-
 #define OVERVIEW_HEAD                                                                                        \
     "Holdfast gives every app, agent and user its own SQLite database behind PerSQL's REST API.\n\n"         \
     "Usage: holdfast COMMAND [options]\n\n"

@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 enum {
-    ZYGOTE_FD = 3, /* the control socket in the zygote */
     BACKOFF_MIN_US = 10000,
     BACKOFF_MAX_US = 5000000,
     FREE_WAIT_MS = 1000,

@@ -12,6 +12,7 @@
 #include "base/attr.h"
 
 #define ENGINE_DIR_MAX 512
+#define ZYGOTE_FD      3 /* where the zygote finds its control socket */
 
 enum engine_mode {
     ENGINE_WRITER,       /* the one connection that writes and checkpoints */

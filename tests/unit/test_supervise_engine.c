@@ -1,0 +1,200 @@
+/* The supervisor over real engines: a zygote exec'd from this binary, the sandbox, SQLite. */
+#include "base/fs.h"
+#include "lib/supervise_fixture.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct engine_starter *make(struct loop *l, struct supervisor *s)
+{
+    return zygote_starter_new(l, s, "/proc/self/exe");
+}
+
+static struct fixture *fixture_new(void)
+{
+    struct supervise_options opt = options();
+    opt.db_bytes_max = 64 << 20;
+    struct fixture *fx = fixture_made(opt, make);
+    char path[FS_PATH_MAX];
+    fs_join(path, fx->dir.path, "db");
+    assert_int_equal(mkdir(path, 0700), 0);
+    return fx;
+}
+
+static void new_database(struct fixture *fx, const char *id)
+{
+    char parent[FS_PATH_MAX], path[FS_PATH_MAX];
+    fs_join(parent, fx->dir.path, "db");
+    fs_join(path, parent, id);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+/* The first child of a process, 0 none. */
+static pid_t child_of(pid_t pid)
+{
+    char path[64], text[64] = "";
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *in = fopen(path, "r");
+    assert_non_null(in);
+    if (!fgets(text, sizeof text, in))
+        text[0] = '\0';
+    fclose(in);
+    return (pid_t)atoi(text);
+}
+
+static void expect_sql(struct fixture *fx, const char *db, const char *body, const char *part)
+{
+    struct tcall t = tcall(fx, db, body);
+    submit(&t);
+    run(fx);
+    if (t.err.code != ERR_OK || !strstr(strbuf_cstr(&t.got), part))
+        fail_msg("%s %s instead of %s", t.err.message, strbuf_cstr(&t.got), part);
+    assert_int_equal(t.ends, 1);
+    strbuf_release(&t.got);
+}
+
+void test_supervise_engine__databases_are_written_and_read(void **state)
+{
+    struct fixture *fx = fixture_new();
+    static struct tcall calls[200];
+    (void)state;
+    new_database(fx, "db_1");
+    new_database(fx, "db_2");
+    expect_sql(fx, "db_1", "{\"sql\":\"CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT)\"}", "\"success\":true");
+    expect_sql(fx, "db_2", "{\"sql\":\"CREATE TABLE u(x)\"}", "\"success\":true");
+    for (int i = 0; i < 200; i++) {
+        calls[i] = tcall(fx, i % 2 ? "db_1" : "db_2",
+            i % 2 ? "{\"sql\":\"INSERT INTO t(b) VALUES ('x')\"}" : "{\"sql\":\"INSERT INTO u VALUES (1)\"}");
+        submit(&calls[i]);
+    }
+    run(fx);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(calls[i].head.status, 200);
+        strbuf_release(&calls[i].got);
+    }
+    expect_sql(fx, "db_1", "{\"sql\":\"SELECT 'n=' || count(*) FROM t\"}", "n=100");
+    expect_sql(fx, "db_2", "{\"sql\":\"SELECT 'n=' || count(*) FROM u\"}", "n=100");
+    struct supervise_stats st = stats(fx);
+    assert_int_equal(st.engines, 2);
+    assert_true(st.commits < 100); /* groups, not one commit a call */
+    fixture_free(fx);
+}
+
+/* Acknowledged writes survive a SIGKILL of the engine; the call that ran then is the only one that fails. */
+void test_supervise_engine__a_killed_engine_loses_nothing(void **state)
+{
+    struct fixture *fx = fixture_new();
+    struct tcall slow = tcall(fx, "db_1",
+        "{\"sql\":\"WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n+1 FROM c) "
+        "SELECT count(*) FROM c\"}");
+    (void)state;
+    new_database(fx, "db_1");
+    expect_sql(fx, "db_1", "{\"sql\":\"CREATE TABLE t(a)\"}", "\"success\":true");
+    expect_sql(fx, "db_1", "{\"sql\":\"INSERT INTO t VALUES (7)\"}", "\"success\":true");
+    submit(&slow);
+    run_for(fx, 100000);
+    pid_t engine = child_of(child_of(getpid()));
+    assert_true(engine > 0);
+    assert_int_equal(kill(engine, SIGKILL), 0);
+    run(fx);
+    expect_failed(&slow, ERR_WORKER_CRASHED);
+    expect_sql(fx, "db_1", "{\"sql\":\"SELECT 'sum=' || sum(a) FROM t\"}", "sum=7");
+    assert_int_equal(stats(fx).crashes, 1);
+    fixture_free(fx);
+}
+
+void test_supervise_engine__a_statement_past_its_deadline_is_answered(void **state)
+{
+    struct fixture *fx = fixture_new();
+    struct tcall slow = tcall(fx, "db_1",
+                     "{\"sql\":\"WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n+1 FROM c) "
+                     "SELECT count(*) FROM c\"}"),
+                 deaf = tcall(fx, "db_1",
+                     "{\"sql\":\"SELECT instr(printf('%.*c',3000000,'a')||'b', "
+                     "printf('%.*c',1500000,'a')||'c')\"}");
+    (void)state;
+    new_database(fx, "db_1");
+    expect_sql(fx, "db_1", "{\"sql\":\"SELECT 1\"}", "\"success\":true");
+    slow.call.req.deadline_us = clock_mono_us() + 50000;
+    submit(&slow);
+    run(fx);
+    assert_int_equal(slow.head.status, 504);
+    strbuf_release(&slow.got);
+    int64_t start = clock_mono_us();
+    deaf.call.req.deadline_us = start + 50000; /* a C call that no interrupt reaches, if the guard lets it */
+    submit(&deaf);
+    run(fx);
+    assert_true(clock_mono_us() - start < 2 * SECOND);
+    strbuf_release(&deaf.got);
+    expect_sql(fx, "db_1", "{\"sql\":\"SELECT 'alive'\"}", "alive");
+    fixture_free(fx);
+}
+
+/* A zygote that dies takes its engines with it, perhaps in the middle of a commit: a call with a key is done
+ * once all the same, and nobody is blamed. */
+void test_supervise_engine__the_zygote_is_started_again(void **state)
+{
+    struct fixture *fx = fixture_new();
+    (void)state;
+    new_database(fx, "db_1");
+    expect_sql(fx, "db_1", "{\"sql\":\"CREATE TABLE t(a)\"}", "\"success\":true");
+    for (int i = 0; i < 4; i++) {
+        pid_t zygote = child_of(getpid());
+        assert_true(zygote > 0);
+        assert_int_equal(kill(zygote, SIGKILL), 0);
+        struct tcall t = tcall(fx, "db_1", "{\"sql\":\"INSERT INTO t VALUES (1)\"}");
+        char key[] = {'k', (char)('0' + i), '\0'};
+        t.call.req.idempotency_key = str_of(key);
+        t.call.req.token_id = S("tok_1");
+        submit(&t);
+        run(fx);
+        assert_int_equal(t.err.code, ERR_OK);
+        assert_int_equal(t.head.status, 200);
+        strbuf_release(&t.got);
+    }
+    expect_sql(fx, "db_1", "{\"sql\":\"SELECT 'n=' || count(*) FROM t\"}", "n=4");
+    assert_int_equal(stats(fx).crashes, 0);
+    assert_true(supervise_ready(fx->s));
+    fixture_free(fx);
+}
+
+/* Leaving is checkpointing: no log stays behind. */
+void test_supervise_engine__an_engine_that_leaves_checkpoints(void **state)
+{
+    struct fixture *fx = fixture_new();
+    char path[FS_PATH_MAX + 32];
+    (void)state;
+    new_database(fx, "db_1");
+    expect_sql(fx, "db_1", "{\"sql\":\"CREATE TABLE t(a)\"}", "\"success\":true");
+    (void)snprintf(path, sizeof path, "%s/db/db_1/main.db-wal", fx->dir.path);
+    assert_int_equal(access(path, F_OK), 0);
+    fixture_stop(fx);
+    struct stat st;
+    assert_true(stat(path, &st) != 0 || st.st_size == 0);
+    fixture_free(fx);
+}
+
+void test_supervise_engine__a_damaged_file_is_set_aside(void **state)
+{
+    struct fixture *fx = fixture_new();
+    char path[FS_PATH_MAX + 32];
+    struct tcall t = tcall(fx, "db_1", "{\"sql\":\"SELECT 1\"}"), later = t;
+    (void)state;
+    new_database(fx, "db_1");
+    new_database(fx, "db_2");
+    (void)snprintf(path, sizeof path, "%s/db/db_1/main.db", fx->dir.path);
+    FILE *out = fopen(path, "w");
+    for (int i = 0; i < 2000; i++)
+        fputs("no database", out);
+    fclose(out);
+    submit(&t);
+    run(fx);
+    assert_true(t.err.code == ERR_CORRUPT || t.head.code == ERR_CORRUPT);
+    strbuf_release(&t.got);
+    (void)expect_refused(&later, ERR_CORRUPT);
+    expect_sql(fx, "db_2", "{\"sql\":\"SELECT 'fine'\"}", "fine");
+    fixture_free(fx);
+}
