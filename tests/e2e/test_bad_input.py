@@ -124,7 +124,7 @@ class Matrix:
     def bodies(self):
         for (method, path, _, _), (what, raw, pointer) in itertools.product(BODIES, RAW):
             if path == "/v1/databases":
-                raw = raw.replace(b"sql", b"slug").replace(b"SELECT ", b"x")
+                raw = raw.replace(b"sql", b"slug").replace(b"s\\u0071l", b"s\\u006cug").replace(b"SELECT ", b"x")
                 pointer = pointer and pointer.replace("sql", "slug")
             if pointer and pointer.startswith("/params") and path == DB + "batch":
                 continue
@@ -180,7 +180,7 @@ def main():
         s.query("CREATE TABLE witness(a)")
         matrix = Matrix(checks, s)
         for part in (matrix.fields, matrix.bodies, matrix.params, matrix.batches, matrix.slugs, matrix.query_strings, matrix.accepted):
-            part()
+            checks.part(part)
         checks.equal("nothing was written", s.query("SELECT count(*) FROM witness").json["data"]["rows"], [[0]])
         checks.equal("nothing was made", [d["slug"] for d in s.call("GET", "/v1/databases").json["data"]], ["main"])
         checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())

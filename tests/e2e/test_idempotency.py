@@ -141,7 +141,7 @@ def main():
     with Server(binary_argument()) as s:
         s.query("CREATE TABLE orders(id INTEGER PRIMARY KEY, note)")
         for part in (one_after_another, failures_are_not_kept, racing, plans, over_restarts, under_kills):
-            part(checks, s)
+            checks.part(part, checks, s)
     return checks.end()
 
 

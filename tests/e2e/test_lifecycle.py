@@ -253,7 +253,7 @@ def main():
     misuse(checks, binary)
     with Server(binary, args=["--statement-timeout", "1s"]) as s:
         for part in (timeouts, gone_client, killed_parts, breaker, damaged_file, durable):
-            part(checks, s)
+            checks.part(part, checks, s)
     with Server(binary, args=["--statement-timeout", "20s"]) as s:
         drain(checks, s)
     return checks.end()

@@ -281,7 +281,7 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         for part in (identity, databases, sql, errors, schema, operations, shared_errors, paths_and_methods, headers):
-            part(checks, s)
+            checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()
 

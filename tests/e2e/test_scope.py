@@ -168,7 +168,7 @@ def main():
     with Server(binary_argument()) as s:
         checks.equal("schema", s.batch(SCHEMA).status, 200)
         for part in (roles_by_routes, table_scope, database_scope, time_and_revocation):
-            part(checks, s)
+            checks.part(part, checks, s)
     return checks.end()
 
 

@@ -195,7 +195,7 @@ def main():
     with Server(binary_argument()) as s:
         checks.that("schema", s.batch(SCHEMA).status == 200)
         for part in (whole_databases, tables, refused, large_and_slow, nothing_left):
-            part(checks, s)
+            checks.part(part, checks, s)
     return checks.end()
 
 

@@ -1,0 +1,57 @@
+#include "serve.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "cli.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+/* The address to show: the public one, or the one it listens on. */
+static void describe_address(struct server *s)
+{
+    bool v6 = strchr(s->opt->listen.host, ':') != NULL;
+    int n = snprintf(s->url, sizeof(s->url), "%s://%s%s%s:%u", s->opt->tls_cert ? "https" : "http",
+        v6 ? "[" : "", s->opt->listen.host, v6 ? "]" : "", http_server_port(s->http));
+    CHECK(n > 0 && (size_t)n < sizeof(s->url));
+    (void)printf("listening on %s\n", s->url);
+    (void)fflush(stdout); /* whoever waits for the line reads it through a pipe */
+}
+
+static void run(struct server *s)
+{
+    server_on_signals(s);
+    watchdog_start(&s->watchdog, s->loop);
+    describe_address(s);
+    server_welcome(s);
+    log_event(LOG_INFO, "started", LOG_CSTR("version", HF_VERSION), LOG_CSTR("url", s->url),
+        LOG_CSTR("data", s->data_dir));
+    loop_run(s->loop);
+    watchdog_stop(&s->watchdog);
+    loop_timer_release(&s->stop_timer);
+    log_event(LOG_INFO, "stopped", LOG_INT("status", s->exit_status));
+}
+
+/* Until it is told to stop. */
+static int serve(const void *values)
+{
+    const struct serve_options *opt = values;
+    struct server s = {.opt = opt, .lock_fd = -1};
+    struct err err = ERR_INIT;
+    check_set_context("front");
+    log_setup((enum log_level)opt->log_level, (enum log_format)opt->log_format);
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that is gone shows as an error of write */
+    if (server_start(&s, &err)) {
+        s.exit_status = cli_fail(SERVE_DESCRIBE.name, &err);
+    } else {
+        run(&s);
+    }
+    server_release(&s);
+    return s.exit_status;
+}
+
+const struct cli_command CLI_SERVE = {
+    .describe = &SERVE_DESCRIBE,
+    .values_size = sizeof(struct serve_options),
+    .run = serve,
+};

@@ -1,0 +1,66 @@
+/* holdfast serve: the composition root. One struct owns every part; parts get what they need from it and know
+ * nothing of each other.
+ *
+ *   start    lock ─► first start ─► control.db, recovery, clean ─► loop, workers, supervisor, api, http ─►
+ * "listening on …" stop     SIGTERM ─► not ready, no new connections ─► 25 s to finish ─► interrupt ─►
+ * engines checkpoint and leave ─► exit 0 a second SIGTERM ends the process at once, which is as safe as
+ * SIGKILL
+ */
+#ifndef CMD_SERVE_H
+#define CMD_SERVE_H
+
+#include "api/api.h"
+#include "bootstrap/bootstrap.h"
+#include "serve_options.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct watchdog {
+    pthread_t thread;
+    bool running;
+    struct loop_timer beat;
+    _Atomic uint64_t beats;
+    _Atomic bool stop;
+};
+
+struct server {
+    const struct serve_options *opt;
+    char data_dir[FS_PATH_MAX]; /* absolute */
+    char url[512];
+    int lock_fd;
+    struct control control;
+    bool control_open;
+    struct loop *loop;
+    struct workq *workq;
+    struct supervisor *supervisor;
+    struct api *api;
+    struct http_server *http;
+    struct watchdog watchdog;
+    struct loop_timer stop_timer;
+    int64_t stop_began_us; /* 0: not stopping */
+    int64_t flush_by_us;   /* since then; 0: answers still come */
+    bool interrupted, shutting_down, engines_gone;
+    bool first_start;
+    struct bootstrap_result made; /* first start */
+    char password[32];            /* generated at the first start; "" when it was given */
+    int exit_status;
+};
+
+/* serve_start.c: everything up to listening; on failure what was made is released by server_release(). */
+MUST_CHECK enum err_code server_start(struct server *s, struct err *err);
+void server_release(struct server *s);
+
+/* serve_first.c: fills an empty data directory, and says so once the address is known. */
+MUST_CHECK enum err_code server_first_start(struct server *s, struct err *err);
+void server_welcome(struct server *s);
+
+/* serve_stop.c */
+void server_on_signals(struct server *s);
+
+/* serve_watchdog.c: aborts, so that a supervisor of processes starts it anew, when the loop stands still for
+ * ten seconds. */
+void watchdog_start(struct watchdog *w, struct loop *l);
+void watchdog_stop(struct watchdog *w);
+
+#endif

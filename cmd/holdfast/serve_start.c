@@ -1,0 +1,162 @@
+/* Brings the server up, part by part, and takes it down in the opposite order. */
+#define _GNU_SOURCE /* realpath, RLIMIT_NOFILE and prctl beside strict C */
+#include "serve.h"
+
+#include "api/housekeeping.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "registry/registry.h"
+
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+/* Every connection and every engine needs descriptors; the soft limit of many systems is 1024. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_event(LOG_WARN, "descriptor_limit", LOG_INT("limit", limit.rlim_cur));
+}
+
+/* Memory holds tokens and passwords for moments: no core file may keep them. Sanitizers need to look at the
+ * process. */
+static void forbid_core_files(void)
+{
+    struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none); /* lowering a limit cannot fail */
+#ifndef HF_DEBUG
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* as above, where core files are piped to a program */
+#endif
+}
+
+static enum err_code open_control(struct server *s, struct err *err)
+{
+    struct db *db = NULL;
+    struct registry_recovery found;
+    struct registry_disk disk = {.data_dir = s->data_dir};
+    enum err_code rc = control_open(s->data_dir, CONTROL_MIGRATE, &s->control, err);
+    if (rc)
+        return rc;
+    s->control_open = true;
+    rc = control_connect(&s->control, DB_WRITE, &db, err);
+    if (!rc)
+        rc = registry_recover(db, &disk, &found, err);
+    db_close(db);
+    if (!rc && found.finished + found.failed)
+        log_event(found.failed ? LOG_WARN : LOG_INFO, "recovered", LOG_INT("finished", found.finished),
+            LOG_INT("failed", found.failed), LOG_CSTR("error", found.first.message));
+    return rc;
+}
+
+static enum err_code open_data(struct server *s, struct err *err)
+{
+    enum bootstrap_state state;
+    enum err_code rc = bootstrap_look(s->opt->data, &state, err);
+    if (!rc && state == BOOTSTRAP_FOREIGN)
+        rc = err_set(err, ERR_CONFLICT,
+            "%s holds other files and no control database; give an empty directory", s->opt->data);
+    if (!rc)
+        rc = bootstrap_lock(s->opt->data, &s->lock_fd, err);
+    if (rc)
+        return rc;
+    char *absolute = realpath(s->opt->data, s->data_dir);
+    if (!absolute)
+        return err_errno(err, ERR_IO, "Finding the data directory");
+    if (state == BOOTSTRAP_EMPTY)
+        rc = server_first_start(s, err);
+    if (!rc)
+        rc = open_control(s, err);
+    return rc ? rc : housekeeping_clean(s->data_dir, err);
+}
+
+static enum err_code start_supervisor(struct server *s, struct err *err)
+{
+    struct supervise_options opt = {.data_dir = s->data_dir,
+        .idle_us = s->opt->engine_idle_s * 1000000,
+        .kill_grace_us = LIMIT_KILL_GRACE_MS * 1000,
+        .engines_max = (unsigned)s->opt->engines_max,
+        .calls_per_db_max = (unsigned)LIMIT_CALLS_PER_DB,
+        .readers_max = (unsigned)LIMIT_READERS_PER_DB,
+        .no_sandbox = s->opt->insecure_no_sandbox,
+        .db_bytes_max = (uint64_t)s->opt->database_bytes_max,
+        .cost_request_nano = s->opt->cost_request_nano,
+        .cost_read_nano = s->opt->cost_read_nano,
+        .cost_write_nano = s->opt->cost_write_nano};
+    return supervise_new(s->loop, &opt, &s->supervisor, err);
+}
+
+static enum err_code start_api(struct server *s, struct err *err)
+{
+    struct api_options opt = {.loop = s->loop,
+        .workq = s->workq,
+        .workers = (unsigned)s->opt->workers,
+        .supervisor = s->supervisor,
+        .control = &s->control,
+        .data_dir = s->data_dir,
+        .public_url = s->opt->public_url ? s->opt->public_url : "",
+        .statement_timeout_us = s->opt->statement_timeout_s * 1000000,
+        .disk_low_bytes = LIMIT_DISK_LOW_BYTES};
+    return api_new(&opt, &s->api, err);
+}
+
+static enum err_code start_http(struct server *s, struct err *err)
+{
+    struct http_options opt = {.host = s->opt->listen.host,
+        .port = s->opt->listen.port,
+        .tls_cert = s->opt->tls_cert,
+        .tls_key = s->opt->tls_key,
+        .cors_origins = s->opt->cors_origins,
+        .trusted_proxies = s->opt->trusted_proxies,
+        .connections_max = (unsigned)s->opt->connections_max,
+        .connections_per_ip_max = (unsigned)s->opt->connections_per_ip,
+        .head_max = (size_t)LIMIT_HEAD_BYTES,
+        .body_max = (size_t)LIMIT_BODY_BYTES,
+        .body_limit = api_body_limit,
+        .on_request = api_on_request,
+        .arg = s->api};
+    enum err_code rc = http_server_new(s->loop, &opt, &s->http, err);
+    if (!rc)
+        api_set_server(s->api, s->http);
+    return rc;
+}
+
+enum err_code server_start(struct server *s, struct err *err)
+{
+    struct workq_options workers = {
+        .threads = (unsigned)s->opt->workers, .queue_max = (unsigned)LIMIT_WORKER_QUEUE};
+    raise_descriptor_limit();
+    forbid_core_files();
+    enum err_code rc = open_data(s, err);
+    if (!rc)
+        rc = loop_new(&s->loop, err);
+    if (!rc)
+        rc = start_supervisor(s, err);
+    if (!rc)
+        rc = workq_new(&workers, &s->workq, err);
+    if (!rc)
+        rc = start_api(s, err);
+    return rc ? rc : start_http(s, err);
+}
+
+void server_release(struct server *s)
+{
+    if (s->http)
+        http_server_free(s->http);
+    if (s->workq)
+        workq_free(s->workq);
+    api_free(s->api);
+    if (s->supervisor)
+        supervise_free(s->supervisor);
+    if (s->loop)
+        loop_free(s->loop);
+    if (s->control_open)
+        control_close(&s->control);
+    fd_close(&s->lock_fd);
+    secret_release(&s->made.token);
+    mem_wipe(s->password, sizeof(s->password));
+}
