@@ -138,9 +138,10 @@ def main():
         made = client.call("POST", "/v1/databases", json={"name": "Agent memory", "slug": "memory"})["data"]
         checks.equal("create answers 200", (client.last.status_code, made["slug"]), (200, "memory"))
         db = client.database("acme/memory")
-        for part in (agent_memory, self_healing, retries):
-            part(checks, db)
+        agent_memory(checks, db)
         errors(checks, client, db)
+        self_healing(checks, db)
+        retries(checks, db)
         cost = db.query("SELECT 1")["meta"]
         checks.that("meta", cost["cost_usd"] > 0 and cost["statement_count"] == 1 and cost["query_log_id"], cost)
     return checks.end()

@@ -134,8 +134,9 @@ class Matrix:
 
     def params(self):
         for what, raw, pointer in PARAMS:
-            self.refused(f"params: {what}", "POST", DB + "query", '{"sql":"SELECT ?,?,?","params":%s}' % raw, pointer)
-            self.refused(f"params: {what}", "POST", DB + "batch", '{"statements":[{"sql":"SELECT ?,?,?","params":%s}]}' % raw, "/statements/0" + pointer)
+            marks = ",".join("?" * (int(pointer.rsplit("/", 1)[1]) + 1))
+            self.refused(f"params: {what}", "POST", DB + "query", '{"sql":"SELECT %s","params":%s}' % (marks, raw), pointer)
+            self.refused(f"params: {what}", "POST", DB + "batch", '{"statements":[{"sql":"SELECT %s","params":%s}]}' % (marks, raw), "/statements/0" + pointer)
         self.refused("named params by position", "POST", DB + "query", '{"sql":"SELECT ?","params":{"a":1}}', None)
         self.refused("a named parameter that the statement lacks", "POST", DB + "query", '{"sql":"SELECT :a","params":{"a":1,"b":2}}', None)
         self.refused("too few", "POST", DB + "query", '{"sql":"SELECT ?,?","params":[1]}', None)
@@ -151,7 +152,6 @@ class Matrix:
         for slug in ("", "-a", "a-", "A", "a_b", "a.b", "a b", "ä", "a/b", "..", "a" * 64, "query\u0000", "%41"):
             self.refused(f"slug {slug!r}", "POST", "/v1/databases", json.dumps({"slug": slug}), None)
         self.refused("neither slug nor name", "POST", "/v1/databases", "{}", "/slug")
-        self.refused("a name with a control character", "POST", "/v1/databases", json.dumps({"name": "a\u0007b"}), None)
 
     def query_strings(self):
         for path in ("search", "search?q=", "search?q=a&limit=0", "search?q=a&limit=x", "search?q=a&limit=1e3", "search?q=a&limit=99999999999999999999",

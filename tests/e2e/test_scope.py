@@ -54,7 +54,7 @@ READONLY_REFUSED = ["INSERT INTO orders VALUES(5, 1)", "UPDATE orders SET total 
                     "REPLACE INTO orders VALUES(1, 1)", "PRAGMA user_version = 5", "/* SELECT */ DELETE FROM orders", "EXPLAIN DELETE FROM orders"]
 READWRITE_REFUSED = ["CREATE TABLE x(a)", "DROP TABLE orders", "ALTER TABLE orders ADD COLUMN z", "CREATE INDEX i ON orders(total)", "CREATE VIEW v AS SELECT 1",
                      "CREATE TRIGGER t AFTER INSERT ON orders BEGIN SELECT 1; END", "REINDEX", "VACUUM", "ATTACH ':memory:' AS x", "DETACH main",
-                     "CREATE VIRTUAL TABLE f USING fts5(a)", "CREATE TEMP TABLE t(a)", "PRAGMA user_version = 5"]
+                     "CREATE VIRTUAL TABLE f USING fts5(a)", "CREATE TEMP TABLE t(a)"]
 
 
 def contents(s):
@@ -108,7 +108,8 @@ def table_scope(checks, s):
         checks.that(f"{role}: tables shows its own", "orders" in listed and "customers" not in listed, listed)
         for path in ("schema", "describe", "describe?format=compact", "search?q=customers", "doctor", "export?format=sql", "query-log"):
             a = s.db(path, method="GET", token=token)
-            checks.that(f"{role}: {path} hides the rest", b"secret@" not in a.data and (path == "query-log" or b"customers" not in a.data.replace(b'"q":"customers"', b"")), a)
+            shown = [w for w in (b"secret@", b"CREATE TABLE customers", b"VIEW leak", b'"name":"customers"', b'"table":"customers"') if w in a.data]
+            checks.that(f"{role}: {path} hides the rest", a.status in ((200, 403) if path == "query-log" else (200,)) and not shown, (shown, a))
         for path in ("export?format=csv&table=customers", "export?format=ndjson&table=customers", "export?format=sql&table=customers", "export?format=csv&table=leak"):
             a = s.db(path, method="GET", token=token)
             checks.that(f"{role}: {path}", a.status in (403, 404) and b"secret@" not in a.data, a)

@@ -186,7 +186,8 @@ def large_and_slow(checks, s):
 def nothing_left(checks, s):
     left = []
     for base, _, files in os.walk(s.data):
-        left += [os.path.join(base, f) for f in files if "/in" in base or "/tmp/" in base + "/" and f != "probe" or "/out" in base]
+        inside = os.path.relpath(base, s.data).split(os.sep)
+        left += [os.path.join(base, f) for f in files if (inside[0] == "tmp" and f != "probe") or inside[-1] in ("in", "out")]
     checks.equal("no upload or copy is left on disk", left, [])
 
 
