@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/sandbox.h"
 #include "registry/registry.h"
 
 #include <stdlib.h>
@@ -74,6 +75,23 @@ static enum err_code open_data(struct server *s, struct err *err)
     return rc ? rc : housekeeping_clean(s->data_dir, err);
 }
 
+/* SQL of strangers runs behind walls or not at all. */
+static enum err_code check_sandbox(const struct server *s, struct err *err)
+{
+    struct sandbox sb;
+    struct err why = ERR_INIT;
+    if (s->opt->insecure_no_sandbox) {
+        log_event(LOG_WARN, "no_sandbox", LOG_CSTR("why", "--insecure-no-sandbox"));
+        return ERR_OK;
+    }
+    enum err_code rc = sandbox_prepare(&sb, &why);
+    if (rc)
+        return err_set(err, rc, "%s; `holdfast doctor` says more, --insecure-no-sandbox serves all the same",
+            why.message);
+    sandbox_release(&sb);
+    return ERR_OK;
+}
+
 static enum err_code start_supervisor(struct server *s, struct err *err)
 {
     struct supervise_options opt = {.data_dir = s->data_dir,
@@ -131,7 +149,9 @@ enum err_code server_start(struct server *s, struct err *err)
         .threads = (unsigned)s->opt->workers, .queue_max = (unsigned)LIMIT_WORKER_QUEUE};
     raise_descriptor_limit();
     forbid_core_files();
-    enum err_code rc = open_data(s, err);
+    enum err_code rc = check_sandbox(s, err);
+    if (!rc)
+        rc = open_data(s, err);
     if (!rc)
         rc = loop_new(&s->loop, err);
     if (!rc)

@@ -46,7 +46,9 @@ static void make_data(struct api_fixture *fx)
 {
     struct err err = ERR_INIT;
     struct registry_entry entry;
-    must(registry_create(fx->control.db, &fx->control.disk, &fx->control.tenant.id, S("main"), S("Main"), S("auto"), &entry, &err), &err);
+    must(registry_create(fx->control.db, &fx->control.disk, &fx->control.tenant.id, S("main"), S("Main"),
+             S("auto"), &entry, &err),
+        &err);
     mint(fx, WIRE_ROLE_ADMIN, fx->admin, sizeof(fx->admin));
     mint(fx, WIRE_ROLE_READONLY, fx->readonly, sizeof(fx->readonly));
 }
@@ -61,7 +63,8 @@ static void make_front(struct api_fixture *fx, int64_t timeout_s)
         .engines_max = 20,
         .calls_per_db_max = 256,
         .readers_max = 2,
-        .no_sandbox = true, /* sanitizers need what the sandbox forbids; its own test is tests/unit/test_sandbox.c */
+        .no_sandbox =
+            true, /* sanitizers need what the sandbox forbids; its own test is tests/unit/test_sandbox.c */
         .db_bytes_max = 64 << 20,
         .cost_request_nano = 500,
         .cost_read_nano = 5,
@@ -117,7 +120,8 @@ static void gone(void *arg)
 static void stop_step(void *arg)
 {
     struct api_fixture *fx = arg;
-    if (fx->engines_gone && http_server_requests(fx->http) == 0 && api_open_requests(fx->api) == 0 && workq_depth(fx->workq) == 0)
+    if (fx->engines_gone && http_server_requests(fx->http) == 0 && api_open_requests(fx->api) == 0 &&
+        workq_depth(fx->workq) == 0)
         loop_stop(fx->loop);
     else
         loop_timer_set(&fx->stop_timer, POLL_US);
@@ -151,7 +155,8 @@ void api_fixture_release(struct api_fixture *fx)
 
 void client_open(struct client *c, const struct api_fixture *fx)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(fx->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(fx->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     struct timeval limit = {60, 0};
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(c->fd >= 0);
@@ -176,7 +181,8 @@ static void send_all(int fd, struct str data)
     }
 }
 
-void client_send(struct client *c, const char *method, const char *path, const char *token, const char *more, struct str body)
+void client_send(struct client *c, const char *method, const char *path, const char *token, const char *more,
+    struct str body)
 {
     AUTO_STRBUF out;
     strbuf_init(&out, ANSWER_MAX);
@@ -255,8 +261,9 @@ void client_read(struct client *c, struct answer *a)
     struct str seen = str_make(a->text.buf, head), length = header(seen, "Content-Length");
     int status = atoi(a->text.buf + strlen("HTTP/1.1 "));
     bool chunked = header(seen, "Transfer-Encoding").ptr != NULL;
-    bool whole = chunked ? join_chunks(c->fd, &a->text, head)
-                         : read_until(c->fd, &a->text, head + (length.ptr ? strtoul(length.ptr, NULL, 10) : 0));
+    bool whole = chunked
+                     ? join_chunks(c->fd, &a->text, head)
+                     : read_until(c->fd, &a->text, head + (length.ptr ? strtoul(length.ptr, NULL, 10) : 0));
     a->head = str_make(a->text.buf, head);
     a->body = str_slice(strbuf_str(&a->text), head, a->text.len);
     a->status = whole ? status : 0;
@@ -272,7 +279,8 @@ bool answer_has(const struct answer *a, const char *text)
     return a->body.len && memmem(a->body.ptr, a->body.len, text, strlen(text)) != NULL;
 }
 
-void call(const struct api_fixture *fx, const char *method, const char *path, const char *token, struct str body, struct answer *a)
+void call(const struct api_fixture *fx, const char *method, const char *path, const char *token,
+    struct str body, struct answer *a)
 {
     struct client c;
     client_open(&c, fx);

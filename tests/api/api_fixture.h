@@ -1,5 +1,5 @@
-/* The whole front in this process, on its own thread, with real engines, over loopback; and a small blocking client. What the
- * sanitizers are to see runs here. */
+/* The whole front in this process, on its own thread, with real engines, over loopback; and a small blocking
+ * client. What the sanitizers are to see runs here. */
 #ifndef TESTS_API_API_FIXTURE_H
 #define TESTS_API_API_FIXTURE_H
 
@@ -29,8 +29,8 @@ void api_fixture_init(struct api_fixture *fx, int64_t timeout_s);
 void api_fixture_release(struct api_fixture *fx); /* drains, as SIGTERM does */
 
 struct answer {
-    int status;          /* 0: the connection ended without one */
-    struct strbuf text;  /* head and body as they came; chunks are joined */
+    int status;         /* 0: the connection ended without one */
+    struct strbuf text; /* head and body as they came; chunks are joined */
     struct str head, body;
 };
 
@@ -41,13 +41,15 @@ struct client {
 void client_open(struct client *c, const struct api_fixture *fx);
 void client_close(struct client *c);
 /* Sends a request; `more` holds further header lines, each with its CRLF. `body` ptr NULL: none. */
-void client_send(struct client *c, const char *method, const char *path, const char *token, const char *more, struct str body);
+void client_send(struct client *c, const char *method, const char *path, const char *token, const char *more,
+    struct str body);
 void client_read(struct client *c, struct answer *a);
 void answer_release(struct answer *a);
 bool answer_has(const struct answer *a, const char *text); /* in the body */
 
 /* One request over a fresh connection. */
-void call(const struct api_fixture *fx, const char *method, const char *path, const char *token, struct str body, struct answer *a);
+void call(const struct api_fixture *fx, const char *method, const char *path, const char *token,
+    struct str body, struct answer *a);
 /* POST …/query with a JSON body on database main. */
 void query(const struct api_fixture *fx, const char *token, const char *json, struct answer *a);
 

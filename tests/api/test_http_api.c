@@ -1,5 +1,5 @@
-/* Requests through the whole front: each kind of route, clients that leave, many at once, the caches. Errors and shapes in full
- * are tests/e2e's; here the same paths run under the sanitizers. */
+/* Requests through the whole front: each kind of route, clients that leave, many at once, the caches. Errors
+ * and shapes in full are tests/e2e's; here the same paths run under the sanitizers. */
 #include "api_fixture.h"
 
 #include "api/route.h"
@@ -34,7 +34,8 @@ int teardown_http_api(void **state)
 static void expect(const struct answer *a, int status, const char *text)
 {
     if (a->status != status || !answer_has(a, text))
-        fail_msg("wanted %d with %s, saw %d: %.*s", status, text, a->status, STR_ARG(str_slice(a->body, 0, 500)));
+        fail_msg(
+            "wanted %d with %s, saw %d: %.*s", status, text, a->status, STR_ARG(str_slice(a->body, 0, 500)));
 }
 
 void test_http_api__every_route_answers_and_refuses_strangers(void **state)
@@ -49,7 +50,10 @@ void test_http_api__every_route_answers_and_refuses_strangers(void **state)
         strbuf_init(&path, 256);
         while (str_cut(&rest, '/', &part))
             if (part.len)
-                strbuf_addf(&path, "/%.*s", STR_ARG(str_eq(part, S("{ns}")) ? S("acme") : str_eq(part, S("{db}")) ? S("main") : part));
+                strbuf_addf(&path, "/%.*s",
+                    STR_ARG(str_eq(part, S("{ns}"))   ? S("acme")
+                            : str_eq(part, S("{db}")) ? S("main")
+                                                      : part));
         struct str body = r->method == HTTP_POST || r->method == HTTP_PUT ? S("") : (struct str){NULL, 0};
         call(&fx, http_method_name(r->method), strbuf_cstr(&path), NULL, body, &without);
         assert_int_equal(without.status, r->cap == CAP_PUBLIC ? 200 : 401);
@@ -66,7 +70,8 @@ void test_http_api__a_write_is_read_back(void **state)
     AUTO_ANSWER w;
     AUTO_ANSWER r;
     (void)state;
-    query(&fx, fx.admin, "{\"sql\":\"INSERT INTO t VALUES(9223372036854775807, ?)\",\"params\":[\"edge\"]}", &w);
+    query(&fx, fx.admin, "{\"sql\":\"INSERT INTO t VALUES(9223372036854775807, ?)\",\"params\":[\"edge\"]}",
+        &w);
     expect(&w, 200, "\"changes\":1");
     query(&fx, fx.readonly, "{\"sql\":\"SELECT * FROM t WHERE id > 1000000\"}", &r);
     expect(&r, 200, "[[9223372036854775807,\"edge\"]]");
@@ -102,7 +107,8 @@ void test_http_api__databases_come_and_go(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_ANSWER a;
-        call(&fx, rows[i].method, rows[i].path, fx.admin, rows[i].body ? str_of(rows[i].body) : (struct str){NULL, 0}, &a);
+        call(&fx, rows[i].method, rows[i].path, fx.admin,
+            rows[i].body ? str_of(rows[i].body) : (struct str){NULL, 0}, &a);
         expect(&a, rows[i].status, rows[i].text);
     }
 }
@@ -112,18 +118,21 @@ void test_http_api__revocation_empties_the_cache(void **state)
     struct err err = ERR_INIT;
     struct token made;
     struct secret secret = SECRET_INIT;
-    struct token_new in = {.namespace_id = fx.control.tenant.id, .name = STR_EMPTY, .role = WIRE_ROLE_READWRITE};
+    struct token_new in = {
+        .namespace_id = fx.control.tenant.id, .name = STR_EMPTY, .role = WIRE_ROLE_READWRITE};
     AUTO_ARENA arena;
     AUTO_ANSWER before;
     AUTO_ANSWER after;
     (void)state;
     arena_init(&arena, 1 << 16);
     assert_int_equal(tx_begin_write(fx.control.db, &err), ERR_OK);
-    assert_int_equal(tx_end(fx.control.db, token_create(fx.control.db, &arena, &in, &made, &secret, &err), &err), ERR_OK);
+    assert_int_equal(
+        tx_end(fx.control.db, token_create(fx.control.db, &arena, &in, &made, &secret, &err), &err), ERR_OK);
     query(&fx, secret_reveal(&secret).ptr, "{\"sql\":\"SELECT 1\"}", &before);
     expect(&before, 200, "[[1]]");
     assert_int_equal(tx_begin_write(fx.control.db, &err), ERR_OK);
-    assert_int_equal(tx_end(fx.control.db, token_revoke(fx.control.db, NULL, id_str(&made.id), &err), &err), ERR_OK);
+    assert_int_equal(
+        tx_end(fx.control.db, token_revoke(fx.control.db, NULL, id_str(&made.id), &err), &err), ERR_OK);
     query(&fx, secret_reveal(&secret).ptr, "{\"sql\":\"SELECT 1\"}", &after);
     expect(&after, 401, "unauthorized");
     secret_release(&secret);
@@ -146,7 +155,8 @@ void test_http_api__one_connection_serves_many_requests(void **state)
 /* Clients that leave at every stage: the server must neither leak nor touch what is gone. */
 void test_http_api__clients_that_leave(void **state)
 {
-    static const char *const bodies[] = {"{\"sql\":\"SELECT 1\"}", "{\"sql\":\"INSERT INTO t(body) VALUES('left')\"}",
+    static const char *const bodies[] = {"{\"sql\":\"SELECT 1\"}",
+        "{\"sql\":\"INSERT INTO t(body) VALUES('left')\"}",
         "{\"sql\":\"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT count(*) FROM n\"}"};
     (void)state;
     for (int round = 0; round < 4; round++)
@@ -200,7 +210,9 @@ void test_http_api__a_statement_past_its_deadline(void **state)
 {
     AUTO_ANSWER a;
     (void)state;
-    query(&fx, fx.admin, "{\"sql\":\"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT count(*) FROM n\"}", &a);
+    query(&fx, fx.admin,
+        "{\"sql\":\"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT count(*) FROM n\"}",
+        &a);
     expect(&a, 504, "query_timeout");
 }
 
@@ -221,10 +233,14 @@ void test_http_api__import_and_export(void **state)
     AUTO_ANSWER sql;
     AUTO_ANSWER file;
     (void)state;
-    import_as(main_import, "Content-Type: application/sql\r\n", S("CREATE TABLE imp(a); INSERT INTO imp VALUES(1),(2);"), 200, "success");
-    import_as(main_import, "Content-Type: application/sql\r\n", S("CREATE TABLE imp2(a); SELEC"), 400, "sql_error");
-    import_as("/v1/db/acme/main/import?table=imp", "Content-Type: application/x-ndjson\r\n", S("{\"a\":3}\n{\"a\":4}\n"), 200, "success");
-    import_as(main_import, "Content-Type: multipart/form-data; boundary=b\r\n", S("--b\r\n\r\n--b--"), 400, "multipart");
+    import_as(main_import, "Content-Type: application/sql\r\n",
+        S("CREATE TABLE imp(a); INSERT INTO imp VALUES(1),(2);"), 200, "success");
+    import_as(
+        main_import, "Content-Type: application/sql\r\n", S("CREATE TABLE imp2(a); SELEC"), 400, "sql_error");
+    import_as("/v1/db/acme/main/import?table=imp", "Content-Type: application/x-ndjson\r\n",
+        S("{\"a\":3}\n{\"a\":4}\n"), 200, "success");
+    import_as(main_import, "Content-Type: multipart/form-data; boundary=b\r\n", S("--b\r\n\r\n--b--"), 400,
+        "multipart");
     call(&fx, "GET", "/v1/db/acme/main/export", fx.admin, (struct str){NULL, 0}, &sql);
     expect(&sql, 200, "CREATE TABLE imp(a)");
     call(&fx, "GET", "/v1/db/acme/main/export?format=sqlite", fx.admin, (struct str){NULL, 0}, &file);
@@ -232,7 +248,8 @@ void test_http_api__import_and_export(void **state)
     AUTO_ANSWER made;
     call(&fx, "POST", "/v1/databases", fx.admin, S("{\"slug\":\"third\"}"), &made);
     expect(&made, 200, "third");
-    import_as("/v1/db/acme/third/import", "Content-Type: application/vnd.sqlite3\r\n", file.body, 200, "success");
+    import_as(
+        "/v1/db/acme/third/import", "Content-Type: application/vnd.sqlite3\r\n", file.body, 200, "success");
     AUTO_ANSWER rows;
     call(&fx, "POST", "/v1/db/acme/third/query", fx.admin, S("{\"sql\":\"SELECT sum(a) FROM imp\"}"), &rows);
     expect(&rows, 200, "[[10]]");
@@ -245,14 +262,16 @@ void test_http_api__a_slow_reader_of_an_export(void **state)
     AUTO_ANSWER a;
     (void)state;
     query(&fx, fx.admin,
-        "{\"sql\":\"INSERT INTO t(body) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<5000) SELECT "
+        "{\"sql\":\"INSERT INTO t(body) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE "
+        "i<5000) SELECT "
         "hex(randomblob(500)) FROM n\"}",
         &made);
     expect(&made, 200, "\"changes\":5000");
     client_open(&c, &fx);
     int small = 4096;
     assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-    client_send(&c, "GET", "/v1/db/acme/main/export?format=ndjson&table=t", fx.admin, "Connection: close\r\n", (struct str){NULL, 0});
+    client_send(&c, "GET", "/v1/db/acme/main/export?format=ndjson&table=t", fx.admin, "Connection: close\r\n",
+        (struct str){NULL, 0});
     client_read(&c, &a);
     client_close(&c);
     expect(&a, 200, "\"body\"");

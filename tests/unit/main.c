@@ -70,7 +70,8 @@ static size_t run_group(struct unit_group *group, uint64_t *seed)
     return setup_done ? (size_t)failed : group->count;
 }
 
-/* A supervisor starts its zygote by exec'ing the program it is part of, under this name: here that is this one. */
+/* A supervisor starts its zygote by exec'ing the program it is part of, under this name: here that is this
+ * one. */
 static bool is_zygote(int argc, char **argv)
 {
     return argc == 2 && strcmp(argv[0], "holdfast") == 0 && strcmp(argv[1], "zygote") == 0;

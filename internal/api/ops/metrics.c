@@ -53,6 +53,7 @@ static void write_engine_life(const struct supervise_stats *s, struct strbuf *ou
         out, "holdfast_engine_kills_total", METRICS_LABELS({"reason", S("stalled")}), s->kills_stalled);
     metrics_u64(
         out, "holdfast_engine_kills_total", METRICS_LABELS({"reason", S("protocol")}), s->kills_protocol);
+    metrics_u64(out, "holdfast_engine_kills_total", METRICS_LABELS({"reason", S("stuck")}), s->kills_stuck);
     counter(
         out, "holdfast_engine_idle_exits_total", "Engines that left because nobody called.", s->idle_exits);
     gauge(out, "holdfast_breakers_open", "Databases refused after repeated crashes.", s->breakers_open);
