@@ -15,10 +15,10 @@ struct cached {
     sqlite3_stmt *stmt;
     struct str key, sql; /* sql is the tail of key */
     enum sql_verb verb;
-    bool reads; /* sqlite3_stmt_readonly */
+    bool counts; /* the text speaks of count( */
+    bool reads;  /* sqlite3_stmt_readonly */
     bool kept;
     unsigned users; /* tasks of this turn that hold it */
-    int parameters;
     int64_t bytes;
 };
 

@@ -127,6 +127,12 @@ struct str exec_text(struct task *t, size_t max)
 
 /* --- Running a statement --- */
 
+/* What one statement did. */
+struct outcome {
+    uint64_t read;
+    int64_t rows, counted; /* rows returned; sum of the first row's integers */
+};
+
 /* Rows that the statement's loops really visited. */
 static uint64_t rows_visited(sqlite3_stmt *stmt)
 {
@@ -156,6 +162,16 @@ static void write_row(struct jsonw *w, sqlite3_stmt *stmt, int count)
     jsonw_array_end(w);
 }
 
+static int64_t sum_integers(sqlite3_stmt *stmt, int count)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < count; i++) {
+        int64_t v = sqlite3_column_type(stmt, i) == SQLITE_INTEGER ? sqlite3_column_int64(stmt, i) : 0;
+        sum += v > 0 && v < INT64_MAX / 2 - sum ? v : 0;
+    }
+    return sum;
+}
+
 static enum err_code too_large(struct op *op, const char *what, struct err *err)
 {
     struct sqlerr_detail d = {.kind = "unknown", .position = -1};
@@ -168,16 +184,18 @@ static enum err_code too_large(struct op *op, const char *what, struct err *err)
 
 /* Steps to the end and writes columns and rows. Returns SQLite's result, or ERR through *ret_code when a cap
  * was hit. */
-static int write_result(struct op *op, sqlite3_stmt *stmt, enum err_code *ret_code, struct err *err)
+static int write_result(
+    struct op *op, sqlite3_stmt *stmt, struct outcome *o, enum err_code *ret_code, struct err *err)
 {
-    int64_t rows = 0;
     int rc = sqlite3_step(stmt);
     int columns = sqlite3_column_count(stmt); /* after the first step, which may have prepared again */
     write_columns(op->w, stmt, columns);
     jsonw_key(op->w, "rows");
     jsonw_array(op->w);
     for (; rc == SQLITE_ROW; rc = sqlite3_step(stmt)) {
-        if (++rows > LIMIT_RESULT_ROWS) {
+        if (o->rows++ == 0)
+            o->counted = sum_integers(stmt, columns);
+        if (o->rows > LIMIT_RESULT_ROWS) {
             *ret_code = too_large(op, "more than 10,000 rows", err);
             break;
         }
@@ -253,11 +271,15 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
 {
     struct engine *eng = op->eng;
     int64_t before = sqlite3_total_changes64(eng->db);
+    struct outcome o = {.rows = 0};
     enum err_code code = ERR_OK;
     sqlite3_stmt_scanstatus_reset(c->stmt);
     jsonw_object(op->w);
-    int rc = write_result(op, c->stmt, &code, err);
-    uint64_t read = rows_visited(c->stmt);
+    int rc = write_result(op, c->stmt, &o, &code, err);
+    o.read = rows_visited(c->stmt);
+    if (o.read == 0 && c->counts && o.rows == 1)
+        o.read =
+            (uint64_t)o.counted; /* a bare count(*) walks the pages without a loop that could be counted */
     int reset = sqlite3_reset(c->stmt);
     if (code == ERR_OK && rc != SQLITE_DONE)
         code = op_sql_error(op, reset != SQLITE_OK ? reset : rc, c->sql, err);
@@ -265,7 +287,7 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
         code = check_schema(op, c->sql, c->verb == SQL_VERB_CREATE, err);
     if (code != ERR_OK)
         return code;
-    write_counts(op, c, read, sqlite3_total_changes64(eng->db) - before);
+    write_counts(op, c, o.read, sqlite3_total_changes64(eng->db) - before);
     jsonw_object_end(op->w);
     return ERR_OK;
 }

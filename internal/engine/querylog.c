@@ -20,12 +20,17 @@ void querylog_init(struct querylog *log)
     list_init(&log->rows);
 }
 
+static size_t text_bytes(const struct log_row *row)
+{
+    return row->kind.len + row->sql.len + row->token_id.len + row->request_id.len + row->error_kind.len;
+}
+
 static void drop_oldest(struct querylog *log)
 {
     struct log_row *row = LIST_FIRST(&log->rows, struct log_row, node);
     list_remove(&row->node);
     log->count--;
-    log->bytes -= sizeof *row + row->sql.len + row->token_id.len + row->request_id.len + row->error_kind.len;
+    log->bytes -= sizeof *row + text_bytes(row);
     mem_free(row);
 }
 
@@ -62,13 +67,25 @@ static struct str keep(char **at, struct str s)
     return str_make(copy, s.len);
 }
 
+static struct str keep_lower(char **at, struct str s)
+{
+    struct str copy = keep(at, s);
+    for (size_t i = 0; i < copy.len; i++) {
+        if (copy.ptr[i] >= 'A' && copy.ptr[i] <= 'Z')
+            (*at)[i - copy.len] = (char)(copy.ptr[i] + ('a' - 'A'));
+    }
+    return copy;
+}
+
 static struct log_row *new_row(struct task *t)
 {
     const struct wire_call *c = &t->op.call;
-    struct str kind = error_kind(t);
+    struct str kind = error_kind(t), op = str_of(wire_op_name(c->op));
     struct str sql = exec_text(t, SQL_BYTES_MAX);
-    struct log_row *row = mem_alloc(sizeof *row + sql.len + c->token_id.len + c->request_id.len + kind.len);
+    struct log_row *row =
+        mem_alloc(sizeof *row + op.len + sql.len + c->token_id.len + c->request_id.len + kind.len);
     char *at = (char *)(row + 1);
+    row->kind = keep_lower(&at, op);
     row->sql = keep(&at, sql);
     row->token_id = keep(&at, c->token_id);
     row->request_id = keep(&at, c->request_id);
@@ -85,14 +102,13 @@ void querylog_note(struct engine *eng, struct task *t)
     struct log_row *row = new_row(t);
     row->id = t->log_id;
     row->ts_ms = clock_wall_ms();
-    row->kind = wire_op_name(op);
     row->rows_read = (int64_t)t->op.head.rows_read;
     row->rows_written = (int64_t)t->op.head.rows_written;
     row->duration_us = t->used_us;
     row->status = t->op.head.status;
     list_push_back(&log->rows, &row->node);
     log->count++;
-    log->bytes += sizeof *row + row->sql.len + row->token_id.len + row->request_id.len + row->error_kind.len;
+    log->bytes += sizeof *row + text_bytes(row);
     while (log->bytes > BYTES_MAX || log->count > (size_t)LIMIT_QUERY_LOG_ROWS) {
         drop_oldest(log);
         log->dropped++;
@@ -111,7 +127,7 @@ static int put(struct engine *eng, const struct log_row *row)
         return sqlite3_extended_errcode(eng->db);
     int rc = bind_str(stmt, 1, id_str(&row->id));
     rc = rc ? rc : sqlite3_bind_int64(stmt, 2, row->ts_ms);
-    rc = rc ? rc : bind_str(stmt, 3, str_of(row->kind));
+    rc = rc ? rc : bind_str(stmt, 3, row->kind);
     rc = rc ? rc : bind_str(stmt, 4, row->sql);
     rc = rc ? rc : sqlite3_bind_int64(stmt, 5, row->rows_read);
     rc = rc ? rc : sqlite3_bind_int64(stmt, 6, row->rows_written);

@@ -19,8 +19,7 @@ struct log_row {
     struct list node;
     struct id id;
     int64_t ts_ms;
-    const char *kind;
-    struct str sql, token_id, request_id, error_kind; /* right behind the struct */
+    struct str kind, sql, token_id, request_id, error_kind; /* right behind the struct */
     int64_t rows_read, rows_written, duration_us;
     int status;
 };

@@ -145,7 +145,7 @@ static int vtab_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int colu
     switch (column) {
     case COLUMN_ID: result_str(ctx, id_str(&row->id)); break;
     case COLUMN_TS: sqlite3_result_int64(ctx, row->ts_ms); break;
-    case COLUMN_KIND: result_str(ctx, str_of(row->kind)); break;
+    case COLUMN_KIND: result_str(ctx, row->kind); break;
     case COLUMN_SQL: result_str(ctx, row->sql); break;
     case COLUMN_READ: sqlite3_result_int64(ctx, row->rows_read); break;
     case COLUMN_WRITTEN: sqlite3_result_int64(ctx, row->rows_written); break;

@@ -204,6 +204,17 @@ static void read_names(struct sqlerr_detail *d, const struct pattern *p, struct 
     }
 }
 
+/* Where the name stands, when SQLite does not say. */
+static int64_t find_word(struct str sql, struct str name)
+{
+    struct str word, rest = sql;
+    while (name.len > 0 && sql_next_word(&rest, &word)) {
+        if (str_eq_nocase(word, name))
+            return word.ptr - sql.ptr;
+    }
+    return -1;
+}
+
 /* --- Hints that depend on the statement and the schema --- */
 
 static const char *constraint_hint(const char *kind, enum sql_verb verb)
@@ -326,6 +337,10 @@ enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *er
     const struct pattern *p = match(str_of(message), &before, &after);
     d.kind = p->kind;
     read_names(&d, p, before, after);
+    if (d.position < 0 && (p->name == NAME_TABLE || p->name == NAME_HAS_NO || p->name == NAME_NEAR))
+        d.position = find_word(sql, p->name == NAME_TABLE  ? d.table
+                                    : p->name == NAME_NEAR ? d.near
+                                                           : d.column);
     d.hint = hint_for(op, p, &d, sql, after);
     return sqlerr_set(op, ERR_SQL, &d, message, err);
 }

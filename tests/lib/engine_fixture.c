@@ -136,15 +136,36 @@ void engine_fixture_again(struct engine_fixture *fx, enum engine_mode mode)
     wait_ready(fx);
 }
 
-void engine_fixture_start(struct engine_fixture *fx)
+static void make_buffers(struct engine_fixture *fx)
 {
     *fx = (struct engine_fixture){.next_id = 1};
-    const char *tmp = getenv("TMPDIR");
-    (void)snprintf(fx->dir, sizeof fx->dir, "%s/hf-engine-XXXXXX", tmp ? tmp : "/tmp");
-    assert_non_null(mkdtemp(fx->dir));
     strbuf_init(&fx->out, (size_t)WIRE_FRAME_MAX * 2);
     strbuf_init(&fx->in, (size_t)WIRE_FRAME_MAX * 2);
     arena_init(&fx->arena, ANSWERS_BYTES);
+}
+
+void engine_fixture_beside(const struct engine_fixture *writer, struct engine_fixture *ret)
+{
+    make_buffers(ret);
+    memcpy(ret->dir, writer->dir, sizeof ret->dir);
+    engine_fixture_again(ret, ENGINE_READER);
+}
+
+int engine_fixture_leave(struct engine_fixture *fx)
+{
+    int status = engine_fixture_end(fx, false);
+    strbuf_release(&fx->out);
+    strbuf_release(&fx->in);
+    arena_release(&fx->arena);
+    return status;
+}
+
+void engine_fixture_start(struct engine_fixture *fx)
+{
+    make_buffers(fx);
+    const char *tmp = getenv("TMPDIR");
+    (void)snprintf(fx->dir, sizeof fx->dir, "%s/hf-engine-XXXXXX", tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(fx->dir));
     engine_fixture_again(fx, ENGINE_WRITER);
 }
 
@@ -166,11 +187,8 @@ int engine_fixture_end(struct engine_fixture *fx, bool kill_it)
 
 int engine_fixture_stop(struct engine_fixture *fx)
 {
-    int status = engine_fixture_end(fx, false);
+    int status = engine_fixture_leave(fx);
     assert_int_equal(fs_remove_tree(fx->dir, NULL), ERR_OK);
-    strbuf_release(&fx->out);
-    strbuf_release(&fx->in);
-    arena_release(&fx->arena);
     return status;
 }
 

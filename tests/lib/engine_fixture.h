@@ -34,6 +34,10 @@ int engine_fixture_stop(struct engine_fixture *fx);
 int engine_fixture_end(struct engine_fixture *fx, bool kill_it);
 void engine_fixture_again(struct engine_fixture *fx, enum engine_mode mode);
 
+/* A reader engine over the directory of `writer`, and its end, which leaves the directory alone. */
+void engine_fixture_beside(const struct engine_fixture *writer, struct engine_fixture *ret);
+int engine_fixture_leave(struct engine_fixture *fx);
+
 /* The zygote alone: a process and its control socket. */
 pid_t zygote_fixture_start(int *ret_fd);
 int zygote_fixture_stop(pid_t pid, int fd); /* wait status */
