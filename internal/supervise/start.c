@@ -42,7 +42,7 @@ static void fill_config(const struct peer *e, struct engine_config *cfg)
     const struct supervise_options *opt = &e->s->opt;
     char path[FS_PATH_MAX];
     if (e->db->scratch_dir)
-        (void)snprintf(path, sizeof path, "%s", e->db->scratch_dir);
+        str_print(path, sizeof path, "%s", e->db->scratch_dir);
     else
         fs_join(path, e->s->dir, e->db->id.text);
     *cfg = (struct engine_config){.mode = MODES[e->kind],

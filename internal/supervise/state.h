@@ -25,7 +25,7 @@
 #define PEER_SENT_MAX       128         /* calls in flight to one engine: what a crash costs to redo */
 #define PEER_SENT_BYTES_MAX (1u << 20)  /* or so many bytes; one larger call may go alone */
 #define PEER_OUT_KEEP       (16u << 10) /* an empty out buffer gives back more memory than this */
-#define READ_BUFFER         (2 * WIRE_REPLY_FRAME_MAX)
+#define READ_BUFFER         ((size_t)2 * WIRE_REPLY_FRAME_MAX)
 #define STALL_US            30000000 /* a paused stream is killed after */
 #define LEAVE_US            10000000 /* an engine that was asked to leave is killed after */
 #define OPEN_US             30000000 /* an engine that does not become ready is killed after */

@@ -88,7 +88,7 @@ BANNED_OUTSIDE_BASE = {
 }
 _SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|PRAGMA|ATTACH|VACUUM|WITH|SAVEPOINT|RELEASE)\b", re.I)
 # %w and %Q are SQLite's own quoting of names and values, which a name that cannot be bound needs.
-_CONVERSION = re.compile(r"%[-+0 #]*[\d.*]*(?:h|l|ll|z|j|t)?[sdiuxcqfgp]|%\.\*s")
+_CONVERSION = re.compile(r"%[-+0 #]*[\d.*]*(?:h|l|ll|z|j|t)?[sdiuxcqfgp](?![a-zA-Z])|%\.\*s")
 
 
 # A statement's name may well begin a message to people.
@@ -188,7 +188,7 @@ def names(tree):
 def purpose(tree):
     """every C file begins by saying what it is for; a header is guarded by its own name"""
     for f in tree.c():
-        own_header = re.sub(r"^internal/(.*)\.c$", r'#include "\1.h"\n', f.path)  # which says it
+        own_header = re.sub(r"^(?:internal|tests)/(.*)\.c$", r'#include "\1.h"\n', f.path)  # which says it
         if not f.text.startswith(("/*", own_header)):
             yield Finding(f.path, 1, "does not begin with a comment that says what it is for")
         if f.path.endswith(".h") and f.path.startswith("internal/") and "/vendor/" not in f.path:
