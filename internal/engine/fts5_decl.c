@@ -66,8 +66,10 @@ static void read_argument(struct arena *a, struct str arg, struct fts5_decl *ret
     struct str word = str_slice(arg, 0, len), after = str_trim(str_slice(arg, len, arg.len));
     if (after.len && after.ptr[0] == '=') {
         struct str value = str_trim(str_slice(after, 1, after.len));
-        if (str_eq_nocase(word, S("content")))
-            ret->content = unquote(a, value).len ? FTS5_EXTERNAL : FTS5_CONTENTLESS;
+        if (str_eq_nocase(word, S("content"))) {
+            ret->content_table = unquote(a, value);
+            ret->content = ret->content_table.len ? FTS5_EXTERNAL : FTS5_CONTENTLESS;
+        }
         return;
     }
     struct fts5_column *c = len ? arena_alloc(a, sizeof(*c)) : NULL;
@@ -99,7 +101,7 @@ bool fts5_decl_read(struct arena *a, struct str sql, struct fts5_decl *ret)
 {
     struct str rest = sql, arg;
     struct fts5_column **tail = &ret->columns;
-    *ret = (struct fts5_decl){FTS5_OWN, NULL, 0};
+    *ret = (struct fts5_decl){FTS5_OWN, STR_EMPTY, NULL, 0};
     if (!skip_word(&rest, S("CREATE")) || !skip_word(&rest, S("VIRTUAL")) || !skip_word(&rest, S("TABLE")))
         return false;
     if (skip_word(&rest, S("IF")) && !(skip_word(&rest, S("NOT")) && skip_word(&rest, S("EXISTS"))))

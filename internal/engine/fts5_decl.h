@@ -18,6 +18,7 @@ struct fts5_column {
 
 struct fts5_decl {
     enum fts5_content content;
+    struct str content_table; /* FTS5_EXTERNAL; else "" */
     struct fts5_column *columns;
     int column_count;
 };

@@ -10,6 +10,7 @@ static op_fn *const HANDLERS[WIRE_OP_COUNT] = {
     [WIRE_OP_DESCRIBE] = op_run_DESCRIBE,
     [WIRE_OP_DESCRIBE_SET] = op_run_DESCRIBE_SET,
     [WIRE_OP_SEARCH] = op_run_SEARCH,
+    [WIRE_OP_DOCTOR] = op_run_DOCTOR,
     [WIRE_OP_EXPLAIN] = op_run_EXPLAIN,
     [WIRE_OP_VALIDATE] = op_run_VALIDATE,
     [WIRE_OP_QUERY_LOG] = op_run_QUERY_LOG,
