@@ -4,7 +4,7 @@
  * "checked":{"tables","rowsSampled","statements","integrity":"full"|"quick"|"skipped","foreignKeys",
  * "durationMs"}, "cut"}. "ok" when there is nothing worse than info; "sql" is what mends it, or null; "cut"
  * when the time was up before everything was looked at. */
-#include "engine/doctor.h"
+#include "engine/exam.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
 #include "base/check.h"
@@ -13,14 +13,14 @@ enum { BUDGET_US = 3000000, FINDINGS_MAX = 500, INDEX_SQL_MAX = 64 << 10, NAME_T
 
 static const char *const SEVERITIES[] = {"error", "warning", "info"};
 
-bool doctor_late(struct doctor *d)
+bool exam_late(struct exam *d)
 {
     if (clock_mono_us() > d->until_us)
         d->cut = true;
     return d->cut;
 }
 
-const struct rowcount *doctor_rows(const struct doctor *d, const struct cat_table *t)
+const struct rowcount *exam_rows(const struct exam *d, const struct cat_table *t)
 {
     const struct rowcount *rows = d->rows;
     for (const struct cat_table *at = d->cat.tables; at; at = at->next, rows++) {
@@ -35,19 +35,19 @@ static struct str or_empty(struct str s)
     return s.ptr ? s : STR_EMPTY;
 }
 
-struct doctor_finding *doctor_add(struct doctor *d, enum doctor_severity severity, const char *kind,
+struct exam_finding *exam_add(struct exam *d, enum exam_severity severity, const char *kind,
     const struct cat_table *t, struct str subject, struct str message)
 {
-    struct doctor_finding **tail = &d->findings;
+    struct exam_finding **tail = &d->findings;
     int count = 0;
     for (; *tail; tail = &(*tail)->next)
         count++;
-    struct doctor_finding *f = count < FINDINGS_MAX ? arena_alloc(d->op->arena, sizeof(*f)) : NULL;
+    struct exam_finding *f = count < FINDINGS_MAX ? arena_alloc(d->op->arena, sizeof(*f)) : NULL;
     if (!f || !message.ptr) {
         d->cut = true;
         return NULL;
     }
-    *f = (struct doctor_finding){.severity = severity,
+    *f = (struct exam_finding){.severity = severity,
         .kind = kind,
         .subject = or_empty(subject),
         .table = t ? t->name : STR_EMPTY,
@@ -60,7 +60,7 @@ struct doctor_finding *doctor_add(struct doctor *d, enum doctor_severity severit
 
 /* --- New indexes --- */
 
-static bool name_taken(const struct doctor *d, struct str name)
+static bool name_taken(const struct exam *d, struct str name)
 {
     if (catalog_table(&d->cat, name) || catalog_view(&d->cat, name))
         return true;
@@ -75,7 +75,7 @@ static bool name_taken(const struct doctor *d, struct str name)
 
 /* orders_customer_id_total, and with a number behind it when that is taken. */
 static struct str free_name(
-    struct doctor *d, const struct cat_table *t, const struct doctor_index_column *columns, int count)
+    struct exam *d, const struct cat_table *t, const struct exam_index_column *columns, int count)
 {
     AUTO_STRBUF name;
     strbuf_init(&name, INDEX_SQL_MAX);
@@ -92,8 +92,8 @@ static struct str free_name(
     return or_empty(arena_copy(d->op->arena, strbuf_str(&name)));
 }
 
-struct str doctor_create_index(struct doctor *d, const struct cat_table *t,
-    const struct doctor_index_column *columns, int count, bool unique)
+struct str exam_create_index(struct exam *d, const struct cat_table *t,
+    const struct exam_index_column *columns, int count, bool unique)
 {
     AUTO_STRBUF sql;
     strbuf_init(&sql, INDEX_SQL_MAX);
@@ -127,7 +127,7 @@ static void write_text_or_null(struct jsonw *w, const char *key, struct str s)
 }
 
 /* The id is the same in every report as long as the finding is: kind and subject. */
-static void write_finding(struct doctor *d, const struct doctor_finding *f)
+static void write_finding(struct exam *d, const struct exam_finding *f)
 {
     struct jsonw *w = d->op->w;
     struct str id = arena_printf(d->op->arena, "%s:" STR_FMT, f->kind, STR_ARG(f->subject));
@@ -147,18 +147,18 @@ static void write_finding(struct doctor *d, const struct doctor_finding *f)
     jsonw_object_end(w);
 }
 
-static void write_report(struct doctor *d, int64_t started_us)
+static void write_report(struct exam *d, int64_t started_us)
 {
     struct jsonw *w = d->op->w;
     bool ok = true;
-    for (const struct doctor_finding *f = d->findings; f; f = f->next)
-        ok = ok && f->severity == DOCTOR_INFO;
+    for (const struct exam_finding *f = d->findings; f; f = f->next)
+        ok = ok && f->severity == EXAM_INFO;
     jsonw_object(w);
     JSONW_BOOL(w, "ok", ok);
     jsonw_key(w, "findings");
     jsonw_array(w);
-    for (int severity = DOCTOR_ERROR; severity <= DOCTOR_INFO; severity++) {
-        for (const struct doctor_finding *f = d->findings; f; f = f->next) {
+    for (int severity = EXAM_ERROR; severity <= EXAM_INFO; severity++) {
+        for (const struct exam_finding *f = d->findings; f; f = f->next) {
             if ((int)f->severity == severity)
                 write_finding(d, f);
         }
@@ -177,7 +177,7 @@ static void write_report(struct doctor *d, int64_t started_us)
     jsonw_object_end(w);
 }
 
-static enum err_code count_rows(struct doctor *d, struct err *err)
+static enum err_code count_rows(struct exam *d, struct err *err)
 {
     struct rowcount_budget budget;
     enum err_code code = rowcount_budget(&d->src, &budget, err);
@@ -193,7 +193,7 @@ static enum err_code count_rows(struct doctor *d, struct err *err)
 enum err_code op_run_DOCTOR(struct op *op, struct err *err)
 {
     int64_t started_us = clock_mono_us(), half = (op->call.deadline_us - started_us) / 2;
-    struct doctor d = {.op = op, .src = catalog_source_of_op(op), .integrity = "skipped"};
+    struct exam d = {.op = op, .src = catalog_source_of_op(op), .integrity = "skipped"};
     d.until_us = started_us + (half < BUDGET_US ? half : BUDGET_US);
     enum err_code code = catalog_read(&d.src, &d.cat, err);
     if (!code)
@@ -201,10 +201,10 @@ enum err_code op_run_DOCTOR(struct op *op, struct err *err)
     if (code)
         return code;
     d.tables = d.cat.table_count;
-    doctor_schema(&d);
-    code = doctor_data(&d, err);
+    exam_schema(&d);
+    code = exam_data(&d, err);
     if (!code)
-        code = doctor_queries(&d, err);
+        code = exam_queries(&d, err);
     if (code)
         return code;
     if (arena_failed(op->arena))

@@ -1,7 +1,7 @@
 /* What the rows tell: values of another type than their column, NULL in primary keys, rows without their
  * parent, damage, statistics that are missing or old, full-text indexes that were left behind. */
 #include "base/strbuf.h"
-#include "engine/doctor.h"
+#include "engine/exam.h"
 #include "engine/fts5_decl.h"
 
 enum {
@@ -18,7 +18,7 @@ enum {
     COLUMNS_MAX = 2000,
 };
 
-static struct str subject_of(struct doctor *d, struct str table, struct str part)
+static struct str subject_of(struct exam *d, struct str table, struct str part)
 {
     return arena_printf(d->op->arena, STR_FMT "." STR_FMT, STR_ARG(table), STR_ARG(part));
 }
@@ -58,7 +58,7 @@ static bool is_odd(const struct cat_column *c, int type)
 }
 
 static enum err_code sample(
-    struct doctor *d, struct tally *tallies, int count, const char *sql, int64_t *sampled, struct err *err)
+    struct exam *d, struct tally *tallies, int count, const char *sql, int64_t *sampled, struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
     bool one;
@@ -73,7 +73,7 @@ static enum err_code sample(
             if (tallies[i].odd++ == 0)
                 tallies[i].odd_type = type;
         }
-        if (++*sampled % ROWS_BETWEEN_LOOKS == 0 && doctor_late(d))
+        if (++*sampled % ROWS_BETWEEN_LOOKS == 0 && exam_late(d))
             break;
     }
     if (!code && rc != SQLITE_ROW && rc != SQLITE_DONE)
@@ -82,12 +82,12 @@ static enum err_code sample(
     return code;
 }
 
-static void report_type(struct doctor *d, const struct cat_table *t, const struct tally *y, int64_t sampled)
+static void report_type(struct exam *d, const struct cat_table *t, const struct tally *y, int64_t sampled)
 {
     static const char *const names[] = {"?", "integers", "reals", "text", "blobs", "NULL"};
     struct arena *a = d->op->arena;
-    struct doctor_finding *f =
-        doctor_add(d, DOCTOR_WARNING, "type_mismatch", t, subject_of(d, t->name, y->column->name),
+    struct exam_finding *f =
+        exam_add(d, EXAM_WARNING, "type_mismatch", t, subject_of(d, t->name, y->column->name),
             arena_printf(a,
                 "\"" STR_FMT "\".\"" STR_FMT "\" is declared " STR_FMT
                 " but holds %s (%lld of %lld rows looked at): they sort and "
@@ -101,11 +101,11 @@ static void report_type(struct doctor *d, const struct cat_table *t, const struc
         arena_printf(a, "{\"mismatched\":%lld,\"sampled\":%lld}", (long long)y->odd, (long long)sampled);
 }
 
-static void report_null_key(struct doctor *d, const struct cat_table *t, const struct tally *y)
+static void report_null_key(struct exam *d, const struct cat_table *t, const struct tally *y)
 {
     struct arena *a = d->op->arena;
-    struct doctor_finding *f =
-        doctor_add(d, DOCTOR_WARNING, "null_in_primary_key", t, subject_of(d, t->name, y->column->name),
+    struct exam_finding *f =
+        exam_add(d, EXAM_WARNING, "null_in_primary_key", t, subject_of(d, t->name, y->column->name),
             arena_printf(a,
                 "%lld rows of \"" STR_FMT "\" have NULL in the primary key column \"" STR_FMT
                 "\", which SQLite allows unless the "
@@ -129,7 +129,7 @@ static void select_list(struct strbuf *sql, const struct tally *tallies, int cou
     catalog_quote(sql, t->name);
 }
 
-static enum err_code check_types(struct doctor *d, const struct cat_table *t, struct err *err)
+static enum err_code check_types(struct exam *d, const struct cat_table *t, struct err *err)
 {
     AUTO_STRBUF sql;
     int count = 0;
@@ -148,7 +148,7 @@ static enum err_code check_types(struct doctor *d, const struct cat_table *t, st
     size_t len = sql.len;
     strbuf_addf(&sql, " LIMIT %d", (int)SAMPLE_ROWS);
     enum err_code code = sample(d, tallies, count, strbuf_cstr(&sql), &sampled, err);
-    if (!code && rowid && sampled == SAMPLE_ROWS && !doctor_late(d)) {
+    if (!code && rowid && sampled == SAMPLE_ROWS && !exam_late(d)) {
         strbuf_truncate(&sql, len);
         strbuf_addf(&sql, " ORDER BY %s DESC LIMIT %d", rowid, (int)SAMPLE_ROWS);
         code = sample(d, tallies, count, strbuf_cstr(&sql), &sampled, err);
@@ -165,8 +165,7 @@ static enum err_code check_types(struct doctor *d, const struct cat_table *t, st
 
 /* --- Integrity --- */
 
-static enum err_code read_int(
-    struct doctor *d, const char *sql, struct str name, int64_t *ret, struct err *err)
+static enum err_code read_int(struct exam *d, const char *sql, struct str name, int64_t *ret, struct err *err)
 {
     AUTO_SQL *stmt = NULL;
     bool row = false;
@@ -177,7 +176,7 @@ static enum err_code read_int(
     return code;
 }
 
-static enum err_code run_integrity(struct doctor *d, const char *sql, struct err *err)
+static enum err_code run_integrity(struct exam *d, const char *sql, struct err *err)
 {
     AUTO_SQL *stmt = NULL;
     bool row = false;
@@ -188,26 +187,26 @@ static enum err_code run_integrity(struct doctor *d, const char *sql, struct err
     while (!code && !(code = catalog_step(&d->src, stmt, &row, err)) && row) {
         struct str text = catalog_text(d->op->arena, stmt, 0);
         if (text.ptr && !str_eq(text, S("ok")))
-            (void)doctor_add(d, DOCTOR_ERROR, "integrity", NULL, text,
+            (void)exam_add(d, EXAM_ERROR, "integrity", NULL, text,
                 arena_printf(d->op->arena, "integrity check: " STR_FMT, STR_ARG(text)));
     }
     return code;
 }
 
 /* It names tables as it likes, so it is not for a token with a table scope. */
-static enum err_code check_integrity(struct doctor *d, struct err *err)
+static enum err_code check_integrity(struct exam *d, struct err *err)
 {
     int64_t pages = 0;
     enum err_code code =
         read_int(d, "SELECT page_count FROM pragma_page_count()", (struct str){NULL, 0}, &pages, err);
-    if (code || d->op->call.has_table_scope || pages > QUICK_CHECK_PAGES || doctor_late(d))
+    if (code || d->op->call.has_table_scope || pages > QUICK_CHECK_PAGES || exam_late(d))
         return code;
     bool full = pages <= FULL_CHECK_PAGES;
     d->integrity = full ? "full" : "quick";
     return run_integrity(d, full ? "PRAGMA integrity_check(10)" : "PRAGMA quick_check(10)", err);
 }
 
-static enum err_code check_parents(struct doctor *d, const struct cat_table *t, struct err *err)
+static enum err_code check_parents(struct exam *d, const struct cat_table *t, struct err *err)
 {
     AUTO_SQL *stmt = NULL;
     bool row = false;
@@ -221,7 +220,7 @@ static enum err_code check_parents(struct doctor *d, const struct cat_table *t, 
         return ERR_OK;
     if (code || !count)
         return code;
-    struct doctor_finding *f = doctor_add(d, DOCTOR_ERROR, "fk_violation", t, t->name,
+    struct exam_finding *f = exam_add(d, EXAM_ERROR, "fk_violation", t, t->name,
         arena_printf(a, "%s%d row%s of \"" STR_FMT "\" refer%s to parents that do not exist",
             count == PROBLEMS_MAX ? "at least " : "", count, count == 1 ? "" : "s", STR_ARG(t->name),
             count == 1 ? "s" : ""));
@@ -231,14 +230,14 @@ static enum err_code check_parents(struct doctor *d, const struct cat_table *t, 
     return ERR_OK;
 }
 
-static enum err_code check_violations(struct doctor *d, struct err *err)
+static enum err_code check_violations(struct exam *d, struct err *err)
 {
     enum err_code code = ERR_OK;
     d->foreign_keys = true;
     for (const struct cat_table *t = d->cat.tables; t && !code; t = t->next) {
         if (!t->fks)
             continue;
-        if (doctor_late(d) || doctor_rows(d, t)->rows > FK_CHECK_ROWS)
+        if (exam_late(d) || exam_rows(d, t)->rows > FK_CHECK_ROWS)
             d->foreign_keys = false;
         else
             code = check_parents(d, t, err);
@@ -258,11 +257,11 @@ static bool has_own_index(const struct cat_table *t)
     return false;
 }
 
-static void report_statistics(struct doctor *d, const struct cat_table *t, int64_t known)
+static void report_statistics(struct exam *d, const struct cat_table *t, int64_t known)
 {
     struct arena *a = d->op->arena;
     AUTO_STRBUF sql;
-    long long rows = (long long)doctor_rows(d, t)->rows;
+    long long rows = (long long)exam_rows(d, t)->rows;
     struct str message =
         known < 0
             ? arena_printf(a,
@@ -273,8 +272,8 @@ static void report_statistics(struct doctor *d, const struct cat_table *t, int64
                   "\"" STR_FMT
                   "\" has %lld rows, but had %lld when it was analyzed: the planner works with old figures",
                   STR_ARG(t->name), rows, (long long)known);
-    struct doctor_finding *f = doctor_add(
-        d, DOCTOR_INFO, known < 0 ? "missing_statistics" : "stale_statistics", t, t->name, message);
+    struct exam_finding *f =
+        exam_add(d, EXAM_INFO, known < 0 ? "missing_statistics" : "stale_statistics", t, t->name, message);
     strbuf_init(&sql, SQL_MAX);
     strbuf_add_cstr(&sql, "ANALYZE ");
     catalog_quote(&sql, t->name);
@@ -282,13 +281,13 @@ static void report_statistics(struct doctor *d, const struct cat_table *t, int64
         f->sql = arena_copy(a, strbuf_str(&sql));
 }
 
-static enum err_code check_statistics(struct doctor *d, struct err *err)
+static enum err_code check_statistics(struct exam *d, struct err *err)
 {
     int64_t present = 0;
     enum err_code code = read_int(
         d, "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'", (struct str){NULL, 0}, &present, err);
     for (const struct cat_table *t = d->cat.tables; t && !code; t = t->next) {
-        int64_t rows = doctor_rows(d, t)->rows, known = -1;
+        int64_t rows = exam_rows(d, t)->rows, known = -1;
         if (rows < ANALYZE_ROWS || !has_own_index(t))
             continue;
         if (present > 0)
@@ -313,7 +312,7 @@ static bool trigger_names(const struct cat_table *content, struct str table)
     return false;
 }
 
-static enum err_code count_of(struct doctor *d, struct str table, int64_t *ret, struct err *err)
+static enum err_code count_of(struct exam *d, struct str table, int64_t *ret, struct err *err)
 {
     AUTO_STRBUF sql;
     strbuf_init(&sql, SQL_MAX);
@@ -322,11 +321,11 @@ static enum err_code count_of(struct doctor *d, struct str table, int64_t *ret, 
     return read_int(d, strbuf_cstr(&sql), (struct str){NULL, 0}, ret, err);
 }
 
-static void report_fts(struct doctor *d, const struct cat_table *t, int64_t indexed, int64_t rows)
+static void report_fts(struct exam *d, const struct cat_table *t, int64_t indexed, int64_t rows)
 {
     struct arena *a = d->op->arena;
     AUTO_STRBUF sql;
-    struct doctor_finding *f = doctor_add(d, DOCTOR_WARNING, "fts_out_of_date", t, t->name,
+    struct exam_finding *f = exam_add(d, EXAM_WARNING, "fts_out_of_date", t, t->name,
         arena_printf(a,
             "the full-text index \"" STR_FMT
             "\" knows %lld rows, but its content has %lld: searches miss rows or find ghosts",
@@ -344,7 +343,7 @@ static void report_fts(struct doctor *d, const struct cat_table *t, int64_t inde
 }
 
 /* Cheap proof only: as many rows indexed as there are does not mean the right ones. */
-static enum err_code check_fts(struct doctor *d, const struct cat_table *t, struct err *err)
+static enum err_code check_fts(struct exam *d, const struct cat_table *t, struct err *err)
 {
     struct fts5_decl decl;
     int64_t indexed = 0, rows = 0;
@@ -354,33 +353,33 @@ static enum err_code check_fts(struct doctor *d, const struct cat_table *t, stru
     if (!content || content->kind != CAT_TABLE)
         return ERR_OK;
     if (!trigger_names(content, t->name))
-        (void)doctor_add(d, DOCTOR_INFO, "fts_without_triggers", t, t->name,
+        (void)exam_add(d, EXAM_INFO, "fts_without_triggers", t, t->name,
             arena_printf(d->op->arena,
                 "no trigger of \"" STR_FMT "\" keeps the full-text index \"" STR_FMT
                 "\" up to date: whoever writes has to",
                 STR_ARG(content->name), STR_ARG(t->name)));
     struct str sizes = arena_printf(d->op->arena, STR_FMT "_docsize", STR_ARG(t->name));
-    if (!doctor_rows(d, content)->exact || !sizes.ptr)
+    if (!exam_rows(d, content)->exact || !sizes.ptr)
         return ERR_OK;
     enum err_code code = count_of(d, sizes, &indexed, err);
     if (code == ERR_SQL) { /* columnsize=0: there is no such table */
         d->op->error_detail = STR_EMPTY;
         return ERR_OK;
     }
-    rows = doctor_rows(d, content)->rows;
+    rows = exam_rows(d, content)->rows;
     if (!code && indexed != rows)
         report_fts(d, t, indexed, rows);
     return code;
 }
 
-enum err_code doctor_data(struct doctor *d, struct err *err)
+enum err_code exam_data(struct exam *d, struct err *err)
 {
     enum err_code code = check_integrity(d, err);
     if (!code)
         code = check_violations(d, err);
     if (!code)
         code = check_statistics(d, err);
-    for (const struct cat_table *t = d->cat.tables; t && !code && !doctor_late(d); t = t->next)
+    for (const struct cat_table *t = d->cat.tables; t && !code && !exam_late(d); t = t->next)
         code = t->kind == CAT_VIRTUAL ? check_fts(d, t, err) : check_types(d, t, err);
     return code;
 }

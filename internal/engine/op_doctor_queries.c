@@ -2,13 +2,14 @@
  * Statements are planned on a copy of the schema without rows (whatif.h); nothing is run. */
 #include "base/enc.h"
 #include "base/strbuf.h"
-#include "engine/doctor.h"
+#include "engine/exam.h"
 #include "engine/sql_split.h"
 #include "engine/whatif.h"
 
 enum {
     STATEMENTS_MAX = 300, /* distinct ones, those that took most time first */
     ADVISED_MAX = 60,
+    SMALL_TABLE_ROWS = 200, /* reading all of it is no slower than an index */
     SLOW_MS = 5,
     SLOW_ROWS = 1000,
     VERY_SLOW_MS = 100,
@@ -38,12 +39,12 @@ struct candidate {
     struct str name;            /* holdfast_try_01 …, free in the copy */
     struct str sql, final_name; /* set once the planner has taken it */
     const struct cat_table *table;
-    struct doctor_index_column columns[CANDIDATE_COLUMNS_MAX];
+    struct exam_index_column columns[CANDIDATE_COLUMNS_MAX];
     int count;
 };
 
 struct examination {
-    struct doctor *d;
+    struct exam *d;
     struct whatif whatif;
     struct logged *statements;
     int64_t planned;
@@ -89,7 +90,7 @@ static void add_row(struct examination *x, struct logged ***tail, sqlite3_stmt *
 
 static enum err_code read_log(struct examination *x, struct err *err)
 {
-    struct doctor *d = x->d;
+    struct exam *d = x->d;
     AUTO_SQL *stmt = NULL;
     bool row = false;
     struct logged **tail = &x->statements;
@@ -115,7 +116,7 @@ static bool has_column(const struct candidate *c, struct str name)
 static void add_column(struct candidate *c, const struct advice_term *term)
 {
     if (c->count < CANDIDATE_COLUMNS_MAX && !has_column(c, term->column))
-        c->columns[c->count++] = (struct doctor_index_column){term->column, term->collation, term->desc};
+        c->columns[c->count++] = (struct exam_index_column){term->column, term->collation, term->desc};
 }
 
 static bool same_candidate(const struct candidate *a, const struct candidate *b)
@@ -146,16 +147,16 @@ static void keep_candidate(struct examination *x, struct candidate c)
 /* Columns compared with =, then one that bounds a range, or those that order. */
 static void candidates_of(struct examination *x, const struct advice_scan *scan)
 {
-    struct candidate equal = {.table = scan->table}, ranged, ordered;
+    struct candidate equal = {.table = scan->table}, ordered;
+    if (exam_rows(x->d, scan->table)->rows < SMALL_TABLE_ROWS)
+        return;
     for (const struct advice_term *t = scan->equal; t; t = t->next)
         add_column(&equal, t);
-    ranged = ordered = equal;
+    ordered = equal;
     for (const struct advice_term *t = scan->range; t; t = t->next) {
         struct candidate one = equal;
         add_column(&one, t);
         keep_candidate(x, one);
-        if (ranged.count == equal.count)
-            ranged = one;
     }
     for (const struct advice_term *t = scan->order; t; t = t->next)
         add_column(&ordered, t);
@@ -228,38 +229,38 @@ static struct str evidence_of(struct examination *x, const struct logged *s, con
     return copy.ptr ? copy : STR_EMPTY;
 }
 
-static bool already_found(const struct doctor *d, struct str sql)
+static bool already_found(const struct exam *d, struct str sql)
 {
-    for (const struct doctor_finding *f = d->findings; f; f = f->next) {
+    for (const struct exam_finding *f = d->findings; f; f = f->next) {
         if (f->sql.ptr && str_eq(f->sql, sql))
             return true;
     }
     return false;
 }
 
-/* What stands between "CREATE INDEX " and " ON ". */
+/* What stands between "CREATE INDEX " and " ON ", without its quotes. */
 static struct str index_name(struct str sql)
 {
-    size_t at = 13, end = at;
-    while (end + 4 <= sql.len && !str_eq(str_slice(sql, end, end + 4), S(" ON ")))
+    size_t at = sizeof "CREATE INDEX \"" - 1, end = at;
+    while (end + 5 <= sql.len && !str_eq(str_slice(sql, end, end + 5), S("\" ON ")))
         end++;
     return str_slice(sql, at, end);
 }
 
 static void name_candidate(struct examination *x, struct candidate *c)
 {
-    c->sql = doctor_create_index(x->d, c->table, c->columns, c->count, false);
+    c->sql = exam_create_index(x->d, c->table, c->columns, c->count, false);
     c->final_name = c->sql.ptr ? index_name(c->sql) : STR_EMPTY;
 }
 
 static void report_candidate(
     struct examination *x, const struct logged *s, const struct candidate *c, const struct plan_line *after)
 {
-    struct doctor *d = x->d;
+    struct exam *d = x->d;
     if (!c->sql.ptr || already_found(d, c->sql))
         return;
-    enum doctor_severity severity = s->max_ms >= VERY_SLOW_MS ? DOCTOR_WARNING : DOCTOR_INFO;
-    struct doctor_finding *f = doctor_add(d, severity, "missing_index", c->table, c->sql,
+    enum exam_severity severity = s->max_ms >= VERY_SLOW_MS ? EXAM_WARNING : EXAM_INFO;
+    struct exam_finding *f = exam_add(d, severity, "missing_index", c->table, c->sql,
         arena_printf(d->op->arena,
             "an index on \"" STR_FMT
             "\" would help a statement that took up to %.1f ms and read %lld rows, %lld time%s in the log",
@@ -274,9 +275,9 @@ static void report_candidate(
 
 static void report_no_help(struct examination *x, const struct logged *s)
 {
-    struct doctor *d = x->d;
-    struct doctor_finding *f =
-        doctor_add(d, DOCTOR_INFO, "slow_query", NULL, str_slice(s->sql, 0, utf8_cut(s->sql, SUBJECT_MAX)),
+    struct exam *d = x->d;
+    struct exam_finding *f =
+        exam_add(d, EXAM_INFO, "slow_query", NULL, str_slice(s->sql, 0, utf8_cut(s->sql, SUBJECT_MAX)),
             arena_printf(d->op->arena,
                 "a statement took up to %.1f ms and read %lld rows; it reads or sorts all of a table and no "
                 "index would change that: "
@@ -323,7 +324,7 @@ static void advise(struct examination *x, struct logged *s)
 static void plan_all(struct examination *x)
 {
     int advised = 0;
-    for (struct logged *s = x->statements; s && !doctor_late(x->d); s = s->next) {
+    for (struct logged *s = x->statements; s && !exam_late(x->d); s = s->next) {
         bool ok;
         s->plan = whatif_plan(&x->whatif, s->sql, &ok);
         x->planned += ok;
@@ -344,7 +345,7 @@ static bool is_fk_column(const struct cat_table *t, const struct cat_index *ix)
 
 static void check_use(struct examination *x, const struct cat_table *t, const struct cat_index *ix)
 {
-    struct doctor *d = x->d;
+    struct exam *d = x->d;
     AUTO_STRBUF sql;
     strbuf_init(&sql, SQL_MAX);
     if (ix->origin != 'c' || ix->unique || is_fk_column(t, ix))
@@ -357,7 +358,7 @@ static void check_use(struct examination *x, const struct cat_table *t, const st
     catalog_quote(&sql, ix->name);
     if (already_found(d, strbuf_str(&sql)))
         return; /* redundant: said so */
-    struct doctor_finding *f = doctor_add(d, DOCTOR_INFO, "unused_index", t, ix->name,
+    struct exam_finding *f = exam_add(d, EXAM_INFO, "unused_index", t, ix->name,
         arena_printf(d->op->arena,
             "none of the %lld different statements in the query log uses the index \"" STR_FMT
             "\" on \"" STR_FMT "\"",
@@ -378,11 +379,11 @@ static void check_uses(struct examination *x)
     }
 }
 
-enum err_code doctor_queries(struct doctor *d, struct err *err)
+enum err_code exam_queries(struct exam *d, struct err *err)
 {
     struct examination *x = ARENA_NEW(d->op->arena, struct examination);
     x->d = d;
-    enum err_code code = doctor_late(d) ? ERR_OK : read_log(x, err);
+    enum err_code code = exam_late(d) ? ERR_OK : read_log(x, err);
     if (code || !x->statements)
         return code;
     code = whatif_open(&x->whatif, d->op, &d->cat, err);

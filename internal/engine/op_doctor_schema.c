@@ -1,20 +1,20 @@
 /* What the schema alone tells: tables without a key, foreign keys without an index or a proper parent,
  * indexes that another makes needless, AUTOINCREMENT, views over what is gone. */
 #include "base/strbuf.h"
-#include "engine/doctor.h"
+#include "engine/exam.h"
 
 enum { KEY_COLUMNS_MAX = 100 };
 
-static struct str subject_of(struct doctor *d, struct str table, struct str part)
+static struct str subject_of(struct exam *d, struct str table, struct str part)
 {
     return arena_printf(d->op->arena, STR_FMT "." STR_FMT, STR_ARG(table), STR_ARG(part));
 }
 
-static void check_primary_key(struct doctor *d, const struct cat_table *t)
+static void check_primary_key(struct exam *d, const struct cat_table *t)
 {
     if (t->kind != CAT_TABLE || t->pk_count)
         return;
-    (void)doctor_add(d, DOCTOR_WARNING, "no_primary_key", t, t->name,
+    (void)exam_add(d, EXAM_WARNING, "no_primary_key", t, t->name,
         arena_printf(d->op->arena,
             "\"" STR_FMT
             "\" has no primary key: its rows cannot be named, and change sets and merges follow them by "
@@ -22,11 +22,11 @@ static void check_primary_key(struct doctor *d, const struct cat_table *t)
             STR_ARG(t->name)));
 }
 
-static void check_autoincrement(struct doctor *d, const struct cat_table *t)
+static void check_autoincrement(struct exam *d, const struct cat_table *t)
 {
     if (!t->autoincrement)
         return;
-    (void)doctor_add(d, DOCTOR_INFO, "autoincrement", t, t->name,
+    (void)exam_add(d, EXAM_INFO, "autoincrement", t, t->name,
         arena_printf(d->op->arena,
             "\"" STR_FMT
             "\" uses AUTOINCREMENT, which writes a second table on every insert; INTEGER PRIMARY KEY alone "
@@ -84,16 +84,16 @@ static bool has_index_for(const struct cat_table *t, const struct key *k)
     return false;
 }
 
-static void check_child_index(struct doctor *d, const struct cat_table *t, const struct key *k)
+static void check_child_index(struct exam *d, const struct cat_table *t, const struct key *k)
 {
-    struct doctor_index_column columns[KEY_COLUMNS_MAX];
+    struct exam_index_column columns[KEY_COLUMNS_MAX];
     const struct cat_fk *first = k->columns[0];
     if (has_index_for(t, k))
         return;
     for (int i = 0; i < k->count; i++)
-        columns[i] = (struct doctor_index_column){k->columns[i]->column, STR_EMPTY, false};
-    bool large = doctor_rows(d, t)->rows > 1000;
-    struct doctor_finding *f = doctor_add(d, large ? DOCTOR_WARNING : DOCTOR_INFO, "fk_without_index", t,
+        columns[i] = (struct exam_index_column){k->columns[i]->column, STR_EMPTY, false};
+    bool large = exam_rows(d, t)->rows > 1000;
+    struct exam_finding *f = exam_add(d, large ? EXAM_WARNING : EXAM_INFO, "fk_without_index", t,
         subject_of(d, t->name, first->column),
         arena_printf(d->op->arena,
             "the foreign key from \"" STR_FMT "\".\"" STR_FMT "\" to \"" STR_FMT
@@ -103,8 +103,8 @@ static void check_child_index(struct doctor *d, const struct cat_table *t, const
     if (!f)
         return;
     f->column = first->column;
-    f->sql = doctor_create_index(d, t, columns, k->count, false);
-    f->evidence = arena_printf(d->op->arena, "{\"rowCount\":%lld}", (long long)doctor_rows(d, t)->rows);
+    f->sql = exam_create_index(d, t, columns, k->count, false);
+    f->evidence = arena_printf(d->op->arena, "{\"rowCount\":%lld}", (long long)exam_rows(d, t)->rows);
 }
 
 static bool key_refers_to(const struct key *k, struct str name)
@@ -142,7 +142,7 @@ static const struct cat_fk *missing_column(const struct cat_table *parent, const
     return NULL;
 }
 
-static void check_parent(struct doctor *d, const struct cat_table *t, const struct key *k)
+static void check_parent(struct exam *d, const struct cat_table *t, const struct key *k)
 {
     const struct cat_fk *first = k->columns[0];
     const struct cat_table *parent = catalog_table(&d->cat, first->ref_table);
@@ -163,10 +163,10 @@ static void check_parent(struct doctor *d, const struct cat_table *t, const stru
             "\"foreign key mismatch\"",
             STR_ARG(t->name), STR_ARG(parent->name));
     } else if (!parent_is_unique(parent, k)) {
-        struct doctor_index_column columns[KEY_COLUMNS_MAX];
+        struct exam_index_column columns[KEY_COLUMNS_MAX];
         for (int i = 0; i < k->count; i++)
-            columns[i] = (struct doctor_index_column){k->columns[i]->ref_column, STR_EMPTY, false};
-        sql = doctor_create_index(d, parent, columns, k->count, true);
+            columns[i] = (struct exam_index_column){k->columns[i]->ref_column, STR_EMPTY, false};
+        sql = exam_create_index(d, parent, columns, k->count, true);
         message = arena_printf(d->op->arena,
             "the foreign key of \"" STR_FMT "\" refers to columns of \"" STR_FMT
             "\" that are neither its primary key nor "
@@ -175,14 +175,14 @@ static void check_parent(struct doctor *d, const struct cat_table *t, const stru
     } else {
         return;
     }
-    struct doctor_finding *f = doctor_add(d, DOCTOR_ERROR, "fk_mismatch", t, subject, message);
+    struct exam_finding *f = exam_add(d, EXAM_ERROR, "fk_mismatch", t, subject, message);
     if (!f)
         return;
     f->column = first->column;
     f->sql = sql;
 }
 
-static void check_foreign_keys(struct doctor *d, const struct cat_table *t)
+static void check_foreign_keys(struct exam *d, const struct cat_table *t)
 {
     for (const struct cat_fk *fk = t->fks; fk; fk = fk->next) {
         if (fk->seq != 0)
@@ -222,13 +222,13 @@ static bool makes_needless(const struct cat_index *b, const struct cat_index *a,
 }
 
 static void report_needless(
-    struct doctor *d, const struct cat_table *t, const struct cat_index *ix, struct str by)
+    struct exam *d, const struct cat_table *t, const struct cat_index *ix, struct str by)
 {
     AUTO_STRBUF sql;
     strbuf_init(&sql, 1 << 16);
     strbuf_add_cstr(&sql, "DROP INDEX ");
     catalog_quote(&sql, ix->name);
-    struct doctor_finding *f = doctor_add(d, DOCTOR_WARNING, "redundant_index", t, ix->name,
+    struct exam_finding *f = exam_add(d, EXAM_WARNING, "redundant_index", t, ix->name,
         arena_printf(d->op->arena,
             "the index \"" STR_FMT "\" on \"" STR_FMT "\" is needless: " STR_FMT " begins with the "
             "same columns, and each write has to keep both",
@@ -237,7 +237,7 @@ static void report_needless(
         f->sql = arena_copy(d->op->arena, strbuf_str(&sql));
 }
 
-static void check_index(struct doctor *d, const struct cat_table *t, const struct cat_index *ix)
+static void check_index(struct exam *d, const struct cat_table *t, const struct cat_index *ix)
 {
     const struct cat_column *alias = cat_rowid_alias(t);
     bool older = true;
@@ -259,7 +259,7 @@ static void check_index(struct doctor *d, const struct cat_table *t, const struc
     }
 }
 
-static void check_view(struct doctor *d, const struct cat_table *view)
+static void check_view(struct exam *d, const struct cat_table *view)
 {
     AUTO_STRBUF sql;
     sqlite3_stmt *stmt = NULL;
@@ -271,21 +271,21 @@ static void check_view(struct doctor *d, const struct cat_table *view)
     enum err_code code = op_prepare_tenant(d->op, strbuf_str(&sql), &stmt, &one, &why);
     (void)sqlite3_finalize(stmt); /* never stepped */
     if (code == ERR_SQL)
-        (void)doctor_add(d, DOCTOR_WARNING, "broken_view", view, view->name,
+        (void)exam_add(d, EXAM_WARNING, "broken_view", view, view->name,
             arena_printf(d->op->arena, "the view \"" STR_FMT "\" cannot be read: %s", STR_ARG(view->name),
                 why.message));
     d->op->error_detail = STR_EMPTY; /* the call itself succeeds */
 }
 
-void doctor_schema(struct doctor *d)
+void exam_schema(struct exam *d)
 {
-    for (const struct cat_table *t = d->cat.tables; t && !doctor_late(d); t = t->next) {
+    for (const struct cat_table *t = d->cat.tables; t && !exam_late(d); t = t->next) {
         check_primary_key(d, t);
         check_autoincrement(d, t);
         check_foreign_keys(d, t);
         for (const struct cat_index *ix = t->indexes; ix; ix = ix->next)
             check_index(d, t, ix);
     }
-    for (const struct cat_table *t = d->cat.views; t && !doctor_late(d); t = t->next)
+    for (const struct cat_table *t = d->cat.views; t && !exam_late(d); t = t->next)
         check_view(d, t);
 }

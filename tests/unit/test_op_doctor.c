@@ -202,7 +202,9 @@ void test_opdoctor__slow_statements_get_the_index_that_helps(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         fresh("CREATE TABLE t(id INTEGER PRIMARY KEY, a INTEGER, b, c, s TEXT); CREATE TABLE u(id INTEGER "
               "PRIMARY "
-              "KEY, name TEXT); CREATE VIEW v AS SELECT * FROM t");
+              "KEY, name TEXT); CREATE VIEW v AS SELECT * FROM t;"
+              "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO t "
+              "SELECT i, i, i, i, i FROM n");
         log_statement(cases[i].statement, 250, 90000);
         const struct jsonr_value *v = finding("missing_index");
         if (!cases[i].index) {
