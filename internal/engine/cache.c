@@ -38,6 +38,7 @@ static void destroy(struct cached *e)
 {
     CHECK(!e->kept && e->users == 0);
     (void)sqlite3_finalize(e->stmt); /* the error of its last step was told when it happened */
+    mem_free(e->view);
     mem_free((void *)e->key.ptr);
     mem_free(e);
 }
@@ -103,6 +104,8 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     guard_leave(&eng->guard, saved);
     if (code != ERR_OK)
         return code;
+    if (eng->guard.created_view[0])
+        e->view = mem_strdup(eng->guard.created_view);
     struct str rest = sql_skip_blank(str_slice(sql, (size_t)(tail - sql.ptr), sql.len));
     if (!e->stmt)
         return refuse_text(op, sql, rest, "the statement is empty", "send one SQL statement in \"sql\"", err);

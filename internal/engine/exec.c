@@ -209,50 +209,6 @@ static int write_result(
     return rc;
 }
 
-/* Names and numbers of objects after a statement that changed the schema. */
-static enum err_code check_schema(struct op *op, struct str sql, bool may_grow, struct err *err)
-{
-    struct engine *eng = op->eng;
-    struct sqlerr_detail d = {.kind = "unknown", .position = -1};
-    sqlite3_stmt *stmt = own_get(eng, OWN_SCHEMA_CHECK);
-    int rc = stmt ? own_step(eng, stmt) : sqlite3_extended_errcode(eng->db);
-    if (rc != SQLITE_ROW)
-        return op_sql_error(op, rc, sql, err);
-    int64_t objects = sqlite3_column_int64(stmt, 0) - eng->reserved_objects;
-    bool reserved =
-        sqlite3_column_int64(stmt, 1) != eng->reserved_objects || sqlite3_column_int64(stmt, 2) != 0;
-    (void)sqlite3_reset(stmt); /* a row was there: no error is left */
-    if (reserved)
-        return sqlerr_set(op, ERR_FORBIDDEN, &d,
-            "names that begin with _sys_ or _persql_, and json_each and json_tree, are reserved", err);
-    if (objects > LIMIT_SCHEMA_OBJECTS && may_grow) {
-        d.hint = "drop what is not needed; a database holds 1,000 tables, indexes, views and triggers";
-        return sqlerr_set(
-            op, ERR_SQL, &d, "the database has too many tables, indexes, views and triggers", err);
-    }
-    return ERR_OK;
-}
-
-enum err_code op_check_schema(struct op *op, struct err *err)
-{
-    return check_schema(op, STR_EMPTY, true, err);
-}
-
-/* A constraint that waits for the commit would hit every neighbour in the group: it must hold at the end of
- * each call. */
-enum err_code op_check_deferred(struct op *op, struct str sql, struct err *err)
-{
-    int open = 0, high;
-    if (sqlite3_db_status(op->eng->db, SQLITE_DBSTATUS_DEFERRED_FKS, &open, &high, 0) != SQLITE_OK ||
-        open == 0)
-        return ERR_OK;
-    struct sqlerr_detail d = {.kind = "fk_violation", .position = -1};
-    d.hint = sql_verb(sql) == SQL_VERB_DELETE
-                 ? "Other rows still refer to this row: delete or change them first."
-                 : "The row that is referred to does not exist: insert it first.";
-    return sqlerr_set(op, ERR_SQL, &d, "FOREIGN KEY constraint failed", err);
-}
-
 static void write_counts(struct op *op, struct cached *c, uint64_t read, int64_t written)
 {
     struct jsonw *w = op->w;
@@ -284,7 +240,7 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
     if (code == ERR_OK && rc != SQLITE_DONE)
         code = op_sql_error(op, reset != SQLITE_OK ? reset : rc, c->sql, err);
     if (code == ERR_OK && sql_verb_changes_schema(c->verb) && !c->reads)
-        code = check_schema(op, c->sql, c->verb == SQL_VERB_CREATE, err);
+        code = exec_check_schema(op, c, err);
     if (code != ERR_OK)
         return code;
     write_counts(op, c, o.read, sqlite3_total_changes64(eng->db) - before);

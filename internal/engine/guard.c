@@ -2,6 +2,7 @@
 #include "engine/guard.h"
 #include "base/check.h"
 #include "engine/engine_state.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 enum arg_kind { ARG_NONE, ARG_TABLE, ARG_NAME };
@@ -268,6 +269,9 @@ static int check_special(struct guard *g, int action, const char *first, const c
             return refuse(
                 g, "virtual tables are made with fts5 or fts5vocab; the module %s is not available", second);
         return SQLITE_OK;
+    case SQLITE_CREATE_VIEW:
+        (void)snprintf(g->created_view, sizeof g->created_view, "%s", first);
+        return SQLITE_OK;
     case SQLITE_CREATE_TRIGGER:
         if (g->call->has_table_scope)
             return refuse(
@@ -366,6 +370,7 @@ struct guard_saved guard_enter_tenant(struct guard *g, const struct wire_call *c
     g->call = call;
     g->verb = verb;
     g->refused = g->role_too_low = g->one_shot = false;
+    g->created_view[0] = '\0';
     return saved;
 }
 

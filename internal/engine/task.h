@@ -58,6 +58,8 @@ struct str task_cost(struct task *t);
 MUST_CHECK enum err_code exec_parse(struct task *t, struct err *err);
 MUST_CHECK enum err_code exec_classify(struct task *t, struct err *err);
 void exec_release(struct task *t);
+/* exec_check.c: after a statement that changed the schema. */
+MUST_CHECK enum err_code exec_check_schema(struct op *op, const struct cached *c, struct err *err);
 /* Foreign keys that wait for the commit: they must hold at the end of each call. `sql` is for the hint. */
 MUST_CHECK enum err_code op_check_deferred(struct op *op, struct str sql, struct err *err);
 /* The SQL for the query log: statements joined by ";\n", cut at a character boundary; "" for other ops. Arena
