@@ -86,11 +86,9 @@ static bool is_help(const char *word)
 }
 
 /* "token" alone, or `token --help`: its commands. */
-static int show_group(int count, char *const *words)
+static int show_group(const char *group, bool asked)
 {
-    bool asked = count > 1;
-
-    overview(words[0], asked ? stdout : stderr);
+    overview(group, asked ? stdout : stderr);
     return asked ? CLI_OK : CLI_USAGE;
 }
 
@@ -112,7 +110,7 @@ static int unknown_command(int count, char *const *words)
 
     strbuf_init(&asked, 80);
     if (is_group(words[0]) && (count < 2 || is_help(words[1])))
-        return show_group(count, words);
+        return show_group(words[0], count > 1);
     strbuf_add_cstr(&asked, words[0]);
     if (count > 1 && is_group(words[0]))
         strbuf_addf(&asked, " %s", words[1]);
@@ -163,6 +161,8 @@ int main(int argc, char **argv)
     umask(077); /* whatever is made is the owner's alone */
     if (count > 1 && strcmp(words[0], "help") == 0 && !is_help(words[1])) { /* help token create */
         const struct cli_command *asked = find(count - 1, words + 1);
+        if (count == 2 && is_group(words[1]))
+            return show_group(words[1], true);
         return asked ? show_help(asked->describe) : unknown_command(count - 1, words + 1);
     }
     if (count < 1 || is_help(words[0])) {

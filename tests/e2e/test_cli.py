@@ -406,6 +406,9 @@ def check_help(cli, checks):
         done = cli.run(*words)
         checks.equal(f"{words} is a usage error", (done.returncode, done.stdout), (2, ""))
         checks.that(f"{words} says {says}", says in done.stderr, done.stderr)
+    for words in (["help", "token"], ["token", "--help"], ["token", "help"]):
+        done = cli.run(*words)
+        checks.that(f"{words} lists the group", done.returncode == 0 and "token revoke" in done.stdout and "init" not in done.stdout, done)
     versions = json.loads(cli.run("version", "--json").stdout)
     checks.equal("version names its parts", sorted(versions), ["holdfast", "libevent", "openssl", "sqlite"])
     checks.equal("version and --version agree", cli.run("--version").stdout, cli.run("version").stdout)

@@ -5,17 +5,15 @@
 #include "sqlite/db.h"
 #include "sqlite/db_internal.h"
 #include "sqlite/generation.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "lib/fault.h"
+#include "lib/unit.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SQL_CREATE                                                                                           \
@@ -394,5 +392,140 @@ void test_db__only_announced_commits_move_the_generation(void **state)
     assert_int_equal(generation_get(theirs), start + 1);
     generation_close(mine);
     generation_close(theirs);
+    fixture_close(&fx);
+}
+
+/* More statements than the cache holds: the oldest idle ones make room, those in use stay. */
+void test_db__the_statement_cache_makes_room(void **state)
+{
+    static char texts[3 * DB_SLOTS][48]; /* their addresses are the cache's keys */
+    struct fixture fx;
+    AUTO_STMT kept = DB_STMT_INIT;
+
+    (void)state;
+    fixture_open(&fx);
+    assert_int_equal(insert(fx.db, "a", 1, NULL, NULL), ERR_OK);
+    assert_int_equal(db_query_one(fx.db, SQL_ALL, DB_NO_ARGS, &kept, NULL), ERR_OK);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+            AUTO_STMT st = DB_STMT_INIT;
+            (void)snprintf(texts[i], sizeof texts[i], "SELECT %zu + size FROM item", i);
+            assert_int_equal(db_query_one_literal(fx.db, texts[i], DB_NO_ARGS, &st, NULL), ERR_OK);
+            assert_int_equal(db_col_int(&st, 0), i + 1);
+        }
+    }
+    assert_true(str_eq(db_col_text(&kept, 0), S("a")));
+    db_stmt_release(&kept);
+    fixture_close(&fx);
+}
+
+void test_db__a_failed_fsync_breaks_the_connection(void **state)
+{
+    struct fixture fx;
+    unsigned broken = 0;
+
+    (void)state;
+    fault_start(FAULT_SQLITE_SYNC);
+    fixture_open(&fx);
+    while (fault_next()) {
+        enum err_code code = insert(fx.db, fault_points() ? "later" : "first", 1, NULL, &fx.err);
+        fault_off();
+        if (!db_is_broken(fx.db))
+            continue;
+        broken++;
+        assert_int_equal(code, ERR_IO);
+        assert_int_equal(insert(fx.db, "again", 1, NULL, &fx.err), ERR_IO);
+        db_close(fx.db);
+        assert_int_equal(db_open(fx.path, DB_WRITE, &fx.db, NULL), ERR_OK);
+        assert_int_equal(insert(fx.db, "again", 1, NULL, &fx.err), ERR_OK);
+        assert_int_equal(db_exec(fx.db, "DELETE FROM item", DB_NO_ARGS, NULL), ERR_OK);
+    }
+    assert_true(broken > 0);
+    fixture_close(&fx);
+}
+
+/* Opening gives a working connection or an error, never half of one. */
+void test_db__open_without_memory(void **state)
+{
+    struct fixture fx;
+    unsigned failed = 0;
+
+    (void)state;
+    fault_start(FAULT_SQLITE_MEM);
+    fixture_open(&fx);
+    while (fault_next()) {
+        struct db *other = NULL;
+        enum err_code code = db_open(fx.path, DB_WRITE, &other, &fx.err);
+        fault_off();
+        assert_int_equal(code == ERR_OK, other != NULL);
+        assert_true(code == ERR_OK || code == ERR_UNAVAILABLE);
+        failed += code != ERR_OK;
+        if (other)
+            assert_int_equal(count(other), 0);
+        db_close(other);
+    }
+    assert_true(failed > 0);
+    fixture_close(&fx);
+}
+
+/* The counter is shared by processes, and a forgotten transaction or a leaked statement ends the program. */
+void test_db__the_generation_crosses_processes(void **state)
+{
+    AUTO_TMPDIR dir;
+    struct generation *gen = NULL;
+    int status = -1;
+
+    (void)state;
+    tmpdir_init(&dir);
+    const char *path = tmpdir_path(&dir, "g");
+    assert_int_equal(generation_open(path, &gen, NULL), ERR_OK);
+    uint64_t before = generation_get(gen);
+    pid_t child = fork();
+    if (child == 0) {
+        struct generation *theirs = NULL;
+        if (generation_open(path, &theirs, NULL) != ERR_OK)
+            _exit(1);
+        generation_bump(theirs);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(generation_get(gen), before + 1);
+    generation_close(gen);
+}
+
+static void begin_twice(void *arg)
+{
+    struct fixture *fx = arg;
+
+    if (tx_begin_write(fx->db, NULL) == ERR_OK && tx_begin_write(fx->db, NULL) == ERR_OK)
+        tx_rollback(fx->db);
+}
+
+static void close_with_a_statement(void *arg)
+{
+    struct fixture *fx = arg;
+    struct db_stmt st = DB_STMT_INIT;
+
+    if (db_query(fx->db, SQL_ALL, DB_NO_ARGS, &st, NULL) == ERR_OK)
+        db_close(fx->db);
+}
+
+static void bind_too_few(void *arg)
+{
+    struct fixture *fx = arg;
+
+    err_ignore(db_exec(fx->db, SQL_INSERT, DB_ARGS(db_text(S("a"))), NULL)); /* ends before it returns */
+}
+
+void test_db__misuse_is_caught(void **state)
+{
+    struct fixture fx;
+
+    (void)state;
+    fixture_open(&fx);
+    expect_panic(begin_twice, &fx, "!db->tx_file");
+    expect_panic(close_with_a_statement, &fx, "!db->slots[i].busy");
+    expect_panic(bind_too_few, &fx, "count == sqlite3_bind_parameter_count(stmt)");
     fixture_close(&fx);
 }

@@ -1,4 +1,5 @@
 /* Migrations: from every earlier state to the newest, refusing what is not ours, all or nothing. */
+#include "lib/fault.h"
 #include "lib/tmpdir.h"
 #include "sqlite/migrate.h"
 #include <setjmp.h>
@@ -120,5 +121,54 @@ void test_migrate__a_failing_file_leaves_the_one_before(void **state)
     assert_int_equal(tables(db), 3);
     /* foreign keys are on again */
     assert_int_equal(db_exec(db, "INSERT INTO b(a) VALUES('nobody')", DB_NO_ARGS, &err), ERR_CONFLICT);
+    db_close(db);
+}
+
+static void migrate_under(enum fault_kind kind)
+{
+    unsigned failed = 0;
+
+    fault_start(kind);
+    while (fault_next()) {
+        AUTO_TMPDIR dir;
+        struct db *db = NULL;
+        fault_off();
+        tmpdir_init(&dir);
+        db = open_new(&dir, "t");
+        fault_rearm();
+        enum err_code code = migrate_run(db, ALL, NULL);
+        fault_off();
+        failed += code != ERR_OK;
+        db_close(db); /* a failed fsync breaks a connection */
+        assert_int_equal(db_open(tmpdir_path(&dir, "t"), DB_WRITE, &db, NULL), ERR_OK);
+        int reached = version(db);
+        assert_int_equal(
+            tables(db), reached ? (reached > 1 ? 3 : 2) : 0); /* whole files or nothing of them */
+        assert_int_equal(migrate_run(db, ALL, NULL), ERR_OK);
+        assert_int_equal(version(db), 3);
+        db_close(db);
+    }
+    assert_in_range(failed, 1, 5000);
+}
+
+void test_migrate__stands_every_fault(void **state)
+{
+    (void)state;
+    migrate_under(FAULT_SQLITE_MEM);
+    migrate_under(FAULT_SQLITE_WRITE);
+    migrate_under(FAULT_SQLITE_SYNC);
+}
+
+/* The real ones: an empty database gets them all, and its foreign keys hold. */
+void test_migrate__control_db_is_made(void **state)
+{
+    AUTO_TMPDIR dir;
+
+    (void)state;
+    tmpdir_init(&dir);
+    struct db *db = open_new(&dir, "control.db");
+    assert_int_equal(migrate_run(db, migrations_control, NULL), ERR_OK);
+    assert_true(version(db) >= 3);
+    assert_int_equal(db_check_integrity(db, NULL), ERR_OK);
     db_close(db);
 }
