@@ -26,6 +26,17 @@ static void run_child(void (*fn)(void *), void *arg, int stderr_fd)
     _exit(0);
 }
 
+/* The panic line may not be the first one. */
+static size_t read_to_end(int fd, char *out, size_t room)
+{
+    size_t len = 0;
+    ssize_t n;
+
+    while (len < room && (n = read(fd, out + len, room - len)) > 0)
+        len += (size_t)n;
+    return len;
+}
+
 void expect_panic(void (*fn)(void *arg), void *arg, const char *expr)
 {
     char text[1024];
@@ -36,10 +47,10 @@ void expect_panic(void (*fn)(void *arg), void *arg, const char *expr)
     if (pid == 0)
         run_child(fn, arg, fds[1]);
     assert_int_equal(close(fds[1]), 0);
-    ssize_t n = read(fds[0], text, sizeof text - 1);
+    size_t len = read_to_end(fds[0], text, sizeof text - 1);
     assert_int_equal(close(fds[0]), 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    text[n > 0 ? n : 0] = '\0';
+    text[len] = '\0';
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || !strstr(text, "panic: ") ||
         !strstr(text, expr))
         fail_msg("no panic with \"%s\": status %d, standard error \"%s\"", expr, status, text);
