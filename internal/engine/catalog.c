@@ -1,9 +1,8 @@
 /* Reads sqlite_schema and the table-valued pragmas into lists. Everything is looked up by bound name, so no
  * name of a user ever becomes SQL text. */
 #include "engine/catalog.h"
-#include "base/check.h"
 #include "base/strbuf.h"
-#include "engine/op.h"
+#include "engine/engine_state.h"
 
 static const char SQL_OBJECTS[] = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid";
 static const char SQL_TABLE_LIST[] =
@@ -566,12 +565,7 @@ struct str catalog_suggest_column(const struct cat_table *t, struct arena *a, st
 
 sqlite3 *catalog_db(struct op *op)
 {
-    sqlite3_stmt *probe = NULL;
-    enum err_code code = op_prepare_internal(op, "SELECT 1", &probe, NULL);
-    CHECK(code == ERR_OK);
-    sqlite3 *db = sqlite3_db_handle(probe);
-    catalog_finalize(&probe);
-    return db;
+    return op->eng->db;
 }
 
 void catalog_quote(struct strbuf *out, struct str name)

@@ -217,10 +217,26 @@ static struct str table_of(struct arena *a, struct str sql)
     return sql_token_value(a, sql_token_next(&rest));
 }
 
+/* INSERT INTO t, where t is an ordinary table: nearly every statement of a dump. */
+static bool read_plain_insert(
+    const struct import_dump *d, struct arena *a, struct str sql, struct import_step *ret)
+{
+    struct str rest = sql;
+    if (d->virtual_tables || !take(&rest, S("INSERT")) || !take(&rest, S("INTO")))
+        return false;
+    struct str table = sql_token_value(a, sql_token_next(&rest));
+    if (str_starts_nocase(table, S("sqlite_")))
+        return false;
+    ret->table = table;
+    return true;
+}
+
 enum err_code import_dump_read(
     struct import_dump *d, struct arena *scratch, struct str sql, struct import_step *ret, struct err *err)
 {
     *ret = (struct import_step){IMPORT_RUN, sql, STR_EMPTY, 0};
+    if (read_plain_insert(d, scratch, sql, ret))
+        return arena_failed(scratch) ? err_set(err, ERR_TOO_LARGE, "the statement is too large") : ERR_OK;
     if (is_frame(sql) || is_statistics(scratch, sql)) {
         ret->meaning = IMPORT_SKIP;
     } else if (!read_sequence(scratch, sql, ret)) {

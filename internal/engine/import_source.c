@@ -68,3 +68,16 @@ bool import_source_fill(struct import_source *s)
     s->piece = str_make(s->buf, n > 0 ? (size_t)n : 0);
     return n > 0;
 }
+
+struct str import_take_until(struct import_source *s, char stop)
+{
+    if (import_peek(s) == IMPORT_END)
+        return STR_EMPTY;
+    const char *found = memchr(s->piece.ptr, stop, s->piece.len);
+    struct str taken = str_slice(s->piece, 0, found ? (size_t)(found - s->piece.ptr) + 1 : s->piece.len);
+    for (struct str rest = taken, line; str_cut(&rest, '\n', &line);)
+        s->line += rest.ptr != NULL;
+    s->piece = str_slice(s->piece, taken.len, s->piece.len);
+    s->offset += taken.len;
+    return taken;
+}

@@ -47,4 +47,8 @@ static inline int import_next(struct import_source *s)
     return c;
 }
 
+/* Takes at once what is at hand up to the byte `stop`, which is part of it; empty at the end. Valid until the
+ * next call. */
+struct str import_take_until(struct import_source *s, char stop);
+
 #endif

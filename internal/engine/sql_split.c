@@ -44,20 +44,14 @@ static int take(struct sql_split *s)
     return c;
 }
 
-static void take_quoted(struct sql_split *s, int close)
+/* Up to and with the byte `stop`, or to the end. */
+static void take_until(struct sql_split *s, char stop)
 {
-    int c;
-    do
-        c = take(s);
-    while (c != close && c != IMPORT_END && c != '\0');
-}
-
-static void take_line_comment(struct sql_split *s)
-{
-    int c;
-    do
-        c = take(s);
-    while (c != '\n' && c != IMPORT_END && c != '\0');
+    struct str taken;
+    do {
+        taken = import_take_until(s->in, stop);
+        strbuf_add_str(&s->text, taken);
+    } while (taken.len && taken.ptr[taken.len - 1] != stop && !strbuf_failed(&s->text));
 }
 
 static void take_block_comment(struct sql_split *s)
@@ -114,7 +108,7 @@ static enum shape take_token(struct sql_split *s, enum shape shape, bool *ret_en
     if (is_space(c))
         return shape;
     if (c == '-' && import_peek(s->in) == '-') {
-        take_line_comment(s);
+        take_until(s, '\n');
         return shape;
     }
     if (c == '/' && import_peek(s->in) == '*') {
@@ -126,7 +120,7 @@ static enum shape take_token(struct sql_split *s, enum shape shape, bool *ret_en
         return SHAPE_SEMI;
     }
     if (c == '\'' || c == '"' || c == '`' || c == '[') {
-        take_quoted(s, c == '[' ? ']' : c);
+        take_until(s, (char)(c == '[' ? ']' : c));
         return after_other(shape);
     }
     return is_word(c) ? take_word(s, shape, c) : after_other(shape);

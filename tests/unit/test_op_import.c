@@ -95,6 +95,8 @@ void test_opimport__a_failing_script_leaves_nothing_and_says_where(void **state)
         {"CREATE TABLE a(v);\nINSERT INTO a VALUES (1);\nINSERT INTO nowhere VALUES (1);", ERR_SQL,
             "statement 3, line 3, byte 45: no such table: nowhere"},
         {"CREATE TABLE a(v);\n\n  SELEC 1;", ERR_SQL, "statement 2, line 3, byte 22:"},
+        {"CREATE TABLE a(v);\nINSERT INTO a VALUES ('x\n;\ny'); -- c\n/* \n */ SELEC 1;", ERR_SQL,
+            "statement 3, line 6, byte"},
         {"CREATE TABLE a(v); ATTACH 'x' AS y;", ERR_FORBIDDEN, "statement 2"},
         {"CREATE TABLE a(v); INSERT INTO _sys_meta VALUES ('x', 1);", ERR_FORBIDDEN, "_sys_meta"},
         {"CREATE TABLE _sys_x(v);", ERR_FORBIDDEN, "_sys_x"},
