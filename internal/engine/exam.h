@@ -36,6 +36,8 @@ struct exam {
 /* Adds a finding; `message` is arena memory. Returns it, to be completed; NULL when there are too many. */
 struct exam_finding *exam_add(struct exam *d, enum exam_severity severity, const char *kind,
     const struct cat_table *t, struct str subject, struct str message);
+/* Evidence of one figure, or of two: {"first":1,"second":2}. */
+struct str exam_counts(struct exam *d, const char *first, int64_t a, const char *second, int64_t b);
 bool exam_late(struct exam *d); /* true from then on: the report is cut */
 const struct rowcount *exam_rows(const struct exam *d, const struct cat_table *t);
 

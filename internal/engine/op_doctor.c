@@ -9,7 +9,13 @@
 #include "base/strbuf.h"
 #include "base/check.h"
 
-enum { BUDGET_US = 3000000, FINDINGS_MAX = 500, INDEX_SQL_MAX = 64 << 10, NAME_TRIES = 100 };
+enum {
+    BUDGET_US = 3000000,
+    FINDINGS_MAX = 500,
+    INDEX_SQL_MAX = 64 << 10,
+    NAME_TRIES = 100,
+    EVIDENCE_MAX = 1000
+};
 
 static const char *const SEVERITIES[] = {"error", "warning", "info"};
 
@@ -56,6 +62,20 @@ struct exam_finding *exam_add(struct exam *d, enum exam_severity severity, const
         .evidence = STR_EMPTY};
     *tail = f;
     return f;
+}
+
+struct str exam_counts(struct exam *d, const char *first, int64_t a, const char *second, int64_t b)
+{
+    AUTO_STRBUF out;
+    struct jsonw w;
+    strbuf_init(&out, EVIDENCE_MAX);
+    jsonw_init(&w, &out);
+    jsonw_object(&w);
+    JSONW_INT(&w, first, a);
+    if (second)
+        JSONW_INT(&w, second, b);
+    jsonw_object_end(&w);
+    return or_empty(arena_copy(d->op->arena, strbuf_str(&out)));
 }
 
 /* --- New indexes --- */

@@ -97,8 +97,7 @@ static void report_type(struct exam *d, const struct cat_table *t, const struct 
     if (!f)
         return;
     f->column = y->column->name;
-    f->evidence =
-        arena_printf(a, "{\"mismatched\":%lld,\"sampled\":%lld}", (long long)y->odd, (long long)sampled);
+    f->evidence = exam_counts(d, "mismatched", y->odd, "sampled", sampled);
 }
 
 static void report_null_key(struct exam *d, const struct cat_table *t, const struct tally *y)
@@ -114,7 +113,7 @@ static void report_null_key(struct exam *d, const struct cat_table *t, const str
     if (!f)
         return;
     f->column = y->column->name;
-    f->evidence = arena_printf(a, "{\"nulls\":%lld}", (long long)y->nulls);
+    f->evidence = exam_counts(d, "nulls", y->nulls, NULL, 0);
 }
 
 static void select_list(struct strbuf *sql, const struct tally *tallies, int count, const struct cat_table *t)
@@ -225,8 +224,8 @@ static enum err_code check_parents(struct exam *d, const struct cat_table *t, st
             count == PROBLEMS_MAX ? "at least " : "", count, count == 1 ? "" : "s", STR_ARG(t->name),
             count == 1 ? "s" : ""));
     if (f)
-        f->evidence = arena_printf(
-            a, "{\"violations\":%d,\"exact\":%s}", count, count == PROBLEMS_MAX ? "false" : "true");
+        f->evidence =
+            exam_counts(d, count == PROBLEMS_MAX ? "violationsAtLeast" : "violations", count, NULL, 0);
     return ERR_OK;
 }
 
@@ -339,7 +338,7 @@ static void report_fts(struct exam *d, const struct cat_table *t, int64_t indexe
     if (!f)
         return;
     f->sql = arena_copy(a, strbuf_str(&sql));
-    f->evidence = arena_printf(a, "{\"indexed\":%lld,\"rows\":%lld}", (long long)indexed, (long long)rows);
+    f->evidence = exam_counts(d, "indexed", indexed, "rows", rows);
 }
 
 /* Cheap proof only: as many rows indexed as there are does not mean the right ones. */

@@ -366,7 +366,7 @@ static void check_use(struct examination *x, const struct cat_table *t, const st
     if (!f)
         return;
     f->sql = arena_copy(d->op->arena, strbuf_str(&sql));
-    f->evidence = arena_printf(d->op->arena, "{\"statements\":%lld}", (long long)x->planned);
+    f->evidence = exam_counts(d, "statements", x->planned, NULL, 0);
 }
 
 static void check_uses(struct examination *x)

@@ -104,7 +104,7 @@ static void check_child_index(struct exam *d, const struct cat_table *t, const s
         return;
     f->column = first->column;
     f->sql = exam_create_index(d, t, columns, k->count, false);
-    f->evidence = arena_printf(d->op->arena, "{\"rowCount\":%lld}", (long long)exam_rows(d, t)->rows);
+    f->evidence = exam_counts(d, "rowCount", exam_rows(d, t)->rows, NULL, 0);
 }
 
 static bool key_refers_to(const struct key *k, struct str name)
