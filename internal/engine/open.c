@@ -277,7 +277,9 @@ bool engine_note_failure(struct engine *eng, int rc, struct err *err)
         /* After a failed write or fsync nobody knows what the kernel still holds: this process must not touch
          * the file again. The next engine recovers from the log. */
         eng->leaving = true;
-        (void)err_set(err, ERR_IO, "the disk failed; nothing of this call was kept; try again");
+        (void)err_set(err, ERR_IO,
+            "the disk failed; whether this call was kept is not known: look before sending it again, or send "
+            "it with the same Idempotency-Key");
         err->retry_after_s = 1;
         return true;
     default: return false;

@@ -92,7 +92,8 @@ static enum err_code store_one(struct task *t, const struct receipt_key *k, stru
     if (rc == SQLITE_OK)
         rc = own_step(eng, stmt);
     int reset = sqlite3_reset(stmt);
-    (void)sqlite3_clear_bindings(stmt); /* cannot fail */
+    if (stmt)
+        (void)sqlite3_clear_bindings(stmt); /* cannot fail */
     if (rc == SQLITE_DONE)
         return ERR_OK;
     if ((rc & 0xff) == SQLITE_TOOBIG)

@@ -9,11 +9,6 @@ struct vfs {
     sqlite3_vfs base;
     sqlite3_vfs *real;
     struct board *board;
-#ifdef HF_FAULTS
-    enum vfs_fault fault;
-    unsigned countdown, hits;
-    bool for_ever;
-#endif
 };
 
 struct file {
@@ -26,40 +21,6 @@ static sqlite3_file *real_of(sqlite3_file *f)
 {
     return ((struct file *)(void *)f)->real;
 }
-
-#ifdef HF_FAULTS
-static bool fault_hit(struct vfs *v, enum vfs_fault kind)
-{
-    if (v->fault != kind || v->countdown == 0)
-        return false;
-    if (v->countdown > 1) {
-        v->countdown--;
-        return false;
-    }
-    v->hits++;
-    if (!v->for_ever)
-        v->countdown = 0;
-    return true;
-}
-
-void vfs_fault_set(struct vfs *v, enum vfs_fault kind, unsigned nth, bool for_ever)
-{
-    v->fault = kind;
-    v->countdown = nth;
-    v->for_ever = for_ever;
-    v->hits = 0;
-}
-
-unsigned vfs_fault_hits(const struct vfs *v)
-{
-    return v->hits;
-}
-#define FAULT(v, kind, result)                                                                               \
-    if (fault_hit((v), (kind)))                                                                              \
-    return (result)
-#else
-#define FAULT(v, kind, result) ((void)(v))
-#endif
 
 static int file_close(sqlite3_file *f)
 {
@@ -74,8 +35,6 @@ static int file_read(sqlite3_file *f, void *out, int n, sqlite3_int64 at)
 
 static int file_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
 {
-    FAULT(((struct file *)(void *)f)->vfs, VFS_FAULT_WRITE, SQLITE_IOERR_WRITE);
-    FAULT(((struct file *)(void *)f)->vfs, VFS_FAULT_FULL, SQLITE_FULL);
     return real_of(f)->pMethods->xWrite(real_of(f), data, n, at);
 }
 
@@ -87,7 +46,6 @@ static int file_truncate(sqlite3_file *f, sqlite3_int64 size)
 static int file_sync(sqlite3_file *f, int flags)
 {
     struct vfs *v = ((struct file *)(void *)f)->vfs;
-    FAULT(v, VFS_FAULT_SYNC, SQLITE_IOERR_FSYNC);
     int64_t begin = clock_mono_us();
     int rc = real_of(f)->pMethods->xSync(real_of(f), flags);
     atomic_fetch_add_explicit(&v->board->fsyncs, 1, memory_order_relaxed);
@@ -176,7 +134,6 @@ static int layer_open(sqlite3_vfs *base, sqlite3_filename path, sqlite3_file *ou
     struct vfs *v = (struct vfs *)(void *)base;
     struct file *f = (struct file *)(void *)out;
     *f = (struct file){.vfs = v, .real = (sqlite3_file *)(void *)(f + 1)};
-    FAULT(v, VFS_FAULT_OPEN, SQLITE_CANTOPEN);
     int rc = v->real->xOpen(v->real, path, f->real, flags, ret_flags);
     if (f->real->pMethods)
         f->base.pMethods = &METHODS;
