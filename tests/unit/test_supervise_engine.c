@@ -138,13 +138,15 @@ void test_supervise_engine__a_statement_past_its_deadline_is_answered(void **sta
 void test_supervise_engine__the_zygote_is_started_again(void **state)
 {
     struct fixture *fx = fixture_new();
+    pid_t zygote, last = 0;
     (void)state;
     new_database(fx, "db_1");
     expect_sql(fx, "db_1", "{\"sql\":\"CREATE TABLE t(a)\"}", "\"success\":true");
     for (int i = 0; i < 4; i++) {
-        pid_t zygote = child_of(getpid());
-        assert_true(zygote > 0);
+        while ((zygote = child_of(getpid())) == 0 || zygote == last)
+            run_for(fx, 1000); /* a call may have been answered before the end was noticed */
         assert_int_equal(kill(zygote, SIGKILL), 0);
+        last = zygote;
         struct tcall t = tcall(fx, "db_1", "{\"sql\":\"INSERT INTO t VALUES (1)\"}");
         char key[] = {'k', (char)('0' + i), '\0'};
         t.call.req.idempotency_key = str_of(key);
@@ -157,7 +159,8 @@ void test_supervise_engine__the_zygote_is_started_again(void **state)
     }
     expect_sql(fx, "db_1", "{\"sql\":\"SELECT 'n=' || count(*) FROM t\"}", "n=4");
     assert_int_equal(stats(fx).crashes, 0);
-    assert_true(supervise_ready(fx->s));
+    while (!supervise_ready(fx->s))
+        run_for(fx, 1000);
     fixture_free(fx);
 }
 
