@@ -12,14 +12,14 @@ struct eviction {
     void *arg;
 };
 
+/* It becomes a part of a path. */
 static bool id_safe(struct str id)
 {
-    for (size_t i = 0; i < id.len; i++) {
-        char c = id.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'))
-            return false;
-    }
-    return id.len > 0 && id.len < ID_MAX;
+    static const char ALLOWED[] = "0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    size_t ok = 0;
+    while (ok < id.len && memchr(ALLOWED, id.ptr[ok], sizeof ALLOWED - 1))
+        ok++;
+    return id.len > 0 && id.len < ID_MAX && ok == id.len;
 }
 
 static struct database *database_new(struct supervisor *s)
@@ -47,7 +47,7 @@ struct database *database_get(struct supervisor *s, struct str id)
     struct database *db = database_find(s, id);
     if (db)
         return db;
-    CHECK(id_safe(id)); /* it becomes a part of a path; ids are ours */
+    CHECK(id_safe(id)); /* ids are ours, not a client's */
     db = database_new(s);
     memcpy(db->id.text, id.ptr, id.len);
     map_put(&s->databases, id, db);

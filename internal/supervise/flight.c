@@ -8,7 +8,7 @@ static struct flight *slot_new(struct supervisor *s)
 {
     if (s->slot_count == s->slot_cap) {
         s->slot_cap = s->slot_cap ? s->slot_cap * 2 : 64;
-        s->slots = mem_grow(s->slots, s->slot_cap, sizeof *s->slots);
+        s->slots = mem_grow(s->slots, s->slot_cap, sizeof(struct flight *));
     }
     struct flight *f = MEM_NEW(struct flight);
     f->s = s;

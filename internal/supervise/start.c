@@ -9,7 +9,6 @@
 #include "supervise/state.h"
 #include <assert.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,11 +39,12 @@ static void fill_config(const struct peer *e, struct engine_config *cfg)
         [KIND_STREAM] = ENGINE_READER,
         [KIND_SCRATCH] = ENGINE_SCRATCH_MODE};
     const struct supervise_options *opt = &e->s->opt;
-    char path[FS_PATH_MAX];
-    if (e->db->scratch_dir)
-        str_print(path, sizeof path, "%s", e->db->scratch_dir);
-    else
-        fs_join(path, e->s->dir, e->db->id.text);
+    char own[FS_PATH_MAX];
+    const char *path = e->db->scratch_dir;
+    if (!path) {
+        fs_join(own, e->s->dir, e->db->id.text);
+        path = own;
+    }
     *cfg = (struct engine_config){.mode = MODES[e->kind],
         .no_sandbox = opt->no_sandbox,
         .db_bytes_max = opt->db_bytes_max,

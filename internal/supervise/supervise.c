@@ -221,7 +221,12 @@ static enum err_code find_database(
             err->retry_after_s = 2;
         return ERR_BUSY;
     }
-    *ret = database_new_scratch(s, call->scratch_dir);
+    char *dir =
+        realpath(call->scratch_dir, NULL); /* the zygote lives elsewhere and takes absolute paths alone */
+    if (!dir)
+        return err_errno(err, ERR_IO, "finding the uploaded file");
+    *ret = database_new_scratch(s, dir);
+    free(dir);
     return ERR_OK;
 }
 

@@ -13,7 +13,9 @@
  * Deadlines: the engine answers query_timeout itself; when it is silent 500 ms past a call's deadline it is
  * killed. The call that was running gets the error (504 query_timeout, or 500 worker_crashed when it was no
  * deadline); every other call that surely left nothing behind (wire/board.h) is sent to the next engine, at
- * most SUPERVISE_RETRY_MAX times.
+ * most SUPERVISE_RETRY_MAX times. A call that merely stands behind a slower one with more time gets its 504
+ * without a kill. What was being committed is in doubt and fails, unless the call only reads or carries an
+ * idempotency key, by which the engine recognises it.
  *
  * All functions run on the loop thread unless they say otherwise. */
 #ifndef SUPERVISE_SUPERVISE_H
@@ -45,8 +47,9 @@ struct supervise_options {
 
 MUST_CHECK enum err_code supervise_new(
     struct loop *l, const struct supervise_options *opt, struct supervisor **ret, struct err *err);
-/* Asks every engine to checkpoint and leave, then calls done; supervise_free only after that. Calls still
- * open are failed. */
+/* Refuses new calls, fails those that wait, lets those at engines finish, asks every engine to checkpoint and
+ * leave, then calls done; supervise_free only after that. An engine that has not left after ten seconds is
+ * killed, which is as safe. */
 void supervise_shutdown(struct supervisor *s, void (*done)(void *arg), void *arg);
 void supervise_free(struct supervisor *s);
 
@@ -76,7 +79,8 @@ struct engine_call {
  * calls: ERR_RATE_LIMITED, quarantined: ERR_CORRUPT) are returned, and on_done is then not called. */
 MUST_CHECK enum err_code supervise_submit(struct supervisor *s, struct engine_call *call, struct err *err);
 
-/* The receiver is gone: the call is interrupted; on_done still comes (with whatever happened). */
+/* The receiver is gone: the call is interrupted; no data comes any more, on_done still does, later and with
+ * an error. */
 void supervise_cancel(struct supervisor *s, struct engine_call *call);
 
 /* Stops and resumes reading the engine of an ENGINE_STREAM call. 30 s of pause kill it. */

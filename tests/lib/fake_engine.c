@@ -1,3 +1,4 @@
+/* The fake engine and the starter that forks it. */
 #include "lib/fake_engine.h"
 #include "base/check.h"
 #include "base/fs.h"

@@ -1,3 +1,4 @@
+/* What the tests of the supervisor share. */
 #include "lib/supervise_fixture.h"
 #include <stdlib.h>
 
