@@ -223,8 +223,10 @@ static enum err_code find_database(
     }
     char *dir =
         realpath(call->scratch_dir, NULL); /* the zygote lives elsewhere and takes absolute paths alone */
-    if (!dir)
-        return err_errno(err, ERR_IO, "finding the uploaded file");
+    if (!dir) {
+        err_errno(err, ERR_IO, "finding the uploaded file");
+        return ERR_IO;
+    }
     *ret = database_new_scratch(s, dir);
     free(dir);
     return ERR_OK;
