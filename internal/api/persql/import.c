@@ -123,15 +123,18 @@ static void answer(struct workq_job *job)
         request_reply_gathered(r);
 }
 
-/* Runs a step on a worker, or ends the import when the queue is full. */
+/* Runs a step on a worker, or ends the import when the queue is full. A submitted step is the worker's: it
+ * may have begun before workq_submit returns. */
 static void step(
     struct import *x, void (*run)(struct workq_job *, unsigned), void (*done)(struct workq_job *))
 {
     struct api *api = x->r->api;
+    struct err err = ERR_INIT;
     x->r->job = (struct workq_job){.run = run, .done = done};
-    x->err.code = workq_submit(api->opt.workq, api->opt.loop, WORKQ_READ, &x->r->job, &x->err);
-    if (x->err.code)
-        finish(x);
+    if (workq_submit(api->opt.workq, api->opt.loop, WORKQ_READ, &x->r->job, &err) == ERR_OK)
+        return;
+    x->err = err;
+    finish(x);
 }
 
 /* Cleaning must happen: with a full queue it is done here and now. */
