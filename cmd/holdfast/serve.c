@@ -1,3 +1,4 @@
+/* `holdfast serve` from its options to its exit status. */
 #include "serve.h"
 
 #include "base/check.h"
@@ -7,15 +8,22 @@
 #include <signal.h>
 #include <stdio.h>
 
-/* The address to show: the public one, or the one it listens on. */
+#define URL_MAX 4096
+
+/* The public address when one is given, else the one it listens on. */
 static void describe_address(struct server *s)
 {
     bool v6 = strchr(s->opt->listen.host, ':') != NULL;
-    int n = snprintf(s->url, sizeof(s->url), "%s://%s%s%s:%u", s->opt->tls_cert ? "https" : "http",
-        v6 ? "[" : "", s->opt->listen.host, v6 ? "]" : "", http_server_port(s->http));
-    CHECK(n > 0 && (size_t)n < sizeof(s->url));
-    (void)printf("listening on %s\n", s->url);
+    strbuf_init(&s->url, URL_MAX);
+    strbuf_addf(&s->url, "%s://%s%s%s:%u", s->opt->tls_cert ? "https" : "http", v6 ? "[" : "",
+        s->opt->listen.host, v6 ? "]" : "", http_server_port(s->http));
+    CHECK(!strbuf_failed(&s->url));
+    (void)printf("listening on %s\n", strbuf_cstr(&s->url));
     (void)fflush(stdout); /* whoever waits for the line reads it through a pipe */
+    if (!s->opt->public_url)
+        return;
+    strbuf_reset(&s->url);
+    strbuf_add_cstr(&s->url, s->opt->public_url);
 }
 
 static void run(struct server *s)
@@ -24,7 +32,7 @@ static void run(struct server *s)
     watchdog_start(&s->watchdog, s->loop);
     describe_address(s);
     server_welcome(s);
-    log_event(LOG_INFO, "started", LOG_CSTR("version", HF_VERSION), LOG_CSTR("url", s->url),
+    log_event(LOG_INFO, "started", LOG_CSTR("version", HF_VERSION), LOG_STR("url", strbuf_str(&s->url)),
         LOG_CSTR("data", s->data_dir));
     loop_run(s->loop);
     watchdog_stop(&s->watchdog);

@@ -27,7 +27,7 @@ struct watchdog {
 struct server {
     const struct serve_options *opt;
     char data_dir[FS_PATH_MAX]; /* absolute */
-    char url[512];
+    struct strbuf url;          /* what clients are told */
     int lock_fd;
     struct control control;
     bool control_open;

@@ -177,6 +177,7 @@ void server_release(struct server *s)
     if (s->control_open)
         control_close(&s->control);
     fd_close(&s->lock_fd);
+    strbuf_release(&s->url);
     secret_release(&s->made.token);
     mem_wipe(s->password, sizeof(s->password));
 }

@@ -1,3 +1,4 @@
+/* See api_fixture.h. */
 #define _GNU_SOURCE /* memmem */
 #include "api_fixture.h"
 

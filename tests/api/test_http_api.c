@@ -268,7 +268,7 @@ void test_http_api__a_slow_reader_of_an_export(void **state)
         &made);
     expect(&made, 200, "\"changes\":5000");
     client_open(&c, &fx);
-    int small = 4096;
+    int small = 65536;
     assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
     client_send(&c, "GET", "/v1/db/acme/main/export?format=ndjson&table=t", fx.admin, "Connection: close\r\n",
         (struct str){NULL, 0});

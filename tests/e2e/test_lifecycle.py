@@ -49,7 +49,14 @@ def first_start(checks, binary):
     checks.equal("SIGTERM ends it well", s.stop(), 0)
     s.start()
     checks.equal("the token works after a restart", s.call("GET", "/v1/me").status, 200)
-    checks.equal("the second start shows no secret", s.stop(), 0)
+    proc = s.proc
+    proc.send_signal(signal.SIGTERM)
+    checks.equal("the second start shows no secret", proc.stdout.read(), "")
+    checks.equal("and ends well", s.stop(), 0)
+    s.args = ["--public-url", "https://db.example.com"]
+    s.start()
+    checks.equal("the public address is in the API's description", s.call("GET", "/openapi.json").json["servers"], [{"url": "https://db.example.com"}])
+    s.stop()
     s.keep_log()
     shutil_rmtree(s.dir)
 
