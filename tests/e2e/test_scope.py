@@ -46,7 +46,7 @@ WRITES = [
     "INSERT INTO orders VALUES(1, 1) ON CONFLICT(id) DO UPDATE SET total = (SELECT email FROM customers)",
     "INSERT INTO audited VALUES(1)", "INSERT INTO reader VALUES(1)", "CREATE VIEW v AS SELECT * FROM customers",
     "CREATE TRIGGER t AFTER INSERT ON orders BEGIN DELETE FROM customers; END", "CREATE TABLE copy AS SELECT * FROM customers", "DROP TABLE customers",
-    "ALTER TABLE customers RENAME TO orders2", "ALTER TABLE orders RENAME TO customers2", "CREATE INDEX i ON customers(email)", "CREATE TABLE customers2(a)",
+    "ALTER TABLE customers RENAME TO orders2", "ALTER TABLE orders RENAME TO customers", "CREATE INDEX i ON customers(email)", "CREATE TABLE customers2(a)",
     "DELETE FROM sqlite_sequence", "INSERT INTO _sys_applied VALUES(1)", "SELECT * FROM _sys_applied",
 ]
 READONLY_REFUSED = ["INSERT INTO orders VALUES(5, 1)", "UPDATE orders SET total = 1", "DELETE FROM orders", "CREATE TABLE x(a)", "DROP TABLE orders",
