@@ -134,6 +134,15 @@ void conn_want(struct http_connection *c)
     c->want = want;
 }
 
+static void uncount_ip(struct http_connection *c)
+{
+    struct map *per_ip = &c->server->per_ip;
+    unsigned *count = map_get(per_ip, peer_key(&c->peer));
+    CHECK(count && *count > 0);
+    if (--*count == 0)
+        mem_free(map_del(per_ip, peer_key(&c->peer)));
+}
+
 void conn_free(struct http_connection *c)
 {
     struct http_server *s = c->server;
@@ -141,27 +150,33 @@ void conn_free(struct http_connection *c)
     c->dead = true;
     list_remove(&c->node);
     list_remove(&c->ready);
-    if (c->counted_ip) {
-        unsigned *count = map_get(&s->per_ip, peer_key(&c->peer));
-        CHECK(count && *count > 0);
-        if (--*count == 0)
-            mem_free(map_del(&s->per_ip, peer_key(&c->peer)));
-    }
+    if (c->counted_ip)
+        uncount_ip(c);
     s->lingering_refused -= c->refused;
     loop_io_release(&c->io);
     if (c->tls)
         tls_session_free(c->tls);
-    if (c->evcon) { /* closes the descriptor and frees a request that has not been answered */
-        evhttp_connection_free(c->evcon);
-        CHECK(s->stats.open > 0);
-        s->stats.open--;
-    }
     strbuf_release(&c->in);
     strbuf_release(&c->body);
     strbuf_release(&c->out);
     strbuf_release(&c->out_body);
     strbuf_release(&c->req.headers);
-    mem_free(c);
+    list_push_back(&s->closing, &c->node);
+    loop_timer_set(&s->ready_timer, 0);
+}
+
+void conn_close_freed(struct http_server *s)
+{
+    while (!list_empty(&s->closing)) {
+        struct http_connection *c = LIST_FIRST(&s->closing, struct http_connection, node);
+        list_remove(&c->node);
+        if (c->evcon) { /* closes the descriptor and frees a request that has not been answered */
+            evhttp_connection_free(c->evcon);
+            CHECK(s->stats.open > 0);
+            s->stats.open--;
+        }
+        mem_free(c);
+    }
 }
 
 void conn_kill(struct http_connection *c)

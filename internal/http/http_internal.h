@@ -110,7 +110,7 @@ struct http_server {
     struct evhttp *evhttp;
     struct evhttp_bound_socket *bound;
     uint16_t port;
-    int reserve_fd; /* given up to accept and close one connection when descriptors run out */
+    int reserve_fd; /* given up to close those who wait when descriptors ran out */
     bool draining;
     char *tls_cert, *tls_key;
     struct tls_context *tls;
@@ -118,7 +118,7 @@ struct http_server {
     struct peer_set *proxies;
 
     struct list connections, accepted;
-    struct list ready;
+    struct list ready, closing;
     struct loop_turn attach_turn;
     struct loop_timer sweep_timer,
         ready_timer; /* the latter is due at once, but behind a look at the sockets */
@@ -146,7 +146,10 @@ void conn_want(struct http_connection *c); /* watches what this phase needs */
 void conn_kill(struct http_connection *c); /* frees it now, or when the callbacks on the stack are done */
 void conn_break(
     struct http_connection *c); /* nothing can be sent any more: as kill, but a handler's request lives on */
+/* Takes the connection down but for its descriptor, which conn_close_freed() closes when epoll has been told:
+ * with the changelist that is at the next turn, and the number must not be someone else's by then. */
 void conn_free(struct http_connection *c);
+void conn_close_freed(struct http_server *s);
 void conn_check_deadline(struct http_connection *c, int64_t now_us);
 void conn_ready(struct http_connection *c); /* asks for conn_tell() soon, from the loop */
 void conn_tell(struct http_connection *c);

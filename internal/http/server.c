@@ -12,6 +12,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -128,26 +129,47 @@ static void attach_accepted(void *arg)
     }
 }
 
-/* Without a free descriptor accept() fails and the connection stays ready: the reserve is spent to take and
- * close it. */
+/* Out of descriptors or memory: the sweep listens again. `arg` is evhttp's. */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
-    struct http_server *s = arg;
-    if (errno != EMFILE && errno != ENFILE)
-        return;
-    s->stats.refused_full++;
+    (void)arg;
+    CHECK(evconnlistener_disable(listener) == 0);
+}
+
+/* Clients that wait for a descriptor which nobody gives back would wait for ever: the reserve is spent to
+ * close them. */
+static void turn_away(struct http_server *s, int listen_fd)
+{
+    int fd;
     if (s->reserve_fd >= 0)
         close(s->reserve_fd);
-    int fd = accept4(evconnlistener_get_fd(listener), NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0)
+    while ((fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
         close(fd);
+        s->stats.refused_full++;
+    }
     s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void listen_again(struct http_server *s)
+{
+    if (!s->bound)
+        return;
+    CHECK(evconnlistener_enable(evhttp_bound_socket_get_listener(s->bound)) == 0);
+    struct pollfd waiting = {.fd = evhttp_bound_socket_get_fd(s->bound), .events = POLLIN};
+    if (poll(&waiting, 1, 0) <= 0)
+        return;
+    int spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (spare >= 0)
+        close(spare);
+    else if (errno == EMFILE || errno == ENFILE)
+        turn_away(s, waiting.fd);
 }
 
 static void tell_ready(void *arg)
 {
     struct http_server *s = arg;
     struct list now;
+    conn_close_freed(s); /* before more are freed in this turn */
     list_init(&now);
     while (!list_empty(&s->ready)) {
         struct list *it = s->ready.next;
@@ -167,7 +189,10 @@ static void sweep(void *arg)
     struct list *it, *nx;
     int64_t now = clock_mono_us();
     LIST_EACH(it, nx, &s->connections)
-    conn_check_deadline(LIST_ITEM(it, struct http_connection, node), now);
+    {
+        conn_check_deadline(LIST_ITEM(it, struct http_connection, node), now);
+    }
+    listen_again(s);
     loop_timer_set(&s->sweep_timer, s->sweep_every_us);
 }
 
@@ -224,11 +249,15 @@ static enum err_code listen_on(struct http_server *s, const struct addrinfo *ai,
 
 static void note_port(struct http_server *s)
 {
-    struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
-    socklen_t len = sizeof ss;
-    CHECK(getsockname(evhttp_bound_socket_get_fd(s->bound), (struct sockaddr *)&ss, &len) == 0);
-    s->port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&ss)->sin6_port
-                                             : ((struct sockaddr_in *)(void *)&ss)->sin_port);
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } name;
+    socklen_t len = sizeof name;
+    memset(&name, 0, sizeof name);
+    CHECK(getsockname(evhttp_bound_socket_get_fd(s->bound), &name.any, &len) == 0);
+    s->port = ntohs(name.any.sa_family == AF_INET6 ? name.six.sin6_port : name.four.sin_port);
 }
 
 static enum err_code bind_host(struct http_server *s, const char *host, uint16_t port, struct err *err)
@@ -278,6 +307,7 @@ static struct http_server *make_server(struct loop *l, const struct http_options
     list_init(&s->connections);
     list_init(&s->accepted);
     list_init(&s->ready);
+    list_init(&s->closing);
     map_init(&s->per_ip);
     strbuf_init(&s->compose, HTTP_REPLY_HEAD_MAX + HTTP_COPY_MAX);
     s->cors = cors_new(opt->cors_origins);
@@ -357,7 +387,10 @@ void http_server_free(struct http_server *s)
     CHECK(s->open_requests == 0);
     attach_accepted(s);
     LIST_EACH(it, nx, &s->connections)
-    conn_free(LIST_ITEM(it, struct http_connection, node));
+    {
+        conn_free(LIST_ITEM(it, struct http_connection, node));
+    }
+    conn_close_freed(s);
     evhttp_free(s->evhttp);
     loop_turn_release(&s->attach_turn);
     loop_timer_release(&s->ready_timer);
