@@ -23,6 +23,7 @@ enum err_code api_new(const struct api_options *opt, struct api **ret, struct er
     list_init(&api->health.waiting);
     strbuf_init(&api->openapi, OPENAPI_BYTES_MAX);
     openapi_write(&api->openapi, str_of(opt->public_url));
+    last_used_init(&api->last_used, api);
     housekeeping_start(api);
     *ret = api;
     return ERR_OK;
@@ -34,6 +35,7 @@ void api_free(struct api *api)
         return;
     CHECK(api->open_count == 0);
     housekeeping_stop(api);
+    last_used_release(&api->last_used);
     while (!list_empty(&api->free)) {
         struct api_request *r = LIST_FIRST(&api->free, struct api_request, node);
         list_remove(&r->node);
@@ -68,6 +70,7 @@ void api_set_server(struct api *api, struct http_server *server)
 void api_drain(struct api *api)
 {
     api->draining = true;
+    last_used_save(&api->last_used);
 }
 
 unsigned api_open_requests(const struct api *api)

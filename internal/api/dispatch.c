@@ -112,6 +112,7 @@ static void keep_found(struct api_request *r)
     if (r->found) {
         r->who = cache_put_bearer(r->api->cache, &r->hash, r->found, r->generation, now_us);
         r->found = NULL;
+        last_used_note(&r->api->last_used, &r->who->id->token_id);
     }
     if (r->found_db)
         cache_put_database(r->api->cache, r->ns, r->db, &r->db_id, r->generation, now_us);

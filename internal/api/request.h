@@ -10,6 +10,7 @@
 
 #include "api/api.h"
 #include "api/cache.h"
+#include "api/last_used.h"
 #include "api/request_metrics.h"
 #include "api/route.h"
 #include "http/query.h"
@@ -31,6 +32,7 @@ struct api {
     struct api_options opt;
     struct router *router;
     struct cache *cache;
+    struct last_used last_used;
     struct request_metrics metrics;
     struct http_server *server; /* for its counters */
     struct strbuf openapi;

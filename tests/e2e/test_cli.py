@@ -411,6 +411,8 @@ def check_beside_server(cli, checks):
                     seen = f.read()
                 checks.that(f"no secret in {name} of process {pid}", not any(s.encode() in seen for s in secrets))
         checks.equal("it ends well", server.stop(), 0)
+        listed = {t["id"]: t for t in json.loads(cli.run("token", "list", "--data", server.data, "--all", "--json").stdout)}
+        checks.that("the last use of a token is known afterwards", listed[bound["id"]]["lastUsedAt"], listed[bound["id"]])
         checks.that("its log holds no secret", not any(s in server.log() for s in [*secrets, SERVER_PASSWORD]))
         status, found, ok = findings(cli, server.data)
         checks.equal("and leaves a whole directory", (status, ok), (0, True))
