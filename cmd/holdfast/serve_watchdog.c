@@ -22,7 +22,7 @@ static void *watch(void *arg)
     uint64_t seen = 0;
     unsigned missed = 0;
     while (!atomic_load(&w->stop)) {
-        struct timespec tick = {0, BEAT_US / 4 * 1000};
+        struct timespec tick = {0, (long)BEAT_US / 4 * 1000};
         (void)nanosleep(&tick, NULL); /* a signal only makes one turn shorter */
         uint64_t now = atomic_load(&w->beats);
         missed = now == seen ? missed + 1 : 0;

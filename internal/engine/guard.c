@@ -2,7 +2,6 @@
 #include "engine/guard.h"
 #include "base/check.h"
 #include "engine/engine_state.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 enum arg_kind { ARG_NONE, ARG_TABLE, ARG_NAME };
@@ -270,7 +269,7 @@ static int check_special(struct guard *g, int action, const char *first, const c
                 g, "virtual tables are made with fts5 or fts5vocab; the module %s is not available", second);
         return SQLITE_OK;
     case SQLITE_CREATE_VIEW:
-        (void)snprintf(g->created_view, sizeof g->created_view, "%s", first);
+        str_print_cut(g->created_view, sizeof g->created_view, "%s", first);
         return SQLITE_OK;
     case SQLITE_CREATE_TRIGGER:
         if (g->call->has_table_scope)

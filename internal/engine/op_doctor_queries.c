@@ -1,5 +1,6 @@
 /* What the query log tells: slow statements that an index would help, indexes that no statement uses.
  * Statements are planned on a copy of the schema without rows (whatif.h); nothing is run. */
+#include "base/check.h"
 #include "base/enc.h"
 #include "base/strbuf.h"
 #include "engine/exam.h"
@@ -188,6 +189,7 @@ static bool make_candidate(struct examination *x, const struct candidate *c)
 /* A line of a plan, with the names that the tried indexes would have. */
 static void write_line(struct examination *x, struct jsonw *w, struct str line)
 {
+    CHECK(line.ptr);
     for (int i = 0; i < x->candidate_count; i++) {
         const struct candidate *c = &x->candidates[i];
         const char *at = c->final_name.len ? strstr(line.ptr, c->name.ptr) : NULL;

@@ -141,9 +141,10 @@ static void check_file(struct lab *lab, const uint16_t status[CALLS + 1], const 
     /* After a failed disk the answer is 503: all of the turn's transaction is there, or nothing. */
     bool unknown = status[1] == 503;
     int64_t all = one;
-    bool ok = unknown ? two == all && bumped == all && three == all && kept == all && many == all * 300
-                      : one == (status[1] == 200) && two == (status[2] == 200) && bumped == two &&
-                            three == (status[3] == 200) && kept == three && many == (status[4] == 200 ? 300 : 0);
+    bool ok = unknown
+                  ? two == all && bumped == all && three == all && kept == all && many == all * 300
+                  : one == (status[1] == 200) && two == (status[2] == 200) && bumped == two &&
+                        three == (status[3] == 200) && kept == three && many == (status[4] == 200 ? 300 : 0);
     ok = ok && sound == 1;
     for (int i = 1; i <= CALLS; i++)
         ok = ok && status[i] != 0 && (status[i] == 503) == unknown;

@@ -422,9 +422,10 @@ void test_engine_turn__memory_is_bounded(void **state)
     struct engine_fixture fx;
     (void)state;
     engine_fixture_start(&fx);
-    struct engine_answer a = engine_sql(
-        &fx, "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3000000)"
-        " SELECT json_group_array(x || 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx') FROM c", NULL);
+    struct engine_answer a = engine_sql(&fx,
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 3000000)"
+        " SELECT json_group_array(x || 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx') FROM c",
+        NULL);
     assert_int_equal(a.head.status, 400);
     a = engine_sql(&fx,
         ENDLESS
@@ -463,9 +464,9 @@ void test_engine_turn__query_log(void **state)
     uint64_t commits = fx.board->commits;
     struct str body = engine_ok(
         &fx, "SELECT kind, sql, status, error_kind, token_id, request_id FROM _persql_meta_query_log");
-    expect_has(
-        body, "[[\"query\",\"CREATE TABLE t (x)\",200,null,\"tok_test\",\"req_test\"],[\"query\",\"SELECT "
-              "nope FROM t\",400,\"unknown_column\"");
+    expect_has(body,
+        "[[\"query\",\"CREATE TABLE t (x)\",200,null,\"tok_test\",\"req_test\"],[\"query\",\"SELECT "
+        "nope FROM t\",400,\"unknown_column\"");
     assert_int_equal(fx.board->commits, commits);
     (void)engine_sql(&fx, "SELECT ?", "[\"a secret parameter\"]");
     (void)engine_fixture_end(&fx, false);
