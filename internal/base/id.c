@@ -22,6 +22,31 @@ static void encode_base32(const unsigned char bytes[ID_BYTES], char *out)
     CHECK(bits == 0);
 }
 
+/* Adds one to the last ten characters, fifty of the random bits; false when they are used up. */
+static bool count_up(struct id *id)
+{
+    enum { COUNTED = 10 };
+    char *end = id->text + strlen(id->text);
+    for (char *p = end - 1; p >= end - COUNTED; p--) {
+        const char *digit = strchr(ALPHABET, *p);
+        CHECK(digit != NULL);
+        *p = digit[1] ? digit[1] : ALPHABET[0];
+        if (digit[1])
+            return true;
+    }
+    return false;
+}
+
+struct id id_next(struct id_sequence *seq, const char *prefix)
+{
+    int64_t now = clock_wall_ms();
+    if (now > seq->ms || seq->last.text[0] == '\0' || !count_up(&seq->last)) {
+        seq->last = id_new(prefix);
+        seq->ms = now;
+    }
+    return seq->last;
+}
+
 struct id id_new(const char *prefix)
 {
     struct id id = {.text = ""};

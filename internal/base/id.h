@@ -14,6 +14,14 @@ struct id {
 
 /* `prefix` without the underscore, at most 8 characters ("db", "tok", "ns", "usr", "req", "ql"). */
 struct id id_new(const char *prefix);
+/* Ids in rising order, without asking the kernel for each: those of one millisecond count up. One thread at a
+ * time; zero-initialised. */
+struct id_sequence {
+    struct id last;
+    int64_t ms;
+};
+struct id id_next(struct id_sequence *seq, const char *prefix);
+
 bool id_valid(struct str s, const char *prefix);
 static inline struct str id_str(const struct id *id)
 {

@@ -30,7 +30,7 @@ struct guard {
     bool refused;             /* since guard_enter: `text` says why */
     bool role_too_low;        /* the reason was the role */
     bool one_shot;            /* preparing had an effect of its own (PRAGMA x = y): never cache */
-    char created_view[128];   /* by CREATE VIEW, since guard_enter; a longer name is cut */
+    char created_view[128];   /* by CREATE VIEW, since guard_enter; "" when it is longer */
     bool defers_foreign_keys; /* PRAGMA defer_foreign_keys was set: the turn must reset it */
     char text[GUARD_TEXT_MAX];
 };

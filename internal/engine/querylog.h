@@ -29,6 +29,7 @@ struct querylog {
     size_t count, bytes;
     uint64_t dropped; /* rows that made room for newer ones before they were flushed */
     int64_t flushed_us;
+    struct id_sequence ids;
 };
 
 void querylog_init(struct querylog *log);

@@ -2,13 +2,13 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "engine/task.h"
-#include <stdio.h>
 
 enum {
     ENVELOPE_BYTES = 64 << 10, /* beside the data itself: meta, or an error with its detail */
     ARENA_BYTES = 96 << 20,    /* an import's text and its tree; SQLite's own memory has its own limit */
     BODY_KEEP = 8 << 10,
-    NANO = 1000000000,
+    NANO_DIGITS = 9,
+    COST_TEXT_MAX = 32,
 };
 
 void task_init(struct task *t, struct engine *eng)
@@ -58,25 +58,30 @@ void task_begin(struct task *t)
     jsonw_key(&t->w, "data");
 }
 
-/* Trailing zeros are dropped, so that 505 nano-USD is 0.000000505 and 0 is 0. */
-struct str task_cost(struct task *t)
+/* Exact decimal text in USD: 505 nano-USD is 0.000000505, 0 is 0. */
+static struct str cost_text(const struct task *t, char out[COST_TEXT_MAX])
 {
     const struct engine_config *cfg = &t->op.eng->cfg;
     int64_t nano = cfg->cost_request_nano + (int64_t)t->op.head.rows_read * cfg->cost_read_nano +
                    (int64_t)t->op.head.rows_written * cfg->cost_write_nano;
-    struct str s = arena_printf(&t->arena, "%lld.%09lld", (long long)(nano / NANO), (long long)(nano % NANO));
-    if (!s.ptr)
-        return S("0");
-    while (s.len > 1 && s.ptr[s.len - 1] == '0')
-        s.len--;
-    if (s.ptr[s.len - 1] == '.')
-        s.len--;
-    return s;
+    char *end = out + COST_TEXT_MAX, *p = end;
+    for (int i = 0; i < NANO_DIGITS; i++, nano /= 10)
+        *--p = (char)('0' + nano % 10);
+    *--p = '.';
+    do
+        *--p = (char)('0' + nano % 10);
+    while ((nano /= 10) > 0);
+    while (end[-1] == '0')
+        end--;
+    if (end[-1] == '.')
+        end--;
+    return str_make(p, (size_t)(end - p));
 }
 
 static void write_meta(struct task *t)
 {
     struct jsonw *w = &t->w;
+    char cost[COST_TEXT_MAX];
     jsonw_key(w, "meta");
     jsonw_object(w);
     JSONW_INT(w, "rowsRead", (int64_t)t->op.head.rows_read);
@@ -84,7 +89,7 @@ static void write_meta(struct task *t)
     JSONW_INT(w, "durationMs", (t->used_us + 500) / 1000);
     JSONW_INT(w, "statementCount", t->op.statement_count ? t->op.statement_count : 1);
     jsonw_key(w, "costUsd");
-    jsonw_raw(w, task_cost(t));
+    jsonw_raw(w, cost_text(t, cost));
     if (t->op.snapshot.len) {
         jsonw_key(w, "snapshot");
         jsonw_raw(w, t->op.snapshot);

@@ -51,8 +51,6 @@ void task_begin(struct task *t);
 MUST_CHECK enum err_code task_succeed(struct task *t, struct err *err);
 void task_fail(struct task *t);
 void task_send(struct task *t);
-/* Exact decimal text of nano-USD: "0.000000505". Arena memory. */
-struct str task_cost(struct task *t);
 
 /* exec.c: parses the body of QUERY or BATCH and finds out whether it writes. */
 MUST_CHECK enum err_code exec_parse(struct task *t, struct err *err);
