@@ -118,7 +118,6 @@ static void advance(struct http_connection *c, size_t sent)
 
 void conn_writable(struct http_connection *c)
 {
-    c->tls_wants_write = false;
     if (c->broken || !conn_unsent(c))
         return;
     struct str head = str_slice(strbuf_str(&c->out), c->out_sent, c->out.len);

@@ -47,10 +47,12 @@ static void on_evhttp_close(struct evhttp_connection *evcon, void *arg)
 static void on_io(void *arg, unsigned ready)
 {
     struct http_connection *c = arg;
+    bool read_waited = c->tls_wants_write; /* TLS had to write before it could go on reading */
     c->busy++;
-    if (ready & LOOP_WRITE || c->tls_wants_write)
+    c->tls_wants_write = false;
+    if (ready & LOOP_WRITE)
         conn_writable(c);
-    if (ready & LOOP_READ && !c->dead)
+    if ((ready & LOOP_READ || read_waited) && !c->dead)
         conn_readable(c);
     if (!c->dead)
         conn_want(c);
@@ -332,7 +334,8 @@ void conn_pause(struct http_connection *c)
 /* Only what a client has begun and not finished is answered; one that is merely silent is closed. */
 static void time_is_up(struct http_connection *c)
 {
-    c->server->stats.timeouts++;
+    c->server->stats.timeouts +=
+        c->phase != PHASE_IDLE && c->phase != PHASE_LINGER; /* these are no one's fault */
     if (c->phase == PHASE_HEAD)
         reply_refuse(c, ERR_REQUEST_TIMEOUT, "the head of the request did not arrive in time");
     else if (c->phase == PHASE_BODY)
