@@ -14,10 +14,11 @@
 #include <unistd.h>
 
 enum {
-    PROGRESS_OPS = 1000, /* about 10 µs of SQLite's virtual machine */
-    IDLE_MS = 1000,      /* after so long without a call the engine tidies up */
-    QUIET_MS = 5000,     /* and after so long more it gives its memory back */
-    FLUSH_ROWS = 500,    /* of the query log in one transaction */
+    PROGRESS_OPS = 1000,  /* about 10 µs of SQLite's virtual machine */
+    IDLE_MS = 1000,       /* after so long without a call the engine tidies up */
+    QUIET_MS = 5000,      /* and after so long more it gives its memory back */
+    PURGE_US = 600000000, /* how often receipts past their day are removed */
+    FLUSH_ROWS = 500,     /* of the query log in one transaction */
 };
 
 #define FILE_SLACK_BYTES (1ULL << 30) /* the log beside the database may grow by as much */
@@ -99,6 +100,10 @@ static void tidy_up(struct engine *eng)
         if (eng->log.count == before || channel_wait(&eng->channel, 0))
             break; /* it did not work, or somebody calls */
     }
+    if (!eng->leaving && eng->cfg.mode == ENGINE_WRITER && clock_mono_us() - eng->purged_us > PURGE_US) {
+        eng->purged_us = clock_mono_us();
+        receipts_purge(eng);
+    }
     if (!eng->leaving)
         checkpoint_when_idle(eng);
 }
@@ -159,7 +164,6 @@ enum engine_exit engine_serve(struct engine *eng)
         return ENGINE_EXIT_IO;
     if (eng->cfg.mode == ENGINE_WRITER) {
         querylog_flush(eng, SIZE_MAX);
-        receipts_purge(eng);
         checkpoint_at_exit(eng);
     }
     return eng->leaving ? ENGINE_EXIT_IO : ENGINE_EXIT_OK;

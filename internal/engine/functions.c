@@ -68,13 +68,15 @@ static void fn_instr(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 
 static void fn_replace(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
-    if (any_null(argc, argv))
+    if (any_null(argc - 1, argv)) /* an empty pattern returns the text, whatever would replace it */
         return;
     struct str in = text_of(argv[0]), old = text_of(argv[1]), new = text_of(argv[2]);
-    if (old.len == 0) {
+    if (old.len == 0 || old.ptr[0] == '\0') { /* as SQLite's own, which takes a NUL for the end */
         sqlite3_result_text64(ctx, in.ptr, in.len, SQLITE_TRANSIENT, SQLITE_UTF8);
         return;
     }
+    if (any_null(argc, argv))
+        return;
     struct strbuf out;
     strbuf_init(&out, (size_t)LIMIT_SQL_VALUE_BYTES);
     const char *at;
@@ -108,7 +110,7 @@ static size_t char_length(struct str s)
 
 static bool set_add_all(struct char_set *set, struct str chars)
 {
-    while (chars.len > 0) {
+    while (chars.len > 0 && chars.ptr[0] != '\0') { /* a NUL ends the set, as SQLite's own has it */
         size_t n = char_length(chars);
         unsigned char c = (unsigned char)chars.ptr[0];
         if (c < 128)
@@ -197,6 +199,7 @@ static void fn_unhex(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     if (any_null(argc, argv) || !read_set(ctx, argv[1], &set))
         return;
     struct str s = text_of(argv[0]);
+    s.len = strnlen(s.ptr, s.len); /* a NUL ends the text, as in SQLite's own */
     strbuf_init(&out, (size_t)LIMIT_SQL_VALUE_BYTES);
     while (s.len > 0) {
         int high = hex_digit(s.ptr[0]), low = s.len > 1 ? hex_digit(s.ptr[1]) : -1;
