@@ -192,6 +192,7 @@ static void write_line(struct examination *x, struct jsonw *w, struct str line)
     CHECK(line.ptr);
     for (int i = 0; i < x->candidate_count; i++) {
         const struct candidate *c = &x->candidates[i];
+        CHECK(line.ptr); /* whatif_plan() leaves out lines that it could not copy */
         const char *at = c->final_name.len ? strstr(line.ptr, c->name.ptr) : NULL;
         struct str named = at ? arena_printf(x->d->op->arena, STR_FMT STR_FMT "%s", (int)(at - line.ptr),
                                     line.ptr, STR_ARG(c->final_name), at + c->name.len)
