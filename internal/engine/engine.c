@@ -94,6 +94,10 @@ void engine_release(struct engine *eng)
 /* What a busy engine puts off. */
 static void tidy_up(struct engine *eng)
 {
+    if (eng->cfg.mode == ENGINE_READER)
+        querylog_spool_put(eng);
+    else if (eng->cfg.mode == ENGINE_WRITER && !eng->leaving)
+        querylog_spool_take(eng);
     while (querylog_pending(&eng->log) && !eng->leaving && !channel_pending(&eng->channel)) {
         size_t before = eng->log.count;
         querylog_flush(eng, FLUSH_ROWS);
@@ -162,7 +166,10 @@ enum engine_exit engine_serve(struct engine *eng)
     }
     if (eng->leaving)
         return ENGINE_EXIT_IO;
+    if (eng->cfg.mode == ENGINE_READER)
+        querylog_spool_put(eng);
     if (eng->cfg.mode == ENGINE_WRITER) {
+        querylog_spool_take(eng);
         querylog_flush(eng, SIZE_MAX);
         checkpoint_at_exit(eng);
     }

@@ -7,6 +7,7 @@
 #include "engine/task.h"
 
 enum {
+    KIND_BYTES_MAX = 32,
     SQL_BYTES_MAX = 2000, /* of one row */
     BYTES_MAX = 2 << 20,  /* of all rows in memory */
     BUSY_SLICE = 200,     /* rows a busy engine flushes between two turns: below a millisecond */
@@ -25,7 +26,7 @@ static size_t text_bytes(const struct log_row *row)
     return row->kind.len + row->sql.len + row->token_id.len + row->request_id.len + row->error_kind.len;
 }
 
-static void drop_oldest(struct querylog *log)
+void querylog_drop_oldest(struct querylog *log)
 {
     struct log_row *row = LIST_FIRST(&log->rows, struct log_row, node);
     list_remove(&row->node);
@@ -37,7 +38,7 @@ static void drop_oldest(struct querylog *log)
 void querylog_release(struct querylog *log)
 {
     while (!list_empty(&log->rows))
-        drop_oldest(log);
+        querylog_drop_oldest(log);
 }
 
 bool querylog_pending(const struct querylog *log)
@@ -67,52 +68,54 @@ static struct str keep(char **at, struct str s)
     return str_make(copy, s.len);
 }
 
-static struct str keep_lower(char **at, struct str s)
+void querylog_add(struct querylog *log, const struct log_row *from)
 {
-    struct str copy = keep(at, s);
-    for (size_t i = 0; i < copy.len; i++) {
-        if (copy.ptr[i] >= 'A' && copy.ptr[i] <= 'Z')
-            (*at)[i - copy.len] = (char)(copy.ptr[i] + ('a' - 'A'));
-    }
-    return copy;
-}
-
-static struct log_row *new_row(struct task *t)
-{
-    const struct wire_call *c = &t->op.call;
-    struct str kind = error_kind(t), op = str_of(wire_op_name(c->op));
-    struct str sql = exec_text(t, SQL_BYTES_MAX);
-    struct log_row *row =
-        mem_alloc(sizeof *row + op.len + sql.len + c->token_id.len + c->request_id.len + kind.len);
+    struct log_row *row = mem_alloc(sizeof *row + text_bytes(from));
     char *at = (char *)(row + 1);
-    row->kind = keep_lower(&at, op);
-    row->sql = keep(&at, sql);
-    row->token_id = keep(&at, c->token_id);
-    row->request_id = keep(&at, c->request_id);
-    row->error_kind = keep(&at, kind);
-    return row;
-}
-
-void querylog_note(struct engine *eng, struct task *t)
-{
-    struct querylog *log = &eng->log;
-    enum wire_op op = t->op.call.op;
-    if (op == WIRE_OP_PING || op == WIRE_OP_NONE || eng->cfg.mode == ENGINE_SCRATCH_MODE)
-        return;
-    struct log_row *row = new_row(t);
-    row->id = t->log_id;
-    row->ts_ms = clock_wall_ms();
-    row->rows_read = (int64_t)t->op.head.rows_read;
-    row->rows_written = (int64_t)t->op.head.rows_written;
-    row->duration_us = t->used_us;
-    row->status = t->op.head.status;
+    *row = *from;
+    row->kind = keep(&at, from->kind);
+    row->sql = keep(&at, from->sql);
+    row->token_id = keep(&at, from->token_id);
+    row->request_id = keep(&at, from->request_id);
+    row->error_kind = keep(&at, from->error_kind);
     list_push_back(&log->rows, &row->node);
     log->count++;
     log->bytes += sizeof *row + text_bytes(row);
     while (log->bytes > BYTES_MAX || log->count > (size_t)LIMIT_QUERY_LOG_ROWS) {
-        drop_oldest(log);
+        querylog_drop_oldest(log);
         log->dropped++;
     }
+}
+
+static struct str lower_name(enum wire_op op, char out[KIND_BYTES_MAX])
+{
+    struct str name = str_of(wire_op_name(op));
+    CHECK(name.len <= KIND_BYTES_MAX);
+    for (size_t i = 0; i < name.len; i++)
+        out[i] = (char)(name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? name.ptr[i] + ('a' - 'A') : name.ptr[i]);
+    return str_make(out, name.len);
+}
+
+void querylog_note(struct engine *eng, struct task *t)
+{
+    const struct wire_call *c = &t->op.call;
+    char kind[KIND_BYTES_MAX];
+    if (c->op == WIRE_OP_PING || c->op == WIRE_OP_NONE || eng->cfg.mode == ENGINE_SCRATCH_MODE)
+        return;
+    struct log_row row = {
+        .id = t->log_id,
+        .ts_ms = clock_wall_ms(),
+        .kind = lower_name(c->op, kind),
+        .sql = exec_text(t, SQL_BYTES_MAX),
+        .token_id = c->token_id,
+        .request_id = c->request_id,
+        .error_kind = error_kind(t),
+        .rows_read = (int64_t)t->op.head.rows_read,
+        .rows_written = (int64_t)t->op.head.rows_written,
+        .duration_us = t->used_us,
+        .status = t->op.head.status,
+    };
+    querylog_add(&eng->log, &row);
 }
 
 static int bind_str(sqlite3_stmt *stmt, int index, struct str s)
@@ -120,11 +123,8 @@ static int bind_str(sqlite3_stmt *stmt, int index, struct str s)
     return sqlite3_bind_text64(stmt, index, s.len ? s.ptr : "", s.len, SQLITE_STATIC, SQLITE_UTF8);
 }
 
-static int put(struct engine *eng, const struct log_row *row)
+int querylog_bind(sqlite3_stmt *stmt, const struct log_row *row)
 {
-    sqlite3_stmt *stmt = own_get(eng, OWN_LOG_PUT);
-    if (!stmt)
-        return sqlite3_extended_errcode(eng->db);
     int rc = bind_str(stmt, 1, id_str(&row->id));
     rc = rc ? rc : sqlite3_bind_int64(stmt, 2, row->ts_ms);
     rc = rc ? rc : bind_str(stmt, 3, row->kind);
@@ -135,7 +135,13 @@ static int put(struct engine *eng, const struct log_row *row)
     rc = rc ? rc : bind_str(stmt, 8, row->token_id);
     rc = rc ? rc : sqlite3_bind_int(stmt, 9, row->status);
     rc = rc ? rc : row->error_kind.len ? bind_str(stmt, 10, row->error_kind) : sqlite3_bind_null(stmt, 10);
-    rc = rc ? rc : bind_str(stmt, 11, row->request_id);
+    return rc ? rc : bind_str(stmt, 11, row->request_id);
+}
+
+static int put(struct engine *eng, const struct log_row *row)
+{
+    sqlite3_stmt *stmt = own_get(eng, OWN_LOG_PUT);
+    int rc = stmt ? querylog_bind(stmt, row) : sqlite3_extended_errcode(eng->db);
     rc = rc ? rc : own_step(eng, stmt);
     int reset = sqlite3_reset(stmt);
     return rc == SQLITE_DONE ? SQLITE_OK : reset ? reset : rc;
@@ -190,7 +196,7 @@ void querylog_flush(struct engine *eng, size_t limit)
     set_durable(eng, true);
     if (rc == SQLITE_OK) {
         while (done-- > 0)
-            drop_oldest(&eng->log);
+            querylog_drop_oldest(&eng->log);
     } else {
         (void)engine_note_failure(
             eng, rc, &err); /* nobody waits for an answer: a failed disk makes the engine leave */

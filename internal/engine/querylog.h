@@ -37,11 +37,19 @@ void querylog_release(struct querylog *log);
 
 /* Remembers a call that is answered. */
 void querylog_note(struct engine *eng, struct task *t);
+void querylog_add(struct querylog *log, const struct log_row *from); /* copies */
+void querylog_drop_oldest(struct querylog *log);
+int querylog_bind(sqlite3_stmt *stmt, const struct log_row *row); /* columns as parameters 1 to 11 */
 bool querylog_pending(const struct querylog *log);
 /* Writes at most `limit` rows; outside of a transaction. */
 void querylog_flush(struct engine *eng, size_t limit);
 /* Between two turns of a busy engine: a slice, now and then. */
 void querylog_flush_busy(struct engine *eng);
+
+/* querylog_spool.c: a reader engine cannot write the database. It leaves its rows in a small database of
+ * their own beside it, and the writer takes them from there. */
+void querylog_spool_put(struct engine *eng);
+void querylog_spool_take(struct engine *eng);
 
 /* Columns of the virtual table in order: id, ts, kind, sql, rows_read, rows_written, duration_ms, token_id,
  * status, error_kind, request_id. SQLITE_OK or the error of sqlite3_create_module. */

@@ -397,6 +397,13 @@ void test_engine_turn__reader_engine(void **state)
     assert_int_equal(engine_sql(&reader, "INSERT INTO t VALUES (2, 2)", NULL).head.status, 503);
     expect_rows(&writer, "SELECT count(*) FROM t", "[[1]]");
     assert_int_equal(engine_fixture_leave(&reader), 0);
+    /* What the reader ran is in the log once the writer has tidied up. */
+    (void)engine_fixture_end(&writer, false);
+    engine_fixture_again(&writer, ENGINE_WRITER);
+    expect_rows(&writer,
+        "SELECT count(*), sum(status = 503) FROM _persql_meta_query_log WHERE sql LIKE '%t%'"
+        " AND (sql LIKE 'SELECT x%' OR sql LIKE 'SELECT *%' OR sql LIKE 'INSERT INTO t VALUES (2%')",
+        "[[3,1]]");
     assert_int_equal(engine_fixture_stop(&writer), 0);
 }
 
