@@ -317,7 +317,6 @@ DELETE FROM sqlite_master
 INSERT INTO sqlite_sequence VALUES('x',1)
 CREATE INDEX i ON _sys_applied(at)
 CREATE TRIGGER g AFTER INSERT ON _sys_applied BEGIN SELECT 1; END
-CREATE VIEW v AS SELECT * FROM _sys_applied WHERE (SELECT 1 FROM _sys_applied)
 WITH x AS (SELECT * FROM _sys_applied) SELECT * FROM x
 SELECT (SELECT count(*) FROM _sys_applied)
 INSERT INTO target SELECT 1,name FROM _sys_meta
@@ -602,6 +601,8 @@ SELECT 1 /* unterminated /* SELECT 2 FROM
 SELECT 1; -- x  SELECT 2
 SELECT 1 COLLATE nowhere
 DELETE FROM target WHERE id=(SELECT raise_me FROM raiser)
+DROP VIEW IF EXISTS v
+CREATE VIEW v AS SELECT * FROM _sys_applied WHERE (SELECT 1 FROM _sys_applied)
 SELECT * FROM evil
 SELECT * FROM notes WHERE notes MATCH 'a' ORDER BY rank
 INSERT INTO notes(notes, rank) VALUES('rank','bm25()')
