@@ -43,7 +43,7 @@ struct server {
     bool interrupted, shutting_down, engines_gone;
     bool first_start;
     struct bootstrap_result made; /* first start */
-    char password[32];            /* generated at the first start; "" when it was given */
+    struct secret password;       /* generated at the first start; empty when it was given */
     int exit_status;
 };
 

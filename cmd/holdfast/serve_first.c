@@ -2,35 +2,26 @@
  * standard output. */
 #include "base/check.h"
 #include "base/mem.h"
-#include "base/rand.h"
+#include "crypto/password.h"
 #include "json/jsonw.h"
 #include "serve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PASSWORD_LEN 20
-#define WELCOME_MAX  (64 << 10)
-
-/* 20 of 56 letters and digits that cannot be mistaken for each other: 116 bits. */
-static void generate_password(char out[PASSWORD_LEN + 1])
-{
-    static const char alphabet[] = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
-    for (unsigned i = 0; i < PASSWORD_LEN; i++)
-        out[i] = alphabet[rand_below(sizeof(alphabet) - 1)];
-    out[PASSWORD_LEN] = 0;
-}
+#define WELCOME_MAX (64 << 10)
 
 enum err_code server_first_start(struct server *s, struct err *err)
 {
     const char *given = getenv("HOLDFAST_PASSWORD");
-    if (!given || !given[0]) {
-        generate_password(s->password);
-        given = s->password;
+    struct str password = str_of(given);
+    if (password.len == 0) {
+        password_generate(&s->password);
+        password = secret_reveal(&s->password);
     }
     struct bootstrap_new in = {.data_dir = s->data_dir,
         .email = str_of(s->opt->email),
-        .password = str_of(given),
+        .password = password,
         .namespace_slug = str_of(s->opt->namespace_slug)};
     enum err_code rc = bootstrap_run(&in, &s->made, err);
     s->first_start = rc == ERR_OK;
@@ -52,7 +43,8 @@ static void add_welcome(const struct server *s, struct strbuf *out)
     const char *token = secret_reveal(&s->made.token).ptr, *url = strbuf_cstr(&s->url);
     strbuf_addf(out, "\nWelcome to Holdfast. This is shown once:\n\n  URL        %s\n  owner      %s\n", url,
         s->opt->email);
-    strbuf_addf(out, "  password   %s\n", s->password[0] ? s->password : "(the one in HOLDFAST_PASSWORD)");
+    strbuf_addf(out, "  password   %s\n",
+        s->password.len ? secret_reveal(&s->password).ptr : "(the one in HOLDFAST_PASSWORD)");
     strbuf_addf(out, "  namespace  %s\n  database   %s\n  token      %s\n\nTry it:\n\n",
         s->made.namespace_slug, BOOTSTRAP_DATABASE, token);
     strbuf_addf(out, "  curl -sS %s/v1/db/%s/%s/query -H 'Authorization: Bearer %s' ", url,
@@ -75,5 +67,5 @@ void server_welcome(struct server *s)
     mem_wipe(text.buf, text.len);
     strbuf_release(&text);
     secret_release(&s->made.token);
-    mem_wipe(s->password, sizeof(s->password));
+    secret_release(&s->password);
 }

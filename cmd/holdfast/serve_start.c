@@ -179,5 +179,5 @@ void server_release(struct server *s)
     fd_close(&s->lock_fd);
     strbuf_release(&s->url);
     secret_release(&s->made.token);
-    mem_wipe(s->password, sizeof(s->password));
+    secret_release(&s->password);
 }
