@@ -35,8 +35,8 @@ def load(server: Server, kind, connections=64, paths=None):
     out = subprocess.run(["taskset", "-c", LOAD_CPU, "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "-s", os.path.join(HERE, "load.lua"),
                           f"http://127.0.0.1:{server.port}"], env=env, text=True, stdout=subprocess.PIPE, check=True).stdout
     rate, p50, p99, errors = [l for l in out.splitlines() if l.startswith("RESULT ")][0].split()[1:]
-    if int(errors):
-        raise RuntimeError(f"{type(server).__name__} answered {errors} {kind} requests with an error:\n{out}")
+    if int(errors) or float(rate) < 1:
+        raise RuntimeError(f"{type(server).__name__} failed {kind} requests:\n{out}\n{server.complaints()}")
     return float(rate), float(p50), float(p99)
 
 

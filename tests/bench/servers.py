@@ -55,6 +55,11 @@ class Server:
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    def complaints(self):
+        """What the server logged last, requests that went well aside."""
+        with open(self.log.name, errors="replace") as f:
+            return "".join([l for l in f if "status=200" not in l][-20:])
+
     def post(self, path, body):
         conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         conn.request("POST", path, json.dumps(body), {"Content-Type": "application/json", "Authorization": "Bearer " + self.token})
