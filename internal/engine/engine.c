@@ -84,8 +84,7 @@ enum err_code engine_start(struct engine *eng, struct err *err)
 
 void engine_release(struct engine *eng)
 {
-    if (eng->db)
-        engine_close(eng);
+    engine_close(eng); /* a start that failed half way has left something too */
     turn_release(eng);
     querylog_release(&eng->log);
     channel_release(&eng->channel);

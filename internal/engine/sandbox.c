@@ -124,7 +124,7 @@ static const char *const ALLOWED[] = {
     "restart_syscall",
     "exit",
     "exit_group",
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SANDBOX_RELAXED
     "rt_sigprocmask",
     "rt_sigaction",
     "sigaltstack",
@@ -226,8 +226,7 @@ static enum err_code set_limits(uint64_t file_bytes_max, struct err *err)
     bool ok = set_limit(RLIMIT_FSIZE, file_bytes_max) && set_limit(RLIMIT_NOFILE, FILES_MAX) &&
               set_limit(RLIMIT_CORE, 0) && set_limit(RLIMIT_NPROC, 0) && set_limit(RLIMIT_MEMLOCK, 0) &&
               set_limit(RLIMIT_STACK, (rlim_t)LIMIT_ENGINE_STACK_BYTES);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadow memory is address space  \
-                                                                     */
+#if !SANDBOX_RELAXED
     ok = ok && set_limit(RLIMIT_AS, (rlim_t)LIMIT_ENGINE_ADDRESS_BYTES);
 #endif
     return ok ? ERR_OK : err_errno(err, ERR_UNAVAILABLE, "setting resource limits");

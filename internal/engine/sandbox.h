@@ -7,6 +7,18 @@
 #include "base/err.h"
 #include <linux/filter.h>
 
+/* Sanitizers need address space without end and a few calls more; such a build is for tests alone. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANDBOX_RELAXED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANDBOX_RELAXED 1
+#endif
+#endif
+#ifndef SANDBOX_RELAXED
+#define SANDBOX_RELAXED 0
+#endif
+
 struct sandbox {
     struct sock_fprog filter; /* len 0: no sandbox */
     int landlock_abi;

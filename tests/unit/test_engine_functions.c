@@ -1,5 +1,6 @@
 /* The replaced SQL functions mean what SQLite's own mean, and end where those do not. */
 #include "engine/functions.h"
+#include "engine/sandbox.h"
 #include "base/attr.h"
 #include "base/clock.h"
 #include <setjmp.h>
@@ -78,6 +79,8 @@ void test_engine_functions__end_in_time(void **state)
     };
     char out[64];
     (void)state;
+    if (SANDBOX_RELAXED) /* the address sanitizer looks at all of the text in each memmem() */
+        skip();
     for (size_t i = 0; i < ARRAY_LEN(SLOW); i++) {
         int64_t begin = clock_mono_us();
         evaluate(ours, SLOW[i], out, sizeof out);

@@ -204,6 +204,13 @@ int teardown_engine_sandbox(void **state)
     return 0;
 }
 
+/* What a build with sanitizers lets pass. */
+static bool relaxed(const char *name)
+{
+    return SANDBOX_RELAXED && (strcmp(name, "large_memory") == 0 || strcmp(name, "tgkill") == 0 ||
+                                  strcmp(name, "setrlimit_up") == 0);
+}
+
 /* Wait status of a process that enters and then acts; its exit code is 0 when the act was let pass. */
 static int try_act(long (*act)(void))
 {
@@ -231,6 +238,8 @@ void test_engine_sandbox__denies_every_forbidden_act(void **state)
     (void)state;
     size_t failed = 0;
     for (size_t i = 0; i < ARRAY_LEN(ACTS); i++) {
+        if (relaxed(ACTS[i].name))
+            continue;
         int status = try_act(ACTS[i].fn);
         bool denied = ACTS[i].killed ? WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS
                                      : WIFEXITED(status) && WEXITSTATUS(status) == 1;
