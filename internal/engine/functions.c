@@ -238,5 +238,5 @@ int functions_register(sqlite3 *db)
     for (size_t i = 0; i < ARRAY_LEN(FUNCTIONS) && rc == SQLITE_OK; i++)
         rc = sqlite3_create_function_v2(db, FUNCTIONS[i].name, FUNCTIONS[i].args, PURE,
             (void *)FUNCTIONS[i].data, FUNCTIONS[i].fn, NULL, NULL, NULL);
-    return rc;
+    return rc == SQLITE_OK ? functions_register_json(db) : rc;
 }

@@ -7,5 +7,6 @@
 
 /* SQLITE_OK or the error of sqlite3_create_function. */
 int functions_register(sqlite3 *db);
+int functions_register_json(sqlite3 *db); /* part of it: functions_json.c */
 
 #endif

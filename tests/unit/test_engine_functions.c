@@ -67,6 +67,27 @@ void test_engine_functions__mean_what_sqlites_mean(void **state)
     assert_true(compared > 5000);
 }
 
+/* json_patch keeps its meaning, its subtype and its errors; what would take minutes is refused at once. */
+void test_engine_functions__json_patch(void **state)
+{
+    static const char *const SAME[] = {"json_patch('{\"a\":1,\"b\":2}', '{\"b\":null,\"c\":[3]}')",
+        "json_array(json_patch('{}', '{\"a\":1}'))", "json_patch(NULL, '{}')", "json_patch('{}', NULL)",
+        "json_patch('{', '{}')", "json_patch('[1]', '{\"a\":{}}')",
+        "json(jsonb_patch('{\"a\":1}', '{\"a\":2}'))", "jsonb_patch('{}', NULL)",
+        "json_patch(jsonb('{\"x\":1}'), '{\"x\":5}')"};
+    char theirs[300], mine[300];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(SAME); i++) {
+        evaluate(plain, SAME[i], theirs, sizeof theirs);
+        evaluate(ours, SAME[i], mine, sizeof mine);
+        assert_string_equal(theirs, mine);
+    }
+    int64_t begin = clock_mono_us();
+    evaluate(ours, "json_patch(hex(zeroblob(100000)), hex(zeroblob(100000)))", mine, sizeof mine);
+    assert_string_equal(mine, "error");
+    assert_true(clock_mono_us() - begin < 2000000);
+}
+
 /* Each of these takes SQLite's own form seconds to hours. */
 void test_engine_functions__end_in_time(void **state)
 {
