@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Start, stop and everything that dies in between: first start, second server, SIGTERM, SIGKILL, killed engines and zygote,
 timeouts, damaged files. Usage: test_lifecycle.py PATH-OF-HOLDFAST"""
+import http.client
 import os
 import re
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -244,6 +246,45 @@ def drain(checks, s):
     checks.equal("and it starts again", s.query("SELECT 1").status, 200)
 
 
+def tls(checks, binary):
+    """HTTPS, and SIGHUP reads the certificate anew without a restart."""
+    s = Server(binary)
+    cert, key = os.path.join(s.dir, "cert.pem"), os.path.join(s.dir, "key.pem")
+
+    def make(name):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-keyout", key,
+                        "-out", cert, "-subj", f"/CN={name}"], check=True, capture_output=True, timeout=60)
+
+    def served():
+        return ssl.get_server_certificate(("127.0.0.1", s.port))
+
+    make("first")
+    s.args = ["--tls-cert", cert, "--tls-key", key]
+    s.init()
+    s.start()
+    with open(cert) as f:
+        first = f.read()
+    checks.equal("the certificate is served", served().split(), first.split())
+    unchecked = ssl.create_default_context()
+    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+    conn = http.client.HTTPSConnection("127.0.0.1", s.port, context=unchecked, timeout=30)
+    conn.request("GET", "/v1/me", headers={"Authorization": f"Bearer {s.token}"})
+    checks.equal("and the API behind it", conn.getresponse().status, 200)
+    conn.close()
+    make("second")
+    s.proc.send_signal(signal.SIGHUP)
+    checks.that("SIGHUP brings the new one", until(lambda: served().split() != first.split()))
+    with open(cert, "w") as f:
+        f.write("nonsense")
+    second = served()
+    s.proc.send_signal(signal.SIGHUP)
+    checks.that("a broken file is reported", until(lambda: "event=tls_reload_failed" in s.log()))
+    checks.equal("and the old one stays", served(), second)
+    checks.equal("it ends well", s.stop(), 0)
+    s.keep_log()
+    shutil_rmtree(s.dir)
+
+
 def alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as f:
@@ -264,6 +305,7 @@ def main():
     binary = binary_argument()
     checks.part(first_start, checks, binary)
     checks.part(misuse, checks, binary)
+    checks.part(tls, checks, binary)
     with Server(binary, args=["--statement-timeout", "1s"]) as s:
         for part in (timeouts, gone_client, killed_parts, breaker, damaged_file, durable):
             checks.part(part, checks, s)
