@@ -193,6 +193,10 @@ static int compare_name(const void *key, const void *item)
 
 static int check_function(struct guard *g, const char *name)
 {
+    /* ALTER TABLE … RENAME TO tells the authorizer only the old name; this function it alone calls. */
+    if (g->call->has_table_scope && strcmp(name, "sqlite_rename_table") == 0)
+        return refuse(
+            g, "a token with a table scope cannot rename tables, because the new name is outside it");
     if (bsearch(name, FUNCTIONS, ARRAY_LEN(FUNCTIONS), sizeof FUNCTIONS[0], compare_name))
         return SQLITE_OK;
     return refuse(g, "the function %s() is not available here", name);
@@ -349,6 +353,19 @@ void guard_learn_fts5(struct engine *eng)
         (void)map_put(&g->fts5, str_make(name, (size_t)sqlite3_column_bytes(stmt, 0)), g); /* a set */
     }
     (void)sqlite3_reset(stmt); /* as above */
+}
+
+/* FTS5 keeps its own prepared statements from call to call, with the rights of the call that came first. A
+ * scope must be asked anew: setting the authorizer makes SQLite prepare everything again. */
+void guard_recheck_fts5(struct engine *eng, const struct wire_call *call)
+{
+    struct str name;
+    void *value;
+    bool scoped = false;
+    for (size_t pos = 0; !scoped && map_next(&eng->guard.fts5, &pos, &name, &value);)
+        scoped = guard_in_scope(call, name);
+    if (scoped)
+        guard_watch(&eng->guard, eng->db);
 }
 
 void guard_watch(struct guard *g, sqlite3 *db)

@@ -50,10 +50,11 @@ struct guard_saved guard_enter_tenant(struct guard *g, const struct wire_call *c
 struct guard_saved guard_enter_own(struct guard *g);
 void guard_leave(struct guard *g, struct guard_saved saved);
 
-/* Learns which tables are FTS5's, when the schema has changed. To be called before SQL of a call with a table
- * scope. */
+/* Before SQL of a call with a table scope: learns which tables are FTS5's, when the schema has changed;
+ * before it runs, makes FTS5 ask for its inner statements again. */
 struct engine;
 void guard_learn_fts5(struct engine *eng);
+void guard_recheck_fts5(struct engine *eng, const struct wire_call *call);
 
 /* Statements that are refused by their first word; fills g->text. false: let SQLite look at it. */
 bool guard_refuses_verb(struct guard *g, enum sql_verb verb);

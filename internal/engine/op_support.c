@@ -21,8 +21,10 @@ enum err_code op_prepare_tenant(
     enum err_code code = sqlerr_check_verb(op, verb, err);
     if (code != ERR_OK)
         return code;
-    if (op->call.has_table_scope)
+    if (op->call.has_table_scope) {
         guard_learn_fts5(op->eng);
+        guard_recheck_fts5(op->eng, &op->call);
+    }
     struct guard_saved saved = guard_enter_tenant(g, &op->call, verb);
     int rc = sqlite3_prepare_v2(op->eng->db, sql.ptr, (int)sql.len, ret, &tail);
     if (rc != SQLITE_OK)

@@ -291,6 +291,8 @@ static const struct row SCOPED[] = {
     {AD, 200, "SELECT rowid FROM docs_fts WHERE docs_fts MATCH 'night'", NULL},
     {AD, 200, "CREATE TABLE mine (x)", NULL},
     {AD, 200, "ALTER TABLE mine ADD COLUMN y", NULL},
+    {AD, 200, "ALTER TABLE mine RENAME COLUMN y TO z", NULL},
+    {AD, 403, "ALTER TABLE mine RENAME TO stolen", "cannot rename tables"},
     {AD, 200, "CREATE INDEX mine_x ON mine (x)", NULL},
     {AD, 200, "DROP TABLE mine", NULL},
     {AD, 403, "SELECT * FROM customers", "Token scope does not include table \\\"customers\\\""},
@@ -411,4 +413,22 @@ void test_engine_guard__reserved_names(void **state)
     assert_false(guard_name_reserved(S("_system")));
     assert_false(guard_name_reserved(S("sys_x")));
     assert_false(guard_name_reserved(S("")));
+}
+
+/* FTS5's inner statement over docs was prepared for the call before; the scope must hold all the same. */
+void test_engine_guard__scope_holds_inside_a_warm_fts5(void **state)
+{
+    static const struct str TABLES[] = {{"DOCS_fts", 8}};
+    const char *const BODIES[] = {
+        "SELECT body FROM docs_fts", "SELECT body FROM docs_fts WHERE docs_fts MATCH 'night'"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(BODIES); i++) {
+        (void)engine_ok(&fx, BODIES[i]);
+        struct wire_call call = engine_call_new(WIRE_OP_QUERY, engine_query_body(&fx, BODIES[i], NULL));
+        call.has_table_scope = true;
+        call.tables = TABLES;
+        call.table_count = 1;
+        assert_int_equal(engine_ask(&fx, &call).head.status, 403);
+    }
+    (void)engine_ok(&fx, BODIES[0]);
 }
