@@ -23,7 +23,7 @@ struct batch_body {
 };
 
 static const struct jsonr_field STATEMENT_FIELDS[] = {
-    {"sql", JF_TEXT, offsetof(struct exec_statement, sql), JF_REQUIRED, 0, 0},
+    {"sql", JF_TEXT, offsetof(struct exec_statement, sql), JF_REQUIRED, 0, LIMIT_SQL_BYTES},
     {"params", JF_ANY, offsetof(struct exec_statement, params), JF_NULL_OK, 0, 0},
 };
 

@@ -308,7 +308,8 @@ static enum err_code machine_error(struct op *op, int rc, struct err *err)
         return sqlerr_set(op, ERR_FULL, &d,
             "the database is full: its quota or the disk is used up; nothing was written", err);
     case SQLITE_NOMEM:
-        d.hint = "sort or group fewer or smaller rows, or work in steps";
+        d.hint = "sort or group fewer or smaller rows, or work in steps; a long list of values goes into one "
+                 "parameter as JSON text: json_each(?)";
         return sqlerr_set(op, ERR_SQL, &d, "the statement needs more memory than a statement may use", err);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:

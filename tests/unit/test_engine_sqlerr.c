@@ -1,6 +1,7 @@
 /* Errors as a person gets them: kind, what it concerns, position and hint; and values on their way in and
  * out. */
 #define _GNU_SOURCE /* memmem */
+#include "base/limits.h"
 #include "lib/engine_fixture.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -252,6 +253,12 @@ void test_engine_sqlerr__bad_bodies(void **state)
         if (a.head.status != 400 || !has(a.body, BODIES[i].text))
             fail_msg("%s gave %d %.*s", BODIES[i].body, a.head.status, STR_ARG(a.body));
     }
+    static char longer[100200];
+    str_print(longer, sizeof longer, "{\"sql\":\"%*s\"}", (int)LIMIT_SQL_BYTES + 1, "SELECT 1");
+    struct wire_call statement = engine_call_new(WIRE_OP_QUERY, longer);
+    struct engine_answer told = engine_ask(&fx, &statement);
+    assert_int_equal(told.head.status, 400);
+    assert_true(has(told.body, "/sql: must be text of at most 100000 bytes"));
     struct wire_call unknown = engine_call_new(WIRE_OP_QUERY, "{\"sql\":\"SELECT 1\",\"extra\":{\"x\":[1]}}");
     assert_int_equal(
         engine_ask(&fx, &unknown).head.status, 200); /* clients send members that we do not know */
