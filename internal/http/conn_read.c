@@ -69,6 +69,20 @@ static size_t body_limit(const struct http_connection *c)
     return o->body_limit ? o->body_limit(o->arg, c->req.method, c->req.path) : o->body_max;
 }
 
+/* A large body is kept before anybody has looked at its token, so all of them together have a bound. */
+static bool admit_body(struct http_connection *c)
+{
+    struct http_server *s = c->server;
+    size_t len = c->guard.content_length;
+    if (len <= s->opt.body_max)
+        return true;
+    if (len > s->opt.uploads_max - s->uploads)
+        return false;
+    c->upload = len;
+    s->uploads += len;
+    return true;
+}
+
 static void head_is_complete(struct http_connection *c, const char *head)
 {
     const struct guard *g = &c->guard;
@@ -85,6 +99,10 @@ static void head_is_complete(struct http_connection *c, const char *head)
     request_begin(c);
     if (g->content_length > body_limit(c)) {
         reply_refuse(c, ERR_TOO_LARGE, "the body is larger than this path accepts");
+        return;
+    }
+    if (!admit_body(c)) {
+        reply_refuse(c, ERR_BUSY, "many large bodies are coming in; try again in a moment");
         return;
     }
     strbuf_init(&c->body, g->content_length);

@@ -145,6 +145,13 @@ static void uncount_ip(struct http_connection *c)
         mem_free(map_del(per_ip, peer_key(&c->peer)));
 }
 
+void conn_release_body(struct http_connection *c)
+{
+    strbuf_release(&c->body);
+    c->server->uploads -= c->upload;
+    c->upload = 0;
+}
+
 void conn_free(struct http_connection *c)
 {
     struct http_server *s = c->server;
@@ -159,7 +166,7 @@ void conn_free(struct http_connection *c)
     if (c->tls)
         tls_session_free(c->tls);
     strbuf_release(&c->in);
-    strbuf_release(&c->body);
+    conn_release_body(c);
     strbuf_release(&c->out);
     strbuf_release(&c->out_body);
     strbuf_release(&c->req.headers);
@@ -275,7 +282,7 @@ static void release_request(struct http_connection *c)
     request_reset(&c->req);
     if (parsed)
         evhttp_send_reply_end(parsed);
-    strbuf_release(&c->body);
+    conn_release_body(c);
 }
 
 static void reply_has_left(struct http_connection *c)

@@ -50,6 +50,7 @@ struct http_options {
     bool limit_loopback;                  /* tests: loopback is not exempt */
     unsigned requests_per_connection_max; /* 0: no limit */
     size_t head_max, body_max;
+    size_t uploads_max; /* bodies larger than body_max, all together */
     struct http_deadlines deadlines;
     /* Largest body of one path, asked when the head is complete; NULL: body_max for all. */
     size_t (*body_limit)(void *arg, enum http_method method, struct str path);

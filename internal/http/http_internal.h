@@ -82,6 +82,7 @@ struct http_connection {
     struct guard guard;
     struct strbuf in;            /* an unfinished head, or what came after the request at hand */
     struct strbuf body;          /* of the request at hand */
+    size_t upload;               /* its share of the server's uploads */
     struct strbuf out, out_body; /* not yet taken by the kernel, in this order */
     size_t out_sent, out_body_sent;
 
@@ -134,6 +135,7 @@ struct http_server {
     char date[32]; /* "Tue, 05 May 2026 12:30:00 GMT" */
 
     unsigned open_requests, lingering_refused;
+    size_t uploads; /* bytes that the connections may still keep for large bodies */
     struct http_stats stats;
 };
 
@@ -150,6 +152,7 @@ void conn_break(
  * with the changelist that is at the next turn, and the number must not be someone else's by then. */
 void conn_free(struct http_connection *c);
 void conn_close_freed(struct http_server *s);
+void conn_release_body(struct http_connection *c);
 void conn_check_deadline(struct http_connection *c, int64_t now_us);
 void conn_ready(struct http_connection *c); /* asks for conn_tell() soon, from the loop */
 void conn_tell(struct http_connection *c);
