@@ -122,5 +122,7 @@ void channel_flush(struct channel *ch)
         else if (!(n < 0 && errno == EINTR))
             ch->closed = true;
     }
+    if (strbuf_failed(&ch->out))
+        ch->closed = true; /* for want of memory an answer is missing: only the closed socket can tell */
     strbuf_shrink(&ch->out, KEEP_BYTES);
 }

@@ -299,10 +299,11 @@ static enum err_code run_alone(struct op *op, struct exec_statement *s, const ch
         code = op_check_deferred(op, s->sql, err);
     if (sqlite3_get_autocommit(eng->db))
         return code;
-    if (code != ERR_OK)
-        (void)own_run(eng, OWN_STEP_ROLLBACK); /* cannot fail while the savepoint stands */
-    rc = own_run(eng, OWN_STEP_RELEASE);
-    return code == ERR_OK && rc != SQLITE_OK ? op_sql_error(op, rc, s->sql, err) : code;
+    if (code != ERR_OK && own_run(eng, OWN_STEP_ROLLBACK) != SQLITE_OK)
+        own_abandon(eng); /* what cannot be undone alone is undone with all */
+    else
+        (void)own_run(eng, OWN_STEP_RELEASE); /* the end of the call does it too */
+    return code;
 }
 
 static enum err_code told_before(struct task *t, struct err *err)

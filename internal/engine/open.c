@@ -241,6 +241,9 @@ enum err_code engine_open(struct engine *eng, struct err *err)
     int rc = open_file(eng);
     if (rc != SQLITE_OK)
         return failed(eng->db, rc, "opening the database", err);
+    if (eng->cfg.mode == ENGINE_WRITER && sqlite3_db_readonly(eng->db, "main") == 1)
+        return err_set(
+            err, ERR_UNAVAILABLE, "the database file cannot be opened for writing"); /* SQLite falls back */
     enum err_code code = engine_recipe(eng, eng->db, err);
     if (!code)
         code = set_file_pragmas(eng, err);
@@ -277,9 +280,7 @@ bool engine_note_failure(struct engine *eng, int rc, struct err *err)
         /* After a failed write or fsync nobody knows what the kernel still holds: this process must not touch
          * the file again. The next engine recovers from the log. */
         eng->leaving = true;
-        (void)err_set(err, ERR_IO,
-            "the disk failed; whether this call was kept is not known: look before sending it again, or send "
-            "it with the same Idempotency-Key");
+        (void)err_set(err, ERR_IO, "the disk failed; nothing of this call was kept; try again");
         err->retry_after_s = 1;
         return true;
     default: return false;

@@ -81,6 +81,15 @@ int own_run(struct engine *eng, enum own_sql which)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : reset != SQLITE_OK ? reset : rc;
 }
 
+void own_abandon(struct engine *eng)
+{
+    if (sqlite3_get_autocommit(eng->db))
+        return;
+    (void)own_run(eng, OWN_ROLLBACK); /* what counts is whether a transaction is left */
+    if (!sqlite3_get_autocommit(eng->db))
+        eng->leaving = true;
+}
+
 void own_release(struct engine *eng)
 {
     for (int i = 0; i < OWN_COUNT; i++) {

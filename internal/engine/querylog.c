@@ -170,8 +170,8 @@ static int put_rows(struct engine *eng, size_t limit, size_t *ret_done)
     }
     rc = rc ? rc : trim(eng);
     rc = rc ? rc : own_run(eng, OWN_COMMIT);
-    if (rc != SQLITE_OK && !sqlite3_get_autocommit(eng->db))
-        (void)own_run(eng, OWN_ROLLBACK); /* the first error decides */
+    if (rc != SQLITE_OK)
+        own_abandon(eng); /* the first error decides */
     return rc;
 }
 
@@ -181,7 +181,8 @@ static void set_durable(struct engine *eng, bool full)
     int rc = sqlite3_exec(
         eng->db, full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
     guard_leave(&eng->guard, saved);
-    CHECK(rc == SQLITE_OK || !full); /* what is acknowledged later must be durable */
+    if (rc != SQLITE_OK && full)
+        eng->leaving = true; /* what is acknowledged later must be durable */
 }
 
 void querylog_flush(struct engine *eng, size_t limit)

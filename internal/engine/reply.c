@@ -102,9 +102,9 @@ enum err_code task_succeed(struct task *t, struct err *err)
 {
     if (t->op.head.status == 0)
         t->op.head.status = 200;
-    if (t->replayed)
-        return ERR_OK;
-    if (t->op.plain.ptr) {
+    if (t->replayed) {
+        /* the body is the stored one */
+    } else if (t->op.plain.ptr) {
         strbuf_reset(&t->body);
         strbuf_add_str(&t->body, t->op.plain);
     } else {

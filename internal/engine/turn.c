@@ -155,8 +155,8 @@ static void run_reads(struct engine *eng)
         if (eng->channel.out.len > OUT_BYTES_MAX)
             channel_flush(&eng->channel);
     }
-    if (!sqlite3_get_autocommit(eng->db))
-        (void)own_run(eng, OWN_COMMIT); /* nothing was written */
+    if (!sqlite3_get_autocommit(eng->db) && own_run(eng, OWN_COMMIT) != SQLITE_OK)
+        own_abandon(eng); /* nothing was written */
 }
 
 /* --- Writes --- */
@@ -206,9 +206,11 @@ static bool run_write(struct engine *eng, struct task *t)
     settle(t, rc);
     if (sqlite3_get_autocommit(eng->db))
         return false;
-    if (rc != ERR_OK && !t->keep_effects)
-        (void)own_run(eng, OWN_CALL_ROLLBACK); /* cannot fail while the savepoint stands */
-    (void)own_run(eng, OWN_CALL_RELEASE);
+    if (rc != ERR_OK && !t->keep_effects && own_run(eng, OWN_CALL_ROLLBACK) != SQLITE_OK) {
+        own_abandon(eng); /* what cannot be undone alone is undone with all */
+        return false;
+    }
+    (void)own_run(eng, OWN_CALL_RELEASE); /* the commit does it too */
     return true;
 }
 
@@ -233,26 +235,57 @@ static void fail_all(struct engine *eng, size_t first, size_t last, enum err_cod
             continue;
         t->err = *err;
         t->op.error_detail = STR_EMPTY;
+        t->op.statement_index = -1;
         settle(t, rc);
     }
 }
 
+/* A COMMIT that failed neither for want of room nor for a lock: its last page may stand in the log, and the
+ * next engine to read the log then takes it for done. Only that one can tell, so this one leaves. */
+static enum err_code commit_unknown(struct engine *eng, int sql, struct err *err)
+{
+    eng->leaving = true;
+    (void)err_set(err, ERR_IO,
+        "%s while the write was made durable: it may have been kept. Look before you send it again; with an "
+        "Idempotency-Key it can be sent again safely",
+        (sql & 0xff) == SQLITE_IOERR ? "the disk failed" : sqlite3_errstr(sql));
+    err->retry_after_s = 1;
+    return ERR_IO;
+}
+
 /* What a failed BEGIN or COMMIT means for all calls of the group. */
-static void fail_group(struct engine *eng, size_t first, size_t last, int sql)
+static enum err_code group_error(struct engine *eng, int sql, bool committing, struct err *err)
+{
+    if ((sql & 0xff) == SQLITE_FULL)
+        return err_set(
+            err, ERR_FULL, "the database is full: its quota or the disk is used up; nothing was written");
+    if ((sql & 0xff) == SQLITE_BUSY)
+        return err_set(err, ERR_BUSY, "the database is locked; try again");
+    if (committing && (sql & 0xff) != SQLITE_CORRUPT)
+        return commit_unknown(eng, sql, err);
+    if (engine_note_failure(eng, sql, err))
+        return err->code;
+    err->retry_after_s = 1;
+    return err_set(err, ERR_UNAVAILABLE,
+        "the transaction could not begin (%s); nothing was written, try again", sqlite3_errstr(sql));
+}
+
+static void fail_group(struct engine *eng, size_t first, size_t last, int sql, bool committing)
 {
     struct err err = ERR_INIT;
-    enum err_code rc;
-    if (engine_note_failure(eng, sql, &err))
-        rc = err.code;
-    else if ((sql & 0xff) == SQLITE_FULL)
-        rc = err_set(
-            &err, ERR_FULL, "the database is full: its quota or the disk is used up; nothing was written");
-    else if ((sql & 0xff) == SQLITE_BUSY)
-        rc = err_set(&err, ERR_BUSY, "the database is locked; try again");
-    else
-        rc = err_set(&err, ERR_INTERNAL, "the transaction failed: %s", sqlite3_errstr(sql));
-    if (!sqlite3_get_autocommit(eng->db))
-        (void)own_run(eng, OWN_ROLLBACK); /* the first error is the one to tell */
+    enum err_code rc = group_error(eng, sql, committing, &err);
+    own_abandon(eng); /* the first error is the one to tell */
+    fail_all(eng, first, last, rc, &err);
+}
+
+/* A failed disk, or a rollback that was not possible: nothing is committed any more. */
+static void give_up(struct engine *eng, size_t first, size_t last)
+{
+    struct err err = ERR_INIT;
+    enum err_code rc = err_set(&err, ERR_IO,
+        "the engine had to stop, for want of a working disk or of memory; nothing of this call was kept; try "
+        "again");
+    err.retry_after_s = 1;
     fail_all(eng, first, last, rc, &err);
 }
 
@@ -304,19 +337,19 @@ static size_t write_group(struct engine *eng, size_t first, size_t last)
         bool lost;
         int sql = own_run(eng, OWN_BEGIN_WRITE);
         if (sql != SQLITE_OK) {
-            fail_group(eng, first, last, sql);
+            fail_group(eng, first, last, sql, false);
             return last;
         }
         set_phase(eng, BOARD_OPEN);
         size_t end = run_group(eng, first, last, &lost);
         if (eng->leaving) {
-            fail_group(eng, first, last, SQLITE_IOERR);
+            give_up(eng, first, last);
             return last;
         }
         if (!lost) {
             sql = commit(eng, first, end);
             if (sql != SQLITE_OK)
-                fail_group(eng, first, end, sql);
+                fail_group(eng, first, end, sql, true);
             return end;
         }
         blame(eng->tasks[end - 1]);
@@ -328,7 +361,7 @@ static size_t write_group(struct engine *eng, size_t first, size_t last)
 static void run_writes(struct engine *eng)
 {
     for (size_t first = 0; first < eng->task_count;) {
-        if (!eng->tasks[first]->write || eng->tasks[first]->finished) {
+        if (!eng->tasks[first]->write) {
             first++;
             continue;
         }
@@ -338,6 +371,8 @@ static void run_writes(struct engine *eng)
                 finish(eng, eng->tasks[first]);
         }
         channel_flush(&eng->channel);
+        if (eng->channel.closed)
+            return; /* with answers that nobody got: the board goes on to say so */
         set_phase(eng, BOARD_IDLE);
     }
 }
@@ -413,7 +448,8 @@ enum err_code turn_run(struct engine *eng, struct err *err)
         run_reads(eng);
         if (eng->channel.out.len > 0)
             channel_flush(&eng->channel);
-        run_writes(eng);
+        if (!eng->channel.closed)
+            run_writes(eng);
     }
     for (size_t i = 0; i < eng->task_count; i++) {
         exec_release(eng->tasks[i]);

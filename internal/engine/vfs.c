@@ -2,6 +2,7 @@
 #include "engine/vfs.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/rand.h"
 
@@ -14,7 +15,8 @@ struct vfs {
 struct file {
     sqlite3_file base;
     struct vfs *vfs;
-    sqlite3_file *real; /* right behind this struct */
+    sqlite3_file *real;  /* right behind this struct */
+    const char *created; /* path of a log that was made just now: its name is not durable yet; else NULL */
 };
 
 static sqlite3_file *real_of(sqlite3_file *f)
@@ -43,9 +45,29 @@ static int file_truncate(sqlite3_file *f, sqlite3_int64 size)
     return real_of(f)->pMethods->xTruncate(real_of(f), size);
 }
 
+/* SQLite syncs the directory of a new log too, but does not look at the result. */
+static int sync_name(struct file *f)
+{
+    char dir[FS_PATH_MAX];
+    const char *slash = f->created ? strrchr(f->created, '/') : NULL;
+    if (!slash)
+        return SQLITE_OK;
+    size_t len = (size_t)(slash - f->created);
+    CHECK(len < sizeof dir);
+    memcpy(dir, f->created, len);
+    dir[len] = '\0';
+    if (fs_sync_dir(dir, NULL) != ERR_OK)
+        return SQLITE_IOERR_DIR_FSYNC;
+    f->created = NULL;
+    return SQLITE_OK;
+}
+
 static int file_sync(sqlite3_file *f, int flags)
 {
     struct vfs *v = ((struct file *)(void *)f)->vfs;
+    int named = sync_name((struct file *)(void *)f);
+    if (named != SQLITE_OK)
+        return named;
     int64_t begin = clock_mono_us();
     int rc = real_of(f)->pMethods->xSync(real_of(f), flags);
     atomic_fetch_add_explicit(&v->board->fsyncs, 1, memory_order_relaxed);
@@ -133,7 +155,11 @@ static int layer_open(sqlite3_vfs *base, sqlite3_filename path, sqlite3_file *ou
 {
     struct vfs *v = (struct vfs *)(void *)base;
     struct file *f = (struct file *)(void *)out;
+    int existed = 1;
     *f = (struct file){.vfs = v, .real = (sqlite3_file *)(void *)(f + 1)};
+    if (flags & SQLITE_OPEN_WAL)
+        (void)v->real->xAccess(v->real, path, SQLITE_ACCESS_EXISTS, &existed); /* unknown counts as there */
+    f->created = existed ? NULL : path;
     int rc = v->real->xOpen(v->real, path, f->real, flags, ret_flags);
     if (f->real->pMethods)
         f->base.pMethods = &METHODS;

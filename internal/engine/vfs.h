@@ -1,5 +1,5 @@
-/* A thin layer over SQLite's default VFS: counts and times fsyncs on the board and takes randomness from the
- * kernel (the sandbox hides /dev/urandom). */
+/* A thin layer over SQLite's own VFS: counts and times fsyncs on the board, takes randomness from the kernel
+ * (the sandbox hides /dev/urandom), and makes a failed sync of a new log's directory count. */
 #ifndef ENGINE_VFS_H
 #define ENGINE_VFS_H
 
