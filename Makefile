@@ -140,14 +140,16 @@ $$(B)/gen/$(1)_table.c: tests/unit/table.awk $$($(1)_SRC) tests/$(1)
 	$$(Q)awk -f tests/unit/table.awk $$($(1)_SRC) >$$@
 $$(B)/$(1): $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) $$(HARDEN_LD) $$(LD_VARIANT) $$(LDFLAGS) -o $$@ $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o \
+	$$(Q)$$(CC) $$(HARDEN_LD) $$(LD_VARIANT) $$($(1)_LD) $$(LDFLAGS) -o $$@ $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o \
 	  $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o -lcmocka $$(LIBS)
 $(1): $$(B)/$(1)
 	@$$(B)/$(1) $$(T) >$$(B)/$(1).log 2>&1; status=$$$$?; \
 	if [ -n "$$(V)" ] || [ $$$$status -ne 0 ]; then $$(if $$(V),cat,grep -avE '^\[( +(RUN|OK|PASSED)|=+)') $$(B)/$(1).log; tail -n 2 $$(B)/$(1).log; \
 	else tail -n 2 $$(B)/$(1).log; fi; exit $$$$status
 endef
-$(foreach s,unit $(if $(wildcard tests/api/*.c),api),$(eval $(call suite,$(s))))
+fault_LD = -Wl,--wrap=mem_try_grow
+C_SUITES := $(foreach s,unit api fault,$(if $(wildcard tests/$(s)/*.c),$(s)))
+$(foreach s,$(C_SUITES),$(eval $(call suite,$(s))))
 
 # --- Fuzzing: tests/fuzz/fuzz_NAME.c holds LLVMFuzzerTestOneInput, tests/fuzz/corpus/NAME/ its inputs --------------------
 # `make test` replays the corpora; `make fuzz` searches for FUZZ_SECONDS a target (FUZZ=name picks one) and keeps what it
@@ -167,7 +169,7 @@ fuzz-search: $(FUZZ_NAMES:%=$(B)/fuzz/search_%)
 	@:
 .PRECIOUS: $(B)/obj/%.o
 
-test-binaries: $(B)/unit $(if $(wildcard tests/api/*.c),$(B)/api) $(FUZZ_REPLAY)
+test-binaries: $(C_SUITES:%=$(B)/%) $(FUZZ_REPLAY)
 	@:
 
 # --- The benchmark's yardsticks in C: each a program of one file ---------------------------------------------------------
@@ -207,10 +209,10 @@ lint: ## style, layers, sizes, banned calls, clang-tidy, cppcheck, duplicates, h
 	@B=$(B) /usr/bin/python3 tests/lint/run.py $(T)
 
 SANITIZERS ?= address,undefined thread
-sanitize: ## unit and API tests and the fuzz corpora under ASan + UBSan, then under TSan
+sanitize: ## unit, API and fault tests and the fuzz corpora under ASan + UBSan, then under TSan (faults have one thread)
 	$(BOOTSTRAP) build test
 	@for san in $(SANITIZERS); do $(SUBMAKE) SAN=$$san test-binaries && \
-	  B=build/variant-$${san/,/-} tests/run unit api fuzz/ || exit; done
+	  B=build/variant-$${san/,/-} tests/run unit api $$([ $$san = thread ] || echo fault) fuzz/ || exit; done
 
 fuzz: ## searches for inputs that break the parsers (FUZZ=name, FUZZ_SECONDS=60)
 	$(BOOTSTRAP) build clang
@@ -240,4 +242,4 @@ help: ## this list
 force:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all unit api test-binaries run test demo bench lint sanitize fuzz fuzz-search coverage check install clean help toolchain force
+.PHONY: all unit api fault test-binaries run test demo bench lint sanitize fuzz fuzz-search coverage check install clean help toolchain force

@@ -5,6 +5,7 @@
 #include "engine/sandbox.h"
 #include "base/fs.h"
 #include "json/jsonw.h"
+#include "lib/unit.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -21,7 +22,8 @@
 
 enum { WAIT_MS = 20000, ANSWERS_BYTES = 512 << 20 };
 
-static void wait_ready(struct engine_fixture *fx)
+/* false: the engine ended instead. */
+static bool wait_ready(struct engine_fixture *fx)
 {
     struct wire_header h;
     size_t size = 0;
@@ -31,12 +33,14 @@ static void wait_ready(struct engine_fixture *fx)
         struct pollfd p = {.fd = fx->fd, .events = POLLIN};
         assert_int_equal(poll(&p, 1, WAIT_MS), 1);
         ssize_t n = read(fx->fd, buf + have, sizeof buf - have);
-        assert_true(n > 0);
+        if (n <= 0)
+            return false;
         have += (size_t)n;
         assert_int_equal(wire_peek(str_make(buf, have), &h, &size, NULL), ERR_OK);
     }
     assert_int_equal(h.type, WIRE_READY);
     assert_int_equal(size, have);
+    return true;
 }
 
 pid_t zygote_fixture_start(int *ret_fd)
@@ -47,6 +51,7 @@ pid_t zygote_fixture_start(int *ret_fd)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
+        unit_forget_signals();
         sandbox_tidy(pair[1]);    /* the real one was exec'd: it inherits nothing */
         (void)sqlite3_shutdown(); /* other tests of this binary may have started it */
         _exit(zygote_main(pair[1]));
@@ -117,23 +122,52 @@ struct engine_config engine_fixture_config(const char *dir, enum engine_mode mod
     return cfg;
 }
 
-void engine_fixture_again(struct engine_fixture *fx, enum engine_mode mode)
+/* The front's half of an engine: socket, board. *ret_memory and *ret_socket are the engine's. */
+static void make_ends(struct engine_fixture *fx, int *ret_socket, int *ret_memory)
 {
     int pair[2];
-    struct engine_config cfg = engine_fixture_config(fx->dir, mode);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    int memory = memfd_create("board", MFD_CLOEXEC);
-    assert_int_equal(ftruncate(memory, BOARD_SIZE), 0);
-    fx->board = mmap(NULL, BOARD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+    *ret_memory = memfd_create("board", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(*ret_memory, BOARD_SIZE), 0);
+    fx->board = mmap(NULL, BOARD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, *ret_memory, 0);
     assert_true(fx->board != MAP_FAILED);
+    *ret_socket = pair[1];
+    fx->fd = pair[0];
+}
+
+void engine_fixture_again(struct engine_fixture *fx, enum engine_mode mode)
+{
+    int socket_fd, memory;
+    struct engine_config cfg = engine_fixture_config(fx->dir, mode);
+    make_ends(fx, &socket_fd, &memory);
     fx->zygote = zygote_fixture_start(&fx->zygote_fd);
-    struct zygote_answer a = zygote_ask(fx->zygote_fd, &cfg, pair[1], memory, &fx->pidfd);
+    struct zygote_answer a = zygote_ask(fx->zygote_fd, &cfg, socket_fd, memory, &fx->pidfd);
     assert_true(a.pid > 0);
     fx->pid = a.pid;
-    (void)close(pair[1]);
+    (void)close(socket_fd);
     (void)close(memory);
-    fx->fd = pair[0];
-    wait_ready(fx);
+    assert_true(wait_ready(fx));
+}
+
+bool engine_fixture_fork(
+    struct engine_fixture *fx, const struct engine_config *cfg, void (*enter)(void *), void *arg)
+{
+    int socket_fd, memory;
+    make_ends(fx, &socket_fd, &memory);
+    fx->zygote = 0;
+    (void)fflush(NULL);
+    fx->pid = fork();
+    assert_true(fx->pid >= 0);
+    if (fx->pid == 0) {
+        unit_forget_signals();
+        (void)sqlite3_shutdown(); /* other tests of this binary may have started it */
+        if (enter)
+            enter(arg);
+        engine_main(cfg, socket_fd, fx->board, NULL);
+    }
+    (void)close(socket_fd);
+    (void)close(memory);
+    return wait_ready(fx);
 }
 
 static void make_buffers(struct engine_fixture *fx)
@@ -160,13 +194,33 @@ int engine_fixture_leave(struct engine_fixture *fx)
     return status;
 }
 
-void engine_fixture_start(struct engine_fixture *fx)
+void engine_fixture_init(struct engine_fixture *fx)
 {
     make_buffers(fx);
     const char *tmp = getenv("TMPDIR");
     (void)snprintf(fx->dir, sizeof fx->dir, "%s/hf-engine-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(fx->dir));
+}
+
+void engine_fixture_start(struct engine_fixture *fx)
+{
+    engine_fixture_init(fx);
     engine_fixture_again(fx, ENGINE_WRITER);
+}
+
+static int wait_for_end(struct engine_fixture *fx)
+{
+    int status;
+    if (fx->zygote == 0) {
+        assert_int_equal(waitpid(fx->pid, &status, 0), fx->pid);
+        return status;
+    }
+    struct zygote_answer a = zygote_next(fx->zygote_fd);
+    assert_int_equal(a.exited, 1);
+    assert_int_equal(a.pid, fx->pid);
+    (void)close(fx->pidfd);
+    assert_int_equal(zygote_fixture_stop(fx->zygote, fx->zygote_fd), 0);
+    return a.wait_status;
 }
 
 int engine_fixture_end(struct engine_fixture *fx, bool kill_it)
@@ -174,21 +228,26 @@ int engine_fixture_end(struct engine_fixture *fx, bool kill_it)
     if (kill_it)
         (void)kill(fx->pid, SIGKILL);
     (void)close(fx->fd);
-    struct zygote_answer a = zygote_next(fx->zygote_fd);
-    assert_int_equal(a.exited, 1);
-    assert_int_equal(a.pid, fx->pid);
-    (void)close(fx->pidfd);
-    assert_int_equal(zygote_fixture_stop(fx->zygote, fx->zygote_fd), 0);
+    int status = wait_for_end(fx);
     (void)munmap(fx->board, BOARD_SIZE);
     strbuf_reset(&fx->in);
+    strbuf_reset(&fx->out);
     fx->taken = 0;
-    return a.wait_status;
+    return status;
+}
+
+void engine_fixture_release(struct engine_fixture *fx)
+{
+    assert_int_equal(fs_remove_tree(fx->dir, NULL), ERR_OK);
+    strbuf_release(&fx->out);
+    strbuf_release(&fx->in);
+    arena_release(&fx->arena);
 }
 
 int engine_fixture_stop(struct engine_fixture *fx)
 {
-    int status = engine_fixture_leave(fx);
-    assert_int_equal(fs_remove_tree(fx->dir, NULL), ERR_OK);
+    int status = engine_fixture_end(fx, false);
+    engine_fixture_release(fx);
     return status;
 }
 
@@ -212,16 +271,18 @@ uint64_t engine_queue(struct engine_fixture *fx, const struct wire_call *call)
     return fx->next_id++;
 }
 
-static void read_some(struct engine_fixture *fx)
+/* false: the engine has closed its socket. */
+static bool read_some(struct engine_fixture *fx)
 {
     char *at = strbuf_reserve(&fx->in, 65536);
     assert_non_null(at);
     ssize_t n = recv(fx->fd, at, 65536, MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN)
-        return;
+        return true;
     if (n <= 0)
-        fail_msg("the engine has closed its socket");
+        return false;
     strbuf_commit(&fx->in, (size_t)n);
+    return true;
 }
 
 void engine_send_all(struct engine_fixture *fx)
@@ -230,8 +291,8 @@ void engine_send_all(struct engine_fixture *fx)
     while (left.len > 0) {
         struct pollfd p = {.fd = fx->fd, .events = POLLIN | POLLOUT};
         assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-        if (p.revents & POLLIN)
-            read_some(fx);
+        if ((p.revents & POLLIN) && !read_some(fx))
+            fail_msg("the engine has closed its socket");
         ssize_t n = send(fx->fd, left.ptr, left.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN)
             continue;
@@ -253,7 +314,7 @@ static bool next_frame(struct engine_fixture *fx, struct wire_header *h, struct 
     return true;
 }
 
-static void await_frame(struct engine_fixture *fx, struct wire_header *h, struct str *body)
+static bool await_frame(struct engine_fixture *fx, struct wire_header *h, struct str *body)
 {
     while (!next_frame(fx, h, body)) {
         if (fx->taken == fx->in.len) {
@@ -262,11 +323,13 @@ static void await_frame(struct engine_fixture *fx, struct wire_header *h, struct
         }
         struct pollfd p = {.fd = fx->fd, .events = POLLIN};
         assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-        read_some(fx);
+        if (!read_some(fx))
+            return false;
     }
+    return true;
 }
 
-struct engine_answer engine_receive(struct engine_fixture *fx)
+bool engine_try_receive(struct engine_fixture *fx, struct engine_answer *ret)
 {
     struct engine_answer a = {0};
     struct wire_header h;
@@ -275,11 +338,13 @@ struct engine_answer engine_receive(struct engine_fixture *fx)
     strbuf_init(&body, (size_t)WIRE_FRAME_MAX * 2);
     do {
         struct wire_reply_head head = {0};
-        await_frame(fx, &h, &frame);
+        if (!await_frame(fx, &h, &frame))
+            return false;
         a.id = h.call_id;
         if (h.type == WIRE_BOUNCE) {
             a.bounced = true;
-            return a;
+            *ret = a;
+            return true;
         }
         assert_int_equal(h.type, WIRE_REPLY);
         assert_int_equal(wire_get_reply(h.flags, frame, &head, &chunk, NULL), ERR_OK);
@@ -289,6 +354,15 @@ struct engine_answer engine_receive(struct engine_fixture *fx)
     } while (!(h.flags & WIRE_LAST));
     a.body = arena_copy(&fx->arena, strbuf_str(&body));
     assert_non_null(a.body.ptr);
+    *ret = a;
+    return true;
+}
+
+struct engine_answer engine_receive(struct engine_fixture *fx)
+{
+    struct engine_answer a;
+    if (!engine_try_receive(fx, &a))
+        fail_msg("the engine has closed its socket");
     return a;
 }
 

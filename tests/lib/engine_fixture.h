@@ -38,6 +38,14 @@ void engine_fixture_again(struct engine_fixture *fx, enum engine_mode mode);
 void engine_fixture_beside(const struct engine_fixture *writer, struct engine_fixture *ret);
 int engine_fixture_leave(struct engine_fixture *fx);
 
+/* Step by step: a directory without an engine; an engine forked from the test itself, without a sandbox,
+ * whose process calls enter(arg) first (NULL: nothing), false when it ended instead of being ready; the end
+ * of a fixture whose engine has ended. */
+void engine_fixture_init(struct engine_fixture *fx);
+bool engine_fixture_fork(
+    struct engine_fixture *fx, const struct engine_config *cfg, void (*enter)(void *), void *arg);
+void engine_fixture_release(struct engine_fixture *fx);
+
 /* The zygote alone: a process and its control socket. */
 pid_t zygote_fixture_start(int *ret_fd);
 int zygote_fixture_stop(pid_t pid, int fd); /* wait status */
@@ -54,6 +62,7 @@ uint64_t engine_queue(struct engine_fixture *fx, const struct wire_call *call);
 void engine_send_all(struct engine_fixture *fx);
 /* The next whole answer of any call. */
 struct engine_answer engine_receive(struct engine_fixture *fx);
+bool engine_try_receive(struct engine_fixture *fx, struct engine_answer *ret); /* false: the engine ended */
 
 /* One call, one answer. */
 struct engine_answer engine_ask(struct engine_fixture *fx, const struct wire_call *call);

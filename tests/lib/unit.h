@@ -27,4 +27,7 @@ void unit_expect_str(struct str got, const char *want, const char *file, int lin
  * `expr`. */
 void expect_panic(void (*fn)(void *arg), void *arg, const char *expr);
 
+/* For a child process: a crash is a crash, not a failed test that goes on in the wrong process. */
+void unit_forget_signals(void);
+
 #endif
