@@ -74,7 +74,7 @@ static void log_end(const struct peer *e, const struct verdict *v)
 /* Did it surely leave nothing behind, so that running it again is running it once? */
 static bool may_run_again(const struct peer *e, const struct flight *f, const struct verdict *v)
 {
-    if (e->end == END_PROTOCOL) /* what it says of itself on the board is worth nothing either */
+    if (e->end == END_CANCELLED || e->end == END_PROTOCOL) /* a liar's board is worth nothing either */
         return false;
     if (f->replied || f->cancelled || f->tries >= SUPERVISE_RETRY_MAX || f->db->scratch_dir)
         return false;

@@ -17,6 +17,7 @@ struct loop {
     pthread_mutex_t lock; /* guards posts */
     struct list posts;
     struct list signals;
+    bool stopping; /* so that a second stop does not end the next run */
 };
 
 struct post {
@@ -127,6 +128,7 @@ void loop_free(struct loop *l)
 void loop_run(struct loop *l)
 {
     atomic_store(&l->owner, pthread_self());
+    l->stopping = false;
     CHECK(event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY) >= 0);
     while (posts_run(l)) {
     }
@@ -135,6 +137,9 @@ void loop_run(struct loop *l)
 static void stop_now(void *arg)
 {
     struct loop *l = arg;
+    if (l->stopping)
+        return;
+    l->stopping = true;
     CHECK(event_base_loopexit(l->base, NULL) == 0);
 }
 

@@ -124,7 +124,7 @@ static void run_call(struct fake *f, uint64_t id, struct str body)
     } else if (strcmp(text, "orphan_commit") == 0) {
         atomic_store(&f->board->running_call, 0);
         atomic_store(&f->board->phase, BOARD_COMMITTING);
-        nap_ms(300);
+        nap_ms(1500);
         answer(f, id, "late");
     } else if (strcmp(text, "hang") == 0)
         for (;;)

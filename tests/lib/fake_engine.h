@@ -14,7 +14,7 @@
  *  - bounce         a writer bounces it, a reader answers "reader PID"
  *  - waiting N      answers once board.waiting is N
  *  - chunks N SIZE  answers N pieces of SIZE bytes
- *  - orphan_commit  answers after 300 ms in phase COMMITTING
+ *  - orphan_commit  answers after 1.5 s in phase COMMITTING
  *  - garbage        writes bytes that are no frame
  *  - wrong_id       answers a call that nobody made
  *  - twice          begins its answer twice

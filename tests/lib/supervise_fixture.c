@@ -154,7 +154,8 @@ void expect_call(struct fixture *fx, const char *db, const char *body, const cha
 {
     struct tcall t = tcall(fx, db, body);
     submit(&t);
-    run(fx);
+    while (t.ends == 0)
+        run(fx);
     expect_answer(&t, text);
 }
 
@@ -162,7 +163,8 @@ void expect_crash(struct fixture *fx, const char *db)
 {
     struct tcall t = tcall(fx, db, "crash");
     submit(&t);
-    run(fx);
+    while (t.ends == 0)
+        run(fx);
     expect_failed(&t, ERR_WORKER_CRASHED);
 }
 
@@ -186,4 +188,10 @@ void run_for(struct fixture *fx, int64_t us)
     loop_timer_set(&t, us);
     run(fx);
     loop_timer_release(&t);
+}
+
+void run_until_sent(struct fixture *fx)
+{
+    while (stats(fx).waiting > 0)
+        run_for(fx, 1000);
 }

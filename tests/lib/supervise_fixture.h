@@ -38,7 +38,8 @@ struct fixture *fixture_made(
 /* Runs the loop until somebody stops it: the end of the last open call does. Fails after 20 s. */
 void run(struct fixture *fx);
 void run_for(struct fixture *fx, int64_t us);
-void fixture_stop(struct fixture *fx); /* shuts the supervisor down */
+void run_until_sent(struct fixture *fx); /* no call waits in the front any more */
+void fixture_stop(struct fixture *fx);   /* shuts the supervisor down */
 void fixture_free(struct fixture *fx);
 void fixture_on_stopped(void *fixture);
 

@@ -101,6 +101,22 @@ void test_loop__nothing_that_was_posted_is_lost_at_the_end(void **state)
     assert_int_equal(ran, 2);
 }
 
+void test_loop__a_second_stop_does_not_end_the_next_run(void **state)
+{
+    struct loop *l = new_loop();
+    struct loop_timer end;
+    (void)state;
+    loop_stop(l);
+    loop_stop(l);
+    loop_run(l);
+    loop_timer_init(&end, l, stop, l);
+    loop_timer_set(&end, 1000);
+    loop_run(l);
+    assert_false(event_pending(end.ev, EV_TIMEOUT, NULL)); /* it ran to the timer's stop */
+    loop_timer_release(&end);
+    loop_free(l);
+}
+
 /* --- turns --- */
 
 struct turning {

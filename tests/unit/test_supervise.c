@@ -151,7 +151,7 @@ void test_supervise__engines_outlive_the_zygote_and_new_ones_wait(void **state)
     expect_call(fx, "db_1", "pid", strbuf_cstr(&pid.got));
     submit(&cold);
     run_for(fx, 20000);
-    assert_int_equal(cold.ends, 0);
+    assert_int_equal(cold.ends, 0); /* there is nobody to start its engine */
     fake_starter_back(fake_starter);
     assert_true(supervise_ready(fx->s));
     run(fx);
@@ -193,9 +193,8 @@ void test_supervise__an_evicted_database_has_no_engine_and_takes_no_call(void **
     (void)state;
     stream.call.place = ENGINE_STREAM;
     submit(&stream);
-    run_for(fx, 30000);
     submit(&running);
-    run_for(fx, 10000);
+    run_until_sent(fx);
     supervise_evict(fx->s, S("db_1"), on_evicted, fx->l);
     (void)expect_refused(&late, ERR_NOT_FOUND);
     run(fx);
