@@ -40,7 +40,8 @@ struct own {
 sqlite3_stmt *own_get(struct engine *eng, enum own_sql which);
 int own_step(struct engine *eng, sqlite3_stmt *stmt); /* SQLITE_ROW, SQLITE_DONE or an error */
 int own_run(struct engine *eng, enum own_sql which);  /* SQLITE_OK or an error; reset afterwards */
-void own_abandon(struct engine *eng); /* rolls an open transaction back; when that fails too, the engine leaves */
+void own_abandon(
+    struct engine *eng); /* rolls an open transaction back; when that fails too, the engine leaves */
 void own_release(struct engine *eng);
 
 #endif
