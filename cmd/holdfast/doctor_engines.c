@@ -2,11 +2,13 @@
  * is an outsider's word like any reply of an engine, so it is parsed and cut. */
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/limits.h"
 #include "doctor.h"
 #include "json/jsonr.h"
 #include "supervise/supervise.h"
 #include "work/loop.h"
+#include <sys/stat.h>
 
 #define CHECK_US_MAX INT64_C(3600000000)
 
@@ -121,12 +123,27 @@ static bool has_files(const struct rounds *r, const struct registry_entry *e)
     return e->status == REGISTRY_HEALTHY && registry_bytes(r->d->data, id_str(&e->id)) > 0;
 }
 
+/* A directory, link or pipe has no bytes, and is not what an unused database leaves. */
+static bool is_no_file(const struct rounds *r, const struct registry_entry *e)
+{
+    char dir[FS_PATH_MAX], path[FS_PATH_MAX];
+    struct stat st;
+    fs_join(path, r->d->data, "db");
+    fs_join(dir, path, e->id.text);
+    fs_join(path, dir, "main.db");
+    return e->status == REGISTRY_HEALTHY && lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 /* Submits the next database that has files; closes the supervisor after the last. */
 static void next(struct rounds *r)
 {
     struct err err = ERR_INIT;
 
     for (; r->at < r->d->database_count; r->at++) {
+        if (is_no_file(r, current(r))) {
+            damaged(r, S("main.db is not a regular file"));
+            continue;
+        }
         if (!has_files(r, current(r))) {
             r->unused++;
             continue;
