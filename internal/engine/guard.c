@@ -271,6 +271,7 @@ static int check_special(struct guard *g, int action, const char *first, const c
         if (!one_of(str_of(second), MODULES, ARRAY_LEN(MODULES)))
             return refuse(
                 g, "virtual tables are made with fts5 or fts5vocab; the module %s is not available", second);
+        g->makes_virtual_table = true;
         return SQLITE_OK;
     case SQLITE_CREATE_VIEW:
         str_print_cut(g->created_view, sizeof g->created_view, "%s", first);

@@ -187,6 +187,17 @@ static enum err_code try_write(struct task *t)
     return rc;
 }
 
+/* Takes back what a failed call did. A virtual table that was made since the savepoint keeps what waits in
+ * its memory, for SQLite does not tell it of the rollback, and would fail everybody's commit with it: like
+ * whatever cannot be undone alone, it is undone with all. false: the transaction is gone. */
+static bool undo(struct engine *eng)
+{
+    if (!eng->guard.makes_virtual_table && own_run(eng, OWN_CALL_ROLLBACK) == SQLITE_OK)
+        return true;
+    own_abandon(eng);
+    return false;
+}
+
 /* Runs one write in its savepoint. false: the transaction is gone and this call is to blame. */
 static bool run_write(struct engine *eng, struct task *t)
 {
@@ -196,6 +207,7 @@ static bool run_write(struct engine *eng, struct task *t)
         settle(t, op_sql_error(&t->op, sql, STR_EMPTY, &t->err));
         return !sqlite3_get_autocommit(eng->db);
     }
+    eng->guard.makes_virtual_table = false;
     run_begin(eng, t);
     enum err_code rc = try_write(t);
     run_end(eng, t);
@@ -206,10 +218,8 @@ static bool run_write(struct engine *eng, struct task *t)
     settle(t, rc);
     if (sqlite3_get_autocommit(eng->db))
         return false;
-    if (rc != ERR_OK && !t->keep_effects && own_run(eng, OWN_CALL_ROLLBACK) != SQLITE_OK) {
-        own_abandon(eng); /* what cannot be undone alone is undone with all */
+    if (rc != ERR_OK && !t->keep_effects && !undo(eng))
         return false;
-    }
     (void)own_run(eng, OWN_CALL_RELEASE); /* the commit does it too */
     return true;
 }
@@ -231,7 +241,7 @@ static void fail_all(struct engine *eng, size_t first, size_t last, enum err_cod
 {
     for (size_t i = first; i < last; i++) {
         struct task *t = eng->tasks[i];
-        if (!t->write)
+        if (!t->write || (t->rc != ERR_OK && !t->keep_effects)) /* it has an error of its own */
             continue;
         t->err = *err;
         t->op.error_detail = STR_EMPTY;
@@ -240,8 +250,14 @@ static void fail_all(struct engine *eng, size_t first, size_t last, enum err_cod
     }
 }
 
-/* A COMMIT that failed neither for want of room nor for a lock: its last page may stand in the log, and the
- * next engine to read the log then takes it for done. Only that one can tell, so this one leaves. */
+/* Every other failure of a COMMIT comes before the last page is written. */
+static bool may_be_in_log(int sql)
+{
+    return (sql & 0xff) == SQLITE_IOERR || (sql & 0xff) == SQLITE_NOMEM;
+}
+
+/* The last page of the transaction may stand in the log, and the next engine to read the log then takes it
+ * for done. Only that one can tell, so this one leaves. */
 static enum err_code commit_unknown(struct engine *eng, int sql, struct err *err)
 {
     eng->leaving = true;
@@ -261,10 +277,13 @@ static enum err_code group_error(struct engine *eng, int sql, bool committing, s
             err, ERR_FULL, "the database is full: its quota or the disk is used up; nothing was written");
     if ((sql & 0xff) == SQLITE_BUSY)
         return err_set(err, ERR_BUSY, "the database is locked; try again");
-    if (committing && (sql & 0xff) != SQLITE_CORRUPT)
+    if (committing && may_be_in_log(sql))
         return commit_unknown(eng, sql, err);
     if (engine_note_failure(eng, sql, err))
         return err->code;
+    if (committing)
+        return err_set(
+            err, ERR_SQL, "the write could not be committed, and was undone: %s", sqlite3_errstr(sql));
     err->retry_after_s = 1;
     return err_set(err, ERR_UNAVAILABLE,
         "the transaction could not begin (%s); nothing was written, try again", sqlite3_errstr(sql));
@@ -330,6 +349,17 @@ static int commit(struct engine *eng, size_t first, size_t last)
     return sql;
 }
 
+/* Did one call spoil the commit of many? Then each gets a transaction of its own. */
+static bool blames_one(struct engine *eng, size_t first, size_t last, int sql)
+{
+    size_t writes = 0;
+    int kind = sql & 0xff;
+    for (size_t i = first; i < last; i++)
+        writes += eng->tasks[i]->write;
+    return writes > 1 && !may_be_in_log(sql) && kind != SQLITE_FULL && kind != SQLITE_BUSY &&
+           kind != SQLITE_CORRUPT;
+}
+
 /* One transaction and its answers; returns where the next group begins. */
 static size_t write_group(struct engine *eng, size_t first, size_t last)
 {
@@ -348,6 +378,11 @@ static size_t write_group(struct engine *eng, size_t first, size_t last)
         }
         if (!lost) {
             sql = commit(eng, first, end);
+            if (sql != SQLITE_OK && blames_one(eng, first, end, sql)) {
+                own_abandon(eng);
+                last = first + 1; /* that one is a write */
+                continue;
+            }
             if (sql != SQLITE_OK)
                 fail_group(eng, first, end, sql, true);
             return end;

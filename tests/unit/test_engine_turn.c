@@ -510,6 +510,31 @@ void test_engine_turn__schema_changes(void **state)
     assert_int_equal(engine_fixture_stop(&fx), 0);
 }
 
+/* FTS5 keeps rows in memory until the commit; those of a table that was never kept must not spoil it. */
+void test_engine_turn__a_virtual_table_that_is_not_kept(void **state)
+{
+    struct engine_fixture fx;
+    struct engine_answer a[3];
+    (void)state;
+    engine_fixture_start(&fx);
+    (void)engine_ok(&fx, "CREATE TABLE t (x)");
+    uint64_t first = queue_sql(&fx, "INSERT INTO t VALUES (1)");
+    (void)queue_batch(&fx,
+        "{\"sql\":\"CREATE VIRTUAL TABLE f USING fts5(body)\"},{\"sql\":\"INSERT INTO f VALUES ('a')\"},"
+        "{\"sql\":\"INSERT INTO f VALUES (abs(-9223372036854775808))\"}",
+        true);
+    (void)queue_sql(&fx, "INSERT INTO t VALUES (2)");
+    exchange(&fx, first, 3, a);
+    assert_int_equal(a[0].head.status, 200);
+    assert_int_equal(a[1].head.status, 400);
+    expect_has(a[1].body, "integer overflow");
+    expect_has(a[1].body, "\"statementIndex\":2");
+    assert_int_equal(a[2].head.status, 200);
+    expect_rows(&fx, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'f%'", "[[0]]");
+    expect_rows(&fx, "SELECT sum(x) FROM t", "[[3]]");
+    assert_int_equal(engine_fixture_stop(&fx), 0);
+}
+
 /* Bytes overwritten in the file: the call says corrupt, and so does the next start. */
 void test_engine_turn__a_damaged_file(void **state)
 {
