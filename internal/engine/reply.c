@@ -64,18 +64,18 @@ static struct str cost_text(const struct task *t, char out[COST_TEXT_MAX])
     const struct engine_config *cfg = &t->op.eng->cfg;
     int64_t nano = cfg->cost_request_nano + (int64_t)t->op.head.rows_read * cfg->cost_read_nano +
                    (int64_t)t->op.head.rows_written * cfg->cost_write_nano;
-    char *end = out + COST_TEXT_MAX, *p = end;
+    size_t end = COST_TEXT_MAX, at = end;
     for (int i = 0; i < NANO_DIGITS; i++, nano /= 10)
-        *--p = (char)('0' + nano % 10);
-    *--p = '.';
+        out[--at] = (char)('0' + nano % 10);
+    out[--at] = '.';
     do
-        *--p = (char)('0' + nano % 10);
+        out[--at] = (char)('0' + nano % 10);
     while ((nano /= 10) > 0);
-    while (end[-1] == '0')
+    while (out[end - 1] == '0')
         end--;
-    if (end[-1] == '.')
+    if (out[end - 1] == '.')
         end--;
-    return str_make(p, (size_t)(end - p));
+    return str_make(out + at, end - at);
 }
 
 static void write_meta(struct task *t)

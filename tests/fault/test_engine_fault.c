@@ -317,8 +317,10 @@ static int effect_of(struct bench *b, const struct round *r, const struct fault_
     static const char ROWS[] = "\"rows\":[[";
     struct engine_answer a = engine_sql(&b->fx, c->effect, NULL);
     const char *at = a.body.len ? memmem(a.body.ptr, a.body.len, ROWS, sizeof ROWS - 1) : NULL;
-    if (a.head.status != 200 || !at)
+    if (a.head.status != 200 || !at) {
         wrong(r, "the effect cannot be read", a.body);
+        return 0;
+    }
     return atoi(at + sizeof ROWS - 1);
 }
 
