@@ -98,11 +98,11 @@ void test_engine_functions__end_in_time(void **state)
         "length(trim(hex(zeroblob(1000000)), replace(hex(zeroblob(500000)), '0', 'b') || '0'))",
         "length(unhex(hex(zeroblob(1000000)), replace(hex(zeroblob(500000)), '0', '-')))",
     };
-    /* The address sanitizer looks at all of the text in each memmem(). */
-    int64_t limit_us = SANDBOX_RELAXED ? 120000000 : 3000000;
+    const int64_t limit_us = 30000000; /* far from what these take and from what they took */
     char out[64];
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(SLOW); i++) {
+    /* Sanitizers look at all of the text in each memmem(): minutes, which say nothing of the real one. */
+    for (size_t i = 0; !SANDBOX_RELAXED && i < ARRAY_LEN(SLOW); i++) {
         int64_t begin = clock_mono_us();
         evaluate(ours, SLOW[i], out, sizeof out);
         if (clock_mono_us() - begin > limit_us)
