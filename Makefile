@@ -209,7 +209,7 @@ lint: ## style, layers, sizes, banned calls, clang-tidy, cppcheck, duplicates, h
 	@B=$(B) /usr/bin/python3 tests/lint/run.py $(T)
 
 SANITIZERS ?= address,undefined thread
-# What has threads. Engines, parsers and commands have one, and under the thread sanitizer they only take half an hour.
+# What has threads: everything else has one, and takes many minutes under the thread sanitizer.
 THREADED = workq loop metrics log wire breaker supervise supervise_crash supervise_stream supervise_sync supervise_engine http_life \
            http_raw http_reply http_tls
 sanitize: ## unit, API and fault tests and the fuzz corpora under ASan + UBSan, then what has threads under TSan
