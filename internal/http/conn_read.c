@@ -209,9 +209,7 @@ void conn_next(struct http_connection *c)
         c->read_again = true;
         conn_ready(c);
     }
-    c->busy--;
-    if (c->dead)
-        conn_kill(c);
+    conn_leave(c);
 }
 
 /* The client sends no more. What it asked for is still answered; see http_on_gone(). */

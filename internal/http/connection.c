@@ -56,9 +56,7 @@ static void on_io(void *arg, unsigned ready)
         conn_readable(c);
     if (!c->dead)
         conn_want(c);
-    c->busy--;
-    if (c->dead)
-        conn_kill(c);
+    conn_leave(c);
 }
 
 void conn_start(
@@ -200,6 +198,14 @@ void conn_kill(struct http_connection *c)
     conn_free(c);
 }
 
+void conn_leave(struct http_connection *c)
+{
+    CHECK(c->busy > 0);
+    c->busy--;
+    if (c->dead)
+        conn_kill(c);
+}
+
 void conn_break(struct http_connection *c)
 {
     c->broken = true;
@@ -255,9 +261,7 @@ void conn_tell(struct http_connection *c)
     }
     if (!c->dead)
         conn_want(c);
-    c->busy--;
-    if (c->dead)
-        conn_kill(c);
+    conn_leave(c);
 }
 
 /* The connection's last reply has left: says so to the client and waits a moment for it to read that and
@@ -333,9 +337,7 @@ void conn_pause(struct http_connection *c)
     }
     if (!c->dead)
         conn_want(c);
-    c->busy--;
-    if (c->dead)
-        conn_kill(c);
+    conn_leave(c);
 }
 
 /* Only what a client has begun and not finished is answered; one that is merely silent is closed. */
@@ -362,7 +364,5 @@ void conn_check_deadline(struct http_connection *c, int64_t now_us)
         return;
     c->busy++;
     time_is_up(c);
-    c->busy--;
-    if (c->dead)
-        conn_kill(c);
+    conn_leave(c);
 }

@@ -146,6 +146,8 @@ void conn_start(
 void conn_enter(struct http_connection *c, enum http_phase phase);
 void conn_want(struct http_connection *c); /* watches what this phase needs */
 void conn_kill(struct http_connection *c); /* frees it now, or when the callbacks on the stack are done */
+/* The end of a callback that began with busy++: frees what was killed meanwhile. */
+void conn_leave(struct http_connection *c);
 void conn_break(
     struct http_connection *c); /* nothing can be sent any more: as kill, but a handler's request lives on */
 /* Takes the connection down but for its descriptor, which conn_close_freed() closes when epoll has been told:

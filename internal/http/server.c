@@ -123,9 +123,7 @@ static void attach_accepted(void *arg)
         } else {
             c->dead = true;
         }
-        c->busy--;
-        if (c->dead)
-            conn_kill(c);
+        conn_leave(c);
     }
 }
 
