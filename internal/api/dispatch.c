@@ -18,10 +18,8 @@ static enum err_code find_route(struct api_request *r, struct err *err)
     if (rc)
         return rc;
     r->route = m.route->data;
-    if (r->route->in_database)
-        r->ns = route_param(&m, "ns");
-    if (m.param_count)
-        r->db = route_param(&m, "db");
+    r->ns = route_param(&m, "ns");
+    r->db = route_param(&m, "db");
     return query_parse(http_query(r->http), &r->arena, &r->args, err);
 }
 
@@ -153,7 +151,7 @@ static enum err_code read_bearer(struct api_request *r, struct err *err)
 /* ERR_OK: the request was answered, or will be. */
 static enum err_code admit(struct api_request *r, struct err *err)
 {
-    if (r->route->cap == CAP_PUBLIC)
+    if (r->route->auth == AUTH_NONE)
         return run(r, err);
     enum err_code rc = read_bearer(r, err);
     if (rc)

@@ -12,16 +12,17 @@
 #define DECLARE_RUN_FLOW(h)   route_loop_fn h;
 #define DECLARE_RUN_WORKER(h) route_worker_fn h;
 #define DECLARE_RUN_ENGINE(h)
-#define ROUTE(id, method, path, cap, run, op, handler) DECLARE_##run(handler)
+#define ROUTE(id, method, path, auth, cap, run, op, handler) DECLARE_##run(handler)
 #include "api/routes.def"
 #undef ROUTE
 
 const struct api_route api_routes[ROUTE_COUNT] = {
-#define ROUTE(id_, method_, path_, cap_, run_, op_, handler_)                                                \
+#define ROUTE(id_, method_, path_, auth_, cap_, run_, op_, handler_)                                         \
     [ROUTE_##id_] = {.id = ROUTE_##id_,                                                                      \
         .name = NAMED(id_),                                                                                  \
         .method = HTTP_##method_,                                                                            \
         .path = path_,                                                                                       \
+        .auth = auth_,                                                                                       \
         .cap = cap_,                                                                                         \
         .run = run_,                                                                                         \
         .op = WIRE_OP_##op_,                                                                                 \
@@ -32,7 +33,7 @@ const struct api_route api_routes[ROUTE_COUNT] = {
 };
 
 static const struct route rows[ROUTE_COUNT] = {
-#define ROUTE(id_, method_, path_, cap_, run_, op_, handler_)                                                \
+#define ROUTE(id_, method_, path_, auth_, cap_, run_, op_, handler_)                                         \
     [ROUTE_##id_] = {.method = HTTP_##method_,                                                               \
         .pattern = path_,                                                                                    \
         .head_too = HTTP_##method_ == HTTP_GET,                                                              \

@@ -11,11 +11,13 @@ struct api_request;
 struct api_call;
 
 enum route_id {
-#define ROUTE(id, method, path, cap, run, op, handler) ROUTE_##id,
+#define ROUTE(id, method, path, auth, cap, run, op, handler) ROUTE_##id,
 #include "api/routes.def"
 #undef ROUTE
     ROUTE_COUNT
 };
+
+enum route_auth { AUTH_NONE, AUTH_BEARER };
 
 enum route_run { RUN_LOOP, RUN_ENGINE, RUN_WORKER, RUN_FLOW };
 
@@ -29,6 +31,7 @@ struct api_route {
     const char *name; /* "QUERY": for tests */
     enum http_method method;
     const char *path; /* the template: label of logs and metrics */
+    enum route_auth auth;
     enum capability cap;
     enum route_run run;
     enum wire_op op;

@@ -39,7 +39,7 @@ void router_free(struct router *r);
 MUST_CHECK enum err_code router_find(const struct router *r, enum http_method method, struct str path,
     struct arena *arena, struct route_match *ret, struct err *err);
 
-/* Value of the named param; it must be one of the route's pattern. */
+/* Value of the named param, "" where the route's pattern has none of that name: no segment is empty. */
 struct str route_param(const struct route_match *m, const char *name);
 
 #endif

@@ -83,6 +83,7 @@ void test_api_routes__rows_are_consistent(void **state)
     for (unsigned i = 0; i < ROUTE_COUNT; i++) {
         const struct api_route *r = &api_routes[i];
         assert_int_equal(r->in_database, strstr(r->path, "{ns}") != NULL && strstr(r->path, "{db}") != NULL);
+        assert_int_equal(r->auth == AUTH_NONE, r->cap == CAP_PUBLIC);
         assert_int_equal(r->run == RUN_WORKER, r->on_worker != NULL);
         assert_int_equal(r->run == RUN_LOOP || r->run == RUN_FLOW, r->on_loop != NULL);
         if (r->run == RUN_ENGINE)

@@ -137,6 +137,7 @@ void test_router__params_have_the_names_of_the_route_found(void **state)
     assert_int_equal(m.param_count, 2);
     expect_cstr(route_param(&m, "namespace"), "a");
     expect_cstr(route_param(&m, "db"), "b");
+    expect_cstr(route_param(&m, "slug"), "");
     assert_ptr_equal(m.params[0].ptr, path.ptr + 7); /* no copy without an escape */
     assert_int_equal(router_find(router, HTTP_POST, S("/v1/db/a/b/query"), &arena, &m, NULL), ERR_OK);
     expect_cstr(route_param(&m, "ns"), "a");
