@@ -2,6 +2,7 @@
 #include "engine/import_table.h"
 #include "base/limits.h"
 #include "base/strbuf.h"
+#include "engine/sqlerr.h"
 
 enum { SQL_MAX = 256 << 10 };
 
@@ -9,12 +10,13 @@ static const char SQL_DEFER_ON[] = "PRAGMA defer_foreign_keys = ON";
 static const char SQL_DEFER_OFF[] = "PRAGMA defer_foreign_keys = OFF";
 
 /* "line 7: " before an error of a row. */
-static enum err_code at_line(enum err_code code, uint64_t line, struct err *err)
+static enum err_code at_line(struct op *op, enum err_code code, uint64_t line, struct err *err)
 {
     struct err inner;
     if (!err || (code != ERR_SQL && code != ERR_INVALID && code != ERR_FORBIDDEN))
         return code;
     inner = *err;
+    sqlerr_add_line(op, line);
     return err_set(err, code, "line %llu: %s", (unsigned long long)line, inner.message);
 }
 
@@ -134,7 +136,7 @@ static enum err_code prepare_insert(struct import_table *t, struct import_shape 
         return err_set(err, ERR_TOO_LARGE, "the column names are too long");
     shape->count = count;
     code = op_prepare_tenant(t->im->op, strbuf_str(&sql), &shape->insert, &one, err);
-    return at_line(code, line, err);
+    return at_line(t->im->op, code, line, err);
 }
 
 static struct str shape_key(struct arena *a, const struct str *names, int count)
@@ -183,13 +185,26 @@ enum err_code import_table_shape(struct import_table *t, const struct str *names
     return prepare_insert(t, shape, names, count, line, err);
 }
 
+/* Which line a row came from, for what is found out at the end only. Rows and lines mostly count up together.
+ */
+static void remember_line(struct import_table *t, int64_t rowid, uint64_t line)
+{
+    struct import_run *last = &t->runs[t->run_count - (t->run_count > 0)];
+    if (t->run_count && (uint64_t)rowid - (uint64_t)last->rowid == last->count &&
+        line == last->line + last->count)
+        last->count++;
+    else if (t->run_count < IMPORT_RUNS)
+        t->runs[t->run_count++] = (struct import_run){rowid, line, 1};
+}
+
 enum err_code import_table_insert(
     struct import_table *t, struct import_shape *shape, uint64_t line, struct err *err)
 {
     struct op *op = t->im->op;
     int rc = op_step_tenant(op, shape->insert);
     if (rc != SQLITE_DONE)
-        return at_line(op_sql_error(op, rc, str_of(sqlite3_sql(shape->insert)), err), line, err);
+        return at_line(op, op_sql_error(op, rc, str_of(sqlite3_sql(shape->insert)), err), line, err);
+    remember_line(t, sqlite3_last_insert_rowid(catalog_db(op)), line);
     (void)sqlite3_reset(shape->insert); /* it was done */
     (void)sqlite3_clear_bindings(shape->insert);
     if (++t->im->rows % IMPORT_ROWS_BETWEEN_LOOKS == 0)
@@ -197,28 +212,34 @@ enum err_code import_table_insert(
     return ERR_OK;
 }
 
+static uint64_t line_of(void *arg, int64_t rowid)
+{
+    const struct import_table *t = arg;
+    for (int i = 0; i < t->run_count; i++) {
+        uint64_t at = (uint64_t)rowid - (uint64_t)t->runs[i].rowid;
+        if (rowid >= t->runs[i].rowid && at < t->runs[i].count)
+            return t->runs[i].line + at;
+    }
+    return 0;
+}
+
 static enum err_code check_foreign_keys(struct import_table *t, struct err *err)
 {
     struct op *op = t->im->op;
-    struct catalog_source src = catalog_source_of_op(op);
-    AUTO_SQL *stmt = NULL;
-    bool row = false;
+    struct import_row_lines lines = {line_of, t};
     int open = 0, high;
     (void)sqlite3_db_status(catalog_db(op), SQLITE_DBSTATUS_DEFERRED_FKS, &open, &high, 0); /* cannot fail */
     if (!open)
         return ERR_OK;
-    enum err_code code = catalog_prepare(
-        &src, "SELECT rowid, parent FROM pragma_foreign_key_check(?1) LIMIT 1", t->name, &stmt, err);
+    enum err_code code = import_foreign_keys(op, t->name, &lines, err);
+    /* A trigger may have written the row at fault somewhere else. */
     if (!code)
-        code = catalog_step(&src, stmt, &row, err);
-    if (code)
-        return code;
-    return err_set(err, ERR_SQL,
-        "foreign key violated after the import: row %lld of \"" STR_FMT
-        "\" refers to a row that \"%s\" does not have; "
-        "nothing was imported",
-        row ? (long long)sqlite3_column_int64(stmt, 0) : 0, STR_ARG(t->name),
-        row ? (const char *)sqlite3_column_text(stmt, 1) : "another table");
+        code = import_foreign_keys(op, (struct str){NULL, 0}, NULL, err);
+    return code ? code
+                : err_set(err, ERR_SQL,
+                      "foreign key violated after the import: a row of another table refers to one that is "
+                      "gone; "
+                      "nothing was imported");
 }
 
 enum err_code import_table_end(struct import_table *t, enum err_code code, struct err *err)

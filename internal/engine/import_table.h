@@ -11,7 +11,7 @@ struct import_guess {
     bool integer, real, text, blob, wide; /* wide: an integer that a double does not hold exactly */
 };
 
-enum { IMPORT_COLUMNS_MAX = 100, IMPORT_SHAPES = 8 };
+enum { IMPORT_COLUMNS_MAX = 100, IMPORT_SHAPES = 8, IMPORT_RUNS = 256 };
 
 /* One list of columns and the INSERT for it; rows of NDJSON may differ. */
 struct import_shape {
@@ -23,6 +23,12 @@ struct import_shape {
     int count;
 };
 
+/* Rows whose ids and lines count up together. */
+struct import_run {
+    int64_t rowid;
+    uint64_t line, count;
+};
+
 struct import_table {
     struct import *im;
     struct str name;
@@ -30,6 +36,8 @@ struct import_table {
     const struct cat_table *table; /* NULL: does not exist yet */
     struct import_shape shapes[IMPORT_SHAPES];
     int shape_count, oldest;
+    struct import_run runs[IMPORT_RUNS]; /* of the first rows; past that lines are not remembered */
+    int run_count;
 };
 
 MUST_CHECK enum err_code import_table_find(

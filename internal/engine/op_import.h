@@ -25,6 +25,15 @@ MUST_CHECK enum err_code import_sql(struct import *im, struct err *err);
 MUST_CHECK enum err_code import_csv(struct import *im, struct str table, struct err *err);
 MUST_CHECK enum err_code import_ndjson(struct import *im, struct str table, struct err *err);
 
+/* ERR_SQL with a detail when a row of `table` (ptr NULL: of any table) refers to a row that is not there.
+ * `line_of` (NULL: unknown) tells which line a row came from, 0 when it cannot. */
+struct import_row_lines {
+    uint64_t (*line_of)(void *arg, int64_t rowid);
+    void *arg;
+};
+MUST_CHECK enum err_code import_foreign_keys(
+    struct op *op, struct str table, const struct import_row_lines *lines, struct err *err);
+
 /* Remembers a table for the answer; "" and repetitions are fine. */
 void import_note_table(struct import *im, struct str table);
 

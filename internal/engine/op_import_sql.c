@@ -3,10 +3,9 @@
 #include "engine/import_dump.h"
 #include "engine/op_import.h"
 #include "engine/sql_split.h"
+#include "engine/sqlerr.h"
 
 #include <sqlite3.h>
-
-enum { CHECK_OPS_MAX = 10000000 };
 
 struct loader {
     struct import *im;
@@ -26,6 +25,7 @@ static enum err_code locate(const struct loader *l, enum err_code code, struct e
     if (!err || (code != ERR_SQL && code != ERR_FORBIDDEN && code != ERR_INVALID))
         return code;
     inner = *err;
+    sqlerr_add_line(l->im->op, l->split.line);
     return err_set(err, code, "statement %llu, line %llu, byte %llu: %s", (unsigned long long)l->split.number,
         (unsigned long long)l->split.line, (unsigned long long)l->split.offset, inner.message);
 }
@@ -127,28 +127,6 @@ static enum err_code rebuild(struct loader *l, struct err *err)
     return code;
 }
 
-static enum err_code check_foreign_keys(struct op *op, struct err *err)
-{
-    struct catalog_source src = catalog_source_of_op(op);
-    AUTO_SQL *stmt = NULL;
-    bool row = false;
-    int ops =
-        sqlite3_limit(catalog_db(op), SQLITE_LIMIT_VDBE_OP, CHECK_OPS_MAX); /* one program for all tables */
-    enum err_code code = src.prepare(src.arg, "PRAGMA foreign_key_check", &stmt, err);
-    sqlite3_limit(catalog_db(op), SQLITE_LIMIT_VDBE_OP, ops);
-    if (!code)
-        code = catalog_step(&src, stmt, &row, err);
-    if (code || !row)
-        return code;
-    return err_set(err, ERR_SQL,
-        "foreign key violated after the import: row %s of \"%s\" refers to a row that \"%s\" does not have; "
-        "nothing "
-        "was imported",
-        sqlite3_column_type(stmt, 1) == SQLITE_NULL ? "(no rowid)"
-                                                    : (const char *)sqlite3_column_text(stmt, 1),
-        (const char *)sqlite3_column_text(stmt, 0), (const char *)sqlite3_column_text(stmt, 2));
-}
-
 enum err_code import_sql(struct import *im, struct err *err)
 {
     struct loader l = {.im = im, .dump = {im->op, NULL}};
@@ -166,5 +144,5 @@ enum err_code import_sql(struct import *im, struct err *err)
     sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, length);
     if (!code)
         code = op_check_schema(im->op, err);
-    return code ? code : check_foreign_keys(im->op, err);
+    return code ? code : import_foreign_keys(im->op, (struct str){NULL, 0}, NULL, err);
 }

@@ -101,6 +101,10 @@ static void write_detail(struct jsonw *w, const struct sqlerr_detail *d, const c
         JSONW_TEXT(w, "near", d->near);
     if (d->position >= 0)
         JSONW_INT(w, "position", d->position);
+    if (d->row)
+        JSONW_INT(w, "row", *d->row);
+    if (d->line)
+        JSONW_INT(w, "line", (int64_t)d->line);
     if (d->hint)
         JSONW_CSTR(w, "hint", d->hint);
     jsonw_object_end(w);
@@ -118,6 +122,17 @@ enum err_code sqlerr_set(
     if (!op->error_detail.ptr)
         op->error_detail = STR_EMPTY;
     return err_set(err, code, "%s", message);
+}
+
+void sqlerr_add_line(struct op *op, uint64_t line)
+{
+    struct str detail = op->error_detail;
+    if (detail.len == 0)
+        return;
+    struct str longer = arena_printf(op->arena, STR_FMT ",\"line\":%llu}",
+        STR_ARG(str_slice(detail, 0, detail.len - 1)), (unsigned long long)line);
+    if (longer.ptr)
+        op->error_detail = longer;
 }
 
 enum err_code sqlerr_check_verb(struct op *op, enum sql_verb verb, struct err *err)

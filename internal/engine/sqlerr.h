@@ -16,6 +16,8 @@ struct sqlerr_detail {
     } columns[SQLERR_COLUMNS_MAX];
     size_t column_count; /* written when more than one */
     int64_t position;    /* byte offset in the statement, -1 unknown */
+    const int64_t *row;  /* rowid of the row at fault, NULL unknown */
+    uint64_t line;       /* of the file that is imported, 0 none */
     const char *hint;    /* NULL none */
 };
 
@@ -23,6 +25,9 @@ struct sqlerr_detail {
  */
 enum err_code sqlerr_set(
     struct op *op, enum err_code code, const struct sqlerr_detail *d, const char *message, struct err *err);
+
+/* Adds the line of the imported file to op->error_detail, when there is one. */
+void sqlerr_add_line(struct op *op, uint64_t line);
 
 /* Refuses what its first word already decides. */
 MUST_CHECK enum err_code sqlerr_check_verb(struct op *op, enum sql_verb verb, struct err *err);

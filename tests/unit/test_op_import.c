@@ -255,10 +255,56 @@ void test_opimport__rows_may_refer_to_rows_further_down(void **state)
     op_fixture_sql(&f, "CREATE TABLE t(id INTEGER PRIMARY KEY, up INTEGER REFERENCES t(id))");
     assert_int_equal(import("csv", "t", "id,up\n1,2\n2,1\n3,\n"), ERR_OK);
     assert_int_equal(import("csv", "t", "id,up\n4,99\n"), ERR_SQL);
-    assert_non_null(strstr(f.error.ptr, "row 4 of \"t\""));
+    assert_non_null(strstr(f.error.ptr, "line 2: row 4 of \"t\" refers by \"up\""));
+    const struct jsonr_value *detail = op_json_at(op_fixture_json(&f), "errorDetail");
+    assert_string_equal(op_json_text(detail, "kind"), "fk_violation");
+    assert_string_equal(op_json_text(detail, "table"), "t");
+    assert_string_equal(op_json_text(detail, "column"), "up");
+    assert_int_equal(op_json_int(detail, "row"), 4);
+    assert_int_equal(op_json_int(detail, "line"), 2);
+    assert_int_equal(
+        import("ndjson", "t", "{\"id\":7}\n\n{\"id\":5,\"up\":98}\n{\"id\":6,\"up\":7}\n"), ERR_SQL);
+    assert_int_equal(op_json_int(op_fixture_json(&f), "errorDetail/line"), 3);
     assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM t"), "3");
     /* At once again for everybody else. */
     assert_int_equal(engine_sql(&f.engine, "INSERT INTO t VALUES (5, 98)", NULL).head.status, 400);
+}
+
+/* Whatever fails, the detail names kind, table, column and line. */
+void test_opimport__errors_carry_their_detail(void **state)
+{
+    static const struct {
+        const char *format, *table, *body, *kind, *in_table, *in_column;
+        int line;
+    } cases[] = {
+        {"sql", NULL, "INSERT INTO p VALUES (1);\nINSERT INTO c VALUES (1, 9);\n", "fk_violation", "c", "p",
+            0},
+        {"sql", NULL, "INSERT INTO p VALUES (1);\n\nINSERT INTO p VALUES (1);\n", "unique_violation", "p",
+            "id", 3},
+        {"sql", NULL, "INSERT INTO nowhere VALUES (1)", "unknown_table", "nowhere", NULL, 1},
+        {"csv", "c", "id,p\n1,\n1,\n", "unique_violation", "c", "id", 3},
+        {"csv", "w", "k,p\nx,9\n", "fk_violation", "w", "p", 0},
+        {"ndjson", "c", "{\"id\":\"x\"}", "type_mismatch", NULL, NULL, 1},
+    };
+    (void)state;
+    fresh();
+    op_fixture_sql(&f,
+        "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(id INTEGER PRIMARY KEY, p REFERENCES p);"
+        "CREATE TABLE w(k TEXT PRIMARY KEY, p REFERENCES p) WITHOUT ROWID;");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(import(cases[i].format, cases[i].table, cases[i].body), ERR_SQL);
+        const struct jsonr_value *detail = op_json_at(op_fixture_json(&f), "errorDetail");
+        assert_non_null(detail);
+        assert_string_equal(op_json_text(detail, "kind"), cases[i].kind);
+        if (cases[i].in_table)
+            assert_string_equal(op_json_text(detail, "table"), cases[i].in_table);
+        if (cases[i].in_column)
+            assert_string_equal(op_json_text(detail, "column"), cases[i].in_column);
+        if (cases[i].line)
+            assert_int_equal(op_json_int(detail, "line"), cases[i].line);
+        assert_string_equal(
+            op_fixture_value(&f, "SELECT (SELECT count(*) FROM p) + (SELECT count(*) FROM c)"), "0");
+    }
 }
 
 void test_opimport__integrity_tells_what_is_wrong(void **state)
