@@ -1,0 +1,86 @@
+/* The chains in control.db. */
+#include "audit/audit_internal.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/enc.h"
+
+#define SQL_INSERT                                                                                           \
+    "INSERT INTO audit(chain, seq, id, created_at, action, actor_kind, actor_user_id, actor_token_id, "      \
+    "actor_name, client, address, request_id, target_type, target_id, target_name, before_values, "          \
+    "after_values, hash)"                                                                                    \
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+#define SQL_END "SELECT seq, created_at, hash FROM audit_chain WHERE chain = ?1"
+#define SQL_SET_END                                                                                          \
+    "INSERT INTO audit_chain(chain, seq, created_at, hash, signed_seq, unsigned_at)"                         \
+    " VALUES(?1, ?2, ?3, ?4, 0, ?3)"                                                                         \
+    " ON CONFLICT(chain) DO UPDATE SET seq = excluded.seq, created_at = excluded.created_at,"                \
+    " hash = excluded.hash, unsigned_at = coalesce(audit_chain.unsigned_at, excluded.unsigned_at)"
+
+/* Where a chain ends. */
+struct chain_end {
+    int64_t seq, created_at;
+    struct digest hash;
+};
+
+static enum err_code read_end(struct db *db, struct str chain, struct chain_end *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_END, DB_ARGS(db_text(chain)), &st, err);
+    size_t len;
+
+    *ret = (struct chain_end){.seq = 0};
+    if (code == ERR_NOT_FOUND)
+        return ERR_OK;
+    if (code)
+        return code;
+    ret->seq = db_col_int(&st, 0);
+    ret->created_at = db_col_int(&st, 1);
+    if (!dec_hex(db_col_text(&st, 2), ret->hash.bytes, DIGEST_BYTES, &len) || len != DIGEST_BYTES)
+        return err_set(err, ERR_CORRUPT, "the audit log is damaged: `holdfast audit verify` says where");
+    return ERR_OK;
+}
+
+static enum err_code insert_row(struct db *db, const struct audit_row *row, struct str hash, struct err *err)
+{
+#define TEXT_OF(v)                 db_text(v)
+#define INT_OF(v)                  db_int(v)
+#define COLUMN(member, kind, name) kind##_OF(row->member),
+    return db_exec(db, SQL_INSERT, DB_ARGS(AUDIT_COLUMNS(COLUMN) db_text(hash)), err);
+#undef COLUMN
+#undef INT_OF
+#undef TEXT_OF
+}
+
+static enum err_code store(
+    struct db *db, const struct audit_row *row, const struct digest *before, struct err *err)
+{
+    AUTO_STRBUF hash;
+    struct digest digest = audit_row_digest(before, row);
+
+    strbuf_init(&hash, (size_t)2 * DIGEST_BYTES);
+    digest_hex(&hash, &digest);
+    enum err_code code = insert_row(db, row, strbuf_str(&hash), err);
+    return code ? code
+                : db_exec(db, SQL_SET_END,
+                      DB_ARGS(db_text(row->chain), db_int(row->seq), db_int(row->created_at),
+                          db_text(strbuf_str(&hash))),
+                      err);
+}
+
+enum err_code audit_store_append(struct db *db, const struct audit_row *in, struct err *err)
+{
+    struct audit_row row = *in;
+    struct chain_end end;
+    struct id id = id_new("aud");
+    int64_t now = clock_wall_ms();
+
+    CHECK(tx_is_write(db));
+    enum err_code code = read_end(db, row.chain, &end, err);
+    if (code)
+        return code;
+    row.id = id_str(&id);
+    row.seq = end.seq + 1;
+    row.created_at = now > end.created_at ? now : end.created_at + 1;
+    return store(db, &row, &end.hash, err);
+}

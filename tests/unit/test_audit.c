@@ -1,0 +1,303 @@
+/* The audit log: what a row holds, how rows hang together, and that they live and die with the change they
+ * record. */
+#include "audit/audit.h"
+#include "audit/chain.h"
+#include "base/clock.h"
+#include "base/enc.h"
+#include "lib/control_fixture.h"
+#include "lib/fault.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#define ROW_AT                                                                                               \
+    "SELECT chain, seq, id, created_at, action, actor_kind, actor_user_id, actor_token_id, actor_name, "     \
+    "client, address, request_id, target_type, target_id, target_name, before_values, after_values, hash "   \
+    "FROM audit WHERE chain = ?1 AND seq = ?2"
+
+static const struct id NAMESPACE = {"ns_of_this_test"};
+static const struct actor CLI = {.kind = ACTOR_CLI, .name = {"ada", 3}, .client = {"holdfast test", 13}};
+
+static struct audit_event event(const char *target)
+{
+    return (struct audit_event){.by = &CLI,
+        .action = AUDIT_DATABASE_CREATED,
+        .namespace_id = &NAMESPACE,
+        .target_id = str_of(target),
+        .target_name = S("Main")};
+}
+
+static enum err_code append(struct control_fixture *fx, const struct audit_event *e, struct err *err)
+{
+    enum err_code code = tx_begin_write(fx->db, err);
+
+    return code ? code : tx_end(fx->db, audit_append(fx->db, e, err), err);
+}
+
+static int64_t count_rows(struct control_fixture *fx)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+
+    assert_int_equal(db_query_one(fx->db, "SELECT count(*) FROM audit WHERE chain = ?1",
+                         DB_ARGS(db_text(id_str(&NAMESPACE))), &st, NULL),
+        ERR_OK);
+    return db_col_int(&st, 0);
+}
+
+static void text_column(struct db_stmt *st, int column, const char *expected)
+{
+    struct str text = db_col_text(st, column);
+
+    if (!expected) {
+        assert_null(text.ptr);
+        return;
+    }
+    assert_int_equal(text.len, strlen(expected));
+    assert_memory_equal(text.ptr, expected, text.len);
+}
+
+/* The format as its header describes it, written down a second time. */
+static void encode_text(struct strbuf *out, struct str text)
+{
+    if (!text.ptr) {
+        strbuf_add_char(out, 'n');
+        return;
+    }
+    strbuf_add_char(out, 't');
+    for (int shift = 24; shift >= 0; shift -= 8)
+        strbuf_add_char(out, (char)(text.len >> shift));
+    strbuf_add_str(out, text);
+}
+
+static void encode_int(struct strbuf *out, int64_t value)
+{
+    strbuf_add_char(out, 'i');
+    for (int shift = 56; shift >= 0; shift -= 8)
+        strbuf_add_char(out, (char)((uint64_t)value >> shift));
+}
+
+static struct digest expected_hash(struct db_stmt *st, const struct digest *before)
+{
+    AUTO_STRBUF bytes;
+
+    strbuf_init(&bytes, 1 << 16);
+    strbuf_add_cstr(&bytes, "holdfast audit row 1\n");
+    strbuf_add_str(&bytes, digest_str(before));
+    for (int i = 0; i < 17; i++) {
+        if (i == 1 || i == 3)
+            encode_int(&bytes, db_col_int(st, i));
+        else
+            encode_text(&bytes, db_col_text(st, i));
+    }
+    return digest_sha256(strbuf_str(&bytes));
+}
+
+/* Checks the stored hash of a row against the format and returns it. */
+static struct digest check_row(struct control_fixture *fx, int64_t seq, struct digest before)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    AUTO_STRBUF hex;
+
+    strbuf_init(&hex, 64);
+    assert_int_equal(
+        db_query_one(fx->db, ROW_AT, DB_ARGS(db_text(id_str(&NAMESPACE)), db_int(seq)), &st, NULL), ERR_OK);
+    struct digest hash = expected_hash(&st, &before);
+    digest_hex(&hex, &hash);
+    text_column(&st, 17, strbuf_cstr(&hex));
+    return hash;
+}
+
+void test_audit__a_row_says_who_did_what_to_what(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    AUTO_STMT st = DB_STMT_INIT;
+    struct id token = id_new("tok");
+    const struct str tables[] = {S("a"), S("b\"")};
+
+    (void)state;
+    control_fixture_init(&fx);
+    struct actor by = {.kind = ACTOR_TOKEN,
+        .token_id = token,
+        .client = S("curl/8.0"),
+        .address = S("203.0.113.7"),
+        .request_id = S("req_1")};
+    struct audit_event e = event("db_1");
+    e.by = &by;
+    e.before = AUDIT_VALUES(audit_null("name"), audit_bool("open", true));
+    e.after = AUDIT_VALUES(audit_text("name", S("caf\xc3\xa9")), audit_int("n", INT64_MIN),
+        audit_list("tables", tables, 2), audit_text_or_null("x", STR_EMPTY), audit_int_or_null("y", 0));
+    assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+    assert_int_equal(
+        db_query_one(fx.db, ROW_AT, DB_ARGS(db_text(id_str(&NAMESPACE)), db_int(1)), &st, NULL), ERR_OK);
+    assert_true(id_valid(db_col_text(&st, 2), "aud"));
+    text_column(&st, 4, "database.created");
+    text_column(&st, 5, "token");
+    text_column(&st, 6, NULL);
+    text_column(&st, 7, token.text);
+    text_column(&st, 8, NULL);
+    text_column(&st, 9, "curl/8.0");
+    text_column(&st, 10, "203.0.113.7");
+    text_column(&st, 11, "req_1");
+    text_column(&st, 12, "database");
+    text_column(&st, 13, "db_1");
+    text_column(&st, 14, "Main");
+    text_column(&st, 15, "{\"name\":null,\"open\":true}");
+    text_column(&st, 16,
+        "{\"name\":\"caf\xc3\xa9\",\"n\":-9223372036854775808,\"tables\":[\"a\",\"b\\\"\"],\"x\":null,\"y\":"
+        "null}");
+}
+
+void test_audit__each_row_hangs_on_the_one_before(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct digest hash = {{0}};
+
+    (void)state;
+    control_fixture_init(&fx);
+    for (int64_t seq = 1; seq <= 5; seq++) {
+        struct audit_event e = event("db_1");
+        assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+        hash = check_row(&fx, seq, hash);
+    }
+}
+
+/* A page that begins at a time must neither repeat nor lose a row. */
+void test_audit__times_rise_when_the_clock_does_not(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    AUTO_STMT st = DB_STMT_INIT;
+
+    (void)state;
+    control_fixture_init(&fx);
+    clock_test_set(0, 5000);
+    for (int i = 0; i < 3; i++) {
+        struct audit_event e = event("db_1");
+        assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+        clock_test_set(0, 5000 - i);
+    }
+    clock_test_stop();
+    assert_int_equal(db_query(fx.db, "SELECT created_at FROM audit WHERE chain = ?1 ORDER BY seq",
+                         DB_ARGS(db_text(id_str(&NAMESPACE))), &st, NULL),
+        ERR_OK);
+    for (int64_t at = 5000; at < 5003; at++) {
+        assert_true(db_row(&st));
+        assert_int_equal(db_col_int(&st, 0), at);
+    }
+    assert_false(db_row(&st));
+}
+
+void test_audit__texts_of_strangers_are_cut_and_cleaned(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    AUTO_STMT st = DB_STMT_INIT;
+    char wide[301], expected[301];
+    struct str items[40];
+
+    (void)state;
+    control_fixture_init(&fx);
+    memset(wide, 'x', sizeof wide);
+    memcpy(wide + 199, "\xc3\xa9", 2); /* would be cut in two */
+    memset(expected, 'x', sizeof expected);
+    expected[199] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(items); i++)
+        items[i] = S("t");
+    struct actor by = {.kind = ACTOR_CLI,
+        .name = str_make(wide, 300),
+        .client = S("a\r\nb\x1b[1m"),
+        .address = S("\xff\xc3\xa9")};
+    struct audit_event e = event("db_1");
+    e.by = &by;
+    e.after = AUDIT_VALUES(audit_text("name", str_make(wide, 300)), audit_list("t", items, ARRAY_LEN(items)));
+    assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+    assert_int_equal(
+        db_query_one(fx.db, ROW_AT, DB_ARGS(db_text(id_str(&NAMESPACE)), db_int(1)), &st, NULL), ERR_OK);
+    text_column(&st, 8, expected);
+    text_column(&st, 9, "a??b?[1m");
+    text_column(&st, 10, "???");
+    struct str after = db_col_text(&st, 16);
+    assert_true(str_ends(after, S("\"t\",\"t\",\"and 9 more\"]}")));
+    assert_true(utf8_valid(after));
+}
+
+/* A namespace and the server have chains of their own. */
+void test_audit__chains_are_apart(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    AUTO_STMT st = DB_STMT_INIT;
+    struct id other = id_new("ns");
+
+    (void)state;
+    control_fixture_init(&fx);
+    struct audit_event e = event("db_1");
+    assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+    assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+    e.namespace_id = &other;
+    assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+    assert_int_equal(db_query_one(fx.db,
+                         "SELECT seq, signed_seq, unsigned_at IS NOT NULL FROM audit_chain WHERE chain = ?1",
+                         DB_ARGS(db_text(id_str(&other))), &st, NULL),
+        ERR_OK);
+    assert_int_equal(db_col_int(&st, 0), 1);
+    assert_int_equal(db_col_int(&st, 1), 0);
+    assert_true(db_col_int(&st, 2));
+}
+
+void test_audit__a_change_that_is_rolled_back_leaves_no_row(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct audit_event e;
+
+    (void)state;
+    control_fixture_init(&fx);
+    e = event("db_1");
+    assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
+    assert_int_equal(audit_append(fx.db, &e, NULL), ERR_OK);
+    tx_rollback(fx.db);
+    assert_int_equal(count_rows(&fx), 0);
+    assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+    (void)check_row(&fx, 1, (struct digest){{0}});
+}
+
+static void append_under(enum fault_kind kind)
+{
+    struct digest hash = {{0}};
+    int64_t rows = 0;
+
+    fault_start(kind);
+    AUTO_CONTROL_FIXTURE fx;
+    control_fixture_init(&fx);
+    const struct audit_event e = event("db_1");
+    while (fault_next()) {
+        fault_off();
+        control_fixture_reopen(&fx); /* no cached statements: preparing may fail too */
+        fault_rearm();
+        bool done = append(&fx, &e, NULL) == ERR_OK;
+        fault_off();
+        rows += done;
+        control_fixture_reopen(&fx);
+        assert_int_equal(count_rows(&fx), rows);
+        if (done)
+            hash = check_row(&fx, rows, hash);
+    }
+    assert_in_range(fault_points(), 1, 2000);
+}
+
+void test_audit__a_row_is_whole_or_not_there_without_memory(void **state)
+{
+    (void)state;
+    append_under(FAULT_SQLITE_MEM);
+}
+
+void test_audit__a_row_is_whole_or_not_there_on_a_full_disk(void **state)
+{
+    (void)state;
+    append_under(FAULT_SQLITE_WRITE);
+}
+
+void test_audit__a_row_is_whole_or_not_there_when_fsync_fails(void **state)
+{
+    (void)state;
+    append_under(FAULT_SQLITE_SYNC);
+}
