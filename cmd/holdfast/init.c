@@ -44,7 +44,8 @@ static const struct option_command DESCRIBE = {
     .summary = "makes a data directory: owner, namespace, database `main`, admin token",
     .about = "Makes a data directory with an owner account, a namespace, a database `main` and an admin "
              "token, which is shown "
-             "once. The owner's password is read from HOLDFAST_PASSWORD or from the first line of standard "
+             "once. The owner's password (15 characters or more) is read from HOLDFAST_PASSWORD or from the "
+             "first line of standard "
              "input; on a terminal "
              "it is asked for. A directory that is in use is left as it is. `holdfast serve` does the same "
              "by itself when it "

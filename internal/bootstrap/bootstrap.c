@@ -76,7 +76,7 @@ enum err_code bootstrap_check(const struct bootstrap_new *in, struct err *err)
     enum err_code code = account_check_email(in->email, err);
 
     if (!code)
-        code = password_check(in->password, err);
+        code = password_check(in->password, in->email, "/password", err);
     return code ? code : tenant_check_slug(in->namespace_slug, err);
 }
 

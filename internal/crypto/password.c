@@ -1,7 +1,6 @@
 /* Password hashing by libargon2. */
 #include "crypto/password.h"
 #include "base/check.h"
-#include "base/enc.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -9,22 +8,10 @@
 
 enum { SALT_BYTES = 16, HASH_BYTES = 32, LANES = 1, MEMORY_MOST_KIB = 1 << 20, PASSES_MOST = 64 };
 
-enum err_code password_check(struct str password, struct err *err)
-{
-    int min = (int)LIMIT_PASSWORD_BYTES_MIN, max = (int)LIMIT_PASSWORD_BYTES_MAX;
-    if (password.len < (size_t)min || password.len > (size_t)max)
-        return err_field(err, "/password", "must have %d to %d bytes", min, max);
-    if (!utf8_valid(password))
-        return err_field(err, "/password", "must be UTF-8 text");
-    return ERR_OK;
-}
-
 enum err_code password_hash(struct str password, char ret_hash[PASSWORD_HASH_MAX], struct err *err)
 {
     unsigned char salt[SALT_BYTES];
-    enum err_code rc = password_check(password, err);
-    if (rc)
-        return rc;
+    CHECK(password.len <= (size_t)LIMIT_PASSWORD_BYTES_MAX);
     rand_bytes(salt, sizeof salt);
     int status = argon2id_hash_encoded((uint32_t)LIMIT_ARGON2_PASSES, (uint32_t)LIMIT_ARGON2_KIB, LANES,
         password.ptr, password.len, salt, sizeof salt, HASH_BYTES, ret_hash, PASSWORD_HASH_MAX);

@@ -9,10 +9,13 @@
 
 #define PASSWORD_HASH_MAX 128
 
-/* ERR_INVALID when the password is too short, too long or not UTF-8 (pointer: "/password"). */
-MUST_CHECK enum err_code password_check(struct str password, struct err *err);
+/* The rules for a new password: ERR_INVALID at `pointer` when it is too short or too long, no UTF-8, or made
+ * only of common words, runs and words of `about`, the owner's address ("" none). */
+MUST_CHECK enum err_code password_check(
+    struct str password, struct str about, const char *pointer, struct err *err);
 
-/* Hashes under a fresh salt. ERR_INVALID as above, ERR_BUSY when there is no memory. */
+/* Hashes under a fresh salt, whatever the rules say. ERR_BUSY when there is no memory. At most
+ * LIMIT_PASSWORD_BYTES_MAX bytes. */
 MUST_CHECK enum err_code password_hash(
     struct str password, char ret_hash[PASSWORD_HASH_MAX], struct err *err);
 

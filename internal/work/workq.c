@@ -1,9 +1,11 @@
 /* Worker threads over two lanes. A worker takes the older of the two heads; the write lane gives out one job
  * at a time. */
+#define _DEFAULT_SOURCE /* setpriority, which is of the thread on Linux */
 #include "work/workq.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include <pthread.h>
+#include <sys/resource.h>
 
 #define WORKQ_STACK (2u << 20) /* argon2 and SQLite on control.db need little; sanitizers need some more */
 
@@ -14,6 +16,7 @@ struct workq {
     uint64_t next_seq;
     unsigned waiting, waiting_max;
     unsigned threads, started;
+    int nice;
     bool writer_busy, closed;
     unsigned open; /* taken, done() not posted yet */
     pthread_t tids[];
@@ -72,6 +75,8 @@ static void *worker_main(void *p)
     struct workq *q = arg.q;
     struct workq_job *job;
     mem_free(p);
+    if (q->nice)
+        (void)setpriority(PRIO_PROCESS, 0, q->nice); /* being nicer cannot be refused */
     pthread_mutex_lock(&q->lock);
     for (;;) {
         if ((job = job_take(q)))
@@ -110,6 +115,7 @@ enum err_code workq_new(const struct workq_options *opt, struct workq **ret, str
     list_init(&q->lanes[WORKQ_WRITE]);
     q->threads = opt->threads;
     q->waiting_max = opt->queue_max;
+    q->nice = opt->nice;
     for (; q->started < q->threads; q->started++) {
         if (!worker_start(q, q->started)) {
             workq_free(q);

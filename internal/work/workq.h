@@ -1,8 +1,8 @@
-/* Worker threads for what blocks: control-database transactions, password hashing, files. Bounded: when the
- * queue is full, workq_submit refuses and the caller answers 503. A job owns all its memory and is seen by
- * one thread at a time: run() on a worker, then done() on the loop that submitted it, always, also at
- * shutdown. run() cannot fail: its errors live in the job. WORKQ_WRITE jobs run one at a time in order (they
- * write control.db); WORKQ_READ jobs run in parallel. */
+/* Worker threads for what blocks: control-database transactions, files, and in a queue of its own password
+ * hashing. Bounded: when the queue is full, workq_submit refuses and the caller answers 503. A job owns all
+ * its memory and is seen by one thread at a time: run() on a worker, then done() on the loop that submitted
+ * it, always, also at shutdown. run() cannot fail: its errors live in the job. WORKQ_WRITE jobs run one at a
+ * time in order (they write control.db); WORKQ_READ jobs run in parallel. */
 #ifndef WORK_WORKQ_H
 #define WORK_WORKQ_H
 
@@ -30,6 +30,7 @@ struct workq_options {
     unsigned
         threads; /* 0: run inline inside workq_submit, for tests; run() and done() happen before it returns */
     unsigned queue_max;
+    int nice; /* of its threads: 0 as the others, up to 19 for work that must not hold them up */
 };
 
 MUST_CHECK enum err_code workq_new(const struct workq_options *opt, struct workq **ret, struct err *err);

@@ -32,19 +32,51 @@ void test_password__hashes_and_verifies(void **state)
     assert_false(password_needs_rehash(hash));
 }
 
-void test_password__checks_length_and_encoding(void **state)
+void test_password__rules(void **state)
 {
-    char text[300], hash[PASSWORD_HASH_MAX];
-    struct err err = ERR_INIT;
+    static char long_enough[256], too_long[257];
+    static const char LENGTH[] = "at least 15 characters", BYTES[] = "at most 256 bytes", UTF8[] = "UTF-8",
+                      EASY[] = "everybody tries first";
+    const struct {
+        struct str password;
+        const char *why; /* NULL: fine */
+    } ROWS[] = {
+        {S("correct horse battery"), NULL},
+        {S("k7mw-3fq9-xyz2-8hnp-4tqa"), NULL},
+        {S("a password that only tests use"), NULL},
+        {S("\xd0\xbf\xd0\xb0\xd1\x80\xd0\xbe\xd0\xbb\xd1\x8c "
+           "\xd0\xb4\xd0\xbb\xd0\xb8\xd0\xbd\xd0\xbd\xd1\x8b\xd0\xb9"),
+            LENGTH},
+        {S("\xd0\xbf\xd0\xb0\xd1\x80\xd0\xbe\xd0\xbb\xd1\x8c "
+           "\xd0\xb4\xd0\xbb\xd0\xb8\xd0\xbd\xd0\xbd\xd1\x8b\xd0\xb9 \xd0\xb8"),
+            NULL},
+        {S("fourteen chars"), LENGTH},
+        {S(""), LENGTH},
+        {str_make(too_long, sizeof too_long), BYTES},
+        {str_make(long_enough, sizeof long_enough), EASY}, /* one character, however often */
+        {S("invalid \xff text of length"), UTF8},
+        {S("passwordpassword"), EASY},
+        {S("Password123456!!"), EASY},
+        {S("P@ssw0rd Welcome 2026"), EASY},
+        {S("qwertyuiopasdfgh"), EASY},
+        {S("123456789012345678"), EASY},
+        {S("abababababababab"), EASY},
+        {S("ada.lovelace ada.lovelace"), EASY},
+        {S("lovelace@example.com"), EASY},
+        {S("lovelace counts engines"), NULL},
+    };
     (void)state;
-    memset(text, 'p', sizeof text);
-    assert_int_equal(password_check(str_make(text, 9), &err), ERR_INVALID);
-    expect_str(str_of(err.message), "/password: must have 10 to 256 bytes");
-    assert_int_equal(password_check(str_make(text, 10), &err), ERR_OK);
-    assert_int_equal(password_check(str_make(text, 256), &err), ERR_OK);
-    assert_int_equal(password_check(str_make(text, 257), &err), ERR_INVALID);
-    assert_int_equal(password_check(S("invalid \xff text"), &err), ERR_INVALID);
-    assert_int_equal(password_hash(S("short"), hash, &err), ERR_INVALID);
+    memset(long_enough, 'p', sizeof long_enough);
+    memset(too_long, 'p', sizeof too_long);
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct err err = ERR_INIT;
+        enum err_code code =
+            password_check(ROWS[i].password, S("Ada.Lovelace@example.com"), "/newPassword", &err);
+        expect_row(code == (ROWS[i].why ? ERR_INVALID : ERR_OK), ROWS[i].password.ptr);
+        if (ROWS[i].why)
+            expect_row(strstr(err.message, ROWS[i].why) != NULL && strcmp(err.pointer, "/newPassword") == 0,
+                err.message);
+    }
 }
 
 void test_password__refuses_damaged_hashes(void **state)
@@ -101,5 +133,5 @@ void test_password__generates_readable_ones(void **state)
     for (size_t i = 0; i < text.len; i++)
         assert_true(
             i % 5 == 4 ? text.ptr[i] == '-' : strchr("abcdefghjkmnpqrstuvwxyz23456789", text.ptr[i]) != NULL);
-    assert_int_equal(password_check(text, NULL), ERR_OK);
+    assert_int_equal(password_check(text, STR_EMPTY, "/password", NULL), ERR_OK);
 }

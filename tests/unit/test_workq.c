@@ -1,4 +1,5 @@
 /* The job queue: every job comes back on its loop, writes keep their order, a full queue refuses. */
+#define _DEFAULT_SOURCE /* getpriority, which is of the thread on Linux */
 #include "work/workq.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 enum { THREADS = 4, JOBS = 10000 };
 
@@ -32,7 +34,8 @@ static struct workq *new_queue(unsigned threads, unsigned max)
 {
     struct workq *q;
     struct err err;
-    assert_int_equal(workq_new(&(struct workq_options){threads, max}, &q, &err), ERR_OK);
+    assert_int_equal(
+        workq_new(&(struct workq_options){.threads = threads, .queue_max = max}, &q, &err), ERR_OK);
     return q;
 }
 
@@ -227,4 +230,39 @@ void test_workq__inline_mode_runs_before_it_returns(void **state)
     assert_int_equal(workq_submit(q, NULL, WORKQ_WRITE, &late.job, NULL), ERR_BUSY);
     assert_false(late.running);
     workq_free(q);
+}
+
+struct nice_job {
+    struct workq_job job;
+    struct loop *l;
+    int seen;
+};
+
+static void nice_run(struct workq_job *base, unsigned worker)
+{
+    (void)worker;
+    CONTAINER_OF(base, struct nice_job, job)->seen = getpriority(PRIO_PROCESS, 0);
+}
+
+static void nice_done(struct workq_job *base)
+{
+    loop_stop(CONTAINER_OF(base, struct nice_job, job)->l);
+}
+
+void test_workq__nice_threads_leave_the_others_as_they_are(void **state)
+{
+    struct err err = ERR_INIT;
+    struct workq *q;
+    struct nice_job j = {.job = {.run = nice_run, .done = nice_done}, .seen = -1};
+    int before = getpriority(PRIO_PROCESS, 0), want = before < 10 ? 10 : before;
+    (void)state;
+    assert_int_equal(loop_new(&j.l, &err), ERR_OK);
+    assert_int_equal(
+        workq_new(&(struct workq_options){.threads = 1, .queue_max = 1, .nice = want}, &q, &err), ERR_OK);
+    assert_int_equal(workq_submit(q, j.l, WORKQ_READ, &j.job, &err), ERR_OK);
+    loop_run(j.l);
+    assert_int_equal(j.seen, want);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), before);
+    workq_free(q);
+    loop_free(j.l);
 }
