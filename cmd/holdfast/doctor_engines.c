@@ -37,7 +37,9 @@ static void damaged(struct rounds *r, struct str what)
     const struct registry_entry *e = current(r);
 
     doctor_bad(r->d, "databases",
-        "stop using it; export what can be read, or restore it from a backup; no other database is touched",
+        "stop the server and put main.db (and main.db-wal) back from a backup; to begin anew or with another "
+        "file "
+        "instead, remove the file \"used\" beside it; no other database is touched",
         "%s/%s (%s): " STR_FMT, e->namespace_slug, e->slug, e->id.text, STR_ARG(str_slice(what, 0, 300)));
 }
 
@@ -118,20 +120,23 @@ static void on_closed(void *arg)
     loop_stop(r->loop);
 }
 
-static bool has_files(const struct rounds *r, const struct registry_entry *e)
-{
-    return e->status == REGISTRY_HEALTHY && registry_bytes(r->d->data, id_str(&e->id)) > 0;
-}
-
-/* A directory, link or pipe has no bytes, and is not what an unused database leaves. */
-static bool is_no_file(const struct rounds *r, const struct registry_entry *e)
+/* What can be told without an engine. A directory, link or pipe has no bytes, and is not what an unused
+ * database leaves. NULL: let an engine read it. */
+static const char *plain_damage(const struct rounds *r, const struct registry_entry *e, bool *ret_unused)
 {
     char dir[FS_PATH_MAX], path[FS_PATH_MAX];
     struct stat st;
-    fs_join(path, r->d->data, "db");
-    fs_join(dir, path, e->id.text);
+    registry_path(dir, r->d->data, id_str(&e->id));
     fs_join(path, dir, "main.db");
-    return e->status == REGISTRY_HEALTHY && lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
+    bool there = lstat(path, &st) == 0;
+    if (there && !S_ISREG(st.st_mode))
+        return "main.db is not a regular file";
+    *ret_unused = registry_bytes(r->d->data, id_str(&e->id)) == 0;
+    fs_join(path, dir, "used");
+    if ((there && st.st_size > 0) || (*ret_unused && !fs_exists(path)))
+        return NULL;
+    return there ? "main.db is empty, although the database was used"
+                 : "main.db is missing, although the database was used";
 }
 
 /* Submits the next database that has files; closes the supervisor after the last. */
@@ -140,11 +145,13 @@ static void next(struct rounds *r)
     struct err err = ERR_INIT;
 
     for (; r->at < r->d->database_count; r->at++) {
-        if (is_no_file(r, current(r))) {
-            damaged(r, S("main.db is not a regular file"));
+        bool unused = current(r)->status != REGISTRY_HEALTHY;
+        const char *damage = unused ? NULL : plain_damage(r, current(r), &unused);
+        if (damage) {
+            damaged(r, str_of(damage));
             continue;
         }
-        if (!has_files(r, current(r))) {
+        if (unused) {
             r->unused++;
             continue;
         }

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "engine/engine_state.h"
 #include "engine/functions.h"
+#include "engine/identity.h"
 #include "sqlite/migrations_embedded.h"
 #include <stdio.h>
 
@@ -149,11 +150,16 @@ static enum err_code apply(sqlite3 *db, const struct migration_file *file, struc
 {
     char stamp[sizeof SQL_STAMP + 16];
     str_print(stamp, sizeof stamp, SQL_STAMP, file->number);
+    enum err_code code = run(db, file->sql, err);
+    return code ? code : run(db, stamp, err);
+}
+
+/* What is missing, in one transaction. */
+static enum err_code apply_from(sqlite3 *db, const struct migration_file *file, struct err *err)
+{
     enum err_code code = run(db, "BEGIN IMMEDIATE", err);
-    if (!code)
-        code = run(db, file->sql, err);
-    if (!code)
-        code = run(db, stamp, err);
+    for (; !code && file->number != 0; file++)
+        code = apply(db, file, err);
     if (!code)
         code = run(db, "COMMIT", err);
     if (code && !sqlite3_get_autocommit(db))
@@ -161,19 +167,22 @@ static enum err_code apply(sqlite3 *db, const struct migration_file *file, struc
     return code;
 }
 
-static enum err_code migrate(sqlite3 *db, struct err *err)
+static enum err_code migrate(sqlite3 *db, bool *ret_new, struct err *err)
 {
     int64_t version;
     enum err_code code = tenant_version(db, &version, err);
     const struct migration_file *file = migrations_tenant;
-    for (; !code && file->number != 0; file++) {
-        if (file->number > version)
-            code = apply(db, file, err);
-    }
-    if (!code && version >= file[0].number && file > migrations_tenant && version > file[-1].number)
-        return err_set(
-            err, ERR_UNAVAILABLE, "this database was written by a newer Holdfast: use that version");
-    return code;
+    if (code)
+        return code;
+    *ret_new = version == 0;
+    while (file->number != 0 && file->number <= version)
+        file++;
+    if (file->number != 0)
+        return apply_from(db, file, err);
+    return version <= file[-1].number
+               ? ERR_OK
+               : err_set(
+                     err, ERR_UNAVAILABLE, "this database was written by a newer Holdfast: use that version");
 }
 
 static enum err_code count_reserved(struct engine *eng, struct err *err)
@@ -238,17 +247,25 @@ enum err_code engine_open(struct engine *eng, struct err *err)
 {
     eng->vfs = vfs_register(eng->board);
     eng->page_size = 4096;
+    bool known = false, is_new = false;
+    enum err_code code = identity_before(eng, err);
+    if (code)
+        return code;
     int rc = open_file(eng);
     if (rc != SQLITE_OK)
         return failed(eng->db, rc, "opening the database", err);
     if (eng->cfg.mode == ENGINE_WRITER && sqlite3_db_readonly(eng->db, "main") == 1)
         return err_set(
             err, ERR_UNAVAILABLE, "the database file cannot be opened for writing"); /* SQLite falls back */
-    enum err_code code = engine_recipe(eng, eng->db, err);
+    code = engine_recipe(eng, eng->db, err);
+    if (!code)
+        code = identity_compare(eng, &known, err);
     if (!code)
         code = set_file_pragmas(eng, err);
     if (!code && eng->cfg.mode != ENGINE_READER)
-        code = migrate(eng->db, err);
+        code = migrate(eng->db, &is_new, err);
+    if (!code && !known && eng->cfg.mode == ENGINE_WRITER)
+        code = identity_keep(eng, is_new, err);
     if (code)
         return code;
     guard_attach(&eng->guard, eng->db);

@@ -18,7 +18,7 @@ static const struct goodbye {
     {ENGINE_EXIT_SANDBOX, ERR_UNAVAILABLE, true, "sandbox", "the engine could not enter its sandbox"},
     {ENGINE_EXIT_OPEN, ERR_IO, true, "open", "the database could not be opened"},
     {ENGINE_EXIT_CORRUPT, ERR_CORRUPT, false, "corrupt",
-        "the database file is damaged; it was set aside and needs a restore"},
+        "the database file is damaged, missing or not this database's; it was set aside and needs a restore"},
     {ENGINE_EXIT_FULL, ERR_FULL, false, "full", "no space is left on the server's disk"},
     {ENGINE_EXIT_IO, ERR_IO, true, "io", "the server's disk failed to keep what was written"},
     {ENGINE_EXIT_PROTOCOL, ERR_WORKER_CRASHED, true, "protocol", "the database engine stopped unexpectedly"},

@@ -114,8 +114,9 @@ enum err_code database_admit(struct database *db, bool *ret_trial, struct err *e
     if (db->evicted)
         return err_set(err, ERR_NOT_FOUND, "no such database");
     if (db->quarantined)
-        return err_set(
-            err, ERR_CORRUPT, "the database file is damaged; it was set aside and needs a restore");
+        return err_set(err, ERR_CORRUPT,
+            "the database file is damaged, missing or not this database's; it was set aside and needs a "
+            "restore");
     if (db->open >= opt->calls_per_db_max) {
         err_set(err, ERR_RATE_LIMITED, "too many requests are open for this database; at most %u",
             opt->calls_per_db_max);

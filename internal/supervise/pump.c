@@ -31,7 +31,9 @@ static bool refuses(struct database *db, struct err *err)
     else if (db->evicted)
         err_set(err, ERR_NOT_FOUND, "no such database");
     else if (db->quarantined)
-        err_set(err, ERR_CORRUPT, "the database file is damaged; it was set aside and needs a restore");
+        err_set(err, ERR_CORRUPT,
+            "the database file is damaged, missing or not this database's; it was set aside and needs a "
+            "restore");
     else if (db->breaker.state == BREAKER_OPEN)
         err_set(
             err, ERR_UNAVAILABLE, "the engine of this database crashed repeatedly and rests for a moment");

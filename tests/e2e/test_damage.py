@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def garbage(checks, n):
     return bytes(checks.random.randrange(256) for _ in range(n))
 
 
-def spoil(checks, how, path):
+def spoil(checks, s, how, path):
     size = os.path.getsize(path)
     if how == "header":
         overwrite(path, 0, garbage(checks, 100))
@@ -55,6 +56,18 @@ def spoil(checks, how, path):
         os.truncate(path, size // 4096 // 3 * 4096)
     elif how == "cut in a page":
         os.truncate(path, 5000)
+    elif how == "emptied":
+        os.truncate(path, 0)
+    elif how == "deleted":
+        os.unlink(path)
+    elif how == "another database's":
+        shutil.copy(os.path.join(s.data, "db", s.main_id, "main.db"), path)
+    elif how == "a stranger's":
+        os.unlink(path)
+        strange = sqlite3.connect(path)
+        strange.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)")
+        strange.commit()
+        strange.close()
     elif how == "log":
         with open(path + "-wal", "wb") as f:
             f.write(garbage(checks, 20000))
@@ -70,9 +83,10 @@ def spoil(checks, how, path):
 
 
 # How, and which answers to a scan are right. A log that does not check is no log: what was checkpointed is there.
-WAYS = {"header": (503,), "first page": (503,), "middle": (503,), "truncated": (503,), "cut in a page": (503,), "log": (200,), "log with a good header": (200,),
+WAYS = {"header": (503,), "first page": (503,), "middle": (503,), "truncated": (503,), "cut in a page": (503,), "emptied": (503,), "deleted": (503,),
+        "another database's": (503,), "a stranger's": (503,), "log": (200,), "log with a good header": (200,),
         "index of the log": (200,), "directory": (503,), "link": (503,), "fifo": (503,)}
-CORRUPT = ("header", "first page", "middle", "truncated", "cut in a page")
+CORRUPT = ("header", "first page", "middle", "truncated", "cut in a page", "emptied", "deleted", "another database's", "a stranger's")
 
 
 def front_lives(checks, s, what):
@@ -95,13 +109,14 @@ def look_at(checks, s, db, how, wanted, when):
 
 def stopped(checks, s):
     make(s, "main")
-    names = {how: "x-" + how.replace(" ", "-") for how in WAYS}
+    names = {how: "x-" + how.replace(" ", "-").replace("'", "") for how in WAYS}
+    s.main_id = os.path.basename(os.path.dirname(path_of(s, "main")))
     for how, db in names.items():
         checks.that(f"{db} is made", make(s, db).status == 200)
     paths = {how: path_of(s, db) for how, db in names.items()}
     checks.equal("stops", s.stop(), 0)
     for how, path in paths.items():
-        spoil(checks, how, path)
+        spoil(checks, s, how, path)
     report = s.run("doctor", "--data", s.data, "--json", check=False)
     found = [f for f in json.loads(report.stdout)["findings"] if f["level"] not in ("ok", "note")]
     for how in WAYS:
@@ -137,7 +152,7 @@ def serving(checks, s):
             for t in threads:
                 t.start()
             s.query("SELECT 1", db=db)
-            spoil(checks, how, path)
+            spoil(checks, s, how, path)
             for _ in range(3):
                 a = s.query(SCAN, db=db)
                 checks.that(f"serving, {how}: a scan answers", a.status in (200, 503, 500), a)
@@ -147,6 +162,39 @@ def serving(checks, s):
             checks.equal(f"serving, {how}: odd answers to writes", odd[:3], [])
             checks.equal(f"serving, {how}: can be deleted", s.call("DELETE", f"/v1/databases/{db}").status, 200)
     front_lives(checks, s, "serving")
+
+
+def log_lost(checks, s):
+    """After a kill the acknowledged writes are in the log alone, and its index tells when it is gone."""
+    make(s, "logless")
+    make(s, "unharmed")
+    paths = [path_of(s, db) for db in ("logless", "unharmed")]
+    s.kill()
+    checks.equal("killed engines leave logs", [os.path.exists(p + "-wal") for p in paths], [True, True])
+    os.unlink(paths[0] + "-wal")
+    report = s.run("doctor", "--data", s.data, "--json", check=False)
+    checks.that("doctor names a database that lost its log", any("logless" in f["message"] and f["level"] == "bad" for f in json.loads(report.stdout)["findings"]), report.stdout[-1500:])
+    s.start()
+    lost = s.query(SCAN, db="logless")
+    checks.equal("a lost log is damage", (lost.status, lost.json.get("code")), (503, "corrupt"))
+    checks.equal("a log that is there is read", s.query(SCAN, db="unharmed").json["data"]["rows"][0][0], 400)
+    front_lives(checks, s, "log lost")
+
+
+def never_used(checks, s):
+    """Nothing was lost where nothing was: an unused database has no file, and gets one."""
+    s.call("POST", "/v1/databases", {"slug": "fresh"})
+    checks.equal("an unused database opens", s.query("SELECT 1", db="fresh").status, 200)
+    path = path_of(s, "fresh")
+    s.stop()
+    checks.that("from then on it is known as used", os.path.exists(os.path.join(os.path.dirname(path), "used")))
+    os.unlink(path)
+    s.start()
+    checks.equal("an empty database that is lost is a loss too", s.query("SELECT 1", db="fresh").json.get("code"), "corrupt")
+    s.stop()
+    os.unlink(os.path.join(os.path.dirname(path), "used"))
+    s.start()
+    checks.equal("without the mark it begins anew", s.query("SELECT 1", db="fresh").status, 200)
 
 
 def immutable(path, on):
@@ -353,7 +401,7 @@ def main():
         disk_full(checks, binary)
         recovered()
     with Server(binary) as s:
-        for part in (stopped, serving, rights):
+        for part in (stopped, log_lost, never_used, serving, rights):
             part(checks, s)
         checks.equal("ends with status 0", s.stop(), 0)
     return checks.end()
