@@ -44,8 +44,8 @@ static const struct option_command DESCRIBE = {
 
 static const char *const LEVELS[] = {[DOCTOR_OK] = "ok", [DOCTOR_NOTE] = "note", [DOCTOR_BAD] = "bad"};
 
-static void add(struct doctor *d, enum doctor_level level, const char *check, const char *advice,
-    const char *fmt, va_list ap)
+static void PRINTF_LIKE(5, 0) add(struct doctor *d, enum doctor_level level, const char *check,
+    const char *advice, const char *fmt, va_list ap)
 {
     AUTO_STRBUF text;
     struct finding *f = ARENA_NEW(&d->arena, struct finding);

@@ -190,7 +190,7 @@ NORETURN static void exit_telling(enum engine_exit status, const struct err *err
     str_print_cut(line, sizeof line, "engine: %s\n", err->message);
     ssize_t written = write(STDERR_FILENO, line, strlen(line));
     (void)written; /* there is nowhere else to tell */
-    _exit(status);
+    _exit((int)status);
 }
 
 static void set_signals(void)
@@ -226,5 +226,5 @@ NORETURN void engine_main(
     enum engine_exit status = engine_serve(eng);
     if (status == ENGINE_EXIT_OK)
         engine_release(eng); /* after a failed disk the file is not touched again, not even to close it */
-    _exit(status);
+    _exit((int)status);
 }

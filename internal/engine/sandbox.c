@@ -157,7 +157,7 @@ static int allow_conditions(scmp_filter_ctx ctx)
             ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     for (size_t i = 0; i < ARRAY_LEN(COMMANDS) && rc == 0; i++)
         rc = seccomp_rule_add(
-            ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)COMMANDS[i]));
+            ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)COMMANDS[i], 0));
     return rc;
 }
 

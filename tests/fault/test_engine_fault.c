@@ -80,8 +80,8 @@ static const char *const SCHEMA[] = {
     "CREATE TABLE audit (id INTEGER PRIMARY KEY, name TEXT)",
     "CREATE TRIGGER item_log AFTER INSERT ON item BEGIN INSERT INTO audit (name) VALUES (new.name); END",
     "CREATE TABLE landed (a INTEGER PRIMARY KEY, b TEXT)",
-    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
-    " INSERT INTO t (v) SELECT 'before ' || i || hex(zeroblob(40)) FROM n",
+    ("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
+     " INSERT INTO t (v) SELECT 'before ' || i || hex(zeroblob(40)) FROM n"),
 };
 
 #define INSERT_ONE                                                                                           \

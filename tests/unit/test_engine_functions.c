@@ -93,8 +93,8 @@ void test_engine_functions__end_in_time(void **state)
 {
     static const char *const SLOW[] = {
         "instr(replace(hex(zeroblob(1000000)), '0', 'a'), replace(hex(zeroblob(500000)), '0', 'a') || 'b')",
-        "length(replace(replace(hex(zeroblob(1000000)), '0', 'a'), replace(hex(zeroblob(500000)), '0', 'a') "
-        "|| 'b', ''))",
+        ("length(replace(replace(hex(zeroblob(1000000)), '0', 'a'),"
+         " replace(hex(zeroblob(500000)), '0', 'a') || 'b', ''))"),
         "length(trim(hex(zeroblob(1000000)), replace(hex(zeroblob(500000)), '0', 'b') || '0'))",
         "length(unhex(hex(zeroblob(1000000)), replace(hex(zeroblob(500000)), '0', '-')))",
     };

@@ -20,8 +20,8 @@ static const char *const SCHEMA[] = {
     "CREATE UNIQUE INDEX lower_email ON users (lower(email))",
     "CREATE VIEW adults AS SELECT * FROM users WHERE age >= 18",
     "CREATE TABLE guarded (x)",
-    "CREATE TRIGGER guarded_bi BEFORE INSERT ON guarded WHEN new.x = 0 BEGIN SELECT RAISE(ABORT, 'zero is "
-    "not wanted'); END",
+    ("CREATE TRIGGER guarded_bi BEFORE INSERT ON guarded WHEN new.x = 0"
+     " BEGIN SELECT RAISE(ABORT, 'zero is not wanted'); END"),
     "CREATE TABLE later (id INTEGER PRIMARY KEY, up REFERENCES later(id) DEFERRABLE INITIALLY DEFERRED)",
     "INSERT INTO teams VALUES (1, 'one')",
     "INSERT INTO users (id, email, age, team_id, tag) VALUES (1, 'ada@x', 30, 1, 'a')",
