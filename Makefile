@@ -105,7 +105,7 @@ $(B)/holdfast: $(CMD_OBJ) $(LIB) $(B)/sqlite3.o
 # --- SQLite: the pinned amalgamation, compiled once for each set of options -----------------------------------------
 HF_SQLITE_CACHE ?= $(B)/sqlite
 include $(SQLITE_VENDOR)/options.mk
-SQLITE_FLAGS = -std=gnu11 -O2 -g1 -w $(HARDEN) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) $(SQLITE_OPTIONS)
+SQLITE_FLAGS = -std=gnu11 -O2 -g1 -w $(HARDEN) $(if $(SAN),-fsanitize=$(SAN)$(if $(FUZZER),$(comma)fuzzer-no-link) -fno-omit-frame-pointer) $(SQLITE_OPTIONS)
 
 # A folder's npm packages, exactly those of its lock file; the stamp is a copy of it, so that a mere touch fetches nothing.
 %/node_modules/.installed: %/package-lock.json
@@ -156,15 +156,16 @@ $(foreach s,$(C_SUITES),$(eval $(call suite,$(s))))
 # finds in build/.
 FUZZ_SECONDS ?= 60
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_sql_engine_LD = -Wl,--wrap=send
 FUZZ_REPLAY := $(FUZZ_NAMES:%=$(B)/fuzz/replay_%)
 $(B)/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(TESTLIB) $(LIB) $(B)/sqlite3.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(fuzz_$*_LD) $(LDFLAGS) -o $@ $^ $(LIBS)
 $(B)/fuzz/search_%: $(B)/obj/tests/fuzz/fuzz_%.o $(TESTLIB) $(LIB) $(B)/sqlite3.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) -fsanitize=fuzzer $(fuzz_$*_LD) $(LDFLAGS) -o $@ $^ $(LIBS)
 fuzz-search: $(FUZZ_NAMES:%=$(B)/fuzz/search_%)
 	@:
 .PRECIOUS: $(B)/obj/%.o
@@ -217,7 +218,7 @@ sanitize: ## unit, API and fault tests and the fuzz corpora under ASan + UBSan, 
 	@for san in $(SANITIZERS); do $(SUBMAKE) SAN=$$san test-binaries && export B=build/variant-$${san/,/-} && \
 	  if [ $$san = thread ]; then UNIT_SUBJECTS="$(THREADED)" tests/run unit api; else tests/run unit api fault fuzz/; fi || exit; done
 
-fuzz: ## searches for inputs that break the parsers (FUZZ=name, FUZZ_SECONDS=60)
+fuzz: ## searches for inputs that break the parsers or the engine (FUZZ=name, FUZZ_SECONDS=60)
 	$(BOOTSTRAP) build clang
 	@$(SUBMAKE) CC=clang FUZZER=1 SAN=address,undefined fuzz-search
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/search $(or $(FUZZ),$(FUZZ_NAMES))
