@@ -313,25 +313,58 @@ static enum err_code told_before(struct task *t, struct err *err)
     return err->code;
 }
 
+static enum err_code run_step(struct task *t, size_t i, bool alone, struct err *err)
+{
+    struct exec_request *r = t->request;
+    char at[48];
+    str_print(at, sizeof at, "/statements/%zu/params", i);
+    if (t->culprit_partial && t->culprit_step == (int)i)
+        return told_before(t, err);
+    return alone ? run_alone(&t->op, &r->statements[i], at, err)
+                 : run_statement(&t->op, &r->statements[i], at, err);
+}
+
+/* The statements before i stay although this one failed. With a key they must not run again when the call is
+ * sent again; when that cannot be noted they do not stay. */
+static enum err_code keep_before(
+    struct task *t, size_t i, struct str results, enum err_code rc, struct err *err)
+{
+    struct err noted = ERR_INIT;
+    struct str detail = t->op.error_detail;
+    t->op.statement_index = (int)i;
+    t->keep_effects = true;
+    if (!t->keyed || i == 0 ||
+        sqlite3_get_autocommit(t->op.eng->db)) /* gone: this will be run again up to here */
+        return rc;
+    enum err_code code = receipts_store_part(t, i, results, &noted);
+    t->op.error_detail = detail;
+    if (code == ERR_OK)
+        return rc;
+    t->keep_effects = false;
+    *err = noted;
+    return code;
+}
+
 enum err_code op_run_BATCH(struct op *op, struct err *err)
 {
     struct task *t = task_of(op);
-    struct exec_request *r = t->request;
+    const struct exec_request *r = t->request;
     bool alone = t->write && !r->transaction;
     enum err_code rc = ERR_OK;
-    char at[48];
     jsonw_array(op->w);
-    for (size_t i = 0; i < r->count && rc == ERR_OK; i++) {
-        str_print(at, sizeof at, "/statements/%zu/params", i);
-        if (t->culprit_partial && t->culprit_step == (int)i)
-            rc = told_before(t, err);
+    size_t begin = t->body.len, end = begin, i = alone ? t->done_count : 0;
+    if (i > 0) {
+        jsonw_raw(op->w, t->done_results);
+        end = t->body.len;
+    }
+    for (; i < r->count && rc == ERR_OK; i++) {
+        rc = run_step(t, i, alone, err);
+        if (rc == ERR_OK)
+            end = t->body.len;
+        else if (alone)
+            rc = keep_before(t, i, str_slice(strbuf_str(&t->body), begin, end), rc, err);
         else
-            rc = alone ? run_alone(op, &r->statements[i], at, err)
-                       : run_statement(op, &r->statements[i], at, err);
-        if (rc != ERR_OK) {
             op->statement_index = (int)i;
-            t->keep_effects = alone;
-        }
     }
     if (rc == ERR_OK)
         jsonw_array_end(op->w);

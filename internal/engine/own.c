@@ -20,11 +20,13 @@ static const char *const SQL[OWN_COUNT] = {
     [OWN_SCHEMA_VERSION] = "PRAGMA schema_version",
     [OWN_FTS5_TABLES] =
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%USING%fts5%'",
-    [OWN_RECEIPT_GET] = "SELECT status, body FROM _sys_applied"
+    [OWN_RECEIPT_GET] = "SELECT status, body, op, request FROM _sys_applied"
                         " WHERE kind = ?1 AND token_id = ?2 AND key = ?3 AND step = ?4 AND created_ms > ?5",
-    [OWN_RECEIPT_PUT] =
-        "INSERT OR REPLACE INTO _sys_applied (kind, token_id, key, step, created_ms, status, body)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [OWN_RECEIPT_PUT] = "INSERT OR REPLACE INTO _sys_applied (kind, token_id, key, step, created_ms, status, "
+                        "body, op, request)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [OWN_RECEIPT_DROP] =
+        "DELETE FROM _sys_applied WHERE kind = ?1 AND token_id = ?2 AND key = ?3 AND step = ?4",
     [OWN_RECEIPT_PURGE] =
         "DELETE FROM _sys_applied WHERE rowid IN"
         " (SELECT rowid FROM _sys_applied WHERE created_ms <= ?1 ORDER BY created_ms LIMIT 500)",

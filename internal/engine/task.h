@@ -22,6 +22,11 @@ struct task {
     bool replayed;                /* body is a stored answer */
     bool streamed;                /* op_stream sent its head */
 
+    /* A batch without a transaction that goes on where an earlier try failed (receipts.c): statements that
+     * are done, and their results as JSON, in arena memory. */
+    size_t done_count;
+    struct str done_results;
+
     enum err_code rc;
     struct err err;
     int64_t used_us;
@@ -65,9 +70,11 @@ MUST_CHECK enum err_code op_check_deferred(struct op *op, struct str sql, struct
 struct str exec_text(struct task *t, size_t max);
 
 /* receipts.c: answers kept for Idempotency-Key and Plan-Key. receipts_find sets *ret_found and fills body and
- * head. */
+ * head, or done_count and done_results. ERR_KEY_REUSED: the key belongs to another request. */
 MUST_CHECK enum err_code receipts_find(struct task *t, bool *ret_found, struct err *err);
 MUST_CHECK enum err_code receipts_store(struct task *t, struct err *err);
+MUST_CHECK enum err_code receipts_store_part(
+    struct task *t, size_t done, struct str results, struct err *err); /* of a keyed batch that fails */
 void receipts_purge(struct engine *eng);
 
 /* turn.c */

@@ -39,7 +39,13 @@ def one_after_another(checks, s):
     checks.equal("same data", second.json["data"], first.json["data"])
     checks.equal("one row", count(s, "a"), 1)
     other = s.query(INSERT, ["other body"], headers=key)
-    checks.equal("another body under the key runs nothing", (other.status in (200, 409, 422), count(s, "other body")), (True, 0))
+    checks.equal("another body under the key runs nothing", (other.status, other.json["code"], count(s, "other body")), (422, "key_reused", 0))
+    checks.that("and names the header", "Idempotency-Key" in other.json["error"], other.json)
+    routed = s.batch([{"sql": INSERT, "params": ["a"]}], headers=key)
+    checks.equal("another route under the key runs nothing", (routed.status, count(s, "a")), (422, 1))
+    checks.that("and names the route", "QUERY" in routed.json["error"], routed.json)
+    again = s.query(INSERT, ["a"], headers=key)
+    checks.equal("the first request is still replayed", (again.status, again.headers.get("idempotency-replayed")), (200, "true"))
     batch = [{"sql": INSERT, "params": ["b"]}, {"sql": INSERT, "params": ["b"]}, "SELECT count(*) FROM orders"]
     answers = [s.batch(batch, transaction=t, headers={"Idempotency-Key": "batch-1"}) for t in (True, True)]
     checks.equal("a batch is replayed whole", answers[1].json["data"], answers[0].json["data"])
@@ -63,6 +69,35 @@ def failures_are_not_kept(checks, s):
     checks.equal("runs when it is sent again", (again.status, again.headers.get("idempotency-replayed")), (200, None))
 
 
+def partly(checks, s):
+    """A batch without a transaction keeps what came before the failure: sent again, it goes on where it stopped."""
+    for head in ({"Idempotency-Key": "partly"}, {"Plan-Key": "partly", "Plan-Step": "1"}):
+        name = "-".join(head)
+        s.query("CREATE TABLE IF NOT EXISTS gate(n INTEGER PRIMARY KEY)")
+        s.query("INSERT OR IGNORE INTO gate VALUES(1)")
+        statements = [{"sql": INSERT, "params": [name]}, {"sql": "INSERT INTO gate VALUES(1)"}, {"sql": INSERT, "params": [name + " last"]},
+                      "SELECT count(*) FROM orders WHERE note = '" + name + "'"]
+        for attempt in range(3):
+            failed = s.batch(statements, transaction=False, headers=head)
+            checks.equal(f"{name}, try {attempt}: fails where it failed", (failed.status, failed.json.get("statementIndex")), (400, 1))
+            checks.equal(f"{name}, try {attempt}: what came before ran once", (count(s, name), count(s, name + " last")), (1, 0))
+        other = s.batch(statements[:2], transaction=False, headers=head)
+        checks.equal(f"{name}: another body cannot go on", (other.status, count(s, name)), (422, 1))
+        s.stop()
+        s.start()
+        s.query("DELETE FROM gate")
+        done = s.batch(statements, transaction=False, headers=head)
+        checks.equal(f"{name}: goes on", (done.status, len(done.json.get("data", []))), (200, 4))
+        checks.equal(f"{name}: each ran once", (count(s, name), count(s, name + " last"), s.query("SELECT count(*) FROM gate").json["data"]["rows"]), (1, 1, [[1]]))
+        checks.equal(f"{name}: with every result", [r["changes"] if "changes" in r else r["rows"] for r in done.json["data"]], [1, 1, 1, [[1]]])
+        again = s.batch(statements, transaction=False, headers=head)
+        checks.equal(f"{name}: and is then replayed whole", (again.status, again.json["data"], "true" in (again.headers.get("idempotency-replayed"), again.headers.get("plan-replayed"))),
+                     (200, done.json["data"], True))
+    culprit = [{"sql": INSERT, "params": ["culprit"]}, {"sql": "INSERT OR ROLLBACK INTO gate VALUES(1)"}]
+    for attempt in range(2):
+        checks.equal(f"a statement that ends the transaction, try {attempt}", (s.batch(culprit, transaction=False, headers={"Idempotency-Key": "culprit"}).status, count(s, "culprit")), (400, 1))
+
+
 def racing(checks, s):
     for i in range(3):
         answers = parallel(64, lambda n: s.query(INSERT, [f"race-{i}"], headers={"Idempotency-Key": f"race-{i}"}))
@@ -84,6 +119,10 @@ def plans(checks, s):
     checks.equal("step 1 again is replayed", (again.status, again.headers.get("plan-replayed")), (200, "true"))
     retried = step("2", "UPDATE orders SET priority = 1")
     checks.equal("step 2 again runs", (retried.status, retried.headers.get("plan-replayed")), (200, None))
+    changed = s.query("ALTER TABLE orders ADD COLUMN priority INTEGER DEFAULT 1", headers={"Plan-Key": "migrate-7", "Plan-Step": "1"})
+    checks.equal("a step that was written anew is replayed all the same", (changed.status, changed.headers.get("plan-replayed")), (200, "true"))
+    routed = s.batch(["SELECT 1"], headers={"Plan-Key": "migrate-7", "Plan-Step": "1"})
+    checks.that("but not by another route", routed.status == 422 and "Plan-Step" in routed.json["error"], routed)
     checks.equal("a step of another plan runs", s.query("SELECT 1", headers={"Plan-Key": "other", "Plan-Step": "1"}).headers.get("plan-replayed"), None)
     answers = parallel(16, lambda n: s.query(INSERT, ["plan race"], headers={"Plan-Key": "p", "Plan-Step": "only"}))
     checks.equal("a racing step runs once", (count(s, "plan race"), {a.status for a in answers}), (1, {200}))
@@ -140,7 +179,7 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         s.query("CREATE TABLE orders(id INTEGER PRIMARY KEY, note)")
-        for part in (one_after_another, failures_are_not_kept, racing, plans, over_restarts, under_kills):
+        for part in (one_after_another, failures_are_not_kept, partly, racing, plans, over_restarts, under_kills):
             checks.part(part, checks, s)
     return checks.end()
 
