@@ -2,8 +2,10 @@
 #include "cli.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Domain functions name fields as the API knows them. */
 static const struct {
@@ -71,6 +73,26 @@ void cli_close(struct control *control, struct db *db)
 {
     db_close(db);
     control_close(control);
+}
+
+/* The real user: a set-user-id wrapper does not hide who called it. */
+static void os_user(char *out, size_t size)
+{
+    char text[4096];
+    struct passwd entry, *found = NULL;
+
+    if (getpwuid_r(getuid(), &entry, text, sizeof text, &found) == 0 && found)
+        str_print_cut(out, size, "%s", found->pw_name);
+    else
+        str_print(out, size, "uid %u", (unsigned)getuid());
+}
+
+const struct actor *cli_actor(const char *command, struct cli_actor *room)
+{
+    os_user(room->name, sizeof room->name);
+    str_print(room->client, sizeof room->client, "holdfast %s", command);
+    room->by = (struct actor){.kind = ACTOR_CLI, .name = str_of(room->name), .client = str_of(room->client)};
+    return &room->by;
 }
 
 void cli_json_time(struct jsonw *w, const char *key, int64_t wall_ms)

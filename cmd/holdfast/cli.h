@@ -5,6 +5,7 @@
 #ifndef CMD_HOLDFAST_CLI_H
 #define CMD_HOLDFAST_CLI_H
 
+#include "audit/actor.h"
 #include "base/option.h"
 #include "json/jsonw.h"
 #include "sqlite/control.h"
@@ -34,6 +35,13 @@ int cli_print(const char *command, const struct strbuf *text);
 MUST_CHECK enum err_code cli_open(
     const char *data_dir, enum db_mode mode, struct control *ret, struct db **ret_db, struct err *err);
 void cli_close(struct control *control, struct db *db);
+
+/* For the audit log: the user who runs "holdfast COMMAND". `command` is a literal. */
+struct cli_actor {
+    struct actor by;
+    char name[64], client[64];
+};
+const struct actor *cli_actor(const char *command, struct cli_actor *room);
 
 /* An ISO time, or JSON's null for 0. */
 void cli_json_time(struct jsonw *w, const char *key, int64_t wall_ms);

@@ -134,13 +134,15 @@ static int run(const void *values)
     const struct init_options *o = values;
     AUTO_SECRET password = SECRET_INIT;
     struct bootstrap_result made = {.token = SECRET_INIT};
+    struct cli_actor actor;
     struct err err = ERR_INIT;
     enum err_code code = require_empty(o->data, &err);
 
     if (!code)
         code = cli_read_password(&password, &err);
     if (!code) {
-        struct bootstrap_new in = {.data_dir = o->data,
+        struct bootstrap_new in = {.by = cli_actor(DESCRIBE.name, &actor),
+            .data_dir = o->data,
             .email = str_of(o->email),
             .password = secret_reveal(&password),
             .namespace_slug = str_of(o->namespace_slug)};

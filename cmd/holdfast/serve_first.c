@@ -2,6 +2,7 @@
  * standard output. */
 #include "base/check.h"
 #include "base/mem.h"
+#include "cli.h"
 #include "crypto/password.h"
 #include "json/jsonw.h"
 #include "serve.h"
@@ -19,7 +20,9 @@ enum err_code server_first_start(struct server *s, struct err *err)
         password_generate(&s->password);
         password = secret_reveal(&s->password);
     }
-    struct bootstrap_new in = {.data_dir = s->data_dir,
+    struct cli_actor actor;
+    struct bootstrap_new in = {.by = cli_actor("serve", &actor),
+        .data_dir = s->data_dir,
         .email = str_of(s->opt->email),
         .password = password,
         .namespace_slug = str_of(s->opt->namespace_slug)};

@@ -144,10 +144,11 @@ static enum err_code read_wish(
 static enum err_code create_in_tx(struct db *db, struct arena *a, const struct token_options *o,
     struct token *row, struct secret *secret, struct err *err)
 {
+    struct cli_actor actor;
     struct token_new in;
     enum err_code code = read_wish(db, o, &in, err);
 
-    return code ? code : token_create(db, a, &in, row, secret, err);
+    return code ? code : token_create(db, cli_actor(CREATE.name, &actor), a, &in, row, secret, err);
 }
 
 static void write_token(struct jsonw *w, const struct token *t, const struct secret *secret)
@@ -313,6 +314,7 @@ static int report_revoked(const struct token_options *o)
 static int run_revoke(const void *values)
 {
     const struct token_options *o = values;
+    struct cli_actor actor;
     struct control control;
     struct db *db = NULL;
     struct err err = ERR_INIT;
@@ -322,7 +324,7 @@ static int run_revoke(const void *values)
         return cli_fail(REVOKE.name, &err);
     code = tx_begin_write(db, &err);
     if (!code)
-        code = tx_end(db, token_revoke(db, NULL, str_of(o->id), &err), &err);
+        code = tx_end(db, token_revoke(db, cli_actor(REVOKE.name, &actor), NULL, str_of(o->id), &err), &err);
     cli_close(&control, db);
     return code ? cli_fail(REVOKE.name, &err) : report_revoked(o);
 }

@@ -1,5 +1,6 @@
 /* Accounts in control.db. */
 #include "account/account.h"
+#include "audit/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/enc.h"
@@ -43,8 +44,15 @@ static struct str email_key(struct str email, char out[ACCOUNT_EMAIL_SIZE])
     return str_make(out, email.len);
 }
 
-enum err_code account_create(
-    struct db *db, struct str email, const char *hash, struct account *ret, struct err *err)
+static enum err_code audit_created(
+    struct db *db, const struct actor *by, const struct account *made, struct err *err)
+{
+    return audit_append(db,
+        &(struct audit_event){.by = by, .action = AUDIT_USER_CREATED, .target_id = id_str(&made->id)}, err);
+}
+
+enum err_code account_create(struct db *db, const struct actor *by, struct str email, const char *hash,
+    struct account *ret, struct err *err)
 {
     char key[ACCOUNT_EMAIL_SIZE];
     struct id id = id_new("usr");
@@ -59,7 +67,9 @@ enum err_code account_create(
         err);
     if (code == ERR_CONFLICT)
         return err_set(err, code, "this address has an account already");
-    return code ? code : account_get(db, email, ret, err);
+    if (!code)
+        code = account_get(db, email, ret, err);
+    return code ? code : audit_created(db, by, ret, err);
 }
 
 enum err_code account_get(struct db *db, struct str email, struct account *ret, struct err *err)

@@ -4,6 +4,7 @@
 #define API_CALL_H
 
 #include "api/route.h"
+#include "audit/actor.h"
 #include "http/query.h"
 #include "json/jsonw.h"
 #include "registry/registry.h"
@@ -13,7 +14,8 @@ struct api_call {
     struct db *db; /* control.db, this worker's */
     const struct registry_disk *disk;
     const struct identity *who;
-    struct str db_slug; /* {db} of the path */
+    const struct actor *by; /* the same, for what changes state */
+    struct str db_slug;     /* {db} of the path */
     const struct query *args;
     struct str body;
     struct arena *arena;

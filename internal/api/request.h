@@ -45,6 +45,8 @@ struct api {
     struct db *worker_db[API_WORKERS_MAX]; /* each touched by its worker alone */
 };
 
+struct actor;
+
 struct api_request {
     struct list node;
     struct api *api;
@@ -54,8 +56,9 @@ struct api_request {
     struct query args;
     struct arena arena;
     struct digest hash;
-    struct bearer *who; /* held; NULL on public routes */
-    struct id db_id;    /* of {ns}/{db} */
+    struct bearer *who;     /* held; NULL on public routes */
+    const struct actor *by; /* the same, once request_actor() was asked */
+    struct id db_id;        /* of {ns}/{db} */
     struct workq_job job;
     struct err err;     /* of the job */
     struct strbuf body; /* reply being gathered */
@@ -98,6 +101,11 @@ void request_gather(struct engine_call *call, const struct wire_reply_head *head
 /* Answers with what was gathered. */
 void request_reply_gathered(struct api_request *r);
 MUST_CHECK enum err_code engine_route_run(struct api_request *r, struct err *err);
+
+/* --- actor.c --- */
+
+/* Who asks, for the audit log; kept in r->by. Views of the request: valid while it is. */
+const struct actor *request_actor(struct api_request *r);
 
 /* --- worker_route.c --- */
 

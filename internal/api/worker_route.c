@@ -21,6 +21,7 @@ static enum err_code call_handler(struct api_request *r, struct db *db, struct e
     struct api_call call = {.db = db,
         .disk = &disk,
         .who = r->who->id,
+        .by = r->by,
         .db_slug = r->db,
         .args = &r->args,
         .body = r->call.req.body,
@@ -64,6 +65,7 @@ enum err_code worker_route_run(struct api_request *r, struct err *err)
     strbuf_reset(&r->body);
     r->call.req.body =
         http_body(r->http); /* taken here: the worker must not touch the connection's buffers */
+    r->by = request_actor(r);
     r->job = (struct workq_job){.run = run, .done = done};
     enum workq_lane lane = r->route->method == HTTP_GET ? WORKQ_READ : WORKQ_WRITE;
     return workq_submit(r->api->opt.workq, r->api->opt.loop, lane, &r->job, err);

@@ -2,6 +2,7 @@
 #include "audit/audit_internal.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/enc.h"
 #include "json/jsonw.h"
 
@@ -72,12 +73,21 @@ static void write_list(struct jsonw *w, const struct audit_value *v)
     jsonw_array_end(w);
 }
 
+static void write_time(struct jsonw *w, int64_t wall_ms)
+{
+    char iso[CLOCK_ISO_MAX];
+
+    clock_iso(wall_ms, iso);
+    jsonw_cstr(w, iso);
+}
+
 static void write_value(struct jsonw *w, const struct audit_value *v)
 {
     jsonw_key(w, v->name);
     switch (v->kind) {
     case AUDIT_VALUE_TEXT: write_text(w, v->text); return;
     case AUDIT_VALUE_INT: jsonw_int(w, v->num); return;
+    case AUDIT_VALUE_TIME: write_time(w, v->num); return;
     case AUDIT_VALUE_BOOL: jsonw_bool(w, v->num != 0); return;
     case AUDIT_VALUE_LIST: write_list(w, v); return;
     case AUDIT_VALUE_NULL: jsonw_null(w); return;

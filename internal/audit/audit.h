@@ -4,7 +4,7 @@
  *
  *     return audit_append(db, &(struct audit_event){.by = by, .action = AUDIT_TOKEN_CREATED, .namespace_id =
  * &ns, .target_id = id_str(&id), .target_name = name, .after = AUDIT_VALUES(audit_text("role", role),
- * audit_int("expiresAt", at))}, err);
+ * audit_time("expiresAt", at))}, err);
  *
  * Kinds of event are rows of policy/audit.def. Worker thread. */
 #ifndef AUDIT_AUDIT_H
@@ -42,6 +42,7 @@ enum audit_value_kind {
     AUDIT_VALUES_END,
     AUDIT_VALUE_TEXT,
     AUDIT_VALUE_INT,
+    AUDIT_VALUE_TIME,
     AUDIT_VALUE_BOOL,
     AUDIT_VALUE_LIST,
     AUDIT_VALUE_NULL
@@ -77,9 +78,10 @@ static inline struct audit_value audit_text_or_null(const char *name, struct str
 {
     return text.len ? audit_text(name, text) : audit_null(name);
 }
-static inline struct audit_value audit_int_or_null(const char *name, int64_t num) /* 0 is null */
+static inline struct audit_value audit_time(const char *name, int64_t wall_ms) /* ISO text; 0 is null */
 {
-    return num ? audit_int(name, num) : audit_null(name);
+    return (struct audit_value){
+        .kind = wall_ms ? AUDIT_VALUE_TIME : AUDIT_VALUE_NULL, .name = name, .num = wall_ms};
 }
 static inline struct audit_value audit_list(const char *name, const struct str *items, size_t count)
 {

@@ -80,15 +80,15 @@ enum err_code bootstrap_check(const struct bootstrap_new *in, struct err *err)
     return code ? code : tenant_check_slug(in->namespace_slug, err);
 }
 
-static enum err_code add_token(
-    struct db *db, const struct tenant *tenant, struct bootstrap_result *out, struct err *err)
+static enum err_code add_token(struct db *db, const struct actor *by, const struct tenant *tenant,
+    struct bootstrap_result *out, struct err *err)
 {
     AUTO_ARENA arena;
     struct token row;
     struct token_new in = {.namespace_id = tenant->id, .name = S(TOKEN_OF_INIT), .role = WIRE_ROLE_ADMIN};
 
     arena_init(&arena, 65536);
-    return token_create(db, &arena, &in, &row, &out->token, err);
+    return token_create(db, by, &arena, &in, &row, &out->token, err);
 }
 
 static enum err_code fill(struct db *db, const struct bootstrap_new *in, const char *password_hash_text,
@@ -97,17 +97,17 @@ static enum err_code fill(struct db *db, const struct bootstrap_new *in, const c
     struct account owner;
     struct tenant tenant;
     struct registry_entry database;
-    enum err_code code = account_create(db, in->email, password_hash_text, &owner, err);
+    enum err_code code = account_create(db, in->by, in->email, password_hash_text, &owner, err);
 
     if (!code)
-        code = tenant_create(db, in->namespace_slug, STR_EMPTY, &tenant, err);
+        code = tenant_create(db, in->by, in->namespace_slug, STR_EMPTY, &tenant, err);
     if (!code)
-        code = tenant_add_owner(db, &tenant.id, &owner.id, err);
+        code = tenant_add_owner(db, in->by, &tenant.id, &owner.id, err);
     if (!code)
         code = registry_create_intent(
-            db, &tenant.id, S(BOOTSTRAP_DATABASE), STR_EMPTY, S("auto"), &database, err);
+            db, in->by, &tenant.id, S(BOOTSTRAP_DATABASE), STR_EMPTY, S("auto"), &database, err);
     if (!code)
-        code = add_token(db, &tenant, out, err);
+        code = add_token(db, in->by, &tenant, out, err);
     if (!code)
         memcpy(out->namespace_slug, tenant.slug, sizeof tenant.slug);
     return code;

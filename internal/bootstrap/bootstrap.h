@@ -7,6 +7,7 @@
 #ifndef BOOTSTRAP_BOOTSTRAP_H
 #define BOOTSTRAP_BOOTSTRAP_H
 
+#include "audit/actor.h"
 #include "base/err.h"
 #include "base/slug.h"
 #include "base/str.h"
@@ -26,6 +27,7 @@ MUST_CHECK enum err_code bootstrap_look(const char *data_dir, enum bootstrap_sta
 MUST_CHECK enum err_code bootstrap_lock(const char *data_dir, int *ret_fd, struct err *err);
 
 struct bootstrap_new {
+    const struct actor *by;
     const char *data_dir;
     struct str email, password, namespace_slug;
 };

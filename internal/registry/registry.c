@@ -1,5 +1,6 @@
 /* The life of a database: intent, disk, finish. */
 #include "registry/registry_internal.h"
+#include "audit/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/enc.h"
@@ -41,6 +42,25 @@ static enum err_code forget(struct db *db, const struct registry_entry *e, struc
     return code ? code : tx_end(db, store_remove(db, e, err), err);
 }
 
+/* In the transaction of the change. What is gone is told as it was, what is there as it is. */
+static enum err_code audit(struct db *db, const struct actor *by, enum audit_action action,
+    const struct registry_entry *e, struct err *err)
+{
+    const struct audit_value *values = AUDIT_VALUES(audit_text("slug", str_of(e->slug)),
+        audit_text("name", str_of(e->name)), audit_text("region", str_of(e->region)));
+    bool lives = action == AUDIT_DATABASE_CREATED || action == AUDIT_DATABASE_RESTORED;
+
+    return audit_append(db,
+        &(struct audit_event){.by = by,
+            .action = action,
+            .namespace_id = &e->namespace_id,
+            .target_id = id_str(&e->id),
+            .target_name = str_of(e->slug),
+            .before = lives ? NULL : values,
+            .after = lives ? values : NULL},
+        err);
+}
+
 /* --- Create --- */
 
 static enum err_code check_name(struct str name, struct err *err)
@@ -79,8 +99,8 @@ static enum err_code check_room(struct db *db, const struct id *namespace_id, st
         (int)LIMIT_DATABASES_PER_NAMESPACE);
 }
 
-enum err_code registry_create_intent(struct db *db, const struct id *namespace_id, struct str slug,
-    struct str name, struct str region, struct registry_entry *ret, struct err *err)
+enum err_code registry_create_intent(struct db *db, const struct actor *by, const struct id *namespace_id,
+    struct str slug, struct str name, struct str region, struct registry_entry *ret, struct err *err)
 {
     enum err_code code = slug_check(slug, RESERVED, "/slug", err);
 
@@ -98,27 +118,38 @@ enum err_code registry_create_intent(struct db *db, const struct id *namespace_i
     copy_text(e.name, sizeof e.name, name.len ? name : slug);
     copy_text(e.region, sizeof e.region, str_of(known_region(region)));
     code = store_insert(db, &e, err);
+    if (!code)
+        code = audit(db, by, AUDIT_DATABASE_CREATED, &e, err);
     return code ? code : store_get(db, id_str(&e.id), ret, err);
 }
 
-static enum err_code begin_create(struct db *db, const struct id *namespace_id, struct str slug,
-    struct str name, struct str region, struct registry_entry *e, struct err *err)
+static enum err_code begin_create(struct db *db, const struct actor *by, const struct id *namespace_id,
+    struct str slug, struct str name, struct str region, struct registry_entry *e, struct err *err)
 {
     enum err_code code = tx_begin_write(db, err);
 
     return code ? code
-                : tx_end(db, registry_create_intent(db, namespace_id, slug, name, region, e, err), err);
+                : tx_end(db, registry_create_intent(db, by, namespace_id, slug, name, region, e, err), err);
 }
 
 /* No file was made yet, so undoing is removing the empty directory and the row. What cannot be undone now
  * stays as an intent, which the next recovery finishes. */
-static void undo_create(struct db *db, const struct registry_disk *disk, const struct registry_entry *e)
+static enum err_code take_back(
+    struct db *db, const struct actor *by, const struct registry_entry *e, struct err *err)
+{
+    enum err_code code = store_remove(db, e, err);
+
+    return code ? code : audit(db, by, AUDIT_DATABASE_CREATE_FAILED, e, err);
+}
+
+static void undo_create(
+    struct db *db, const struct registry_disk *disk, const struct actor *by, const struct registry_entry *e)
 {
     char path[FS_PATH_MAX];
 
     registry_path(path, disk->data_dir, id_str(&e->id));
-    if (fs_remove_tree(path, NULL) == ERR_OK)
-        (void)forget(db, e, NULL);
+    if (fs_remove_tree(path, NULL) == ERR_OK && tx_begin_write(db, NULL) == ERR_OK)
+        err_ignore(tx_end(db, take_back(db, by, e, NULL), NULL)); /* see above */
 }
 
 static enum err_code finish_create(
@@ -129,17 +160,18 @@ static enum err_code finish_create(
     return code ? code : move(db, e, REGISTRY_HEALTHY, err);
 }
 
-enum err_code registry_create(struct db *db, const struct registry_disk *disk, const struct id *namespace_id,
-    struct str slug, struct str name, struct str region, struct registry_entry *ret, struct err *err)
+enum err_code registry_create(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    const struct id *namespace_id, struct str slug, struct str name, struct str region,
+    struct registry_entry *ret, struct err *err)
 {
     struct registry_entry e;
-    enum err_code code = begin_create(db, namespace_id, slug, name, region, &e, err);
+    enum err_code code = begin_create(db, by, namespace_id, slug, name, region, &e, err);
 
     if (code)
         return code;
     code = finish_create(db, disk, &e, err);
     if (code)
-        undo_create(db, disk, &e);
+        undo_create(db, disk, by, &e);
     else
         *ret = e;
     return code;
@@ -147,15 +179,17 @@ enum err_code registry_create(struct db *db, const struct registry_disk *disk, c
 
 /* --- Delete and restore --- */
 
-static enum err_code delete_intent(
-    struct db *db, const struct id *namespace_id, struct str slug, struct registry_entry *e, struct err *err)
+static enum err_code delete_intent(struct db *db, const struct actor *by, const struct id *namespace_id,
+    struct str slug, struct registry_entry *e, struct err *err)
 {
     enum err_code code = store_get_live(db, namespace_id, slug, e, err);
 
     if (!code && e->status != REGISTRY_HEALTHY)
         code = err_set(err, ERR_CONFLICT, "the database \"%s\" is %s; try again in a moment", e->slug,
             registry_status_name(e->status));
-    return code ? code : store_move(db, e, REGISTRY_DELETING, err);
+    if (!code)
+        code = store_move(db, e, REGISTRY_DELETING, err);
+    return code ? code : audit(db, by, AUDIT_DATABASE_DELETED, e, err);
 }
 
 static enum err_code finish_delete(
@@ -166,14 +200,14 @@ static enum err_code finish_delete(
     return code ? code : move(db, e, REGISTRY_DELETED, err);
 }
 
-enum err_code registry_delete(struct db *db, const struct registry_disk *disk, const struct id *namespace_id,
-    struct str slug, struct registry_entry *ret, struct err *err)
+enum err_code registry_delete(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    const struct id *namespace_id, struct str slug, struct registry_entry *ret, struct err *err)
 {
     struct registry_entry e;
     enum err_code code = tx_begin_write(db, err);
 
     if (!code)
-        code = tx_end(db, delete_intent(db, namespace_id, slug, &e, err), err);
+        code = tx_end(db, delete_intent(db, by, namespace_id, slug, &e, err), err);
     if (code)
         return code;
     evict(disk, &e);
@@ -183,14 +217,16 @@ enum err_code registry_delete(struct db *db, const struct registry_disk *disk, c
     return code;
 }
 
-static enum err_code restore_intent(
-    struct db *db, const struct id *namespace_id, struct str slug, struct registry_entry *e, struct err *err)
+static enum err_code restore_intent(struct db *db, const struct actor *by, const struct id *namespace_id,
+    struct str slug, struct registry_entry *e, struct err *err)
 {
     enum err_code code = store_get_last_deleted(db, namespace_id, slug, e, err);
 
     if (!code)
         code = check_room(db, namespace_id, err);
-    return code ? code : store_move(db, e, REGISTRY_RESTORING, err);
+    if (!code)
+        code = store_move(db, e, REGISTRY_RESTORING, err);
+    return code ? code : audit(db, by, AUDIT_DATABASE_RESTORED, e, err);
 }
 
 static enum err_code finish_restore(
@@ -205,14 +241,14 @@ static enum err_code finish_restore(
     return code;
 }
 
-enum err_code registry_restore(struct db *db, const struct registry_disk *disk, const struct id *namespace_id,
-    struct str slug, struct registry_entry *ret, struct err *err)
+enum err_code registry_restore(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    const struct id *namespace_id, struct str slug, struct registry_entry *ret, struct err *err)
 {
     struct registry_entry e;
     enum err_code code = tx_begin_write(db, err);
 
     if (!code)
-        code = tx_end(db, restore_intent(db, namespace_id, slug, &e, err), err);
+        code = tx_end(db, restore_intent(db, by, namespace_id, slug, &e, err), err);
     if (!code)
         code = finish_restore(db, disk, &e, err);
     if (!code)
@@ -234,6 +270,7 @@ static enum err_code finish_purge(
 static enum err_code purge_one(
     struct db *db, const struct registry_disk *disk, int64_t until, struct err *err)
 {
+    const struct actor server = actor_server();
     struct registry_entry e;
     enum err_code code = tx_begin_write(db, err);
 
@@ -242,6 +279,8 @@ static enum err_code purge_one(
     code = store_next_purgeable(db, until, &e, err);
     if (!code)
         code = store_move(db, &e, REGISTRY_PURGING, err);
+    if (!code)
+        code = audit(db, &server, AUDIT_DATABASE_PURGED, &e, err);
     code = tx_end(db, code, err);
     return code ? code : finish_purge(db, disk, &e, err);
 }

@@ -10,10 +10,12 @@
  * done twice. A slug is free again as soon as its database is deleted; restoring then needs the slug to be
  * free. Tenant files are moved and measured here, never opened.
  *
- * Worker thread. Functions that change open their own transactions. */
+ * Worker thread. Functions that change open their own transactions. What was asked for is audited with its
+ * intent, under the actor who asked; finishing it later is not. */
 #ifndef REGISTRY_REGISTRY_H
 #define REGISTRY_REGISTRY_H
 
+#include "audit/actor.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/fs.h"
@@ -64,12 +66,13 @@ uint64_t registry_bytes(const char *data_dir, struct str db_id);
 /* `name` "" takes the slug; `region` "" or unknown is "auto". ERR_INVALID names the field, ERR_CONFLICT the
  * slug is taken, ERR_FORBIDDEN the namespace is full, ERR_FULL, ERR_IO. On failure nothing remains. */
 MUST_CHECK enum err_code registry_create(struct db *db, const struct registry_disk *disk,
-    const struct id *namespace_id, struct str slug, struct str name, struct str region,
-    struct registry_entry *ret, struct err *err);
+    const struct actor *by, const struct id *namespace_id, struct str slug, struct str name,
+    struct str region, struct registry_entry *ret, struct err *err);
 /* The first half alone, inside the caller's write transaction: registry_recover() or the next start does the
  * rest. */
-MUST_CHECK enum err_code registry_create_intent(struct db *db, const struct id *namespace_id, struct str slug,
-    struct str name, struct str region, struct registry_entry *ret, struct err *err);
+MUST_CHECK enum err_code registry_create_intent(struct db *db, const struct actor *by,
+    const struct id *namespace_id, struct str slug, struct str name, struct str region,
+    struct registry_entry *ret, struct err *err);
 
 /* The live database of that slug: provisioning, healthy or restoring. ERR_NOT_FOUND. */
 MUST_CHECK enum err_code registry_get(struct db *db, const struct id *namespace_id, struct str slug,
@@ -92,11 +95,13 @@ MUST_CHECK enum err_code registry_list_all(
 /* Moves it to <data>/trash/<id>. ERR_NOT_FOUND, ERR_CONFLICT while it is being made or restored. When moving
  * fails the database stays in `deleting`, unreachable, and the next recovery finishes. */
 MUST_CHECK enum err_code registry_delete(struct db *db, const struct registry_disk *disk,
-    const struct id *namespace_id, struct str slug, struct registry_entry *ret, struct err *err);
+    const struct actor *by, const struct id *namespace_id, struct str slug, struct registry_entry *ret,
+    struct err *err);
 /* Brings back the one of that slug that was deleted last. ERR_NOT_FOUND none in the trash, ERR_CONFLICT the
  * slug is in use. */
 MUST_CHECK enum err_code registry_restore(struct db *db, const struct registry_disk *disk,
-    const struct id *namespace_id, struct str slug, struct registry_entry *ret, struct err *err);
+    const struct actor *by, const struct id *namespace_id, struct str slug, struct registry_entry *ret,
+    struct err *err);
 /* Removes what has been in the trash for LIMIT_TRASH_MS. Stops at the first failure; the rest waits for the
  * next call. */
 MUST_CHECK enum err_code registry_purge(

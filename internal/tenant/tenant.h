@@ -2,6 +2,7 @@
 #ifndef TENANT_TENANT_H
 #define TENANT_TENANT_H
 
+#include "audit/actor.h"
 #include "base/err.h"
 #include "base/slug.h"
 #include "sqlite/db.h"
@@ -20,11 +21,11 @@ MUST_CHECK enum err_code tenant_check_slug(struct str slug, struct err *err);
 
 /* Inside a write transaction. `name` "" takes the slug. ERR_INVALID names the field, ERR_CONFLICT the slug is
  * taken. */
-MUST_CHECK enum err_code tenant_create(
-    struct db *db, struct str slug, struct str name, struct tenant *ret, struct err *err);
+MUST_CHECK enum err_code tenant_create(struct db *db, const struct actor *by, struct str slug,
+    struct str name, struct tenant *ret, struct err *err);
 /* Makes the account its owner. Inside a write transaction. */
-MUST_CHECK enum err_code tenant_add_owner(
-    struct db *db, const struct id *tenant_id, const struct id *account_id, struct err *err);
+MUST_CHECK enum err_code tenant_add_owner(struct db *db, const struct actor *by, const struct id *tenant_id,
+    const struct id *account_id, struct err *err);
 MUST_CHECK enum err_code tenant_get(struct db *db, struct str slug, struct tenant *ret, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* Namespaces in control.db. */
 #include "tenant/tenant.h"
+#include "audit/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/enc.h"
@@ -35,8 +36,22 @@ enum err_code tenant_check_slug(struct str slug, struct err *err)
     return slug_check(slug, RESERVED, "/namespace", err);
 }
 
-enum err_code tenant_create(
-    struct db *db, struct str slug, struct str name, struct tenant *ret, struct err *err)
+static enum err_code audit_created(
+    struct db *db, const struct actor *by, const struct tenant *made, struct err *err)
+{
+    return audit_append(db,
+        &(struct audit_event){.by = by,
+            .action = AUDIT_NAMESPACE_CREATED,
+            .namespace_id = &made->id,
+            .target_id = id_str(&made->id),
+            .target_name = str_of(made->slug),
+            .after =
+                AUDIT_VALUES(audit_text("slug", str_of(made->slug)), audit_text("name", str_of(made->name)))},
+        err);
+}
+
+enum err_code tenant_create(struct db *db, const struct actor *by, struct str slug, struct str name,
+    struct tenant *ret, struct err *err)
 {
     struct id id = id_new("ns");
     enum err_code code = tenant_check_slug(slug, err);
@@ -53,15 +68,26 @@ enum err_code tenant_create(
         err);
     if (code == ERR_CONFLICT)
         return err_set(err, code, "a namespace \"" STR_FMT "\" exists already", STR_ARG(slug));
-    return code ? code : tenant_get(db, slug, ret, err);
+    if (!code)
+        code = tenant_get(db, slug, ret, err);
+    return code ? code : audit_created(db, by, ret, err);
 }
 
-enum err_code tenant_add_owner(
-    struct db *db, const struct id *tenant_id, const struct id *account_id, struct err *err)
+enum err_code tenant_add_owner(struct db *db, const struct actor *by, const struct id *tenant_id,
+    const struct id *account_id, struct err *err)
 {
     CHECK(tx_is_write(db));
-    return db_exec(db, SQL_ADD_MEMBER,
+    enum err_code code = db_exec(db, SQL_ADD_MEMBER,
         DB_ARGS(db_text(id_str(tenant_id)), db_text(id_str(account_id)), db_int(clock_wall_ms())), err);
+    if (code)
+        return code;
+    return audit_append(db,
+        &(struct audit_event){.by = by,
+            .action = AUDIT_MEMBER_ADDED,
+            .namespace_id = tenant_id,
+            .target_id = id_str(account_id),
+            .after = AUDIT_VALUES(audit_text("role", S("owner")))},
+        err);
 }
 
 enum err_code tenant_get(struct db *db, struct str slug, struct tenant *ret, struct err *err)

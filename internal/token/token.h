@@ -4,6 +4,7 @@
 #ifndef TOKEN_TOKEN_H
 #define TOKEN_TOKEN_H
 
+#include "audit/actor.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/slug.h"
@@ -69,8 +70,8 @@ struct token {
 
 /* Inside a write transaction. ERR_INVALID names the field (/name, /tableScope/2, /expiresIn). `a` holds
  * ret->tables. */
-MUST_CHECK enum err_code token_create(struct db *db, struct arena *a, const struct token_new *in,
-    struct token *ret, struct secret *ret_secret, struct err *err);
+MUST_CHECK enum err_code token_create(struct db *db, const struct actor *by, struct arena *a,
+    const struct token_new *in, struct token *ret, struct secret *ret_secret, struct err *err);
 
 /* Newest first; `namespace_slug` "" lists every namespace. `with_revoked` includes those that are revoked.
  * Arena memory. */
@@ -79,8 +80,8 @@ MUST_CHECK enum err_code token_list(struct db *db, struct arena *a, struct str n
 
 /* Inside a write transaction. Revoking again is fine and keeps the first time. `namespace_id` NULL: whichever
  * it belongs to. ERR_NOT_FOUND no such token there. */
-MUST_CHECK enum err_code token_revoke(
-    struct db *db, const struct id *namespace_id, struct str token_id, struct err *err);
+MUST_CHECK enum err_code token_revoke(struct db *db, const struct actor *by, const struct id *namespace_id,
+    struct str token_id, struct err *err);
 
 /* Remembers a use, never backwards. Inside a write transaction; the server gathers uses and writes them now
  * and then. */

@@ -1,5 +1,6 @@
 /* Tokens in control.db. */
 #include "token/token_internal.h"
+#include "audit/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -25,9 +26,10 @@
 /* Without a namespace this scans: a command for the operator. */
 #define SQL_LIST                                                                                             \
     TOKEN_COLUMNS " WHERE (?1 = '' OR n.slug = ?1) AND (?2 = 1 OR t.revoked_at IS NULL) ORDER BY t.id DESC"
-#define SQL_REVOKE                                                                                           \
-    "UPDATE token SET revoked_at = coalesce(revoked_at, ?3) WHERE id = ?1 AND (?2 IS NULL OR namespace_id "  \
+#define SQL_TO_REVOKE                                                                                        \
+    "SELECT namespace_id, name, role, revoked_at FROM token WHERE id = ?1 AND (?2 IS NULL OR namespace_id "  \
     "= ?2)"
+#define SQL_REVOKE "UPDATE token SET revoked_at = ?2 WHERE id = ?1"
 #define SQL_TOUCH                                                                                            \
     "UPDATE token SET last_used_at = ?2 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)"
 #define SQL_DATABASE_OF "SELECT 1 FROM database WHERE id = ?1 AND namespace_id = ?2 AND deleted_at IS NULL"
@@ -252,8 +254,27 @@ static enum err_code insert_token(
         err);
 }
 
-enum err_code token_create(struct db *db, struct arena *a, const struct token_new *in, struct token *ret,
-    struct secret *ret_secret, struct err *err)
+static enum err_code audit_created(struct db *db, const struct actor *by, const struct id *namespace_id,
+    const struct token *t, struct err *err)
+{
+    const struct audit_value scope =
+        t->has_table_scope ? audit_list("tableScope", t->tables, t->table_count) : audit_null("tableScope");
+
+    return audit_append(db,
+        &(struct audit_event){.by = by,
+            .action = AUDIT_TOKEN_CREATED,
+            .namespace_id = namespace_id,
+            .target_id = id_str(&t->id),
+            .target_name = str_of(t->name),
+            .after = AUDIT_VALUES(audit_text("name", str_of(t->name)),
+                audit_text("role", str_of(token_role_name(t->role))),
+                audit_text_or_null("database", str_of(t->database_slug)), scope,
+                audit_time("expiresAt", t->expires_at))},
+        err);
+}
+
+enum err_code token_create(struct db *db, const struct actor *by, struct arena *a, const struct token_new *in,
+    struct token *ret, struct secret *ret_secret, struct err *err)
 {
     AUTO_SECRET secret = SECRET_INIT;
     struct id id = id_new("tok");
@@ -272,21 +293,63 @@ enum err_code token_create(struct db *db, struct arena *a, const struct token_ne
     if (!code)
         code = get_token(db, a, id_str(&id), ret, err);
     if (!code)
+        code = audit_created(db, by, &in->namespace_id, ret, err);
+    if (!code)
         *ret_secret = secret;
     return code;
 }
 
-enum err_code token_revoke(struct db *db, const struct id *namespace_id, struct str token_id, struct err *err)
+/* The row of a token that is to be revoked. */
+struct revoking {
+    struct id namespace_id;
+    char name[TOKEN_NAME_SIZE], role[16];
+    bool revoked;
+};
+
+static enum err_code find_to_revoke(
+    struct db *db, const struct id *namespace_id, struct str token_id, struct revoking *ret, struct err *err)
 {
-    CHECK(tx_is_write(db));
-    tx_announce(db);
-    enum err_code code = db_exec(db, SQL_REVOKE,
-        DB_ARGS(db_text(token_id), namespace_id ? db_text(id_str(namespace_id)) : db_null(),
-            db_int(clock_wall_ms())),
-        err);
-    if (code || db_changes(db))
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_TO_REVOKE,
+        DB_ARGS(db_text(token_id), namespace_id ? db_text(id_str(namespace_id)) : db_null()), &st, err);
+
+    if (code == ERR_NOT_FOUND)
+        return err_set(err, code, "there is no token " STR_FMT, STR_ARG(str_slice(token_id, 0, ID_MAX)));
+    if (code)
         return code;
-    return err_set(err, ERR_NOT_FOUND, "there is no token " STR_FMT, STR_ARG(str_slice(token_id, 0, ID_MAX)));
+    DB_COL_COPY(&st, 0, ret->namespace_id.text);
+    DB_COL_COPY(&st, 1, ret->name);
+    DB_COL_COPY(&st, 2, ret->role);
+    ret->revoked = !db_col_is_null(&st, 3);
+    return ERR_OK;
+}
+
+static enum err_code audit_revoked(
+    struct db *db, const struct actor *by, struct str token_id, const struct revoking *was, struct err *err)
+{
+    return audit_append(db,
+        &(struct audit_event){.by = by,
+            .action = AUDIT_TOKEN_REVOKED,
+            .namespace_id = &was->namespace_id,
+            .target_id = token_id,
+            .target_name = str_of(was->name),
+            .before =
+                AUDIT_VALUES(audit_text("name", str_of(was->name)), audit_text("role", str_of(was->role)))},
+        err);
+}
+
+enum err_code token_revoke(struct db *db, const struct actor *by, const struct id *namespace_id,
+    struct str token_id, struct err *err)
+{
+    struct revoking was;
+
+    CHECK(tx_is_write(db));
+    enum err_code code = find_to_revoke(db, namespace_id, token_id, &was, err);
+    if (code || was.revoked)
+        return code;
+    tx_announce(db);
+    code = db_exec(db, SQL_REVOKE, DB_ARGS(db_text(token_id), db_int(clock_wall_ms())), err);
+    return code ? code : audit_revoked(db, by, token_id, &was, err);
 }
 
 enum err_code token_touch(struct db *db, struct str token_id, int64_t used_at, struct err *err)

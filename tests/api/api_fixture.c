@@ -47,7 +47,7 @@ static void mint(struct api_fixture *fx, enum wire_role role, char *out, size_t 
     AUTO_ARENA a;
     arena_init(&a, 1 << 16);
     must(tx_begin_write(fx->control.db, &err), &err);
-    enum err_code rc = token_create(fx->control.db, &a, &in, &made, &secret, &err);
+    enum err_code rc = token_create(fx->control.db, &TEST_ACTOR, &a, &in, &made, &secret, &err);
     must(tx_end(fx->control.db, rc, &err), &err);
     CHECK(secret.len < size);
     memcpy(out, secret_reveal(&secret).ptr, secret.len + 1);
@@ -58,8 +58,8 @@ static void make_data(struct api_fixture *fx)
 {
     struct err err = ERR_INIT;
     struct registry_entry entry;
-    must(registry_create(fx->control.db, &fx->control.disk, &fx->control.tenant.id, S("main"), S("Main"),
-             S("auto"), &entry, &err),
+    must(registry_create(fx->control.db, &fx->control.disk, &TEST_ACTOR, &fx->control.tenant.id, S("main"),
+             S("Main"), S("auto"), &entry, &err),
         &err);
     mint(fx, WIRE_ROLE_ADMIN, fx->admin, sizeof(fx->admin));
     mint(fx, WIRE_ROLE_READONLY, fx->readonly, sizeof(fx->readonly));

@@ -126,13 +126,15 @@ void test_http_api__revocation_empties_the_cache(void **state)
     (void)state;
     arena_init(&arena, 1 << 16);
     assert_int_equal(tx_begin_write(fx.control.db, &err), ERR_OK);
-    assert_int_equal(
-        tx_end(fx.control.db, token_create(fx.control.db, &arena, &in, &made, &secret, &err), &err), ERR_OK);
+    assert_int_equal(tx_end(fx.control.db,
+                         token_create(fx.control.db, &TEST_ACTOR, &arena, &in, &made, &secret, &err), &err),
+        ERR_OK);
     query(&fx, secret_reveal(&secret).ptr, "{\"sql\":\"SELECT 1\"}", &before);
     expect(&before, 200, "[[1]]");
     assert_int_equal(tx_begin_write(fx.control.db, &err), ERR_OK);
     assert_int_equal(
-        tx_end(fx.control.db, token_revoke(fx.control.db, NULL, id_str(&made.id), &err), &err), ERR_OK);
+        tx_end(fx.control.db, token_revoke(fx.control.db, &TEST_ACTOR, NULL, id_str(&made.id), &err), &err),
+        ERR_OK);
     query(&fx, secret_reveal(&secret).ptr, "{\"sql\":\"SELECT 1\"}", &after);
     expect(&after, 401, "unauthorized");
     secret_release(&secret);

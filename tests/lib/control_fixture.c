@@ -4,6 +4,8 @@
 #include "sqlite/db_internal.h"
 #include "sqlite/migrate.h"
 
+const struct actor TEST_ACTOR = {.kind = ACTOR_CLI, .name = {"ada", 3}, .client = {"a test", 6}};
+
 static void make_control_db(const struct tmpdir *dir)
 {
     struct db *db = NULL;
@@ -21,7 +23,7 @@ void control_fixture_init(struct control_fixture *fx)
     CHECK(control_open(fx->dir.path, CONTROL_CURRENT, &fx->control, NULL) == ERR_OK);
     CHECK(control_connect(&fx->control, DB_WRITE, &fx->db, NULL) == ERR_OK);
     CHECK(tx_begin_write(fx->db, NULL) == ERR_OK);
-    CHECK(tenant_create(fx->db, S("acme"), S("Acme"), &fx->tenant, NULL) == ERR_OK);
+    CHECK(tenant_create(fx->db, &TEST_ACTOR, S("acme"), S("Acme"), &fx->tenant, NULL) == ERR_OK);
     CHECK(tx_commit(fx->db, NULL) == ERR_OK);
     fx->disk.data_dir = fx->dir.path;
 }
@@ -67,6 +69,23 @@ char *control_fixture_dump(struct control_fixture *fx)
         char name[64];
         DB_COL_COPY(&st, 0, name);
         dump_table(fx->db, name, &out);
+    }
+    CHECK(db_done(&st, NULL) == ERR_OK && !strbuf_failed(&out));
+    return strbuf_detach(&out, NULL);
+}
+
+char *control_fixture_audit(struct control_fixture *fx)
+{
+    struct strbuf out;
+    AUTO_STMT st = DB_STMT_INIT;
+
+    strbuf_init(&out, 1 << 20);
+    CHECK(db_query(fx->db, "SELECT action FROM audit WHERE chain = ?1 ORDER BY seq",
+              DB_ARGS(db_text(id_str(&fx->tenant.id))), &st, NULL) == ERR_OK);
+    while (db_row(&st)) {
+        if (out.len)
+            strbuf_add_char(&out, ' ');
+        strbuf_add_str(&out, db_col_text(&st, 0));
     }
     CHECK(db_done(&st, NULL) == ERR_OK && !strbuf_failed(&out));
     return strbuf_detach(&out, NULL);

@@ -50,9 +50,10 @@ void test_account__one_for_each_address_whatever_its_case(void **state)
     control_fixture_init(&fx);
     assert_int_equal(account_get(fx.db, S("ada@example.com"), &found, &err), ERR_NOT_FOUND);
     assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
-    assert_int_equal(account_create(fx.db, S("Ada@Example.com"), "hash", &ada, &err), ERR_OK);
-    assert_int_equal(account_create(fx.db, S("ada@example.COM"), "hash", &found, &err), ERR_CONFLICT);
-    assert_int_equal(tenant_add_owner(fx.db, &fx.tenant.id, &ada.id, &err), ERR_OK);
+    assert_int_equal(account_create(fx.db, &TEST_ACTOR, S("Ada@Example.com"), "hash", &ada, &err), ERR_OK);
+    assert_int_equal(
+        account_create(fx.db, &TEST_ACTOR, S("ada@example.COM"), "hash", &found, &err), ERR_CONFLICT);
+    assert_int_equal(tenant_add_owner(fx.db, &TEST_ACTOR, &fx.tenant.id, &ada.id, &err), ERR_OK);
     assert_int_equal(tx_commit(fx.db, NULL), ERR_OK);
     assert_int_equal(account_get(fx.db, S("ADA@example.com"), &found, &err), ERR_OK);
     assert_string_equal(found.id.text, ada.id.text);
@@ -73,7 +74,8 @@ void test_account__namespaces_are_unique_and_reserved(void **state)
     control_fixture_init(&fx);
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
         assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
-        enum err_code code = tenant_create(fx.db, str_of(ROWS[i].slug), str_of(ROWS[i].name), &t, NULL);
+        enum err_code code =
+            tenant_create(fx.db, &TEST_ACTOR, str_of(ROWS[i].slug), str_of(ROWS[i].name), &t, NULL);
         assert_int_equal(tx_end(fx.db, code, NULL), ROWS[i].code);
     }
     assert_int_equal(tenant_get(fx.db, S("other"), &t, NULL), ERR_OK);

@@ -24,7 +24,7 @@ static enum err_code create(struct control_fixture *fx, const struct token_new *
     arena_init(&arena, 1 << 20);
     enum err_code code = tx_begin_write(fx->db, err);
     if (!code)
-        code = tx_end(fx->db, token_create(fx->db, &arena, in, row, secret, err), err);
+        code = tx_end(fx->db, token_create(fx->db, &TEST_ACTOR, &arena, in, row, secret, err), err);
     row->tables = NULL; /* memory of the arena */
     return code;
 }
@@ -33,7 +33,7 @@ static enum err_code revoke(struct control_fixture *fx, const struct id *ns, str
 {
     enum err_code code = tx_begin_write(fx->db, err);
 
-    return code ? code : tx_end(fx->db, token_revoke(fx->db, ns, id, err), err);
+    return code ? code : tx_end(fx->db, token_revoke(fx->db, &TEST_ACTOR, ns, id, err), err);
 }
 
 static enum err_code lookup(
@@ -56,8 +56,9 @@ void test_apitoken__a_bearer_is_known_by_what_was_asked_for(void **state)
 
     (void)state;
     control_fixture_init(&fx);
-    assert_int_equal(
-        registry_create(fx.db, &fx.disk, &fx.tenant.id, S("main"), S(""), S(""), &database, NULL), ERR_OK);
+    assert_int_equal(registry_create(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), S(""), S(""),
+                         &database, NULL),
+        ERR_OK);
     clock_test_set(1, 1000000);
     struct token_new in = plain(&fx);
     in.database_id = database.id;
@@ -184,6 +185,34 @@ void test_apitoken__revocation_is_told_to_all_and_kept(void **state)
     assert_int_equal(count, 1);
     assert_int_equal(rows[0].revoked_at, 5000);
     clock_test_stop();
+}
+
+/* Neither the token nor its hash: the row names it by its id. */
+void test_apitoken__changes_are_in_the_audit_log(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    AUTO_STMT st = DB_STMT_INIT;
+    AUTO_SECRET secret = SECRET_INIT;
+    const struct str tables[] = {S("orders")};
+    struct token row;
+
+    (void)state;
+    control_fixture_init(&fx);
+    struct token_new in = plain(&fx);
+    in.has_table_scope = true;
+    in.tables = tables;
+    in.table_count = 1;
+    assert_int_equal(create(&fx, &in, &row, &secret, NULL), ERR_OK);
+    assert_int_equal(revoke(&fx, NULL, S("tok_none"), NULL), ERR_NOT_FOUND);
+    assert_int_equal(revoke(&fx, NULL, id_str(&row.id), NULL), ERR_OK);
+    assert_int_equal(revoke(&fx, NULL, id_str(&row.id), NULL), ERR_OK);
+    ASSERT_AUDIT(&fx, "namespace.created token.created token.revoked");
+    assert_int_equal(
+        db_query_one(fx.db, "SELECT target_id, after_values FROM audit WHERE seq = 2", DB_NO_ARGS, &st, NULL),
+        ERR_OK);
+    assert_true(str_eq(db_col_text(&st, 0), id_str(&row.id)));
+    assert_true(str_eq(db_col_text(&st, 1), S("{\"name\":\"ci\",\"role\":\"readwrite\",\"database\":null,"
+                                              "\"tableScope\":[\"orders\"],\"expiresAt\":null}")));
 }
 
 void test_apitoken__lists_newest_first_with_everything(void **state)

@@ -127,7 +127,8 @@ void test_audit__a_row_says_who_did_what_to_what(void **state)
     e.by = &by;
     e.before = AUDIT_VALUES(audit_null("name"), audit_bool("open", true));
     e.after = AUDIT_VALUES(audit_text("name", S("caf\xc3\xa9")), audit_int("n", INT64_MIN),
-        audit_list("tables", tables, 2), audit_text_or_null("x", STR_EMPTY), audit_int_or_null("y", 0));
+        audit_list("tables", tables, 2), audit_text_or_null("x", STR_EMPTY), audit_time("y", 0),
+        audit_time("z", 1500));
     assert_int_equal(append(&fx, &e, NULL), ERR_OK);
     assert_int_equal(
         db_query_one(fx.db, ROW_AT, DB_ARGS(db_text(id_str(&NAMESPACE)), db_int(1)), &st, NULL), ERR_OK);
@@ -146,7 +147,7 @@ void test_audit__a_row_says_who_did_what_to_what(void **state)
     text_column(&st, 15, "{\"name\":null,\"open\":true}");
     text_column(&st, 16,
         "{\"name\":\"caf\xc3\xa9\",\"n\":-9223372036854775808,\"tables\":[\"a\",\"b\\\"\"],\"x\":null,\"y\":"
-        "null}");
+        "null,\"z\":\"1970-01-01T00:00:01.500Z\"}");
 }
 
 void test_audit__each_row_hangs_on_the_one_before(void **state)

@@ -5,6 +5,7 @@
 #include "lib/tmpdir.h"
 #include "lib/unit.h"
 #include "registry/registry.h"
+#include "lib/control_fixture.h"
 #include "sqlite/control.h"
 #include "token/token.h"
 #include <errno.h>
@@ -12,7 +13,8 @@
 
 static struct bootstrap_new wish(const char *dir)
 {
-    return (struct bootstrap_new){.data_dir = dir,
+    return (struct bootstrap_new){.by = &TEST_ACTOR,
+        .data_dir = dir,
         .email = S("ada@example.com"),
         .password = S("long enough, surely"),
         .namespace_slug = S("acme")};
@@ -24,6 +26,22 @@ static enum bootstrap_state look(const char *dir)
 
     assert_int_equal(bootstrap_look(dir, &state, NULL), ERR_OK);
     return state;
+}
+
+static void expect_audit(struct db *db, struct str chain, const char *expected)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    AUTO_STRBUF actions;
+
+    strbuf_init(&actions, 1000);
+    assert_int_equal(db_query(db, "SELECT action FROM audit WHERE chain = ?1 ORDER BY seq",
+                         DB_ARGS(db_text(chain)), &st, NULL),
+        ERR_OK);
+    while (db_row(&st)) {
+        strbuf_add_str(&actions, db_col_text(&st, 0));
+        strbuf_add_char(&actions, ' ');
+    }
+    assert_string_equal(strbuf_cstr(&actions), expected);
 }
 
 /* What a whole directory has: an owner, a token that opens its namespace, a healthy `main`. */
@@ -46,6 +64,9 @@ static void expect_whole(const char *dir, const struct bootstrap_result *made)
     assert_int_equal(token_parse(secret_reveal(&made->token), &hash, NULL), ERR_OK);
     assert_int_equal(token_lookup(db, &hash, &who, NULL), ERR_OK);
     assert_int_equal(who->role, WIRE_ROLE_ADMIN);
+    expect_audit(db, id_str(&who->namespace_id),
+        "namespace.created namespace.member_added database.created token.created ");
+    expect_audit(db, S("server"), "user.created ");
     assert_string_equal(who->namespace_slug, made->namespace_slug);
     assert_int_equal(registry_lookup(db, S("acme"), S(BOOTSTRAP_DATABASE), &database, NULL), ERR_OK);
     assert_int_equal(db_check_integrity(db, NULL), ERR_OK);

@@ -19,7 +19,8 @@
 static enum err_code create(
     struct control_fixture *fx, const char *slug, struct registry_entry *e, struct err *err)
 {
-    return registry_create(fx->db, &fx->disk, &fx->tenant.id, str_of(slug), STR_EMPTY, STR_EMPTY, e, err);
+    return registry_create(
+        fx->db, &fx->disk, &TEST_ACTOR, &fx->tenant.id, str_of(slug), STR_EMPTY, STR_EMPTY, e, err);
 }
 
 static bool on_disk(const struct control_fixture *fx, const char *folder, const struct registry_entry *e)
@@ -75,8 +76,8 @@ void test_registry__a_new_database_has_a_private_directory(void **state)
     (void)state;
     control_fixture_init(&fx);
     uint64_t before = generation_get(fx.control.gen);
-    assert_int_equal(registry_create(fx.db, &fx.disk, &fx.tenant.id, S("orders"), S("Orders \xe2\x82\xac"),
-                         S("weur"), &e, NULL),
+    assert_int_equal(registry_create(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("orders"),
+                         S("Orders \xe2\x82\xac"), S("weur"), &e, NULL),
         ERR_OK);
     assert_true(generation_get(fx.control.gen) > before);
     registry_path(path, fx.dir.path, id_str(&e.id));
@@ -122,8 +123,8 @@ void test_registry__names_and_slugs_are_checked(void **state)
     assert_string_equal(e.region, "auto");
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
         struct err err = ERR_INIT;
-        assert_int_equal(registry_create(fx.db, &fx.disk, &fx.tenant.id, str_of(ROWS[i].slug), ROWS[i].name,
-                             S("mars"), &e, &err),
+        assert_int_equal(registry_create(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, str_of(ROWS[i].slug),
+                             ROWS[i].name, S("mars"), &e, &err),
             ROWS[i].code);
         assert_string_equal(err.pointer, ROWS[i].pointer);
     }
@@ -143,11 +144,13 @@ void test_registry__lookup_tells_absent_from_unfinished(void **state)
     assert_int_equal(registry_lookup(fx.db, S("acme"), S("none"), &found, &err), ERR_NOT_FOUND);
     assert_int_equal(registry_lookup(fx.db, S("none"), S("main"), &found, &err), ERR_NOT_FOUND);
     assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
-    assert_int_equal(registry_create_intent(fx.db, &fx.tenant.id, S("main"), S(""), S(""), &e, NULL), ERR_OK);
+    assert_int_equal(
+        registry_create_intent(fx.db, &TEST_ACTOR, &fx.tenant.id, S("main"), S(""), S(""), &e, NULL), ERR_OK);
     assert_int_equal(tx_commit(fx.db, NULL), ERR_OK);
     assert_int_equal(registry_lookup(fx.db, S("acme"), S("main"), &found, &err), ERR_UNAVAILABLE);
     assert_int_equal(err.retry_after_s, 1);
-    assert_int_equal(registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("main"), &found, &err), ERR_CONFLICT);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &found, &err), ERR_CONFLICT);
 }
 
 void test_registry__pages_are_in_order_of_creation(void **state)
@@ -168,7 +171,7 @@ void test_registry__pages_are_in_order_of_creation(void **state)
         assert_int_equal(create(&fx, slug, &e, NULL), ERR_OK);
     }
     clock_test_stop();
-    assert_int_equal(registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("d4"), &e, NULL), ERR_OK);
+    assert_int_equal(registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("d4"), &e, NULL), ERR_OK);
     assert_int_equal(registry_list(fx.db, &arena, &fx.tenant.id, 2, 3, &rows, &count, &total, NULL), ERR_OK);
     assert_int_equal(total, 4);
     assert_int_equal(count, 1);
@@ -202,19 +205,23 @@ void test_registry__deleted_comes_back_with_its_files(void **state)
     put_file(&fx, &e, "main.db", 10);
     fx.disk.evict = note;
     fx.disk.arg = &evicted;
-    assert_int_equal(registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("main"), &back, NULL), ERR_OK);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &back, NULL), ERR_OK);
     assert_int_equal(back.status, REGISTRY_DELETED);
     assert_true(back.deleted_at > 0);
     assert_true(str_starts(strbuf_str(&evicted), id_str(&e.id)));
     assert_false(on_disk(&fx, "db", &e));
     assert_true(on_disk(&fx, "trash", &e));
     assert_int_equal(registry_get(fx.db, &fx.tenant.id, S("main"), &back, &err), ERR_NOT_FOUND);
-    assert_int_equal(registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("main"), &back, &err), ERR_NOT_FOUND);
-    assert_int_equal(registry_restore(fx.db, &fx.disk, &fx.tenant.id, S("main"), &back, &err), ERR_OK);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &back, &err), ERR_NOT_FOUND);
+    assert_int_equal(
+        registry_restore(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &back, &err), ERR_OK);
     assert_string_equal(back.id.text, e.id.text);
     assert_int_equal(back.deleted_at, 0);
     assert_int_equal(registry_bytes(fx.dir.path, id_str(&e.id)), 10);
-    assert_int_equal(registry_restore(fx.db, &fx.disk, &fx.tenant.id, S("main"), &back, &err), ERR_NOT_FOUND);
+    assert_int_equal(
+        registry_restore(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &back, &err), ERR_NOT_FOUND);
 }
 
 void test_registry__a_slug_is_free_after_delete_and_guards_its_owner(void **state)
@@ -227,15 +234,19 @@ void test_registry__a_slug_is_free_after_delete_and_guards_its_owner(void **stat
     control_fixture_init(&fx);
     clock_test_set(1, 1000);
     assert_int_equal(create(&fx, "main", &first, NULL), ERR_OK);
-    assert_int_equal(registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("main"), &back, NULL), ERR_OK);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &back, NULL), ERR_OK);
     clock_test_advance(1000000);
     assert_int_equal(create(&fx, "main", &second, NULL), ERR_OK);
-    assert_int_equal(registry_restore(fx.db, &fx.disk, &fx.tenant.id, S("main"), &back, &err), ERR_CONFLICT);
+    assert_int_equal(
+        registry_restore(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &back, &err), ERR_CONFLICT);
     assert_non_null(strstr(err.message, "\"main\" exists"));
     assert_true(on_disk(&fx, "trash", &first));
     clock_test_advance(1000000);
-    assert_int_equal(registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("main"), &back, NULL), ERR_OK);
-    assert_int_equal(registry_restore(fx.db, &fx.disk, &fx.tenant.id, S("main"), &back, NULL), ERR_OK);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &back, NULL), ERR_OK);
+    assert_int_equal(
+        registry_restore(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &back, NULL), ERR_OK);
     assert_string_equal(back.id.text, second.id.text); /* the one deleted last */
     clock_test_stop();
 }
@@ -251,18 +262,47 @@ void test_registry__the_trash_is_emptied_after_its_time(void **state)
     clock_test_set(1, 1000);
     assert_int_equal(create(&fx, "old", &old, NULL), ERR_OK);
     assert_int_equal(create(&fx, "young", &young, NULL), ERR_OK);
-    assert_int_equal(registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("old"), &back, NULL), ERR_OK);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("old"), &back, NULL), ERR_OK);
     clock_test_advance(1000000);
-    assert_int_equal(registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("young"), &back, NULL), ERR_OK);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("young"), &back, NULL), ERR_OK);
     assert_int_equal(registry_purge(fx.db, &fx.disk, 1000 + LIMIT_TRASH_MS - 1, &purged, NULL), ERR_OK);
     assert_int_equal(purged, 0);
     assert_int_equal(registry_purge(fx.db, &fx.disk, 1000 + LIMIT_TRASH_MS, &purged, NULL), ERR_OK);
     assert_int_equal(purged, 1);
     assert_false(on_disk(&fx, "trash", &old));
     assert_true(on_disk(&fx, "trash", &young));
-    assert_int_equal(registry_restore(fx.db, &fx.disk, &fx.tenant.id, S("old"), &back, NULL), ERR_NOT_FOUND);
-    assert_int_equal(registry_restore(fx.db, &fx.disk, &fx.tenant.id, S("young"), &back, NULL), ERR_OK);
+    assert_int_equal(
+        registry_restore(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("old"), &back, NULL), ERR_NOT_FOUND);
+    assert_int_equal(
+        registry_restore(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("young"), &back, NULL), ERR_OK);
     clock_test_stop();
+}
+
+/* Who asked is written with the intent, once: finishing it, now or after a crash, is nobody's act. */
+void test_registry__every_change_is_in_the_audit_log(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct registry_entry e;
+    unsigned purged;
+
+    (void)state;
+    control_fixture_init(&fx);
+    assert_int_equal(create(&fx, "main", &e, NULL), ERR_OK);
+    assert_int_equal(create(&fx, "main", &e, NULL), ERR_CONFLICT);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("none"), &e, NULL), ERR_NOT_FOUND);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &e, NULL), ERR_OK);
+    assert_int_equal(
+        registry_restore(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &e, NULL), ERR_OK);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), &e, NULL), ERR_OK);
+    assert_int_equal(registry_purge(fx.db, &fx.disk, e.deleted_at + LIMIT_TRASH_MS, &purged, NULL), ERR_OK);
+    ASSERT_AUDIT(&fx,
+        "namespace.created database.created database.deleted database.restored database.deleted "
+        "database.purged");
 }
 
 /* Every place where a crash can stand: the intent alone, or the intent and the work on disk. */
@@ -279,12 +319,15 @@ void test_registry__recovery_finishes_what_a_crash_left(void **state)
         assert_int_equal(create(&fx, "purging", &purging, NULL), ERR_OK);
         put_file(&fx, &restoring, "main.db", 10);
         assert_int_equal(
-            registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("restoring"), &restoring, NULL), ERR_OK);
+            registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("restoring"), &restoring, NULL),
+            ERR_OK);
         assert_int_equal(
-            registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("purging"), &purging, NULL), ERR_OK);
+            registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("purging"), &purging, NULL),
+            ERR_OK);
         assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
         assert_int_equal(
-            registry_create_intent(fx.db, &fx.tenant.id, S("made"), S(""), S(""), &made, NULL), ERR_OK);
+            registry_create_intent(fx.db, &TEST_ACTOR, &fx.tenant.id, S("made"), S(""), S(""), &made, NULL),
+            ERR_OK);
         assert_int_equal(tx_commit(fx.db, NULL), ERR_OK);
         move_row(&fx, &deleting, REGISTRY_DELETING);
         move_row(&fx, &restoring, REGISTRY_RESTORING);
@@ -319,12 +362,14 @@ void test_registry__recovery_reports_lost_files_and_goes_on(void **state)
     (void)state;
     control_fixture_init(&fx);
     assert_int_equal(create(&fx, "lost", &lost, NULL), ERR_OK);
-    assert_int_equal(registry_delete(fx.db, &fx.disk, &fx.tenant.id, S("lost"), &lost, NULL), ERR_OK);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("lost"), &lost, NULL), ERR_OK);
     assert_int_equal(disk_remove(fx.dir.path, id_str(&lost.id), NULL), ERR_OK); /* by someone's hand */
     move_row(&fx, &lost, REGISTRY_RESTORING);
     assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
     assert_int_equal(
-        registry_create_intent(fx.db, &fx.tenant.id, S("made"), S(""), S(""), &made, NULL), ERR_OK);
+        registry_create_intent(fx.db, &TEST_ACTOR, &fx.tenant.id, S("made"), S(""), S(""), &made, NULL),
+        ERR_OK);
     assert_int_equal(tx_commit(fx.db, NULL), ERR_OK);
     struct registry_recovery r = recover(&fx);
     assert_int_equal(r.finished, 1);
@@ -343,14 +388,11 @@ void test_registry__create_leaves_nothing_when_the_directory_cannot_be_made(void
 
     (void)state;
     control_fixture_init(&fx);
-    char *before = control_fixture_dump(&fx);
     /* a file where the folder of databases should be: also root cannot make a directory in it */
     assert_int_equal(fs_write_atomic(tmpdir_path(&fx.dir, "db"), S("x"), 0600, NULL), ERR_OK);
     assert_int_equal(create(&fx, "main", &e, &err), ERR_IO);
-    char *after = control_fixture_dump(&fx);
-    assert_string_equal(after, before);
-    mem_free(before);
-    mem_free(after);
+    assert_int_equal(registry_get(fx.db, &fx.tenant.id, S("main"), &e, NULL), ERR_NOT_FOUND);
+    ASSERT_AUDIT(&fx, "namespace.created database.created database.create_failed");
     assert_int_equal(unlink(tmpdir_path(&fx.dir, "db")), 0);
     assert_int_equal(create(&fx, "main", &e, &err), ERR_OK);
 }
@@ -391,9 +433,9 @@ static void life_under(enum fault_kind kind)
         (void)snprintf(slug, sizeof slug, "d%u", fault_points());
         code = create(&fx, slug, &e, NULL);
         if (!code)
-            code = registry_delete(fx.db, &fx.disk, &fx.tenant.id, str_of(slug), &e, NULL);
+            code = registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, str_of(slug), &e, NULL);
         if (!code)
-            code = registry_restore(fx.db, &fx.disk, &fx.tenant.id, str_of(slug), &e, NULL);
+            code = registry_restore(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, str_of(slug), &e, NULL);
         failed += code != ERR_OK;
         check_settled(&fx, slug, code, true);
     }

@@ -100,7 +100,7 @@ enum err_code persql_database_create(struct api_call *c)
     if (!rc && !in.name.len && !in.slug.len)
         rc = err_field(c->err, "/slug", "Send a slug, or a name to make one from");
     if (!rc)
-        rc = registry_create(c->db, c->disk, &c->who->namespace_id,
+        rc = registry_create(c->db, c->disk, c->by, &c->who->namespace_id,
             in.slug.len ? in.slug : slug_from_name(c->arena, in.name), in.name, S("auto"), &entry, c->err);
     if (!rc)
         view_database(c->out, &entry);
@@ -122,7 +122,8 @@ enum err_code persql_database_get(struct api_call *c)
 enum err_code persql_database_delete(struct api_call *c)
 {
     struct registry_entry entry;
-    enum err_code rc = registry_delete(c->db, c->disk, &c->who->namespace_id, c->db_slug, &entry, c->err);
+    enum err_code rc =
+        registry_delete(c->db, c->disk, c->by, &c->who->namespace_id, c->db_slug, &entry, c->err);
     if (!rc)
         view_database(c->out, &entry);
     return rc;
@@ -131,7 +132,8 @@ enum err_code persql_database_delete(struct api_call *c)
 enum err_code persql_database_restore(struct api_call *c)
 {
     struct registry_entry entry;
-    enum err_code rc = registry_restore(c->db, c->disk, &c->who->namespace_id, c->db_slug, &entry, c->err);
+    enum err_code rc =
+        registry_restore(c->db, c->disk, c->by, &c->who->namespace_id, c->db_slug, &entry, c->err);
     if (!rc)
         view_database(c->out, &entry);
     return rc;
