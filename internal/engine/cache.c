@@ -97,7 +97,11 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     const char *tail = NULL;
     unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;
     /* sql is followed by a NUL in e->key, which saves SQLite a copy. */
+    bool before = eng->guard.makes_virtual_table;
+    eng->guard.makes_virtual_table = false;
     int rc = sqlite3_prepare_v3(eng->db, sql.ptr, (int)sql.len + 1, flags, &e->stmt, &tail);
+    e->makes_virtual_table = eng->guard.makes_virtual_table;
+    eng->guard.makes_virtual_table = before;
     enum err_code code = ERR_OK;
     if (rc != SQLITE_OK)
         code = op_sql_error(op, rc, sql, err);

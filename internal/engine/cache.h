@@ -17,7 +17,8 @@ struct cached {
     enum sql_verb verb;
     bool counts; /* the text speaks of count( */
     bool reads;  /* sqlite3_stmt_readonly */
-    char *view;  /* name that CREATE VIEW makes, NULL: it is another statement */
+    bool makes_virtual_table;
+    char *view; /* name that CREATE VIEW makes, NULL: it is another statement */
     bool kept;
     unsigned users; /* tasks of this turn that hold it */
     int64_t bytes;

@@ -258,8 +258,10 @@ static enum err_code run_cached(
     }
     struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, c->verb);
     enum err_code rc = op_bind_params(op, c->stmt, params, at, err);
-    if (rc == ERR_OK)
+    if (rc == ERR_OK) {
+        eng->guard.makes_virtual_table |= c->makes_virtual_table;
         rc = step_through(op, c, err);
+    }
     guard_leave(&eng->guard, saved);
     (void)sqlite3_clear_bindings(c->stmt); /* cannot fail; parameters must not outlive their call */
     return rc;

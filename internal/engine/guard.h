@@ -32,7 +32,8 @@ struct guard {
     bool one_shot;            /* preparing had an effect of its own (PRAGMA x = y): never cache */
     char created_view[128];   /* by CREATE VIEW, since guard_enter; "" when it is longer */
     bool defers_foreign_keys; /* PRAGMA defer_foreign_keys was set: the turn must reset it */
-    bool makes_virtual_table; /* CREATE VIRTUAL TABLE was allowed: the turn resets it with each call */
+    bool makes_virtual_table; /* CREATE VIRTUAL TABLE was allowed: the turn resets it with each call;
+                                 a statement that was prepared before sets it again when it is run */
     char text[GUARD_TEXT_MAX];
 };
 

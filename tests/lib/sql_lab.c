@@ -93,6 +93,29 @@ static void exec_own(sqlite3 *db, const char *sql)
     CHECK(rc == SQLITE_OK);
 }
 
+static uint32_t be32(const unsigned char *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* What stands in a free page means nothing, and SQLite does not always restore it. */
+static void clear_free_pages(struct image *im)
+{
+    size_t page = (size_t)im->bytes[16] << 8 | im->bytes[17], pages = im->len / page;
+    for (uint32_t trunk = be32(im->bytes + 32); trunk != 0;) {
+        CHECK(trunk <= pages);
+        const unsigned char *at = im->bytes + (trunk - 1) * page;
+        uint32_t leaves = be32(at + 4);
+        CHECK(leaves <= page / 4 - 2);
+        for (uint32_t i = 0; i < leaves; i++) {
+            uint32_t leaf = be32(at + 8 + (size_t)i * 4);
+            CHECK(leaf >= 1 && leaf <= pages && leaf != trunk);
+            memset(im->bytes + (leaf - 1) * page, 0, page);
+        }
+        trunk = be32(at);
+    }
+}
+
 static struct image read_image(void)
 {
     sqlite3_int64 size = 0;
@@ -101,6 +124,7 @@ static struct image read_image(void)
     im.len = (size_t)size;
     memset(im.bytes + 24, 0, 4); /* the change counter, and the version it is valid for: bookkeeping */
     memset(im.bytes + 92, 0, 8);
+    clear_free_pages(&im);
     return im;
 }
 
