@@ -92,7 +92,7 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
 {
     struct engine *eng = op->eng;
     if (op->call.has_table_scope)
-        guard_learn_fts5(eng);
+        guard_learn_scope(eng);
     struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, e->verb);
     const char *tail = NULL;
     unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;

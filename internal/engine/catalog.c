@@ -2,6 +2,7 @@
  * name of a user ever becomes SQL text. */
 #include "engine/catalog.h"
 #include "base/strbuf.h"
+#include "engine/catalog_hidden.h"
 #include "engine/engine_state.h"
 
 static const char SQL_OBJECTS[] = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid";
@@ -24,6 +25,7 @@ struct reader {
     struct arena *a;
     sqlite3 *db;
     sqlite3_stmt *list, *columns, *fks, *indexes, *index_columns;
+    struct cat_hidden hidden;
 };
 
 struct str catalog_text(struct arena *a, sqlite3_stmt *stmt, int column)
@@ -312,7 +314,9 @@ static enum err_code read_objects(
         struct str sql = text_or_empty(r->a, objects, 3);
         bool shown = r->src->visible(r->src->arg, name);
         cat->object_count++;
-        if (str_eq(type, S("table")) && shown)
+        if (!shown && (str_eq(type, S("table")) || str_eq(type, S("view"))))
+            cat_hidden_note(&r->hidden, name);
+        else if (str_eq(type, S("table")) && shown)
             code = add_table(r, CAT_TABLE, name, sql, &tables, &cat->table_count, err);
         else if (str_eq(type, S("view")) && shown)
             code = add_table(r, CAT_VIEW, name, sql, &views, &cat->view_count, err);
@@ -426,9 +430,19 @@ enum err_code catalog_read(const struct catalog_source *src, struct catalog *ret
         code = src->prepare(src->arg, SQL_INDEX_COLUMNS, &index_columns, err);
     if (code)
         return code;
-    struct reader r = {src, src->arena, sqlite3_db_handle(list), list, columns, fks, indexes, index_columns};
+    struct reader r = {.src = src,
+        .a = src->arena,
+        .db = sqlite3_db_handle(list),
+        .list = list,
+        .columns = columns,
+        .fks = fks,
+        .indexes = indexes,
+        .index_columns = index_columns};
+    cat_hidden_init(&r.hidden, src->arena);
     code = read_objects(&r, ret, &triggers, err);
     drop_fts5_parts(ret);
+    cat_hidden_drop(&r.hidden, ret, &triggers);
+    cat_hidden_release(&r.hidden);
     if (!code)
         code = read_details(&r, ret, err);
     if (code)

@@ -253,7 +253,7 @@ static enum err_code run_cached(
 {
     struct engine *eng = op->eng;
     if (op->call.has_table_scope) {
-        guard_learn_fts5(eng);
+        guard_learn_scope(eng);
         guard_recheck_fts5(eng, &op->call);
     }
     struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, c->verb);

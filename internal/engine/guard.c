@@ -1,6 +1,7 @@
 /* The authorizer. */
 #include "engine/guard.h"
 #include "base/check.h"
+#include "base/mem.h"
 #include "engine/engine_state.h"
 #include <stdlib.h>
 
@@ -186,6 +187,24 @@ static int check_arg(struct guard *g, int action, enum arg_kind kind, const char
     return SQLITE_OK;
 }
 
+/* Both visit every table when nobody names one, and say of an index whose it is to nobody: without this a
+ * scope would keep a caller from reading a table but not from working on it. Names of hidden tables stay
+ * unsaid. */
+static int check_upkeep(struct guard *g, struct str table)
+{
+    if (guard_in_scope(g->call, table))
+        return SQLITE_OK;
+    return refuse(g,
+        "a token with a table scope can %s the tables of its scope, one by one, and nothing else",
+        sql_verb_name(g->verb));
+}
+
+static struct str table_of_index(const struct guard *g, const char *index)
+{
+    const char *table = map_get(&g->indexes, str_of(index));
+    return str_of(table ? table : "");
+}
+
 static int compare_name(const void *key, const void *item)
 {
     return strcmp(key, *(const char *const *)item);
@@ -267,6 +286,11 @@ static int check_special(struct guard *g, int action, const char *first, const c
     switch (action) {
     case SQLITE_FUNCTION: return check_function(g, second);
     case SQLITE_PRAGMA: return check_pragma(g, first, second);
+    case SQLITE_ANALYZE: return check_upkeep(g, str_of(first));
+    case SQLITE_REINDEX: /* CREATE INDEX says it too, of an index that is not known yet */
+        return g->verb == SQL_VERB_REINDEX && g->call->has_table_scope
+                   ? check_upkeep(g, table_of_index(g, first))
+                   : SQLITE_OK;
     case SQLITE_CREATE_VTABLE:
         if (!one_of(str_of(second), MODULES, ARRAY_LEN(MODULES)))
             return refuse(
@@ -329,15 +353,47 @@ void guard_attach(struct guard *g, sqlite3 *db)
 {
     *g = (struct guard){.mode = GUARD_OWN, .schema_version = -1};
     map_init(&g->fts5);
+    map_init(&g->indexes);
     guard_watch(g, db);
+}
+
+static void forget_names(struct guard *g)
+{
+    size_t pos = 0;
+    struct str name;
+    void *table;
+    while (map_next(&g->indexes, &pos, &name, &table))
+        mem_free(table);
+    map_release(&g->indexes);
+    map_release(&g->fts5);
 }
 
 void guard_release(struct guard *g)
 {
-    map_release(&g->fts5);
+    forget_names(g);
 }
 
-void guard_learn_fts5(struct engine *eng)
+static struct str name_at(sqlite3_stmt *stmt, int column)
+{
+    const void *name = sqlite3_column_text(stmt, column);
+    return str_make(name, (size_t)sqlite3_column_bytes(stmt, column));
+}
+
+static void learn_names(struct engine *eng)
+{
+    struct guard *g = &eng->guard;
+    sqlite3_stmt *stmt = own_get(eng, OWN_FTS5_TABLES);
+    while (stmt && own_step(eng, stmt) == SQLITE_ROW)
+        (void)map_put(&g->fts5, name_at(stmt, 0), g); /* a set */
+    (void)sqlite3_reset(stmt);                        /* what is not known is not allowed */
+    stmt = own_get(eng, OWN_INDEXES);
+    while (stmt && own_step(eng, stmt) == SQLITE_ROW)
+        mem_free(
+            map_put(&g->indexes, name_at(stmt, 0), mem_strdup((const char *)sqlite3_column_text(stmt, 1))));
+    (void)sqlite3_reset(stmt); /* as above */
+}
+
+void guard_learn_scope(struct engine *eng)
 {
     struct guard *g = &eng->guard;
     sqlite3_stmt *stmt = own_get(eng, OWN_SCHEMA_VERSION);
@@ -345,15 +401,11 @@ void guard_learn_fts5(struct engine *eng)
     (void)sqlite3_reset(stmt); /* without a version nothing is known, and so nothing is allowed */
     if (version == g->schema_version && version >= 0)
         return;
-    map_release(&g->fts5);
+    forget_names(g);
     map_init(&g->fts5);
+    map_init(&g->indexes);
     g->schema_version = version;
-    stmt = own_get(eng, OWN_FTS5_TABLES);
-    while (stmt && own_step(eng, stmt) == SQLITE_ROW) {
-        const void *name = sqlite3_column_text(stmt, 0);
-        (void)map_put(&g->fts5, str_make(name, (size_t)sqlite3_column_bytes(stmt, 0)), g); /* a set */
-    }
-    (void)sqlite3_reset(stmt); /* as above */
+    learn_names(eng);
 }
 
 /* FTS5 keeps its own prepared statements from call to call, with the rights of the call that came first. A

@@ -25,6 +25,7 @@ struct guard {
     enum sql_verb verb;
     struct map
         fts5; /* names of the FTS5 tables, as of schema_version: their parts are in a scope that holds them */
+    struct map indexes;     /* name of an index → name of its table (mem_), as of schema_version */
     int64_t schema_version; /* -1: not read yet */
     /* set by the authorizer */
     bool refused;             /* since guard_enter: `text` says why */
@@ -52,10 +53,10 @@ struct guard_saved guard_enter_tenant(struct guard *g, const struct wire_call *c
 struct guard_saved guard_enter_own(struct guard *g);
 void guard_leave(struct guard *g, struct guard_saved saved);
 
-/* Before SQL of a call with a table scope: learns which tables are FTS5's, when the schema has changed;
- * before it runs, makes FTS5 ask for its inner statements again. */
+/* Before SQL of a call with a table scope: learns which tables are FTS5's and whose the indexes are, when the
+ * schema has changed; before it runs, makes FTS5 ask for its inner statements again. */
 struct engine;
-void guard_learn_fts5(struct engine *eng);
+void guard_learn_scope(struct engine *eng);
 void guard_recheck_fts5(struct engine *eng, const struct wire_call *call);
 
 /* Statements that are refused by their first word; fills g->text. false: let SQLite look at it. */

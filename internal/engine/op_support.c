@@ -22,7 +22,7 @@ enum err_code op_prepare_tenant(
     if (code != ERR_OK)
         return code;
     if (op->call.has_table_scope) {
-        guard_learn_fts5(op->eng);
+        guard_learn_scope(op->eng);
         guard_recheck_fts5(op->eng, &op->call);
     }
     struct guard_saved saved = guard_enter_tenant(g, &op->call, verb);

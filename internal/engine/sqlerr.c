@@ -336,6 +336,26 @@ static enum err_code machine_error(struct op *op, int rc, struct err *err)
     }
 }
 
+/* What a scope must not learn from an error. A table that is missing and one that is hidden look alike.
+ * ERR_OK: nothing to hide. */
+static enum err_code hidden_error(struct op *op, const struct pattern *p, const struct sqlerr_detail *d,
+    struct str message, struct err *err)
+{
+    struct sqlerr_detail plain = {.kind = "unknown", .position = -1};
+    char text[GUARD_TEXT_MAX];
+    if (p->name == NAME_TABLE && !op_table_visible(op, d->table)) {
+        str_print_cut(
+            text, sizeof text, "Token scope does not include table \"" STR_FMT "\"", STR_ARG(d->table));
+        return sqlerr_set(op, ERR_FORBIDDEN, &plain, text, err);
+    }
+    if (str_starts(message, S("error in "))) /* ALTER TABLE reads every view and trigger there is */
+        return sqlerr_set(op, ERR_SQL, &plain,
+            "a view or trigger of the database stands in the way; a token without a table scope is told "
+            "which",
+            err);
+    return ERR_OK;
+}
+
 enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *err)
 {
     struct engine *eng = op->eng;
@@ -353,6 +373,10 @@ enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *er
     const struct pattern *p = match(str_of(message), &before, &after);
     d.kind = p->kind;
     read_names(&d, p, before, after);
+    if (op->call.has_table_scope)
+        code = hidden_error(op, p, &d, str_of(message), err);
+    if (code != ERR_OK)
+        return code;
     if (d.position < 0 && (p->name == NAME_TABLE || p->name == NAME_HAS_NO || p->name == NAME_NEAR))
         d.position = find_word(sql, p->name == NAME_TABLE  ? d.table
                                     : p->name == NAME_NEAR ? d.near

@@ -20,6 +20,7 @@ SCHEMA = [
     "CREATE VIEW order_view AS SELECT * FROM orders", "CREATE VIEW leak AS SELECT email FROM customers",
     "CREATE TABLE audited(a)", "CREATE TRIGGER audit AFTER INSERT ON audited BEGIN INSERT INTO customers(email) VALUES('by trigger'); END",
     "CREATE TABLE reader(a)", "CREATE TRIGGER steal AFTER INSERT ON reader BEGIN UPDATE orders SET total = (SELECT length(email) FROM customers); END",
+    "CREATE VIEW mixed AS SELECT o.id, 'viewword' AS w FROM orders o JOIN customers USING(id)",
     "CREATE TABLE child(id INTEGER PRIMARY KEY, c REFERENCES customers(id) ON DELETE CASCADE)",
 ]
 
@@ -88,7 +89,7 @@ def roles_by_routes(checks, s):
 
 
 def table_scope(checks, s):
-    tables = "orders,order_view,audited,reader"
+    tables = "orders,order_view,mixed,audited,reader"
     for role in ("readonly", "readwrite", "admin"):
         token = s.mint(role, "--tables", tables)["token"]
         before = contents(s)
@@ -108,7 +109,11 @@ def table_scope(checks, s):
         checks.that(f"{role}: tables shows its own", "orders" in listed and "customers" not in listed, listed)
         for path in ("schema", "describe", "describe?format=compact", "search?q=customers", "doctor", "export?format=sql", "query-log"):
             a = s.db(path, method="GET", token=token)
-            shown = [w for w in (b"secret@", b"CREATE TABLE customers", b"VIEW leak", b'"name":"customers"', b'"table":"customers"') if w in a.data]
+            shown = [w for w in (b"secret@", b"customers", b"VIEW leak", b"viewword", b"by trigger", b"steal") if w in a.data]
+            if path.startswith("search"):
+                shown = [w for w in shown if w != b"customers"]  # the question itself
+            if path in ("schema", "describe", "export?format=sql"):
+                checks.that(f"{role}: {path} shows what reads nothing hidden", b"order_view" in a.data, a)
             checks.that(f"{role}: {path} hides the rest", a.status in ((200, 403) if path == "query-log" else (200,)) and not shown, (shown, a))
         for path in ("export?format=csv&table=customers", "export?format=ndjson&table=customers", "export?format=sql&table=customers", "export?format=csv&table=leak"):
             a = s.db(path, method="GET", token=token)

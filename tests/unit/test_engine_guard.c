@@ -332,6 +332,23 @@ static const struct row SCOPED[] = {
     {AD, 403, "SELECT * FROM pragma_table_info('customers')", NULL},
     {AD, 403, "SELECT * FROM _persql_meta_query_log", "scope"},
     {AD, 403, "INSERT INTO docs (body) VALUES ('x')", "docs"},
+    {AD, 200, "REINDEX orders", NULL},
+    {AD, 200, "REINDEX orders_by_customer", NULL},
+    {AD, 200, "ANALYZE orders", NULL},
+    {AD, 403, "REINDEX customers", "one by one"},
+    {AD, 403, "REINDEX customers_by_email", "one by one"},
+    {AD, 403, "REINDEX main.customers_by_email", "one by one"},
+    {AD, 403, "REINDEX", "one by one"},
+    {AD, 403, "REINDEX nocase", "one by one"},
+    {AD, 403, "ANALYZE customers", "one by one"},
+    {AD, 403, "ANALYZE customers_by_email", "one by one"},
+    {AD, 403, "ANALYZE", "one by one"},
+    {AD, 403, "SELECT * FROM absent", "Token scope does not include table \\\"absent\\\""},
+    {AD, 403, "DROP TABLE absent", "Token scope does not include table \\\"absent\\\""},
+    {AD, 400, "SELECT * FROM mine", "no such table: mine"},
+    {AD, 200, "CREATE TABLE mine (x, y)", NULL},
+    {AD, 400, "ALTER TABLE mine RENAME COLUMN y TO z", "without a table scope"},
+    {AD, 200, "DROP TABLE mine", NULL},
 };
 
 void test_engine_guard__table_scope(void **state)
@@ -340,14 +357,20 @@ void test_engine_guard__table_scope(void **state)
         {"orders", 6}, {"open_orders", 11}, {"log", 3}, {"rich", 4}, {"docs_fts", 8}, {"mine", 4}};
     size_t failed = 0;
     (void)state;
+    (void)engine_ok(&fx, "CREATE INDEX customers_by_email ON customers (email COLLATE nocase)");
     for (size_t i = 0; i < ARRAY_LEN(SCOPED); i++) {
+        if (strstr(SCOPED[i].sql, "CREATE TABLE mine (x, y)"))
+            (void)engine_ok(&fx, "CREATE VIEW unreadable AS SELECT nope FROM customers");
         struct wire_call call = engine_call_new(WIRE_OP_QUERY, engine_query_body(&fx, SCOPED[i].sql, NULL));
         call.has_table_scope = true;
         call.tables = TABLES;
         call.table_count = ARRAY_LEN(TABLES);
-        failed += check(&SCOPED[i], engine_ask(&fx, &call));
+        struct engine_answer a = engine_ask(&fx, &call);
+        failed += check(&SCOPED[i], a);
+        assert_null(memmem(a.body.ptr, a.body.len, "unreadable", 10));
     }
     assert_int_equal(failed, 0);
+    (void)engine_ok(&fx, "DROP VIEW unreadable");
 }
 
 /* A statement prepared for an admin must not serve a reader who sends the same text, in one turn or later. */
