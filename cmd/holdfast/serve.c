@@ -29,7 +29,7 @@ static void describe_address(struct server *s)
 static void run(struct server *s)
 {
     server_on_signals(s);
-    watchdog_start(&s->watchdog, s->loop);
+    watchdog_start(&s->watchdog, s->loop, WATCHDOG_BEAT_US);
     describe_address(s);
     server_welcome(s);
     log_event(LOG_INFO, "started", LOG_CSTR("version", HF_VERSION), LOG_STR("url", strbuf_str(&s->url)),

@@ -12,17 +12,7 @@
 #include "api/api.h"
 #include "bootstrap/bootstrap.h"
 #include "serve_options.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
-
-struct watchdog {
-    pthread_t thread;
-    bool running;
-    struct loop_timer beat;
-    _Atomic uint64_t beats;
-    _Atomic bool stop;
-};
+#include "work/watchdog.h"
 
 struct server {
     const struct serve_options *opt;
@@ -57,10 +47,5 @@ void server_welcome(struct server *s);
 
 /* serve_stop.c */
 void server_on_signals(struct server *s);
-
-/* serve_watchdog.c: aborts, so that a supervisor of processes starts it anew, when the loop stands still for
- * ten seconds. */
-void watchdog_start(struct watchdog *w, struct loop *l);
-void watchdog_stop(struct watchdog *w);
 
 #endif

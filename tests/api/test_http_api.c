@@ -2,6 +2,7 @@
  * and shapes in full are tests/e2e's; here the same paths run under the sanitizers. */
 #include "api_fixture.h"
 
+#include "api/request.h"
 #include "api/route.h"
 #include "token/token.h"
 
@@ -255,6 +256,64 @@ void test_http_api__import_and_export(void **state)
     AUTO_ANSWER rows;
     call(&fx, "POST", "/v1/db/acme/third/query", fx.admin, S("{\"sql\":\"SELECT sum(a) FROM imp\"}"), &rows);
     expect(&rows, 200, "[[10]]");
+}
+
+static void set_disk_low_bytes(void *arg)
+{
+    fx.api->opt.disk_low_bytes = *(const int64_t *)arg;
+    fx.api->health.checked_us = 0; /* the next /readyz looks at the disk */
+}
+
+static void expect_ready(int64_t *disk_low_bytes, int status, const char *text)
+{
+    AUTO_ANSWER a;
+    loop_post(fx.loop, set_disk_low_bytes, disk_low_bytes);
+    call(&fx, "GET", "/readyz", NULL, (struct str){NULL, 0}, &a);
+    expect(&a, status, text);
+}
+
+/* Before the disk is full: whatever writes is refused, by engines that run and by those that start; reads go
+ * on. */
+void test_http_api__a_nearly_full_disk_refuses_writes(void **state)
+{
+    static const struct {
+        const char *method, *path, *body;
+        int status;
+        const char *text;
+    } rows[] = {
+        {"POST", "/v1/db/acme/main/query", "{\"sql\":\"INSERT INTO low VALUES (2)\"}", 507, "nearly full"},
+        {"POST", "/v1/db/acme/main/query", "{\"sql\":\"SELECT sum(a) FROM low\"}", 200, "[[1]]"},
+        {"POST", "/v1/db/acme/main/batch",
+            "{\"statements\":[{\"sql\":\"SELECT 1\"},{\"sql\":\"DELETE FROM low\"}]}", 507,
+            "insufficient_storage"},
+        {"POST", "/v1/db/acme/main/batch", "{\"statements\":[{\"sql\":\"SELECT 8\"}]}", 200, "[[8]]"},
+        {"PUT", "/v1/db/acme/main/describe", "{\"description\":\"x\"}", 507, "nearly full"},
+        {"POST", "/v1/db/acme/main/import?format=sql", "INSERT INTO low VALUES (3);", 507, "nearly full"},
+        {"POST", "/v1/db/acme/cold/query", "{\"sql\":\"CREATE TABLE a(b)\"}", 507, "nearly full"},
+        {"POST", "/v1/db/acme/cold/query", "{\"sql\":\"SELECT 9\"}", 200, "[[9]]"},
+    };
+    int64_t always = INT64_MAX, never = 0;
+    AUTO_ANSWER made;
+    AUTO_ANSWER table;
+    AUTO_ANSWER metrics;
+    AUTO_ANSWER after;
+    (void)state;
+    query(&fx, fx.admin, "{\"sql\":\"CREATE TABLE low AS SELECT 1 AS a\"}", &table);
+    expect(&table, 200, "success");
+    call(&fx, "POST", "/v1/databases", fx.admin, S("{\"slug\":\"cold\"}"), &made);
+    expect(&made, 200, "cold");
+    expect_ready(&always, 503, "disk is nearly full");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_ANSWER a;
+        call(&fx, rows[i].method, rows[i].path, fx.admin, str_of(rows[i].body), &a);
+        expect(&a, rows[i].status, rows[i].text);
+    }
+    call(&fx, "GET", "/metrics", NULL, (struct str){NULL, 0}, &metrics);
+    expect(&metrics, 200, "\nholdfast_disk_low 1\n");
+    expect_ready(&never, 200, "ok");
+    query(
+        &fx, fx.admin, "{\"sql\":\"INSERT INTO low VALUES (2) RETURNING (SELECT sum(a) FROM low)\"}", &after);
+    expect(&after, 200, "success");
 }
 
 void test_http_api__a_slow_reader_of_an_export(void **state)
