@@ -3,6 +3,7 @@
 #include "engine/catalog.h"
 #include "base/strbuf.h"
 #include "engine/catalog_hidden.h"
+#include "engine/column.h"
 #include "engine/engine_state.h"
 
 static const char SQL_OBJECTS[] = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid";
@@ -32,10 +33,7 @@ struct str catalog_text(struct arena *a, sqlite3_stmt *stmt, int column)
 {
     if (sqlite3_column_type(stmt, column) == SQLITE_NULL)
         return (struct str){NULL, 0};
-    const void *text = sqlite3_column_type(stmt, column) == SQLITE_BLOB
-                           ? sqlite3_column_blob(stmt, column)
-                           : (const void *)sqlite3_column_text(stmt, column);
-    return arena_copy(a, str_make(text ? text : "", (size_t)sqlite3_column_bytes(stmt, column)));
+    return arena_copy(a, column_bytes(stmt, column));
 }
 
 static struct str text_or_empty(struct arena *a, sqlite3_stmt *stmt, int column)
@@ -219,8 +217,7 @@ static enum err_code read_indexes(struct reader *r, struct cat_table *t, struct 
     return code;
 }
 
-/* The first word after "CREATE VIRTUAL TABLE … USING". */
-static struct str module_name(struct arena *a, struct str sql)
+struct str catalog_module(struct arena *a, struct str sql)
 {
     size_t at = 0;
     while (at + 6 < sql.len && !(str_eq_nocase(str_slice(sql, at, at + 5), S("USING")) &&
@@ -251,7 +248,7 @@ static enum err_code read_kind(struct reader *r, struct cat_table *t, bool *ret_
     t->strict = row && sqlite3_column_int(r->list, 2) != 0;
     if (str_eq(type, S("virtual")))
         t->kind = CAT_VIRTUAL;
-    t->module = t->kind == CAT_VIRTUAL ? module_name(r->a, t->sql) : STR_EMPTY;
+    t->module = t->kind == CAT_VIRTUAL ? catalog_module(r->a, t->sql) : STR_EMPTY;
     return ERR_OK;
 }
 

@@ -100,6 +100,9 @@ MUST_CHECK enum err_code catalog_step(
 MUST_CHECK enum err_code catalog_prepare(
     const struct catalog_source *src, const char *sql, struct str name, sqlite3_stmt **ret, struct err *err);
 
+/* The first word after "CREATE VIRTUAL TABLE … USING", in lower case. */
+struct str catalog_module(struct arena *a, struct str sql);
+
 /* By name, as SQLite compares names; NULL when absent or hidden. */
 const struct cat_table *catalog_table(const struct catalog *cat, struct str name);
 const struct cat_table *catalog_view(const struct catalog *cat, struct str name);

@@ -60,6 +60,7 @@ static enum err_code field(struct csv *c, struct err *err)
         (void)import_next(c->in);
     enum err_code code = is_quoted ? quoted(c, err) : bare(c, err);
     f->len = c->text.len - f->start;
+    f->quoted = is_quoted;
     f->null = !is_quoted && f->len == 0;
     strbuf_add_char(&c->text, '\0'); /* so that no view ends where the next begins */
     return code;
@@ -96,4 +97,48 @@ enum err_code csv_next(struct csv *c, bool *ret_found, struct err *err)
         f->text = f->null ? (struct str){NULL, 0} : str_make(c->text.buf + f->start, f->len);
     }
     return code;
+}
+
+static bool is_integer(struct str s)
+{
+    int64_t value;
+    size_t digits = s.len && s.ptr[0] == '-' ? 1 : 0;
+    if (s.len > digits + 1 && s.ptr[digits] == '0')
+        return false;
+    return s.len > digits && str_to_i64(s, INT64_MIN, INT64_MAX, &value) && !str_eq(s, S("-0"));
+}
+
+static size_t count_digits(struct str s, size_t *at)
+{
+    size_t from = *at;
+    while (*at < s.len && s.ptr[*at] >= '0' && s.ptr[*at] <= '9')
+        ++*at;
+    return *at - from;
+}
+
+/* A decimal number with a fraction or an exponent. */
+static bool is_real(struct str s)
+{
+    size_t at = s.len && s.ptr[0] == '-' ? 1 : 0, start = at, fraction = 0;
+    size_t whole = count_digits(s, &at);
+    if (whole == 0 || (whole > 1 && s.ptr[start] == '0'))
+        return false; /* a code, not a number */
+    bool marked = false;
+    if (at < s.len && s.ptr[at] == '.') {
+        at++;
+        fraction = count_digits(s, &at);
+        marked = fraction > 0;
+    }
+    if (at < s.len && (s.ptr[at] == 'e' || s.ptr[at] == 'E')) {
+        at++;
+        if (at < s.len && (s.ptr[at] == '-' || s.ptr[at] == '+'))
+            at++;
+        marked = count_digits(s, &at) > 0;
+    }
+    return marked && at == s.len;
+}
+
+enum csv_number csv_number(struct str s)
+{
+    return is_integer(s) ? CSV_INTEGER : is_real(s) ? CSV_REAL : CSV_NO_NUMBER;
 }

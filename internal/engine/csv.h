@@ -13,10 +13,11 @@ enum {
 };
 
 struct csv_field {
-    struct str text; /* ptr NULL: empty and not quoted */
+    struct str text; /* ptr NULL: null */
     size_t start;    /* private: until the record is whole */
     size_t len;
-    bool null;
+    bool quoted;
+    bool null; /* empty and not quoted */
 };
 
 struct csv {
@@ -26,6 +27,10 @@ struct csv {
     int count;
     uint64_t line; /* where the record begins */
 };
+
+/* What a number looks like: as SQLite would print it, so that nothing is lost. No sign +, no leading zero. */
+enum csv_number { CSV_NO_NUMBER, CSV_INTEGER, CSV_REAL };
+enum csv_number csv_number(struct str s);
 
 void csv_init(struct csv *c, struct import_source *in);
 void csv_release(struct csv *c);

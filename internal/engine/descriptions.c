@@ -1,6 +1,7 @@
 /* Reads and writes `_sys_description`. */
 #include "engine/descriptions.h"
 #include "base/clock.h"
+#include "engine/column.h"
 
 static const char SQL_ALL[] =
     "SELECT table_name, column_name, description FROM _sys_description ORDER BY table_name, column_name";
@@ -11,15 +12,9 @@ static const char SQL_SET[] =
     " updated_at_ms = excluded.updated_at_ms";
 static const char SQL_REMOVE[] = "DELETE FROM _sys_description WHERE table_name = ?1 AND column_name = ?2";
 
-static struct str column_text(sqlite3_stmt *stmt, int column)
-{
-    const char *text = (const char *)sqlite3_column_text(stmt, column);
-    return str_make(text ? text : "", (size_t)sqlite3_column_bytes(stmt, column));
-}
-
 static void attach(struct arena *a, struct catalog *cat, sqlite3_stmt *stmt, struct str *ret_database)
 {
-    struct str table = column_text(stmt, 0), column = column_text(stmt, 1);
+    struct str table = column_bytes(stmt, 0), column = column_bytes(stmt, 1);
     struct str text = catalog_text(a, stmt, 2);
     struct cat_table *t = (struct cat_table *)catalog_table(cat, table);
     if (!t)

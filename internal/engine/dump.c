@@ -1,11 +1,12 @@
 /* The walk of an export. */
 #include "engine/dump.h"
 #include "base/strbuf.h"
-#include "engine/fts5_decl.h"
 
 enum { SQL_MAX = 1 << 20, ROWS_BETWEEN_LOOKS = 256 };
 
 static const char SQL_SEQUENCE[] = "SELECT seq FROM sqlite_sequence WHERE name = ?1";
+static const char SQL_USER_VERSION[] = "SELECT user_version FROM pragma_user_version()";
+static const char SQL_APPLICATION_ID[] = "SELECT application_id FROM pragma_application_id()";
 
 const char *dump_terminator(struct arena *a, struct str sql)
 {
@@ -30,15 +31,8 @@ static void add_column_name(struct strbuf *out, int *count, struct str name)
     catalog_quote(out, name);
 }
 
-static int step_own(void *arg, sqlite3_stmt *stmt)
-{
-    (void)arg;
-    return sqlite3_step(stmt);
-}
-
-/* Gives the sink every row of `select`. */
-static enum err_code copy_rows(struct dump *d, sqlite3_stmt *select,
-    int (*step)(void *arg, sqlite3_stmt *stmt), const struct dump_rows *rows, struct err *err)
+enum err_code dump_copy_rows(struct dump *d, sqlite3_stmt *select, int (*step)(void *arg, sqlite3_stmt *stmt),
+    const struct dump_rows *rows, struct err *err)
 {
     const struct dump_sink *sink = d->sink;
     enum err_code code = sink->rows_begin(sink->arg, rows, err);
@@ -79,7 +73,7 @@ static enum err_code table_rows(struct dump *d, const struct cat_table *t, struc
     strbuf_init(&sql, SQL_MAX);
     strbuf_init(&into, SQL_MAX);
     rows.columns = stored_columns(t, &names, &all);
-    const char *rowid = d->sink->keep_rowids && !cat_rowid_alias(t) ? cat_rowid_name(t) : NULL;
+    const char *rowid = cat_rowid_alias(t) ? NULL : cat_rowid_name(t);
     strbuf_add_cstr(&sql, "SELECT ");
     if (rowid)
         strbuf_addf(&sql, "%s,", rowid);
@@ -96,7 +90,28 @@ static enum err_code table_rows(struct dump *d, const struct cat_table *t, struc
     if (strbuf_failed(&sql) || strbuf_failed(&into))
         return err_set(err, ERR_TOO_LARGE, "the columns of a table are too many to be exported");
     enum err_code code = d->prepare_rows(d->arg, strbuf_str(&sql), &select, err);
-    return code ? code : copy_rows(d, select, d->step_rows, &rows, err);
+    return code ? code : dump_copy_rows(d, select, d->step_rows, &rows, err);
+}
+
+/* What the file's header says for its application; 0 says nothing. */
+static enum err_code setting(struct dump *d, const char *read, const char *pragma, struct err *err)
+{
+    AUTO_SQL *stmt = NULL;
+    bool row = false;
+    enum err_code code = d->src->prepare(d->src->arg, read, &stmt, err);
+    if (!code)
+        code = catalog_step(d->src, stmt, &row, err);
+    int value = !code && row ? sqlite3_column_int(stmt, 0) : 0;
+    if (code || value == 0)
+        return code;
+    struct str sql = arena_printf(d->src->arena, "PRAGMA %s=%d", pragma, value);
+    return sql.ptr ? statement(d, sql, err) : err_set(err, ERR_TOO_LARGE, "the schema is too large");
+}
+
+static enum err_code settings(struct dump *d, struct err *err)
+{
+    enum err_code code = setting(d, SQL_USER_VERSION, "user_version", err);
+    return code ? code : setting(d, SQL_APPLICATION_ID, "application_id", err);
 }
 
 static enum err_code tables(struct dump *d, const struct catalog *cat, struct err *err)
@@ -141,71 +156,12 @@ static enum err_code indexes(struct dump *d, const struct catalog *cat, struct e
     return code;
 }
 
-/* The rows of an FTS5 table with content of its own, from the table that holds them. */
-static enum err_code fts5_rows(
-    struct dump *d, const struct cat_table *t, const struct fts5_decl *decl, struct err *err)
-{
-    AUTO_STRBUF sql;
-    AUTO_STRBUF into;
-    AUTO_SQL *select = NULL;
-    int count = 0;
-    strbuf_init(&sql, SQL_MAX);
-    strbuf_init(&into, SQL_MAX);
-    strbuf_add_cstr(&sql, "SELECT id");
-    strbuf_add_cstr(&into, "INSERT INTO ");
-    catalog_quote(&into, t->name);
-    strbuf_add_cstr(&into, "(rowid");
-    for (const struct fts5_column *c = decl->columns; c; c = c->next) {
-        strbuf_addf(&sql, ",c%d", count++);
-        strbuf_add_char(&into, ',');
-        catalog_quote(&into, c->name);
-    }
-    strbuf_add_cstr(&sql, " FROM ");
-    struct str content = arena_printf(d->src->arena, STR_FMT "_content", STR_ARG(t->name));
-    catalog_quote(&sql, content);
-    strbuf_add_char(&into, ')');
-    enum err_code code = d->src->prepare(d->src->arg, strbuf_cstr(&sql), &select, err);
-    struct dump_rows rows = {strbuf_str(&into), count + 1};
-    return code ? code : copy_rows(d, select, step_own, &rows, err);
-}
-
-static enum err_code fts5_rebuild(struct dump *d, const struct cat_table *t, struct err *err)
-{
-    AUTO_STRBUF sql;
-    strbuf_init(&sql, SQL_MAX);
-    strbuf_add_cstr(&sql, "INSERT INTO ");
-    catalog_quote(&sql, t->name);
-    strbuf_add_char(&sql, '(');
-    catalog_quote(&sql, t->name);
-    strbuf_add_cstr(&sql, ") VALUES('rebuild')");
-    return statement(d, strbuf_str(&sql), err);
-}
-
-static enum err_code virtual_table(struct dump *d, const struct cat_table *t, struct err *err)
-{
-    struct fts5_decl decl;
-    struct str remark;
-    if (!fts5_decl_read(d->src->arena, t->sql, &decl)) {
-        remark =
-            arena_printf(d->src->arena, "left out: \"" STR_FMT "\" is not an FTS5 table", STR_ARG(t->name));
-        return d->sink->note(d->sink->arg, remark.ptr ? remark : S("left out: a virtual table"), err);
-    }
-    enum err_code code = statement(d, t->sql, err);
-    if (code || decl.content == FTS5_OWN)
-        return code ? code : fts5_rows(d, t, &decl, err);
-    if (decl.content == FTS5_EXTERNAL)
-        return fts5_rebuild(d, t, err);
-    remark = arena_printf(
-        d->src->arena, "\"" STR_FMT "\" has no content: its index cannot be exported", STR_ARG(t->name));
-    return d->sink->note(d->sink->arg, remark.ptr ? remark : S("an FTS5 table has no content"), err);
-}
-
 static enum err_code virtual_tables(struct dump *d, const struct catalog *cat, struct err *err)
 {
     enum err_code code = ERR_OK;
     for (const struct cat_table *t = cat->tables; t && !code; t = t->next) {
         if (t->kind == CAT_VIRTUAL)
-            code = virtual_table(d, t, err);
+            code = dump_virtual_table(d, cat, t, err);
     }
     return code;
 }
@@ -230,7 +186,9 @@ static enum err_code triggers(struct dump *d, const struct cat_table *list, stru
 
 enum err_code dump_run(struct dump *d, const struct catalog *cat, struct err *err)
 {
-    enum err_code code = tables(d, cat, err);
+    enum err_code code = d->whole ? settings(d, err) : ERR_OK;
+    if (!code)
+        code = tables(d, cat, err);
     if (!code)
         code = sequences(d, cat, err);
     if (!code)

@@ -1,10 +1,12 @@
-/* Walks a database in an order that loads: tables with their rows, AUTOINCREMENT counters, indexes, views,
- * FTS5 tables with their rows (or an order to rebuild them), triggers. What is done with each is the sink's:
- * SQL text, or rows of another database. Foreign keys have to be off while it is loaded.
+/* Walks a database in an order that loads: user_version and application_id, tables with their rows and
+ * rowids, AUTOINCREMENT counters, indexes, views, FTS5 tables with their settings and rows (or an order to
+ * rebuild them), triggers. What is done with each is the sink's: SQL text, or rows of another database.
+ * Foreign keys have to be off while it is loaded.
  *
- * Left out: reserved tables, what the catalog does not show, the statistics of ANALYZE, and rowids of tables
- * that have no INTEGER PRIMARY KEY unless `keep_rowids` is set. Generated columns are computed again. The
- * index of an FTS5 table without content cannot be read back: the table comes out empty, with a note.
+ * Left out: reserved tables, what the catalog does not show, the statistics of ANALYZE, and rowids that no
+ * name can reach because columns have taken all three. Generated columns are computed again. The index of an
+ * FTS5 table whose rows cannot be read again (content='', or a content table that is not part of the dump)
+ * goes as it is into a sink that `keeps_indexes`; elsewhere the table comes out empty, with a note.
  * Engine's thread. */
 #ifndef ENGINE_DUMP_H
 #define ENGINE_DUMP_H
@@ -17,7 +19,7 @@ struct dump_rows {
 };
 
 struct dump_sink {
-    bool keep_rowids;
+    bool keeps_indexes; /* takes the hidden tables of FTS5 */
     /* One statement without its semicolon. */
     enum err_code (*statement)(void *arg, struct str sql, struct err *err);
     /* A remark of one line. */
@@ -37,10 +39,18 @@ struct dump {
     int (*step_rows)(void *arg, sqlite3_stmt *stmt);
     void *arg;
     const struct dump_sink *sink;
+    bool whole;    /* the database, not one table of it: with its header's settings */
     uint64_t rows; /* dumped so far */
 };
 
 MUST_CHECK enum err_code dump_run(struct dump *d, const struct catalog *cat, struct err *err);
+
+/* Gives the sink every row of `select`. */
+MUST_CHECK enum err_code dump_copy_rows(struct dump *d, sqlite3_stmt *select,
+    int (*step)(void *arg, sqlite3_stmt *stmt), const struct dump_rows *rows, struct err *err);
+/* A virtual table with what it needs to be searched again. */
+MUST_CHECK enum err_code dump_virtual_table(
+    struct dump *d, const struct catalog *cat, const struct cat_table *t, struct err *err);
 
 /* What has to stand behind `sql`, and before a semicolon, so that a comment at its end does not swallow it.
  */

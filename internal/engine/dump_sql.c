@@ -14,7 +14,7 @@ static enum err_code write_statement(void *arg, struct str sql, struct err *err)
 static enum err_code write_note(void *arg, struct str text, struct err *err)
 {
     struct dump_sql *s = arg;
-    strbuf_add_cstr(&s->out->buf, "-- ");
+    strbuf_add_cstr(&s->out->buf, DUMP_NOTE);
     for (size_t i = 0; i < text.len; i++)
         strbuf_add_char(&s->out->buf, (unsigned char)text.ptr[i] < ' ' ? ' ' : text.ptr[i]);
     strbuf_add_char(&s->out->buf, '\n');

@@ -6,6 +6,9 @@
 #include "engine/dump.h"
 #include "engine/sink.h"
 
+/* How a line begins that tells what the dump could not hold. */
+#define DUMP_NOTE "-- note: "
+
 struct dump_sql {
     struct sink *out;
     struct arena *arena;

@@ -3,6 +3,7 @@
 #ifndef ENGINE_IMPORT_TABLE_H
 #define ENGINE_IMPORT_TABLE_H
 
+#include "engine/ndjson.h"
 #include "engine/op_import.h"
 
 /* What a column of a table that does not exist yet has held so far. */
@@ -11,7 +12,7 @@ struct import_guess {
     bool integer, real, text, blob, wide; /* wide: an integer that a double does not hold exactly */
 };
 
-enum { IMPORT_COLUMNS_MAX = 100, IMPORT_SHAPES = 8, IMPORT_RUNS = 256 };
+enum { IMPORT_COLUMNS_MAX = NDJSON_COLUMNS_MAX, IMPORT_SHAPES = 8, IMPORT_RUNS = 256 };
 
 /* One list of columns and the INSERT for it; rows of NDJSON may differ. */
 struct import_shape {

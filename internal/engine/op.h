@@ -62,7 +62,6 @@ MUST_CHECK enum err_code op_check_schema(struct op *op, struct err *err);
 enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *err);
 
 /* Writes one SQLite value in the wire form: exact integers, {"$blob":…}, text as text. */
-void op_write_value(struct jsonw *w, sqlite3_value *v);
 void op_write_column(struct jsonw *w, sqlite3_stmt *stmt, int column);
 
 /* Binds a JSON array (positional) or object (named; ":name", "@name", "$name" or bare "name") of parameters.

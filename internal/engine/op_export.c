@@ -72,7 +72,8 @@ static enum err_code export_sql(struct op *op, struct catalog *cat, struct err *
     struct catalog_source src = catalog_source_of_op(op);
     struct dump_sql text = {.out = &out, .arena = op->arena};
     struct dump_sink sink = dump_sql_sink(&text);
-    struct dump dump = {&src, export_prepare_rows, export_step_rows, op, &sink, 0};
+    struct dump dump = {
+        &src, export_prepare_rows, export_step_rows, op, &sink, !wire_arg(&op->call, "table").len, 0};
     struct str database;
     sink_init(&out, pass, op);
     enum err_code code = descriptions_attach(&src, cat, &database, err);
@@ -155,5 +156,8 @@ enum err_code op_run_EXPORT(struct op *op, struct err *err)
         code = catalog_read(&src, &cat, err);
     if (!code)
         code = read_table_arg(op, &cat, format, &t, err);
-    return code ? code : run_format(op, format, &cat, t, err);
+    if (!code)
+        code = run_format(op, format, &cat, t, err);
+    op->plain = STR_EMPTY; /* the body of an export without a byte: ndjson of no rows */
+    return code;
 }

@@ -13,34 +13,14 @@
 
 enum { PIECE = 128 << 10 };
 
-/* What identifies a file to its application: copied; both are plain integers. */
-static enum err_code copy_pragma(const struct catalog_source *src, struct dump_db *to, const char *read,
-    const char *write, struct err *err)
-{
-    AUTO_SQL *stmt = NULL;
-    bool row = false;
-    enum err_code code = src->prepare(src->arg, read, &stmt, err);
-    if (!code)
-        code = catalog_step(src, stmt, &row, err);
-    if (code || !row)
-        return code;
-    struct str sql = arena_printf(src->arena, "%s = %d", write, sqlite3_column_int(stmt, 0));
-    return sql.ptr ? dump_db_exec(to, sql.ptr, err) : err_set(err, ERR_TOO_LARGE, "the schema is too large");
-}
-
 static enum err_code build(struct op *op, const struct catalog *cat, const char *path, struct err *err)
 {
     struct catalog_source src = catalog_source_of_op(op);
     struct dump_db copy;
     enum err_code code = dump_db_open(&copy, path, err);
     struct dump_sink sink = dump_db_sink(&copy);
-    struct dump dump = {&src, export_prepare_rows, export_step_rows, op, &sink, 0};
-    if (!code)
-        code = copy_pragma(
-            &src, &copy, "SELECT application_id FROM pragma_application_id()", "PRAGMA application_id", err);
-    if (!code)
-        code = copy_pragma(
-            &src, &copy, "SELECT user_version FROM pragma_user_version()", "PRAGMA user_version", err);
+    struct dump dump = {
+        &src, export_prepare_rows, export_step_rows, op, &sink, !wire_arg(&op->call, "table").len, 0};
     if (!code)
         code = dump_run(&dump, cat, err);
     if (!code)

@@ -1,78 +1,38 @@
-/* Import of CSV. The first record names the columns. A field goes in as text and takes the column's type by
- * SQLite's own rules; an empty field without quotes is NULL; \x and hex is a blob in a column declared BLOB.
- * A table that is absent is made, with the types that fit all of the file. */
+/* Import of CSV. The first record names the columns. An empty field without quotes is NULL; a number without
+ * quotes is a number, except in a column of text; {"$blob":"<base64>"} and {"$text":"<base64>"} are what they
+ * say (engine/tagged.h); all else is text and takes the column's type by SQLite's own rules. A table that is
+ * absent is made, with the types that fit all of the file. */
 #include "base/enc.h"
 #include "engine/csv.h"
 #include "engine/import_table.h"
+#include "engine/tagged.h"
 
-enum { EXACT_DIGITS = 15 /* every integer of so many digits is a double */ };
+#include <stdlib.h>
 
-static bool is_hex_blob(struct str s)
+enum {
+    EXACT_DIGITS = 15, /* every integer of so many digits is a double */
+    VALUE_MAX_BYTES = CSV_RECORD_MAX,
+};
+
+struct loader {
+    struct import *im;
+    struct csv rows;
+    struct strbuf value; /* a tagged one as bytes */
+};
+
+static void guess(struct import_guess *g, struct str s, struct strbuf *buf)
 {
-    if (s.len < 2 || s.len % 2 || s.ptr[0] != '\\' || s.ptr[1] != 'x')
-        return false;
-    for (size_t i = 2; i < s.len; i++) {
-        char c = s.ptr[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-    }
-    return true;
-}
-
-/* As SQLite would print it, so that nothing is lost: no sign +, no leading zero. */
-static bool is_integer(struct str s)
-{
-    int64_t value;
-    size_t digits = s.len && s.ptr[0] == '-' ? 1 : 0;
-    if (s.len > digits + 1 && s.ptr[digits] == '0')
-        return false;
-    return s.len > digits && str_to_i64(s, INT64_MIN, INT64_MAX, &value) && !str_eq(s, S("-0"));
-}
-
-static size_t count_digits(struct str s, size_t *at)
-{
-    size_t from = *at;
-    while (*at < s.len && s.ptr[*at] >= '0' && s.ptr[*at] <= '9')
-        ++*at;
-    return *at - from;
-}
-
-/* A decimal number with a fraction or an exponent. */
-static bool is_real(struct str s)
-{
-    size_t at = s.len && s.ptr[0] == '-' ? 1 : 0, start = at, fraction = 0;
-    size_t whole = count_digits(s, &at);
-    if (whole == 0 || (whole > 1 && s.ptr[start] == '0'))
-        return false; /* a code, not a number */
-    bool marked = false;
-    if (at < s.len && s.ptr[at] == '.') {
-        at++;
-        fraction = count_digits(s, &at);
-        marked = fraction > 0;
-    }
-    if (at < s.len && (s.ptr[at] == 'e' || s.ptr[at] == 'E')) {
-        at++;
-        if (at < s.len && (s.ptr[at] == '-' || s.ptr[at] == '+'))
-            at++;
-        marked = count_digits(s, &at) > 0;
-    }
-    return marked && at == s.len;
-}
-
-static void guess(struct import_guess *g, struct str s)
-{
+    enum csv_number number = csv_number(s);
     if (!s.ptr)
         return;
-    if (is_integer(s)) {
-        g->integer = true;
-        g->wide |= s.len > EXACT_DIGITS;
-    } else if (is_real(s)) {
-        g->real = true;
-    } else if (is_hex_blob(s)) {
-        g->blob = true;
-    } else {
-        g->text = true;
-    }
+    g->integer |= number == CSV_INTEGER;
+    g->wide |= number == CSV_INTEGER && s.len > EXACT_DIGITS;
+    g->real |= number == CSV_REAL;
+    if (number != CSV_NO_NUMBER)
+        return;
+    bool blob = tagged_of_text(s, buf).kind == TAGGED_BLOB;
+    g->blob |= blob;
+    g->text |= !blob;
 }
 
 static enum err_code read_header(
@@ -85,7 +45,7 @@ static enum err_code read_header(
     if (!found)
         return err_set(err, ERR_INVALID, "line 1: a header with the names of the columns is required");
     for (int i = 0; i < c->count; i++) {
-        if (!c->fields[i].text.ptr || c->fields[i].text.len == 0)
+        if (c->fields[i].null) /* a quoted empty name is one */
             return err_set(
                 err, ERR_INVALID, "line %llu: column %d has no name", (unsigned long long)c->line, i + 1);
         if (!utf8_valid(c->fields[i].text) || memchr(c->fields[i].text.ptr, '\0', c->fields[i].text.len))
@@ -115,8 +75,9 @@ static bool is_blank(const struct csv *c, int count)
 
 /* Reads all of it once to learn the types, makes the table, and goes back to the first row. */
 static enum err_code make_table(
-    struct import_table *t, struct csv *c, const struct str *names, int count, struct err *err)
+    struct import_table *t, struct loader *l, const struct str *names, int count, struct err *err)
 {
+    struct csv *c = &l->rows;
     struct import_guess *guesses = arena_need(t->im->op->arena, (size_t)count * sizeof *guesses);
     bool found = true;
     enum err_code code = ERR_OK;
@@ -127,7 +88,7 @@ static enum err_code make_table(
             continue;
         code = check_count(c, count, err);
         for (int i = 0; i < count && !code; i++)
-            guess(&guesses[i], c->fields[i].text);
+            guess(&guesses[i], c->fields[i].text, &l->value);
     }
     if (!code)
         code = import_table_make(t, guesses, count, err);
@@ -136,44 +97,54 @@ static enum err_code make_table(
     return code ? code : csv_next(c, &found, err); /* the header again */
 }
 
-static enum err_code bind_hex(struct import *im, sqlite3_stmt *stmt, int place, struct str s, struct err *err)
+/* A number without quotes is a number, except in a column of text; all else is text that takes the column's
+ * type by SQLite's own rules. */
+static int bind_plain(
+    sqlite3_stmt *stmt, int place, const struct cat_column *column, const struct csv_field *f)
 {
-    size_t cap = s.len / 2, len = 0;
-    arena_release(&im->scratch);
-    unsigned char *bytes = arena_alloc(&im->scratch, cap);
-    if (!bytes || !dec_hex(str_slice(s, 2, s.len), bytes, cap, &len))
-        return err_set(err, ERR_TOO_LARGE, "a blob is too large");
-    return sqlite3_bind_blob64(stmt, place, bytes, len, SQLITE_TRANSIENT)
-               ? op_sql_error(im->op, SQLITE_TOOBIG, str_of(sqlite3_sql(stmt)), err)
-               : ERR_OK;
+    enum csv_number number = f->quoted || column->affinity == CAT_TEXT ? CSV_NO_NUMBER : csv_number(f->text);
+    int64_t integer;
+    if (number == CSV_INTEGER && str_to_i64(f->text, INT64_MIN, INT64_MAX, &integer))
+        return sqlite3_bind_int64(stmt, place, integer);
+    if (number == CSV_REAL)
+        return sqlite3_bind_double(stmt, place, strtod(f->text.ptr, NULL)); /* a NUL stands behind it */
+    return sqlite3_bind_text64(stmt, place, f->text.ptr, f->text.len, SQLITE_STATIC, SQLITE_UTF8);
 }
 
-static enum err_code bind_row(
-    struct import *im, struct import_shape *shape, const struct csv *c, struct err *err)
+static enum err_code bind_field(struct loader *l, sqlite3_stmt *stmt, int place,
+    const struct cat_column *column, const struct csv_field *f, struct err *err)
 {
-    for (int i = 0; i < shape->count; i++) {
-        const struct cat_column *column = shape->columns[i];
-        struct str s = c->fields[i].text;
-        enum err_code code = ERR_OK;
-        if (!column || !s.ptr)
-            continue; /* computed, or NULL */
-        if (column->affinity == CAT_BLOB && column->type.len && is_hex_blob(s))
-            code = bind_hex(im, shape->insert, shape->places[i], s, err);
-        else if (sqlite3_bind_text64(
-                     shape->insert, shape->places[i], s.ptr, s.len, SQLITE_STATIC, SQLITE_UTF8))
-            code = op_sql_error(im->op, SQLITE_TOOBIG, str_of(sqlite3_sql(shape->insert)), err);
-        if (!code && !utf8_valid(s))
-            code = err_set(err, ERR_INVALID, "line %llu: the text of column \"" STR_FMT "\" is not UTF-8",
-                (unsigned long long)c->line, STR_ARG(column->name));
-        if (code)
-            return code;
-    }
+    struct tagged t = tagged_of_text(f->text, &l->value);
+    unsigned long long line = l->rows.line;
+    if (t.kind == TAGGED_BAD)
+        return err_set(err, ERR_INVALID, "line %llu: column \"" STR_FMT "\" must hold base64", line,
+            STR_ARG(column->name));
+    if (t.kind == TAGGED_NONE && !utf8_valid(f->text))
+        return err_set(err, ERR_INVALID,
+            "line %llu: the text of column \"" STR_FMT
+            "\" is not UTF-8; write it as {\"$text\":\"<base64>\"}",
+            line, STR_ARG(column->name));
+    int rc = t.kind == TAGGED_NONE ? bind_plain(stmt, place, column, f) : tagged_bind(stmt, place, &t);
+    if (rc)
+        return err_set(err, ERR_TOO_LARGE, "line %llu: column \"" STR_FMT "\" is too large", line,
+            STR_ARG(column->name));
     return ERR_OK;
 }
 
-static enum err_code insert_rows(
-    struct import_table *t, struct csv *c, const struct str *names, int count, struct err *err)
+static enum err_code bind_row(struct loader *l, struct import_shape *shape, struct err *err)
 {
+    enum err_code code = ERR_OK;
+    for (int i = 0; i < shape->count && !code; i++) {
+        if (shape->columns[i] && !l->rows.fields[i].null) /* not computed, not NULL */
+            code = bind_field(l, shape->insert, shape->places[i], shape->columns[i], &l->rows.fields[i], err);
+    }
+    return code;
+}
+
+static enum err_code insert_rows(
+    struct import_table *t, struct loader *l, const struct str *names, int count, struct err *err)
+{
+    struct csv *c = &l->rows;
     struct import_shape *shape;
     bool found = true;
     enum err_code code = import_table_shape(t, names, count, 1, &shape, err);
@@ -182,7 +153,7 @@ static enum err_code insert_rows(
             continue;
         code = check_count(c, count, err);
         if (!code)
-            code = bind_row(t->im, shape, c, err);
+            code = bind_row(l, shape, err);
         if (!code)
             code = import_table_insert(t, shape, c->line, err);
     }
@@ -191,20 +162,23 @@ static enum err_code insert_rows(
 
 enum err_code import_csv(struct import *im, struct str table, struct err *err)
 {
-    struct csv *c = ARENA_NEW(im->op->arena, struct csv);
+    struct loader *l = ARENA_NEW(im->op->arena, struct loader);
     struct import_table *t = ARENA_NEW(im->op->arena, struct import_table);
     struct str names[CSV_FIELDS_MAX];
     int count = 0;
-    csv_init(c, &im->in);
-    enum err_code code = read_header(c, im, names, &count, err);
+    l->im = im;
+    csv_init(&l->rows, &im->in);
+    strbuf_init(&l->value, VALUE_MAX_BYTES);
+    enum err_code code = read_header(&l->rows, im, names, &count, err);
     if (!code) {
         code = import_table_find(t, im, table, err);
         if (!code && !t->table)
-            code = make_table(t, c, names, count, err);
+            code = make_table(t, l, names, count, err);
         if (!code)
-            code = insert_rows(t, c, names, count, err);
+            code = insert_rows(t, l, names, count, err);
         code = import_table_end(t, code, err);
     }
-    csv_release(c);
+    csv_release(&l->rows);
+    strbuf_release(&l->value);
     return code;
 }

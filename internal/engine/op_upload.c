@@ -147,10 +147,11 @@ static enum err_code check_object(const struct catalog_source *src, sqlite3_stmt
     if (op_name_reserved(name) && !str_starts_nocase(name, S("sqlite_")))
         return err_set(err, ERR_INVALID, "the uploaded file was refused: \"" STR_FMT "\" is a reserved name",
             STR_ARG(name));
-    if (str_starts_nocase(sql, S("CREATE VIRTUAL TABLE")) && !fts5_decl_read(src->arena, sql, &decl))
+    if (str_starts_nocase(sql, S("CREATE VIRTUAL TABLE")) && !fts5_decl_read(src->arena, sql, &decl) &&
+        !str_eq(catalog_module(src->arena, sql), S("fts5vocab")))
         return err_set(err, ERR_INVALID,
             "the uploaded file was refused: \"" STR_FMT
-            "\" is a virtual table, and fts5 is the only kind there is here",
+            "\" is a virtual table, and fts5 and fts5vocab are the only kinds there are here",
             STR_ARG(name));
     return arena_failed(src->arena) ? refuse(err, "its schema is too large") : ERR_OK;
 }
@@ -190,7 +191,7 @@ static enum err_code write_dump(
     AUTO_SINK out;
     struct dump_sql text = {.out = &out, .arena = u->op->arena};
     struct dump_sink sink = dump_sql_sink(&text);
-    struct dump dump = {src, prepare_rows, step_rows, u, &sink, 0};
+    struct dump dump = {src, prepare_rows, step_rows, u, &sink, true, 0};
     sink_init(&out, write_out, u);
     dump_sql_open(&text);
     enum err_code code = dump_run(&dump, cat, err);

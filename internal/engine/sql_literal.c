@@ -1,6 +1,8 @@
 /* Values as SQL literals. */
 #include "engine/sql_literal.h"
 #include "base/enc.h"
+#include "engine/column.h"
+#include "engine/tagged.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -37,7 +39,7 @@ static void add_as_hex(struct strbuf *out, struct str bytes, bool text)
 
 void sql_literal_text(struct strbuf *out, struct str text)
 {
-    if (memchr(text.ptr, '\0', text.len) || !utf8_valid(text)) {
+    if (tagged_is_odd(text)) {
         add_as_hex(out, text, true);
         return;
     }
@@ -55,18 +57,11 @@ void sql_literal_text(struct strbuf *out, struct str text)
 
 void sql_literal_add(struct strbuf *out, sqlite3_stmt *stmt, int column)
 {
-    const void *bytes;
     switch (sqlite3_column_type(stmt, column)) {
     case SQLITE_INTEGER: strbuf_add_i64(out, sqlite3_column_int64(stmt, column)); break;
     case SQLITE_FLOAT: sql_literal_real(out, sqlite3_column_double(stmt, column)); break;
-    case SQLITE_TEXT:
-        bytes = sqlite3_column_text(stmt, column);
-        sql_literal_text(out, str_make(bytes ? bytes : "", (size_t)sqlite3_column_bytes(stmt, column)));
-        break;
-    case SQLITE_BLOB:
-        bytes = sqlite3_column_blob(stmt, column);
-        add_as_hex(out, str_make(bytes ? bytes : "", (size_t)sqlite3_column_bytes(stmt, column)), false);
-        break;
+    case SQLITE_TEXT: sql_literal_text(out, column_bytes(stmt, column)); break;
+    case SQLITE_BLOB: add_as_hex(out, column_bytes(stmt, column), false); break;
     default: strbuf_add_cstr(out, "NULL");
     }
 }

@@ -1,45 +1,19 @@
 /* Values between SQLite and JSON: one form each way. Integers are exact, blobs are {"$blob":"base64"},
- * booleans go in as 1 and 0. */
-#include "base/enc.h"
-#include "base/mem.h"
+ * booleans go in as 1 and 0. Parameters also take the other tagged values; results, which every JSON client
+ * reads, show infinity as null and bytes that are no UTF-8 as U+FFFD. */
+#include "base/limits.h"
+#include "engine/column.h"
 #include "engine/engine_state.h"
 #include "engine/sqlerr.h"
-#include "json/jsonr.h"
-
-void op_write_value(struct jsonw *w, sqlite3_value *v)
-{
-    switch (sqlite3_value_type(v)) {
-    case SQLITE_INTEGER: jsonw_int(w, sqlite3_value_int64(v)); break;
-    case SQLITE_FLOAT: jsonw_real(w, sqlite3_value_double(v)); break;
-    case SQLITE_TEXT: {
-        const void *text = sqlite3_value_text(v);
-        jsonw_text(w, str_make(text ? text : "", text ? (size_t)sqlite3_value_bytes(v) : 0));
-        break;
-    }
-    case SQLITE_BLOB: {
-        const void *blob = sqlite3_value_blob(v);
-        jsonw_blob(w, str_make(blob ? blob : "", blob ? (size_t)sqlite3_value_bytes(v) : 0));
-        break;
-    }
-    default: jsonw_null(w);
-    }
-}
+#include "engine/tagged.h"
 
 void op_write_column(struct jsonw *w, sqlite3_stmt *stmt, int column)
 {
     switch (sqlite3_column_type(stmt, column)) {
     case SQLITE_INTEGER: jsonw_int(w, sqlite3_column_int64(stmt, column)); break;
     case SQLITE_FLOAT: jsonw_real(w, sqlite3_column_double(stmt, column)); break;
-    case SQLITE_TEXT: {
-        const void *text = sqlite3_column_text(stmt, column);
-        jsonw_text(w, str_make(text ? text : "", text ? (size_t)sqlite3_column_bytes(stmt, column) : 0));
-        break;
-    }
-    case SQLITE_BLOB: {
-        const void *blob = sqlite3_column_blob(stmt, column);
-        jsonw_blob(w, str_make(blob ? blob : "", blob ? (size_t)sqlite3_column_bytes(stmt, column) : 0));
-        break;
-    }
+    case SQLITE_TEXT: jsonw_text(w, column_bytes(stmt, column)); break;
+    case SQLITE_BLOB: jsonw_blob(w, column_bytes(stmt, column)); break;
     default: jsonw_null(w);
     }
 }
@@ -62,23 +36,15 @@ static const char *place_name(struct place *p, struct str name)
     return p->text;
 }
 
-static enum err_code bind_blob(struct op *op, sqlite3_stmt *stmt, int index, const struct jsonr_value *v,
+static enum err_code bind_tagged(struct op *op, sqlite3_stmt *stmt, int index, const struct jsonr_value *v,
     const char *at, struct err *err)
 {
-    const struct jsonr_value *data = jsonr_member(v, S("$blob"));
-    if (!data || jsonr_kind(data) != JSONR_TEXT || jsonr_count(v) != 1)
-        return err_field(err, at, "an object as a parameter must be a blob: {\"$blob\":\"<base64>\"}");
-    struct strbuf bytes;
-    strbuf_init(&bytes, jsonr_text(data).len + 1);
-    if (!dec_base64(jsonr_text(data), &bytes)) {
-        strbuf_release(&bytes);
-        return err_field(err, at, "\"$blob\" must be base64 with padding");
-    }
-    size_t len;
-    char *detached = strbuf_detach(&bytes, &len);
-    int rc = len ? sqlite3_bind_blob64(stmt, index, detached, len, SQLITE_TRANSIENT)
-                 : sqlite3_bind_zeroblob(stmt, index, 0);
-    mem_free(detached);
+    AUTO_STRBUF bytes;
+    strbuf_init(&bytes, LIMIT_BODY_BYTES);
+    struct tagged t = tagged_of_json(v, &bytes);
+    if (t.kind == TAGGED_NONE || t.kind == TAGGED_BAD)
+        return err_field(err, at, "an object as a parameter must be %s, with padded base64", TAGGED_FORMS);
+    int rc = tagged_bind(stmt, index, &t);
     return rc == SQLITE_OK ? ERR_OK : op_sql_error(op, rc, STR_EMPTY, err);
 }
 
@@ -96,7 +62,7 @@ static enum err_code bind_one(struct op *op, sqlite3_stmt *stmt, int index, cons
         rc = sqlite3_bind_text64(
             stmt, index, jsonr_text(v).ptr, jsonr_text(v).len, SQLITE_STATIC, SQLITE_UTF8);
         break;
-    case JSONR_OBJECT: return bind_blob(op, stmt, index, v, at, err);
+    case JSONR_OBJECT: return bind_tagged(op, stmt, index, v, at, err);
     case JSONR_ARRAY:
         return err_field(
             err, at, "an array cannot be a parameter; send JSON as text and read it with json_each(?)");

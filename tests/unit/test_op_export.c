@@ -126,6 +126,20 @@ static const struct {
         "INSERT INTO notes(body) VALUES ('hello world'), ('good bye');",
         {"SELECT group_concat(rowid) FROM notes_fts WHERE notes_fts MATCH 'bye'",
             "SELECT count(*) FROM notes", "SELECT group_concat(body) FROM notes_fts"}},
+    {"full text: its settings, and the tables that look into it",
+        "CREATE VIRTUAL TABLE docs USING fts5(a, b); INSERT INTO docs(docs, rank) VALUES ('rank', "
+        "'bm25(10.0, 2.0)'), "
+        "('automerge', 7); INSERT INTO docs VALUES ('x y', 'z'); CREATE VIRTUAL TABLE words USING "
+        "fts5vocab(docs, row);",
+        {"SELECT group_concat(k || v) FROM (SELECT k, v FROM docs_config ORDER BY k)",
+            "SELECT group_concat(term) FROM words"}},
+    {"what the header says, hidden rowids",
+        "PRAGMA user_version = -7; PRAGMA application_id = 1213483588; CREATE TABLE t(rowid, v); INSERT INTO "
+        "t(_rowid_, v) VALUES (5, 'a'), (-3, 'b'), (9, 'c'); DELETE FROM t WHERE v = 'a'; CREATE TABLE k(id "
+        "INTEGER "
+        "PRIMARY KEY DESC, v); INSERT INTO k(rowid, id) VALUES (77, 1);",
+        {"SELECT group_concat(_rowid_ || v) FROM t", "SELECT group_concat(rowid || id) FROM k",
+            "PRAGMA user_version", "PRAGMA application_id"}},
     {"views over views and over full text",
         "CREATE TABLE t(a); INSERT INTO t VALUES (1); CREATE VIEW v2 AS SELECT a + 1 AS b FROM t; CREATE "
         "VIEW v1 AS SELECT b FROM v2;",
@@ -209,12 +223,50 @@ void test_opexport__csv_and_ndjson_come_back_the_same(void **state)
         "INTEGER,INTEGER,REAL,TEXT,BLOB,REAL");
 }
 
+/* Plain values plain, everything else so that it cannot be mistaken for one. */
 void test_opexport__csv_has_rfc_4180_form(void **state)
 {
     (void)state;
-    fresh("CREATE TABLE t(a, \"b,c\", d); INSERT INTO t VALUES (NULL, '', 'x\"y'), (1, 2.0, X'0a');");
+    fresh("CREATE TABLE t(a, \"b,c\", d); INSERT INTO t VALUES (NULL, '', 'x\"y'), (1, 2.0, X'0a'), ('1', "
+          "'2.0', "
+          "'\\x41'), ('{\"$blob\":\"QQ==\"}', CAST(X'610062' AS TEXT), CAST(X'ff' AS TEXT)), (9e999, -9e999, "
+          "'{}'), "
+          "(X'', -0.5, ' ');");
     struct str csv = export_as("csv", "t");
-    assert_string_equal(csv.ptr, "a,\"b,c\",d\r\n,\"\",\"x\"\"y\"\r\n1,2.0,\\x0a\r\n");
+    assert_string_equal(csv.ptr,
+        "a,\"b,c\",d\r\n,\"\",\"x\"\"y\"\r\n1,2.0,\"{\"\"$blob\"\":\"\"Cg==\"\"}\"\r\n\"1\",\"2.0\",\\x41\r\n"
+        "\"{\"\"$text\"\":\"\"eyIkYmxvYiI6IlFRPT0ifQ==\"\"}\",\"{\"\"$text\"\":\"\"YQBi\"\"}\","
+        "\"{\"\"$text\"\":\"\"/w==\"\"}\"\r\n9e999,-9e999,{}\r\n\"{\"\"$blob\"\":\"\"\"\"}\",-0.5,\" \"\r\n");
+    op_fixture_sql(&to, "CREATE TABLE t(a, \"b,c\", d)");
+    import_as("csv", "t", csv);
+    expect_same(
+        "SELECT group_concat(quote(a) || hex(\"b,c\") || typeof(\"b,c\") || typeof(d) || hex(d)) FROM t");
+}
+
+void test_opexport__ndjson_tags_what_json_has_no_form_for(void **state)
+{
+    (void)state;
+    fresh("CREATE TABLE t(a, b); INSERT INTO t VALUES (9e999, -9e999), (X'0a', '{\"$blob\":\"QQ==\"}'), "
+          "(CAST(X'610062' "
+          "AS TEXT), CAST(X'ff' AS TEXT)), (1, '1'), (1.0, NULL);");
+    struct str lines = export_as("ndjson", "t");
+    assert_string_equal(lines.ptr, "{\"a\":{\"$real\":\"Infinity\"},\"b\":{\"$real\":\"-Infinity\"}}\n"
+                                   "{\"a\":{\"$blob\":\"Cg==\"},\"b\":\"{\\\"$blob\\\":\\\"QQ==\\\"}\"}\n"
+                                   "{\"a\":{\"$text\":\"YQBi\"},\"b\":{\"$text\":\"/"
+                                   "w==\"}}\n{\"a\":1,\"b\":\"1\"}\n{\"a\":1.0,\"b\":null}\n");
+    op_fixture_sql(&to, "CREATE TABLE t(a, b)");
+    import_as("ndjson", "t", lines);
+    expect_same("SELECT group_concat(quote(a) || hex(a) || quote(b) || hex(b)) FROM t");
+}
+
+/* No line at all is an answer too. */
+void test_opexport__an_empty_table_is_an_empty_body(void **state)
+{
+    (void)state;
+    fresh("CREATE TABLE t(a)");
+    assert_int_equal(export_as("ndjson", "t").len, 0);
+    assert_int_equal(from.head.content, WIRE_CONTENT_NDJSON);
+    assert_string_equal(export_as("csv", "t").ptr, "a\r\n");
 }
 
 void test_opexport__a_scope_hides_the_other_tables(void **state)

@@ -185,8 +185,9 @@ void test_opimport__csv_learns_the_types_of_a_new_table(void **state)
     fresh();
     assert_int_equal(import("csv", "t",
                          "int,real,mixed,code,date,blob,nothing,big,wide\r\n"
-                         "1,1.5,1,007,2026-01-02,\\x00ff,,9223372036854775808,9007199254740993\r\n"
-                         "-5,2e3,2.5,12,x,\\x,,1,0.5\r\n"),
+                         "1,1.5,1,007,2026-01-02,\"{\"\"$blob\"\":\"\"AP8=\"\"}\",,9223372036854775808,"
+                         "9007199254740993\r\n"
+                         "-5,2e3,2.5,12,x,\"{\"\"$blob\"\":\"\"\"\"}\",,1,0.5\r\n"),
         ERR_OK);
     assert_true(jsonr_bool(op_json_at(op_fixture_json(&f), "created")));
     assert_string_equal(
@@ -218,7 +219,8 @@ void test_opimport__rows_say_which_line_is_wrong(void **state)
             "line 3: table \"t\" has no column \"nme\""},
         {"ndjson", "{\"id\":1,\"name\":\"x\"}\n[1]", ERR_INVALID, "line 2: must be an object"},
         {"ndjson", "{\"id\":1,\"name\":\"x\"}\n{\"id\":}", ERR_INVALID, "line 2:"},
-        {"ndjson", "{\"id\":1,\"name\":{\"$blob\":\"?\"}}", ERR_INVALID, "line 1: \"name\" is not base64"},
+        {"ndjson", "{\"id\":1,\"name\":{\"$blob\":\"?\"}}", ERR_INVALID,
+            "line 1: \"name\" must be {\"$blob\""},
         {"ndjson", "{\"id\":1,\"ID\":2,\"name\":\"x\"}", ERR_INVALID, "twice"},
     };
     (void)state;
