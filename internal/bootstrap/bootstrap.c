@@ -8,7 +8,7 @@
 #include "registry/registry.h"
 #include "sqlite/control.h"
 #include "sqlite/migrate.h"
-#include "tenant/tenant.h"
+#include "tenant/member.h"
 #include "token/token.h"
 #include <dirent.h>
 #include <errno.h>
@@ -97,12 +97,14 @@ static enum err_code fill(struct db *db, const struct bootstrap_new *in, const c
     struct account owner;
     struct tenant tenant;
     struct registry_entry database;
-    enum err_code code = account_create(db, in->by, in->email, password_hash_text, &owner, err);
+    enum err_code code = account_create(db, in->by,
+        &(struct account_new){.email = in->email, .name = STR_EMPTY, .hash = password_hash_text}, &owner,
+        err);
 
     if (!code)
         code = tenant_create(db, in->by, in->namespace_slug, STR_EMPTY, &tenant, err);
     if (!code)
-        code = tenant_add_owner(db, in->by, &tenant.id, &owner.id, err);
+        code = member_add(db, in->by, &tenant.id, &owner.id, MEMBER_OWNER, err);
     if (!code)
         code = registry_create_intent(
             db, in->by, &tenant.id, S(BOOTSTRAP_DATABASE), STR_EMPTY, S("auto"), &database, err);

@@ -23,9 +23,6 @@ MUST_CHECK enum err_code tenant_check_slug(struct str slug, struct err *err);
  * taken. */
 MUST_CHECK enum err_code tenant_create(struct db *db, const struct actor *by, struct str slug,
     struct str name, struct tenant *ret, struct err *err);
-/* Makes the account its owner. Inside a write transaction. */
-MUST_CHECK enum err_code tenant_add_owner(struct db *db, const struct actor *by, const struct id *tenant_id,
-    const struct id *account_id, struct err *err);
 MUST_CHECK enum err_code tenant_get(struct db *db, struct str slug, struct tenant *ret, struct err *err);
 
 #endif

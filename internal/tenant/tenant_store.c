@@ -7,9 +7,7 @@
 #include "base/limits.h"
 
 #define SQL_INSERT "INSERT INTO namespace(id, slug, name, created_at) VALUES(?1, ?2, ?3, ?4)"
-#define SQL_ADD_MEMBER                                                                                       \
-    "INSERT INTO namespace_member(namespace_id, account_id, role, created_at) VALUES(?1, ?2, 'owner', ?3)"
-#define SQL_GET "SELECT id, slug, name, created_at FROM namespace WHERE slug = ?1"
+#define SQL_GET    "SELECT id, slug, name, created_at FROM namespace WHERE slug = ?1"
 
 /* First segments of paths that the server or its console answers itself. */
 static const char *const RESERVED[] = {"admin", "agent", "api", "assets", "console", "demo", "docs",
@@ -71,23 +69,6 @@ enum err_code tenant_create(struct db *db, const struct actor *by, struct str sl
     if (!code)
         code = tenant_get(db, slug, ret, err);
     return code ? code : audit_created(db, by, ret, err);
-}
-
-enum err_code tenant_add_owner(struct db *db, const struct actor *by, const struct id *tenant_id,
-    const struct id *account_id, struct err *err)
-{
-    CHECK(tx_is_write(db));
-    enum err_code code = db_exec(db, SQL_ADD_MEMBER,
-        DB_ARGS(db_text(id_str(tenant_id)), db_text(id_str(account_id)), db_int(clock_wall_ms())), err);
-    if (code)
-        return code;
-    return audit_append(db,
-        &(struct audit_event){.by = by,
-            .action = AUDIT_MEMBER_ADDED,
-            .namespace_id = tenant_id,
-            .target_id = id_str(account_id),
-            .after = AUDIT_VALUES(audit_text("role", S("owner")))},
-        err);
 }
 
 enum err_code tenant_get(struct db *db, struct str slug, struct tenant *ret, struct err *err)

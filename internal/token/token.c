@@ -46,7 +46,7 @@ enum err_code token_parse(struct str secret, struct digest *ret, struct err *err
 {
     enum token_kind kind;
 
-    if (!token_well_formed(secret, &kind))
+    if (!token_well_formed(secret, &kind) || (kind != TOKEN_LIVE && kind != TOKEN_TEST))
         return err_set(err, ERR_UNAUTHORIZED, "Invalid token format");
     *ret = token_hash(secret);
     return ERR_OK;

@@ -1,6 +1,7 @@
 /* Accounts and namespaces. */
 #include "account/account.h"
 #include "lib/control_fixture.h"
+#include "tenant/member.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,10 +51,13 @@ void test_account__one_for_each_address_whatever_its_case(void **state)
     control_fixture_init(&fx);
     assert_int_equal(account_get(fx.db, S("ada@example.com"), &found, &err), ERR_NOT_FOUND);
     assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
-    assert_int_equal(account_create(fx.db, &TEST_ACTOR, S("Ada@Example.com"), "hash", &ada, &err), ERR_OK);
-    assert_int_equal(
-        account_create(fx.db, &TEST_ACTOR, S("ada@example.COM"), "hash", &found, &err), ERR_CONFLICT);
-    assert_int_equal(tenant_add_owner(fx.db, &TEST_ACTOR, &fx.tenant.id, &ada.id, &err), ERR_OK);
+    assert_int_equal(account_create(fx.db, &TEST_ACTOR,
+                         &(struct account_new){S("Ada@Example.com"), STR_EMPTY, "hash"}, &ada, &err),
+        ERR_OK);
+    assert_int_equal(account_create(fx.db, &TEST_ACTOR,
+                         &(struct account_new){S("ada@example.COM"), STR_EMPTY, "hash"}, &found, &err),
+        ERR_CONFLICT);
+    assert_int_equal(member_add(fx.db, &TEST_ACTOR, &fx.tenant.id, &ada.id, MEMBER_OWNER, &err), ERR_OK);
     assert_int_equal(tx_commit(fx.db, NULL), ERR_OK);
     assert_int_equal(account_get(fx.db, S("ADA@example.com"), &found, &err), ERR_OK);
     assert_string_equal(found.id.text, ada.id.text);
