@@ -291,6 +291,39 @@ void test_opexport__a_scope_hides_the_other_tables(void **state)
     assert_int_equal(op_fixture_run(&from, WIRE_OP_EXPORT, STR_EMPTY, args), ERR_NOT_FOUND);
 }
 
+/* The authorizer decides, and decides the same for every form. */
+void test_opexport__what_reaches_past_the_scope_is_refused_in_all_forms(void **state)
+{
+    static const struct str scope[] = {{"seen", 4}, {"fts", 3}, {"words", 5}, {"own", 3}, {"peek", 4}};
+    static const char *const formats[] = {"sql", "sqlite", "csv", "ndjson"};
+    static const struct {
+        const char *name;
+        enum err_code code;
+    } tables[] = {{"fts", ERR_FORBIDDEN}, {"words", ERR_OK}, {"own", ERR_OK}, {"seen", ERR_OK},
+        {"peek", ERR_NOT_FOUND}};
+    (void)state;
+    fresh("CREATE TABLE seen(v); CREATE TABLE hidden(v); INSERT INTO hidden VALUES ('confidential');"
+          "CREATE VIRTUAL TABLE fts USING fts5(v, content='hidden'); INSERT INTO fts(fts) VALUES ('rebuild');"
+          "CREATE VIRTUAL TABLE words USING fts5vocab(fts, row); CREATE VIRTUAL TABLE own USING fts5(v); "
+          "INSERT INTO own "
+          "VALUES ('open'); CREATE VIEW peek AS SELECT v FROM hidden;");
+    from.tables = scope;
+    from.table_count = ARRAY_LEN(scope);
+    for (size_t f = 0; f < ARRAY_LEN(formats); f++) {
+        for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
+            const struct op_arg args[] = {{"format", formats[f]}, {"table", tables[t].name}, {NULL, NULL}};
+            enum err_code code = op_fixture_run(&from, WIRE_OP_EXPORT, STR_EMPTY, args);
+            if (code != tables[t].code || (t == 0 && !strstr(from.error.ptr, "\"hidden\"")))
+                fail_msg("%s of %s: %s %s", formats[f], tables[t].name, err_slug(code), from.error.ptr);
+            if (t != 1) /* the terms of an index in the scope are the index's own */
+                assert_null(memmem(from.out.ptr, from.out.len, "confidential", 12));
+        }
+        const struct op_arg whole[] = {{"format", formats[f]}, {NULL, NULL}};
+        enum err_code code = op_fixture_run(&from, WIRE_OP_EXPORT, STR_EMPTY, whole);
+        assert_int_equal(code, f < 2 ? ERR_FORBIDDEN : ERR_INVALID);
+    }
+}
+
 /* Random bit patterns of finite doubles. */
 static void insert_reals(sqlite3_stmt *insert, int count)
 {
