@@ -134,7 +134,7 @@ static enum err_code start_http(struct server *s, struct err *err)
         .connections_per_ip_max = (unsigned)s->opt->connections_per_ip,
         .head_max = (size_t)LIMIT_HEAD_BYTES,
         .body_max = (size_t)LIMIT_BODY_BYTES,
-        .body_limit = api_body_limit,
+        .body_rule = api_body_rule,
         .on_request = api_on_request,
         .arg = s->api};
     enum err_code rc = http_server_new(s->loop, &opt, &s->http, err);

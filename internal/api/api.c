@@ -50,16 +50,18 @@ void api_free(struct api *api)
     mem_free(api);
 }
 
-size_t api_body_limit(void *arg, enum http_method method, struct str path)
+struct http_body_rule api_body_rule(void *arg, enum http_method method, struct str path)
 {
     const struct api *api = arg;
     struct route_match m;
     AUTO_ARENA a;
     arena_init(&a, REQUEST_ARENA_MAX);
-    if (router_find(api->router, method, path, &a, &m, NULL))
-        return (size_t)LIMIT_BODY_BYTES;
-    const struct api_route *route = m.route->data;
-    return (size_t)(route->op == WIRE_OP_IMPORT ? LIMIT_IMPORT_BYTES + MULTIPART_OVERHEAD : LIMIT_BODY_BYTES);
+    if (router_find(api->router, method, path, &a, &m, NULL) == ERR_OK) {
+        const struct api_route *route = m.route->data;
+        if (route->run == RUN_UPLOAD)
+            return (struct http_body_rule){.max = LIMIT_IMPORT_BYTES + MULTIPART_OVERHEAD, .streamed = true};
+    }
+    return (struct http_body_rule){.max = LIMIT_BODY_BYTES};
 }
 
 void api_set_server(struct api *api, struct http_server *server)
@@ -81,10 +83,13 @@ unsigned api_open_requests(const struct api *api)
 void api_interrupt(struct api *api)
 {
     struct list *it, *next;
+    api->interrupted = true;
     LIST_EACH(it, next, &api->open)
     {
         struct api_request *r = LIST_ITEM(it, struct api_request, node);
         if (r->calling)
             supervise_cancel(api->opt.supervisor, &r->call);
+        if (r->receiving)
+            http_body_cancel(r->http, ERR_UNAVAILABLE, "the server is shutting down");
     }
 }

@@ -31,7 +31,7 @@ void api_free(struct api *api);
 
 /* For http_options: arg is the struct api. */
 void api_on_request(void *arg, struct http_request *req);
-size_t api_body_limit(void *arg, enum http_method method, struct str path);
+struct http_body_rule api_body_rule(void *arg, enum http_method method, struct str path);
 
 /* The server whose counters /metrics shows. */
 void api_set_server(struct api *api, struct http_server *server);
@@ -39,7 +39,8 @@ void api_set_server(struct api *api, struct http_server *server);
 /* Readiness off: /readyz answers 503 from now on. */
 void api_drain(struct api *api);
 unsigned api_open_requests(const struct api *api);
-/* Interrupts every statement that still runs; the requests are answered as their engines come back. */
+/* Interrupts every statement and upload that still runs; the requests are answered as their engines come
+ * back. */
 void api_interrupt(struct api *api);
 
 #endif

@@ -29,7 +29,8 @@ static enum err_code run(struct api_request *r, struct err *err)
     case RUN_ENGINE: return engine_route_run(r, err);
     case RUN_WORKER: return worker_route_run(r, err);
     case RUN_LOOP:
-    case RUN_FLOW: r->route->on_loop(r); return ERR_OK;
+    case RUN_FLOW:
+    case RUN_UPLOAD: r->route->on_loop(r); return ERR_OK;
     }
     UNREACHABLE("every kind of route is run");
 }

@@ -85,8 +85,10 @@ static void set_disk_low(struct api *api, bool low)
 
 static void note_disk(struct check_job *j)
 {
-    if (j->disk_known)
-        set_disk_low(j->api, j->free_bytes < (uint64_t)j->api->opt.disk_low_bytes);
+    if (!j->disk_known)
+        return;
+    j->api->health.disk_free = j->free_bytes;
+    set_disk_low(j->api, j->free_bytes < (uint64_t)j->api->opt.disk_low_bytes);
 }
 
 static void answer_waiting(struct api *api)

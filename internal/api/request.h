@@ -23,6 +23,7 @@
 
 struct health {
     bool control_ok, disk_low;
+    uint64_t disk_free;  /* at the last look; 0 not known */
     int64_t checked_us;  /* 0 never */
     struct list waiting; /* requests that wait for the running check */
     bool running;
@@ -38,7 +39,8 @@ struct api {
     struct strbuf openapi;
     struct list open, free;
     unsigned open_count, free_count;
-    bool draining;
+    bool draining, interrupted;
+    uint64_t spooled; /* bytes on disk, or promised, of uploads that are coming in */
     struct health health;
     struct loop_timer tick; /* disk guard, trash, temporary files */
     int64_t purged_us;
@@ -65,11 +67,12 @@ struct api_request {
     struct wire_reply_head head;
     struct engine_call call;
     bool calling;           /* the engine call is out */
+    bool receiving;         /* a piece of the body is asked for */
     bool gone;              /* the client is */
     uint64_t generation;    /* before the lookup */
     struct identity *found; /* lookup's result */
     bool found_db;
-    void *flow; /* state of a RUN_FLOW handler */
+    void *flow; /* state of a RUN_FLOW or RUN_UPLOAD handler */
 };
 
 /* --- dispatch.c --- */

@@ -3,6 +3,7 @@
 #define NAMED(x)         #x
 #define RUN_LOOP_FN(h)   .on_loop = h
 #define RUN_FLOW_FN(h)   .on_loop = h
+#define RUN_UPLOAD_FN(h) .on_loop = h
 #define RUN_WORKER_FN(h) .on_worker = h
 #define RUN_ENGINE_FN(h) .on_loop = h
 
@@ -10,6 +11,7 @@
  * have none. */
 #define DECLARE_RUN_LOOP(h)   route_loop_fn h;
 #define DECLARE_RUN_FLOW(h)   route_loop_fn h;
+#define DECLARE_RUN_UPLOAD(h) route_loop_fn h;
 #define DECLARE_RUN_WORKER(h) route_worker_fn h;
 #define DECLARE_RUN_ENGINE(h)
 #define ROUTE(id, method, path, auth, cap, run, op, handler) DECLARE_##run(handler)

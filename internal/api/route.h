@@ -19,9 +19,10 @@ enum route_id {
 
 enum route_auth { AUTH_NONE, AUTH_BEARER };
 
-enum route_run { RUN_LOOP, RUN_ENGINE, RUN_WORKER, RUN_FLOW };
+enum route_run { RUN_LOOP, RUN_ENGINE, RUN_WORKER, RUN_FLOW, RUN_UPLOAD };
 
-/* RUN_LOOP and RUN_FLOW handlers run on the loop and answer the request themselves, now or later. */
+/* RUN_LOOP, RUN_FLOW and RUN_UPLOAD handlers run on the loop and answer the request themselves, now or later.
+ */
 typedef void route_loop_fn(struct api_request *r);
 /* RUN_WORKER handlers run on a worker: they write the value of "data" and return. */
 typedef enum err_code route_worker_fn(struct api_call *c);

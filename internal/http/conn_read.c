@@ -1,5 +1,5 @@
-/* Bytes in: through the guard, the head into evhttp's parser, the body into one buffer, then the whole
- * request to the handler. */
+/* Bytes in: through the guard, the head into evhttp's parser, the body to conn_body.c, the request to its
+ * handler. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "http/http_internal.h"
@@ -50,7 +50,7 @@ static bool parse_head(struct http_connection *c, const char *head)
     return c->req.parsed != NULL;
 }
 
-static void dispatch(struct http_connection *c)
+void conn_dispatch(struct http_connection *c)
 {
     struct http_server *s = c->server;
     conn_enter(c, PHASE_HANDLING);
@@ -63,24 +63,11 @@ static void dispatch(struct http_connection *c)
         s->opt.on_request(s->opt.arg, &c->req);
 }
 
-static size_t body_limit(const struct http_connection *c)
+static struct http_body_rule body_rule(const struct http_connection *c)
 {
     const struct http_options *o = &c->server->opt;
-    return o->body_limit ? o->body_limit(o->arg, c->req.method, c->req.path) : o->body_max;
-}
-
-/* A large body is kept before anybody has looked at its token, so all of them together have a bound. */
-static bool admit_body(struct http_connection *c)
-{
-    struct http_server *s = c->server;
-    size_t len = c->guard.content_length;
-    if (len <= s->opt.body_max)
-        return true;
-    if (len > s->opt.uploads_max - s->uploads)
-        return false;
-    c->upload = len;
-    s->uploads += len;
-    return true;
+    return o->body_rule ? o->body_rule(o->arg, c->req.method, c->req.path)
+                        : (struct http_body_rule){.max = o->body_max};
 }
 
 static void head_is_complete(struct http_connection *c, const char *head)
@@ -97,27 +84,14 @@ static void head_is_complete(struct http_connection *c, const char *head)
         return;
     }
     request_begin(c);
-    if (g->content_length > body_limit(c)) {
-        reply_refuse(c, ERR_TOO_LARGE, "the body is larger than this path accepts");
-        return;
-    }
-    if (!admit_body(c)) {
-        reply_refuse(c, ERR_BUSY, "many large bodies are coming in; try again in a moment");
-        return;
-    }
-    strbuf_init(&c->body, g->content_length);
-    if (g->content_length == 0) {
-        dispatch(c);
-        return;
-    }
-    conn_enter(c, PHASE_BODY);
-}
-
-/* The client waits for a word before it sends a body that the limit allows. */
-static void say_continue(struct http_connection *c)
-{
-    if (c->guard.expect_continue && c->phase == PHASE_BODY)
-        conn_write(c, S("HTTP/1.1 100 Continue\r\n\r\n"), STR_EMPTY, NULL);
+    struct http_body_rule rule = body_rule(c);
+    body_begin(c, &rule);
+    if (g->content_length > rule.max)
+        body_fail(c, ERR_TOO_LARGE, NULL);
+    else if (rule.streamed || c->body_over)
+        conn_dispatch(c);
+    else
+        conn_enter(c, PHASE_BODY);
 }
 
 /* Returns how many of `bytes` belong to the head. A head that came in parts is collected in c->in. */
@@ -147,23 +121,7 @@ static size_t take_head(struct http_connection *c, const char *bytes, size_t len
     head_is_complete(c, head);
     strbuf_release(&c->in);
     if (used == len)
-        say_continue(c);
-    return used;
-}
-
-static void body_grew(struct http_connection *c)
-{
-    if (strbuf_failed(&c->body))
-        reply_refuse(c, ERR_BUSY, "there is not enough memory for the body now");
-    else if (c->body.len == c->guard.content_length)
-        dispatch(c);
-}
-
-static size_t take_body(struct http_connection *c, const char *bytes, size_t len)
-{
-    size_t missing = c->guard.content_length - c->body.len, used = len < missing ? len : missing;
-    strbuf_add(&c->body, bytes, used);
-    body_grew(c);
+        body_say_continue(c);
     return used;
 }
 
@@ -178,8 +136,8 @@ void conn_take(struct http_connection *c, const char *bytes, size_t len)
         if (c->phase == PHASE_IDLE || c->phase == PHASE_HEAD)
             used = take_head(c, bytes, len);
         else if (c->phase == PHASE_BODY)
-            used = take_body(c, bytes, len);
-        else if (!c->close_after)
+            used = body_take(c, str_make(bytes, len));
+        else if (!c->close_after || body_outstanding(c))
             strbuf_add(&c->in, bytes, len);
         bytes += used;
         len -= used;
@@ -193,16 +151,20 @@ static bool is_reading(const struct http_connection *c)
     return c->phase == PHASE_IDLE || c->phase == PHASE_HEAD || c->phase == PHASE_BODY;
 }
 
+static void take_ahead(struct http_connection *c)
+{
+    AUTO_STRBUF ahead = c->in;
+    strbuf_init(&c->in, ahead.limit);
+    conn_take(c, ahead.buf, ahead.len);
+}
+
 void conn_next(struct http_connection *c)
 {
     c->busy++;
-    if (c->server->draining && c->in.len == 0) {
+    if (c->server->draining && c->in.len == 0)
         conn_kill(c);
-    } else if (c->in.len > 0) {
-        AUTO_STRBUF ahead = c->in;
-        strbuf_init(&c->in, ahead.limit);
-        conn_take(c, ahead.buf, ahead.len);
-    }
+    else if (c->in.len > 0)
+        take_ahead(c);
     if (c->eof && is_reading(c))
         conn_kill(c);
     if (!c->dead && c->tls && tls_pending(c->tls)) {
@@ -216,6 +178,10 @@ void conn_next(struct http_connection *c)
 static void end_of_input(struct http_connection *c)
 {
     c->eof = true;
+    if (c->phase == PHASE_BODY && c->req.open) {
+        body_fail(c, ERR_INVALID, "the connection ended before the body did");
+        return;
+    }
     if (c->phase != PHASE_HANDLING && c->phase != PHASE_WRITING) {
         conn_kill(c);
         return;
@@ -235,22 +201,39 @@ static void handle_received(struct http_connection *c, ssize_t n)
 }
 
 /* Straight into the body's memory, which grows by what arrives, not by what was announced. */
-static void read_body(struct http_connection *c)
+static void read_counted(struct http_connection *c)
 {
-    size_t missing = c->guard.content_length - c->body.len;
-    size_t room = missing < HTTP_BODY_READ_MAX ? missing : HTTP_BODY_READ_MAX;
+    size_t room = body_room(c);
     char *to = strbuf_reserve(&c->body, room);
     if (!to) {
-        body_grew(c);
+        body_fail(c, ERR_BUSY, "there is not enough memory for the body now");
         return;
     }
     ssize_t n = receive(c, to, room);
-    if (n > 0) {
-        strbuf_commit(&c->body, (size_t)n);
-        body_grew(c);
-    } else {
+    if (n > 0)
+        body_commit(c, (size_t)n);
+    else
         handle_received(c, n);
-    }
+}
+
+static void read_chunks(struct http_connection *c)
+{
+    size_t room = body_room(c), most = sizeof c->server->scratch;
+    ssize_t n = receive(c, c->server->scratch, room < most ? room : most);
+    if (n > 0)
+        conn_take(c, c->server->scratch, (size_t)n);
+    else
+        handle_received(c, n);
+}
+
+static void read_body(struct http_connection *c)
+{
+    if (c->in.len > 0)
+        take_ahead(c);
+    else if (c->guard.chunked)
+        read_chunks(c);
+    else
+        read_counted(c);
 }
 
 static void read_other(struct http_connection *c)
@@ -275,7 +258,7 @@ static bool handshake(struct http_connection *c)
 
 static bool read_paused(const struct http_connection *c)
 {
-    return c->eof || c->in.len >= c->server->opt.head_max;
+    return c->eof || c->in.len >= c->server->opt.head_max || (c->phase != PHASE_BODY && body_outstanding(c));
 }
 
 void conn_readable(struct http_connection *c)

@@ -16,7 +16,7 @@ static const unsigned ALLOWED_NEXT[] = {
     [PHASE_IDLE] = BIT(PHASE_HEAD) | BIT(PHASE_WRITING) | BIT(PHASE_LINGER),
     [PHASE_HEAD] = BIT(PHASE_BODY) | BIT(PHASE_HANDLING) | BIT(PHASE_WRITING) | BIT(PHASE_LINGER),
     [PHASE_BODY] = BIT(PHASE_HANDLING) | BIT(PHASE_WRITING) | BIT(PHASE_LINGER),
-    [PHASE_HANDLING] = BIT(PHASE_WRITING) | BIT(PHASE_IDLE) | BIT(PHASE_LINGER),
+    [PHASE_HANDLING] = BIT(PHASE_BODY) | BIT(PHASE_WRITING) | BIT(PHASE_IDLE) | BIT(PHASE_LINGER),
     [PHASE_WRITING] = BIT(PHASE_WRITING) | BIT(PHASE_HANDLING) | BIT(PHASE_IDLE) | BIT(PHASE_LINGER),
     [PHASE_LINGER] = 0,
 };
@@ -79,7 +79,7 @@ void conn_start(
     conn_want(c);
 }
 
-static int64_t allowance_us(const struct http_connection *c, size_t bytes)
+static int64_t allowance_us(const struct http_connection *c, uint64_t bytes)
 {
     return (int64_t)(bytes / US_PER_KB_BYTES) * c->server->opt.deadlines.per_kb_us;
 }
@@ -100,7 +100,7 @@ void conn_enter(struct http_connection *c, enum http_phase phase)
     case PHASE_HANDSHAKE: UNREACHABLE("a connection begins with its handshake");
     case PHASE_IDLE: c->deadline_us = c->phase_start_us + d->idle_us; break;
     case PHASE_HEAD: c->deadline_us = c->phase_start_us + d->head_us; break;
-    case PHASE_BODY: c->deadline_us = c->phase_start_us + d->body_us; break;
+    case PHASE_BODY: c->deadline_us = c->phase_start_us + d->body_us - c->body_waited_us; break;
     case PHASE_HANDLING:
         c->deadline_us = 0;
         break; /* how long an answer may take is the handler's business */
@@ -116,9 +116,10 @@ static bool wants_bytes(const struct http_connection *c)
 {
     if (c->eof)
         return false;
-    /* Requests sent ahead wait in the kernel once there is more than one head's worth. */
+    /* Requests sent ahead wait in the kernel once there is more than one head's worth; so does a body that
+     * its handler has not asked for. */
     if (c->phase == PHASE_HANDLING || c->phase == PHASE_WRITING)
-        return c->in.len < c->server->opt.head_max;
+        return c->in.len < c->server->opt.head_max && !body_outstanding(c);
     return true;
 }
 
@@ -143,13 +144,6 @@ static void uncount_ip(struct http_connection *c)
         mem_free(map_del(per_ip, peer_key(&c->peer)));
 }
 
-void conn_release_body(struct http_connection *c)
-{
-    strbuf_release(&c->body);
-    c->server->uploads -= c->upload;
-    c->upload = 0;
-}
-
 void conn_free(struct http_connection *c)
 {
     struct http_server *s = c->server;
@@ -164,7 +158,7 @@ void conn_free(struct http_connection *c)
     if (c->tls)
         tls_session_free(c->tls);
     strbuf_release(&c->in);
-    conn_release_body(c);
+    body_release(c);
     strbuf_release(&c->out);
     strbuf_release(&c->out_body);
     strbuf_release(&c->req.headers);
@@ -255,6 +249,7 @@ void conn_tell(struct http_connection *c)
         tell_gone(c);
     if (c->tell_drained)
         tell_drained(c);
+    body_tell(c);
     if (c->read_again && !c->dead) {
         c->read_again = false;
         conn_readable(c);
@@ -286,7 +281,7 @@ static void release_request(struct http_connection *c)
     request_reset(&c->req);
     if (parsed)
         evhttp_send_reply_end(parsed);
-    conn_release_body(c);
+    body_release(c);
 }
 
 static void reply_has_left(struct http_connection *c)
@@ -310,6 +305,7 @@ void conn_answered(struct http_connection *c)
     c->req.open = false;
     c->req.answer = ANSWER_DONE;
     c->req.gone_fn = c->req.drained_fn = NULL;
+    c->req.body_fn = NULL;
     c->tell_gone = c->tell_drained = false;
     if (c->broken) {
         conn_kill(c);
@@ -348,7 +344,7 @@ static void time_is_up(struct http_connection *c)
     if (c->phase == PHASE_HEAD)
         reply_refuse(c, ERR_REQUEST_TIMEOUT, "the head of the request did not arrive in time");
     else if (c->phase == PHASE_BODY)
-        reply_refuse(c, ERR_REQUEST_TIMEOUT, "the body of the request did not arrive in time");
+        body_fail(c, ERR_REQUEST_TIMEOUT, "the body of the request did not arrive in time");
     else
         conn_break(c);
 }
@@ -359,7 +355,7 @@ void conn_check_deadline(struct http_connection *c, int64_t now_us)
     if (deadline == 0)
         return;
     if (c->phase == PHASE_BODY)
-        deadline += allowance_us(c, c->body.len);
+        deadline += allowance_us(c, c->body_got);
     if (now_us < deadline && (c->stall_us == 0 || now_us < c->stall_us))
         return;
     c->busy++;

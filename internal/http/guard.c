@@ -54,6 +54,7 @@ enum known {
     K_CONTENT_LENGTH,
     K_TRANSFER_ENCODING,
     K_EXPECT,
+    K_CONTENT_ENCODING,
     K_OTHER_ONCE
 };
 
@@ -75,6 +76,7 @@ static const struct known_header KNOWN[] = {
     {LIT("content-length"), K_CONTENT_LENGTH, "the Content-Length header is given twice"},
     {LIT("transfer-encoding"), K_TRANSFER_ENCODING, "the Transfer-Encoding header is given twice"},
     {LIT("expect"), K_EXPECT, "the Expect header is given twice"},
+    {LIT("content-encoding"), K_CONTENT_ENCODING, "the Content-Encoding header is given twice"},
     {LIT("authorization"), K_OTHER_ONCE, "the Authorization header is given twice"},
     {LIT("content-type"), K_OTHER_ONCE, "the Content-Type header is given twice"},
     {LIT("cookie"), K_OTHER_ONCE, "the Cookie header is given twice"},
@@ -214,7 +216,7 @@ static void read_transfer_encoding(struct guard *g, struct str value)
     while (str_cut(&rest, ',', &last)) {
     }
     g->transfer_encoding = true;
-    g->chunked_alone = str_eq_nocase(value, S("chunked"));
+    g->chunked = str_eq_nocase(value, S("chunked"));
     g->chunked_last = str_eq_nocase(str_trim(last), S("chunked"));
 }
 
@@ -254,8 +256,12 @@ static enum guard_status read_known(
     switch (k->what) {
     case K_HOST: return read_host(g, value, at);
     case K_CONTENT_LENGTH: hide(g, g->line, line_len); return read_length(g, value);
-    case K_TRANSFER_ENCODING: read_transfer_encoding(g, value); return GUARD_MORE;
+    case K_TRANSFER_ENCODING:
+        hide(g, g->line, line_len);
+        read_transfer_encoding(g, value);
+        return GUARD_MORE;
     case K_CONNECTION: read_connection(g, value); return GUARD_MORE;
+    case K_CONTENT_ENCODING: g->encoded = !str_eq_nocase(value, S("identity")); return GUARD_MORE;
     case K_EXPECT:
         hide(g, g->line, line_len);
         g->expect_continue = str_eq_nocase(value, S("100-continue"));
@@ -297,19 +303,23 @@ static enum guard_status read_header(struct guard *g, struct str line)
     return read_known(g, k, value, g->line + (size_t)(value.ptr - line.ptr), line.len + 2);
 }
 
-/* RFC 9112, 6.3. evhttp buffers chunks without a bound, so a length is asked for instead. */
+/* RFC 9112, 6.3. evhttp buffers chunks without a bound, so it is not shown that there are any. */
 static enum guard_status finish_framing(struct guard *g)
 {
+    if (g->encoded && (g->content_length > 0 || g->transfer_encoding))
+        return bad(
+            g, ERR_MEDIA_TYPE, "a request body must not be compressed: send it without Content-Encoding");
     if (!g->transfer_encoding)
         return GUARD_DONE;
     if (g->has_length)
         return bad(g, ERR_INVALID, "Transfer-Encoding and Content-Length exclude each other");
     if (g->http_1_0)
         return bad(g, ERR_INVALID, "HTTP/1.0 has no Transfer-Encoding");
-    if (g->chunked_alone)
-        return bad(g, ERR_LENGTH_REQUIRED, "chunked request bodies are not accepted: send Content-Length");
+    if (g->chunked)
+        return GUARD_DONE;
     if (g->chunked_last)
-        return bad(g, ERR_NOT_IMPLEMENTED, "the transfer encoding is not implemented: send Content-Length");
+        return bad(g, ERR_NOT_IMPLEMENTED,
+            "the transfer encoding is not implemented: send chunked alone, or Content-Length");
     return bad(g, ERR_INVALID, "the transfer encoding does not end with chunked");
 }
 

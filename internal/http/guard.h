@@ -5,7 +5,7 @@
  *
  * The caller keeps the head contiguous from its first byte and calls guard_read() with all of it whenever
  * more has arrived; each byte is looked at once, and the verdict does not depend on how the bytes were split.
- * What follows head_len is the body, content_length bytes of it. Any thread. */
+ * What follows head_len is the body: content_length bytes, or chunks (http/chunked.h). Any thread. */
 #ifndef HTTP_GUARD_H
 #define HTTP_GUARD_H
 
@@ -14,7 +14,7 @@
 #include "http/http.h"
 
 #define GUARD_HEADERS_MAX 100 /* header lines; each costs evhttp three allocations */
-#define GUARD_HIDDEN_MAX  4
+#define GUARD_HIDDEN_MAX  5
 
 struct guard_limits {
     size_t head_max; /* request line, headers and the empty line */
@@ -35,7 +35,7 @@ struct guard {
     size_t pos, line, stop; /* next byte, start of its line, how far may be read before a limit is passed */
     unsigned lines;
     uint32_t seen; /* one bit for each header that may come once */
-    bool chunked_alone, chunked_last, transfer_encoding;
+    bool chunked_last, transfer_encoding, encoded;
     struct guard_span authority; /* of an absolute-form target */
 
     /* After GUARD_DONE. */
@@ -44,8 +44,8 @@ struct guard {
     struct guard_span host;
     size_t head_len;
     uint64_t content_length;
-    bool has_length;
-    bool http_1_0, close; /* `close`: the client will not reuse the connection */
+    bool has_length, chunked; /* never both */
+    bool http_1_0, close;     /* `close`: the client will not reuse the connection */
     bool expect_continue;
     /* Bytes that evhttp must not see, in order: it would act on them, and we already do. */
     struct guard_span hidden[GUARD_HIDDEN_MAX];

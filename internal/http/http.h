@@ -3,9 +3,10 @@
  * are total deadlines, connection and size limits. Every refusal is the one JSON error envelope; evhttp
  * itself never writes to a client.
  *
- * A request reaches the handler whole (head and body) and is answered exactly once: http_reply*, or
- * http_stream_begin … http_stream_end. It stays valid until then, also when the client is gone; replies are
- * then dropped. Loop thread only. */
+ * A request reaches the handler whole (head and body), or with its head alone where its path takes the body
+ * in pieces (http_body_receive), and is answered exactly once: http_reply*, or http_stream_begin …
+ * http_stream_end. It stays valid until then, also when the client is gone; replies are then dropped. Loop
+ * thread only. */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
@@ -39,6 +40,12 @@ struct http_deadlines {
     int64_t linger_us; /* 2 s: for the client to read the last answer of a connection */
 };
 
+/* What the body of a request may be, asked when its head is complete. */
+struct http_body_rule {
+    uint64_t max;  /* more is refused with 413, before a byte of it is read where the length is announced */
+    bool streamed; /* on_request is called with the head, and takes the body with http_body_receive() */
+};
+
 struct http_options {
     const char *host;               /* numeric address or name to bind */
     uint16_t port;                  /* 0: the kernel picks, see http_server_port() */
@@ -50,10 +57,9 @@ struct http_options {
     bool limit_loopback;                  /* tests: loopback is not exempt */
     unsigned requests_per_connection_max; /* 0: no limit */
     size_t head_max, body_max;
-    size_t uploads_max; /* bodies larger than body_max, all together */
     struct http_deadlines deadlines;
-    /* Largest body of one path, asked when the head is complete; NULL: body_max for all. */
-    size_t (*body_limit)(void *arg, enum http_method method, struct str path);
+    /* NULL: body_max for all, none streamed. */
+    struct http_body_rule (*body_rule)(void *arg, enum http_method method, struct str path);
     void (*on_request)(void *arg, struct http_request *req);
     void *arg;
 };
@@ -81,11 +87,26 @@ struct str http_query(const struct http_request *req); /* raw, without '?'; "" n
 /* The first of that name, without blanks around it; ptr NULL when absent. Content-Length and Expect are dealt
  * with here and not shown. */
 struct str http_header(const struct http_request *req, const char *name);
-struct str http_body(struct http_request *req);       /* contiguous; valid until answered */
+struct str http_body(struct http_request *req); /* whole and contiguous, of one that is not streamed; valid
+                                                   until answered */
 struct str http_peer(const struct http_request *req); /* client address, through trusted proxies */
 struct str http_request_id(
     const struct http_request *req); /* the client's X-Request-Id when well-formed, else ours */
-int64_t http_arrived_us(const struct http_request *req); /* clock_mono_us() of the complete request */
+int64_t http_arrived_us(const struct http_request *req); /* clock_mono_us() when the handler was called */
+
+/* The body of a streamed request. Nothing of it is read, and Expect is not answered, before the first call; a
+ * request that is answered with some of its body unread ends its connection. Each call asks for one piece: fn
+ * is called once, later, with up to 128 KiB that stay valid until the next call or the answer (also while the
+ * client is gone), with an empty piece at the end, or with what went wrong: too long, too slow, malformed,
+ * the client gone. After that nothing more comes and the request is to be answered. While no piece is asked
+ * for, the client has to wait. */
+void http_body_receive(
+    struct http_request *req, void (*fn)(void *arg, struct str piece, const struct err *err), void *arg);
+/* The piece that is asked for, or the next one, fails with this; `reason` is static. */
+void http_body_cancel(struct http_request *req, enum err_code code, const char *reason);
+uint64_t http_body_length(const struct http_request *req); /* as announced; 0: not */
+bool http_body_framed(
+    const struct http_request *req); /* there may be a body: Content-Length or chunks were given */
 
 /* Slot for the API layer's state of this request. */
 void http_set_arg(struct http_request *req, void *arg);

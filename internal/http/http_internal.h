@@ -5,15 +5,17 @@
  * else it would act on are left out of what it is shown. So it never has an error to report, never writes to
  * a client, and a request costs one recv() and one send() and no change of what epoll watches.
  *
- *     HANDSHAKE ──► IDLE ──► HEAD ──► BODY ──► HANDLING ◄──► WRITING ──► IDLE, or LINGER ──► freed
+ *     HANDSHAKE ──► IDLE ──► HEAD ──► BODY ◄──► HANDLING ◄──► WRITING ──► IDLE, or LINGER ──► freed
  *
- * BODY is skipped without one, WRITING when the kernel takes the whole reply. A refusal goes to WRITING or
- * LINGER from anywhere. Loop thread only. */
+ * BODY is skipped without one, WRITING when the kernel takes the whole reply. A body that is streamed begins
+ * when its handler asks for it: HEAD ──► HANDLING, and then to BODY and back for each piece. A refusal goes
+ * to WRITING or LINGER from anywhere. Loop thread only. */
 #ifndef HTTP_HTTP_INTERNAL_H
 #define HTTP_HTTP_INTERNAL_H
 
 #include "base/limits.h"
 #include "base/map.h"
+#include "http/chunked.h"
 #include "http/guard.h"
 #include "http/http.h"
 #include "http/peer.h"
@@ -24,6 +26,7 @@
 
 #define HTTP_READ_MAX       ((size_t)16 << 10) /* one recv() outside a body; a TLS record fits */
 #define HTTP_BODY_READ_MAX  ((size_t)64 << 10)
+#define HTTP_PIECE_MAX      ((size_t)128 << 10) /* of a streamed body: what one upload costs in memory */
 #define HTTP_REPLY_HEAD_MAX ((size_t)16 << 10)
 #define HTTP_COPY_MAX                                                                                        \
     ((size_t)16 << 10) /* a body up to this is copied behind its head, to leave in one send() */
@@ -55,6 +58,9 @@ struct http_request {
     void *gone_arg;
     struct strbuf headers; /* of the reply, as lines */
 
+    void (*body_fn)(void *arg, struct str piece, const struct err *err); /* waits for a piece of the body */
+    void *body_arg;
+
     bool chunked, first_chunk; /* of a stream */
     bool counted;              /* the stream's length was announced: */
     uint64_t left;             /* bytes still to come */
@@ -80,9 +86,14 @@ struct http_connection {
     int64_t phase_start_us;
 
     struct guard guard;
-    struct strbuf in;            /* an unfinished head, or what came after the request at hand */
-    struct strbuf body;          /* of the request at hand */
-    size_t upload;               /* its share of the server's uploads */
+    struct strbuf in;   /* an unfinished head, or what came after the request at hand */
+    struct strbuf body; /* of the request at hand, or a piece of it */
+    struct chunked chunks;
+    uint64_t body_max, body_got; /* decoded bytes */
+    int64_t body_waited_us;      /* for earlier pieces */
+    enum err_code body_failed;   /* ERR_OK: it did not */
+    const char *body_reason;     /* NULL: too large */
+    bool body_streamed, body_over, continued;
     struct strbuf out, out_body; /* not yet taken by the kernel, in this order */
     size_t out_sent, out_body_sent;
 
@@ -135,7 +146,6 @@ struct http_server {
     char date[32]; /* "Tue, 05 May 2026 12:30:00 GMT" */
 
     unsigned open_requests, lingering_refused;
-    size_t uploads; /* bytes that the connections may still keep for large bodies */
     struct http_stats stats;
 };
 
@@ -154,7 +164,6 @@ void conn_break(
  * with the changelist that is at the next turn, and the number must not be someone else's by then. */
 void conn_free(struct http_connection *c);
 void conn_close_freed(struct http_server *s);
-void conn_release_body(struct http_connection *c);
 void conn_check_deadline(struct http_connection *c, int64_t now_us);
 void conn_ready(struct http_connection *c); /* asks for conn_tell() soon, from the loop */
 void conn_tell(struct http_connection *c);
@@ -166,6 +175,20 @@ void conn_readable(struct http_connection *c);
 void conn_take(struct http_connection *c, const char *bytes, size_t len);
 void conn_next(struct http_connection *c); /* goes on with what came after the request just answered */
 void conn_parsed(struct evhttp_request *parsed, void *server); /* evhttp's generic callback */
+void conn_dispatch(struct http_connection *c);                 /* gives the request to its handler */
+
+/* conn_body.c: the body of the request at hand. */
+void body_begin(struct http_connection *c, const struct http_body_rule *rule); /* the head is complete */
+void body_release(struct http_connection *c);
+bool body_outstanding(const struct http_connection *c); /* the handler has the request, not all of its body */
+size_t body_room(const struct http_connection *c);      /* how much may be read now; 0 only when it is over */
+size_t body_take(struct http_connection *c, struct str bytes); /* how many of these belong to it */
+void body_commit(struct http_connection *c, size_t len); /* bytes of an announced length, read into c->body */
+void body_say_continue(struct http_connection *c);
+/* Refuses the request, or tells its handler, soon. `reason` is static; NULL: too large. */
+void body_fail(struct http_connection *c, enum err_code code, const char *reason);
+void body_tell(
+    struct http_connection *c); /* calls the handler that waits for a piece, if there is something to say */
 
 /* conn_write.c: bytes out. */
 /* Sends or keeps both parts. `owned`: the strbuf whose text `body` is; its memory may be taken, it is empty
@@ -175,9 +198,9 @@ void conn_writable(struct http_connection *c);
 bool conn_unsent(const struct http_connection *c);
 void conn_drop_output(struct http_connection *c);
 
-/* reply.c */
-void reply_refuse(
-    struct http_connection *c, enum err_code code, const char *reason); /* answers and closes; no handler */
+/* reply.c: answers and closes; no handler has seen the request. */
+void reply_refuse(struct http_connection *c, enum err_code code, const char *reason);
+void reply_refuse_with(struct http_connection *c, const struct err *err);
 struct str reply_head(struct http_connection *c, int status, const char *content_type, int64_t length);
 bool reply_has_body(const struct http_request *req, int status);
 void request_reset(struct http_request *req);

@@ -130,7 +130,7 @@ struct str reply_head(struct http_connection *c, int status, const char *content
     if (s->cors && c->req.parsed)
         cors_add_headers(s->cors, &c->req, out);
     strbuf_add_str(out, strbuf_str(&c->req.headers));
-    c->close_after = c->close_after || s->draining;
+    c->close_after = c->close_after || s->draining || body_outstanding(c);
     strbuf_add_cstr(out, c->close_after ? "Connection: close\r\n\r\n" : "\r\n");
     CHECK(!strbuf_failed(out));
     return strbuf_str(out);
@@ -219,22 +219,28 @@ void http_reply_error(struct http_request *req, const struct err *err)
     http_reply_take(req, err_status(err->code), "application/json", &body);
 }
 
-void reply_refuse(struct http_connection *c, enum err_code code, const char *reason)
+void reply_refuse_with(struct http_connection *c, const struct err *err)
 {
     AUTO_STRBUF body;
-    struct err err = ERR_INIT;
+    enum err_code code = err->code;
     CHECK(!c->req.open);
-    err_set(&err, code, "%s", reason);
-    err.retry_after_s = code == ERR_BUSY || code == ERR_RATE_LIMITED;
     if (c->req.id_len == 0)
         request_new_id(c->server, &c->req);
     if (code == ERR_METHOD || code == ERR_NOT_IMPLEMENTED)
         http_set_header(&c->req, "Allow", S("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
-    add_retry_after(&c->req, &err);
+    add_retry_after(&c->req, err);
     strbuf_init(&body, ERROR_BODY_MAX);
-    error_body(&c->req, &err, &body);
+    error_body(&c->req, err, &body);
     c->close_after = true;
     write_reply(c, err_status(code), "application/json", strbuf_str(&body), &body);
     if (!c->dead)
         conn_answered(c);
+}
+
+void reply_refuse(struct http_connection *c, enum err_code code, const char *reason)
+{
+    struct err err = ERR_INIT;
+    err_set(&err, code, "%s", reason);
+    err.retry_after_s = code == ERR_BUSY || code == ERR_RATE_LIMITED;
+    reply_refuse_with(c, &err);
 }

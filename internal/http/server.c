@@ -297,7 +297,6 @@ static struct http_server *make_server(struct loop *l, const struct http_options
     s->opt.host = s->opt.tls_cert = s->opt.tls_key = s->opt.cors_origins = s->opt.trusted_proxies = NULL;
     s->opt.head_max = opt->head_max ? opt->head_max : LIMIT_HEAD_BYTES;
     s->opt.body_max = opt->body_max ? opt->body_max : LIMIT_BODY_BYTES;
-    s->opt.uploads_max = opt->uploads_max ? opt->uploads_max : LIMIT_UPLOADS_BYTES;
     s->opt.connections_max = opt->connections_max ? opt->connections_max : LIMIT_CONNECTIONS;
     s->opt.connections_per_ip_max =
         opt->connections_per_ip_max ? opt->connections_per_ip_max : LIMIT_CONNECTIONS_PER_IP;

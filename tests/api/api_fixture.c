@@ -99,7 +99,7 @@ static void make_front(struct api_fixture *fx, int64_t timeout_s)
         .connections_per_ip_max = 500,
         .head_max = (size_t)LIMIT_HEAD_BYTES,
         .body_max = (size_t)LIMIT_BODY_BYTES,
-        .body_limit = api_body_limit,
+        .body_rule = api_body_rule,
         .on_request = api_on_request,
         .arg = fx->api};
     must(http_server_new(fx->loop, &http, &fx->http, &err), &err);

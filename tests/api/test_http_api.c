@@ -316,6 +316,27 @@ void test_http_api__a_nearly_full_disk_refuses_writes(void **state)
     expect(&after, 200, "success");
 }
 
+/* What a client has not finished sending is cut off; the server does not wait for it. */
+void test_http_api__an_upload_does_not_hold_up_the_end(void **state)
+{
+    struct api_fixture own;
+    struct client c;
+    AUTO_ANSWER a;
+    AUTO_ANSWER before;
+    (void)state;
+    api_fixture_init(&own, 30);
+    client_open(&c, &own);
+    client_send(&c, "POST", "/v1/db/acme/main/import", own.admin,
+        "Content-Type: application/sql\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n",
+        (struct str){NULL, 0});
+    client_read(&c, &before);
+    assert_int_equal(before.status, 100); /* its body is asked for */
+    api_fixture_release(&own);
+    client_read(&c, &a);
+    client_close(&c);
+    expect(&a, 503, "shutting down");
+}
+
 void test_http_api__a_slow_reader_of_an_export(void **state)
 {
     struct client c;

@@ -43,6 +43,7 @@ static void check_spans(const struct guard *g, struct str head)
     CHECK(str_eq(target, S("*")) || (str_starts(target, S("/")) && !str_starts(target, S("//"))));
     CHECK(g->http_1_0 || g->host.len > 0);
     CHECK(!g->http_1_0 || g->close);
+    CHECK(!g->chunked || !(g->has_length || g->http_1_0 || g->content_length));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -114,6 +114,65 @@ static void flow(struct httpd *h, struct http_request *req, bool counted, bool c
     flow_on(f);
 }
 
+struct httpd_upload {
+    struct httpd *h;
+    struct http_request *req;
+    uint64_t bytes, hash;
+    bool slow;
+};
+
+static void on_piece(void *arg, struct str piece, const struct err *err);
+
+static void next_piece(struct httpd_upload *u)
+{
+    http_body_receive(u->req, on_piece, u);
+}
+
+static void up_end(struct httpd_upload *u, const struct err *err)
+{
+    AUTO_STRBUF text;
+    strbuf_init(&text, 64);
+    strbuf_addf(&text, "%llu %llx", (unsigned long long)u->bytes, (unsigned long long)u->hash);
+    u->h->failed += err != NULL;
+    if (err)
+        http_reply_error(u->req, err);
+    else
+        http_reply(u->req, 200, "text/plain", strbuf_str(&text));
+    mem_free(u);
+}
+
+static void on_piece(void *arg, struct str piece, const struct err *err)
+{
+    struct httpd_upload *u = arg;
+    if (err || piece.len == 0) {
+        up_end(u, err);
+        return;
+    }
+    u->bytes += piece.len;
+    u->hash = httpd_hash(u->hash, piece);
+    u->h->pieces++;
+    if (piece.len > u->h->widest)
+        u->h->widest = piece.len;
+    if (u->slow)
+        u->h->slow = u;
+    else
+        next_piece(u);
+}
+
+static void up(struct httpd *h, struct http_request *req, bool slow)
+{
+    struct httpd_upload *u = MEM_NEW(struct httpd_upload);
+    *u = (struct httpd_upload){.h = h, .req = req, .slow = slow};
+    next_piece(u);
+}
+
+static void forbid(struct http_request *req)
+{
+    struct err err = ERR_INIT;
+    (void)err_set(&err, ERR_FORBIDDEN, "not you");
+    http_reply_error(req, &err);
+}
+
 static void refuse(struct http_request *req)
 {
     struct err err = ERR_INIT;
@@ -147,15 +206,21 @@ static void on_request(void *arg, struct http_request *req)
         flow(h, req, str_eq(path, S("/stream")), false);
     else if (str_eq(path, S("/cut")) || str_eq(path, S("/cutchunked")))
         flow(h, req, str_eq(path, S("/cut")), true);
+    else if (str_eq(path, S("/up")) || str_eq(path, S("/upslow")))
+        up(h, req, str_eq(path, S("/upslow")));
+    else if (str_eq(path, S("/upno")))
+        forbid(req);
     else
         not_found(req);
 }
 
-static size_t body_limit(void *arg, enum http_method method, struct str path)
+static struct http_body_rule body_rule(void *arg, enum http_method method, struct str path)
 {
     (void)arg;
     (void)method;
-    return str_eq(path, S("/small")) ? HTTPD_SMALL_BODY : HTTPD_BODY_MAX;
+    if (str_starts(path, S("/up")))
+        return (struct http_body_rule){.max = HTTPD_UP_MAX, .streamed = true};
+    return (struct http_body_rule){.max = str_eq(path, S("/small")) ? HTTPD_SMALL_BODY : HTTPD_BODY_MAX};
 }
 
 static void *run(void *arg)
@@ -171,7 +236,7 @@ void httpd_start(struct httpd *h, struct http_options opt)
     *h = (struct httpd){.port = 0};
     CHECK(loop_new(&h->loop, &err) == ERR_OK);
     opt.host = opt.host ? opt.host : "127.0.0.1";
-    opt.body_limit = body_limit;
+    opt.body_rule = body_rule;
     opt.on_request = on_request;
     opt.arg = h;
     CHECK(http_server_new(h->loop, &opt, &h->server, &err) == ERR_OK);
@@ -223,6 +288,10 @@ static void do_release(struct visit *v)
     h->held_now = 0;
     for (unsigned i = 0; i < n; i++)
         http_reply(h->held[i], 200, "text/plain", S("released"));
+    struct httpd_upload *u = h->slow;
+    h->slow = NULL;
+    if (u)
+        next_piece(u);
 }
 
 void httpd_release(struct httpd *h)
@@ -264,6 +333,9 @@ static void do_count(struct visit *v)
     case HTTPD_OPEN: v->value = v->stats.open; break;
     case HTTPD_ACCEPTED: v->value = (unsigned long)v->stats.accepted; break;
     case HTTPD_REQUESTS: v->value = http_server_requests(v->h->server); break;
+    case HTTPD_PIECES: v->value = v->h->pieces; break;
+    case HTTPD_FAILED: v->value = v->h->failed; break;
+    case HTTPD_WIDEST: v->value = v->h->widest; break;
     }
 }
 

@@ -10,7 +10,11 @@
  *   /stream?n       n bytes in chunks, length announced  /chunked?n  the same without
  *                   either: aborted when the client is gone, if asked to by a header X-Watch
  *   /cut?n          as /stream, aborted after half of it; /cutchunked?n
- *   /small          accepts a body of 10 bytes           anything else: 404 */
+ *   /small          accepts a body of 10 bytes
+ *   /up             takes its body in pieces, at most HTTPD_UP_MAX: "bytes hash", the hash by httpd_hash()
+ *   /upslow         the same, and waits for httpd_release() before each piece but the first
+ *   /upno           403 without looking at the body
+ *   anything else: 404 */
 #ifndef TESTS_LIB_HTTPD_H
 #define TESTS_LIB_HTTPD_H
 
@@ -19,6 +23,7 @@
 
 #define HTTPD_SMALL_BODY 10
 #define HTTPD_BODY_MAX   ((size_t)8 << 20)
+#define HTTPD_UP_MAX     ((size_t)64 << 20)
 
 struct httpd {
     struct loop *loop;
@@ -28,10 +33,21 @@ struct httpd {
     struct http_request *held[64]; /* the loop's */
     unsigned held_count;
     /* What httpd_count() shows. */
-    unsigned long held_now, gone, produced;
+    struct httpd_upload *slow; /* waits for its next piece */
+    unsigned long held_now, gone, produced, pieces, failed, widest;
 };
 
-enum httpd_counter { HTTPD_HELD, HTTPD_GONE, HTTPD_PRODUCED, HTTPD_OPEN, HTTPD_REQUESTS, HTTPD_ACCEPTED };
+enum httpd_counter {
+    HTTPD_HELD,
+    HTTPD_GONE,
+    HTTPD_PRODUCED,
+    HTTPD_OPEN,
+    HTTPD_REQUESTS,
+    HTTPD_ACCEPTED,
+    HTTPD_PIECES,
+    HTTPD_FAILED,
+    HTTPD_WIDEST
+};
 
 /* Host, port, body limits and the handler are filled in. */
 void httpd_start(struct httpd *h, struct http_options opt);
@@ -49,6 +65,13 @@ bool httpd_wait_more(struct httpd *h, enum httpd_counter which, unsigned long th
 static inline char httpd_byte(size_t at)
 {
     return (char)('a' + at % 26);
+}
+
+static inline uint64_t httpd_hash(uint64_t hash, struct str bytes) /* begins with 0 */
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        hash = hash * 31 + (unsigned char)bytes.ptr[i] + 1;
+    return hash;
 }
 
 #endif

@@ -85,7 +85,8 @@ void test_api_routes__rows_are_consistent(void **state)
         assert_int_equal(r->in_database, strstr(r->path, "{ns}") != NULL && strstr(r->path, "{db}") != NULL);
         assert_int_equal(r->auth == AUTH_NONE, r->cap == CAP_PUBLIC);
         assert_int_equal(r->run == RUN_WORKER, r->on_worker != NULL);
-        assert_int_equal(r->run == RUN_LOOP || r->run == RUN_FLOW, r->on_loop != NULL);
+        assert_int_equal(
+            r->run == RUN_LOOP || r->run == RUN_FLOW || r->run == RUN_UPLOAD, r->on_loop != NULL);
         if (r->run == RUN_ENGINE)
             assert_true(r->op != WIRE_OP_NONE && r->cap != CAP_PUBLIC);
         unsigned args = 0;

@@ -514,35 +514,3 @@ void test_http_life__an_address_in_use_is_an_error(void **state)
     loop_free(l);
     httpd_stop(&h);
 }
-
-/* Bodies past body_max share one bound, whoever sends them; what a connection gives back can be used again.
- */
-void test_http_life__large_bodies_share_a_bound(void **state)
-{
-    struct httpd h;
-    (void)state;
-    httpd_start(&h, (struct http_options){.body_max = 100, .uploads_max = 2500});
-    const struct str large = S("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
-    struct probe c[2];
-    for (int i = 0; i < 2; i++) {
-        c[i] = open_client(&h);
-        assert_true(probe_send(&c[i], large));
-        assert_false(probe_wait(&c[i], FEW_MS)); /* the server waits for the body */
-    }
-    AUTO_REPLY no = probe_ask(h.port, large);
-    assert_int_equal(no.status, 503);
-    expect_str(probe_header(&no, "Retry-After"), "1");
-    AUTO_REPLY small = probe_ask(h.port, S("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok"));
-    assert_int_equal(small.status, 200);
-    char body[1001];
-    str_print(body, sizeof body, "%1000s", "x");
-    for (int i = 0; i < 3; i++) { /* more than fits at once */
-        assert_true(i == 0 || probe_send(&c[0], large));
-        assert_true(probe_send(&c[0], str_of(body)));
-        AUTO_REPLY yes = probe_take(&c[0], false);
-        assert_int_equal(yes.status, 200);
-    }
-    probe_close(&c[0]);
-    probe_close(&c[1]);
-    httpd_stop(&h);
-}

@@ -101,6 +101,8 @@ static void expect_guard_row(const struct guard_row *row, enum how how)
         status = 413;
     for (uint64_t i = 0; status == 404 && i < g.content_length; i++)
         strbuf_add_char(&raw, 'x');
+    if (status == 404 && g.chunked)
+        strbuf_add_cstr(&raw, "0\r\n\r\n");
     if (status == 404 && g.expect_continue && how == BYTEWISE)
         strbuf_add_cstr(&want, "100 ");
     strbuf_addf(&want, "%d", status);
@@ -137,10 +139,11 @@ void test_http_raw__heads_of_the_guards_table_over_tls(void **state)
         expect_guard_row(&GUARD_ROWS[i], OVER_TLS);
 }
 
-#define GOOD  "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"
-#define LATER "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
-#define BODY  "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
-#define BAD   "GET / HTTP/1.1\nHost: a\r\n\r\n"
+#define GOOD          "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"
+#define LATER         "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
+#define BODY          "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+#define BAD           "GET / HTTP/1.1\nHost: a\r\n\r\n"
+#define CHUNKED(path) "POST " path " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 struct sequence {
     const char *raw, *want, *methods;
@@ -192,7 +195,33 @@ static const struct sequence SEQUENCES[] = {
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc" GOOD, "200 200",
         ""},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8388609\r\n\r\n", "413", ""},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" GOOD, "411",
+    {CHUNKED("/echo") "3\r\nabc\r\n0\r\n\r\n" GOOD, "200 200", ""},
+    {CHUNKED("/echo") "1\r\na\r\n02\r\nbc\r\n0\r\n\r\n\r\n" GOOD GOOD, "200 200 200", ""},
+    {CHUNKED("/echo") "0\r\n\r\n" GOOD, "200 200", ""},
+    {CHUNKED("/small") "A\r\n0123456789\r\n0\r\n\r\n" GOOD, "200 200", ""},
+    {CHUNKED("/small") "B\r\n01234567890\r\n0\r\n\r\n" GOOD, "413", ""},
+    {CHUNKED("/small") "9\r\n012345678\r\n2\r\n90\r\n0\r\n\r\n" GOOD, "413", ""},
+    {CHUNKED("/echo") "+3\r\nabc\r\n0\r\n\r\n" GOOD, "400", ""},
+    {CHUNKED("/echo") " 3\r\nabc\r\n0\r\n\r\n" GOOD, "400", ""},
+    {CHUNKED("/echo") "0x3\r\nabc\r\n0\r\n\r\n" GOOD, "400", ""},
+    {CHUNKED("/echo") "3\nabc\n0\n\n" GOOD, "400", ""},
+    {CHUNKED("/echo") "3;a=b\r\nabc\r\n0\r\n\r\n" GOOD, "400", ""},
+    {CHUNKED("/echo") "3\r\nabc\r\n0\r\nX: y\r\n\r\n" GOOD, "400", ""},
+    {CHUNKED("/echo") "3\r\nabcd\r\n0\r\n\r\n" GOOD, "400", ""},
+    {CHUNKED("/echo") "fffffffffffffffff\r\n", "400", ""},
+    {CHUNKED("/up") "3\r\nabc\r\n0\r\n\r\n" GOOD, "200 200", ""},
+    {CHUNKED("/up") "0\r\n\r\n" GOOD, "200 200", ""},
+    {CHUNKED("/up") "3;a\r\nabc\r\n0\r\n\r\n" GOOD, "400", ""},
+    {"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" GOOD, "200 200", ""},
+    {"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc" GOOD, "200", ""},
+    {"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" GOOD, "200 200", ""},
+    {"POST /up HTTP/1.1\r\nHost: a\r\n\r\n" GOOD, "200 200", ""},
+    {"POST /up HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", "200", ""},
+    {"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 67108865\r\n\r\n", "413", ""},
+    {"POST /upno HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" GOOD, "403", ""},
+    {"POST /upno HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" GOOD, "403 200", ""},
+    {"POST /upno HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n", "403", ""},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Encoding: gzip\r\n\r\nabc" GOOD, "415",
         ""},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcGE" GOOD, "400", ""},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX",

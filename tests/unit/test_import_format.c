@@ -1,92 +1,62 @@
-/* What an uploaded body is taken for, and who wins when URL, content type, file name and bytes disagree. */
+/* What an uploaded file is taken for, and who wins when URL, content type, file name and bytes disagree. */
 #include "api/persql/import_format.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "lib/unit.h"
 
-#define MAGIC "SQLite format 3\0and so on"
+#define MAGIC "SQLite format 3\0"
+#define NONE                                                                                                 \
+    {                                                                                                        \
+        NULL, 0                                                                                              \
+    }
+#define LIT(z)                                                                                               \
+    {                                                                                                        \
+        (z), sizeof(z) - 1                                                                                   \
+    }
 
-static const struct str none = {NULL, 0};
+static const struct row {
+    struct import_hints hints; /* URL, content type, file name, first bytes */
+    enum err_code want;
+    enum import_format format;
+} ROWS[] = {
+    {{NONE, LIT("application/sql"), NONE, NONE}, ERR_OK, IMPORT_SQL},
+    {{NONE, LIT("Application/SQL; charset=utf-8"), NONE, NONE}, ERR_OK, IMPORT_SQL},
+    {{NONE, LIT("text/csv;header=present"), NONE, NONE}, ERR_OK, IMPORT_CSV},
+    {{NONE, LIT("application/x-ndjson"), NONE, NONE}, ERR_OK, IMPORT_NDJSON},
+    {{NONE, LIT("application/ndjson"), NONE, NONE}, ERR_OK, IMPORT_NDJSON},
+    {{LIT("csv"), LIT("application/sql"), LIT("a.sql"), LIT(MAGIC)}, ERR_OK, IMPORT_CSV},
+    {{NONE, LIT("text/csv"), LIT("a.sql"), LIT(MAGIC)}, ERR_OK, IMPORT_CSV},
+    {{NONE, LIT("application/octet-stream"), LIT("a.ndjson"), LIT(MAGIC)}, ERR_OK, IMPORT_NDJSON},
+    {{NONE, NONE, LIT("a.db"), NONE}, ERR_OK, IMPORT_SQLITE},
+    {{NONE, NONE, NONE, LIT(MAGIC)}, ERR_OK, IMPORT_SQLITE},
+    {{NONE, LIT("application/octet-stream"), NONE, LIT(MAGIC "more")}, ERR_OK, IMPORT_SQLITE},
+    {{NONE, NONE, NONE, NONE}, ERR_MEDIA_TYPE, 0},
+    {{NONE, NONE, NONE, LIT("SELECT 1; -- and more")}, ERR_MEDIA_TYPE, 0},
+    {{NONE, LIT("application/json"), LIT("a.json"), LIT("{}")}, ERR_MEDIA_TYPE, 0},
+    {{LIT("xml"), LIT("application/sql"), NONE, NONE}, ERR_INVALID, 0},
+    {{LIT(""), LIT("application/sql"), NONE, NONE}, ERR_INVALID, 0},
+};
 
-static enum err_code read_as(struct str type, struct str format, struct str body, struct import_upload *ret)
+void test_import_format__is_found_by_the_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct err err = ERR_INIT;
+        enum import_format format = IMPORT_FORMAT_COUNT;
+        enum err_code rc = import_format_find(&ROWS[i].hints, &format, &err);
+        if (rc != ROWS[i].want || (!rc && format != ROWS[i].format))
+            fail_msg("row %zu: %s, format %d", i, err_slug(rc), (int)format);
+        assert_true(rc == ERR_OK || err.message[0] != 0);
+    }
+}
+
+void test_import_format__first_bytes_must_fit(void **state)
 {
     struct err err = ERR_INIT;
-    return import_read(type, format, body, ret, &err);
-}
-
-void test_import_format__content_types(void **state)
-{
-    static const struct {
-        const char *type;
-        enum import_format format;
-    } rows[] = {
-        {"application/sql", IMPORT_SQL},
-        {"Application/SQL; charset=utf-8", IMPORT_SQL},
-        {"text/csv;header=present", IMPORT_CSV},
-        {"application/x-ndjson", IMPORT_NDJSON},
-        {"application/ndjson", IMPORT_NDJSON},
-    };
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct import_upload u;
-        assert_int_equal(read_as(str_of(rows[i].type), none, S("x"), &u), ERR_OK);
-        assert_int_equal(u.format, rows[i].format);
-        assert_int_equal(u.bytes.len, 1);
-    }
-}
-
-void test_import_format__the_url_wins_and_bytes_come_last(void **state)
-{
-    struct import_upload u;
-    (void)state;
-    assert_int_equal(read_as(S("application/sql"), S("csv"), S("x"), &u), ERR_OK);
-    assert_int_equal(u.format, IMPORT_CSV);
-    assert_int_equal(read_as(none, none, S(MAGIC), &u), ERR_OK);
-    assert_int_equal(u.format, IMPORT_SQLITE);
-    assert_int_equal(read_as(S("application/octet-stream"), none, S(MAGIC), &u), ERR_OK);
-    assert_int_equal(u.format, IMPORT_SQLITE);
-}
-
-void test_import_format__a_part_is_known_by_type_or_file_name(void **state)
-{
-    struct import_upload u;
-    struct str type = S("multipart/form-data; boundary=b");
-    (void)state;
-    struct str named = S("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x.ndjson\"\r\n"
-                         "Content-Type: application/octet-stream\r\n\r\n{}\r\n--b--");
-    assert_int_equal(read_as(type, none, named, &u), ERR_OK);
-    assert_int_equal(u.format, IMPORT_NDJSON);
-    assert_int_equal(u.bytes.len, 2);
-    struct str typed = S("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x.sql\"\r\n"
-                         "Content-Type: text/csv\r\n\r\na\r\n--b--");
-    assert_int_equal(read_as(type, none, typed, &u), ERR_OK);
-    assert_int_equal(u.format, IMPORT_CSV);
-}
-
-void test_import_format__refusals(void **state)
-{
-    static const struct {
-        const char *type, *format;
-        struct str body;
-        enum err_code want;
-    } rows[] = {
-        {NULL, NULL, {"x", 1}, ERR_MEDIA_TYPE},
-        {"application/json", NULL, {"{}", 2}, ERR_MEDIA_TYPE},
-        {"application/sql", "xml", {"x", 1}, ERR_INVALID},
-        {"application/sql", "", {"x", 1}, ERR_INVALID},
-        {"application/sql", NULL, {"", 0}, ERR_INVALID},
-        {"application/vnd.sqlite3", NULL, {"SQLite format 2", 15}, ERR_INVALID},
-        {"application/vnd.sqlite3", NULL, {"SQLite format 3", 15}, ERR_INVALID}, /* the NUL belongs to it */
-        {"multipart/form-data", NULL, {"x", 1}, ERR_INVALID},
-        {"multipart/mixed; boundary=b", NULL, {"x", 1}, ERR_INVALID},
-    };
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct import_upload u;
-        struct str type = rows[i].type ? str_of(rows[i].type) : none;
-        struct str format = rows[i].format ? str_of(rows[i].format) : none;
-        assert_int_equal(read_as(type, format, rows[i].body, &u), rows[i].want);
-    }
+    assert_int_equal(import_format_check(IMPORT_SQL, S("x"), &err), ERR_OK);
+    assert_int_equal(import_format_check(IMPORT_SQLITE, S(MAGIC), &err), ERR_OK);
+    assert_int_equal(import_format_check(IMPORT_SQL, STR_EMPTY, &err), ERR_INVALID);
+    assert_string_equal(err.pointer, "/file");
+    assert_int_equal(import_format_check(IMPORT_SQLITE, S("SQLite format 2"), &err), ERR_INVALID);
+    assert_int_equal(
+        import_format_check(IMPORT_SQLITE, S("SQLite format 3"), &err), ERR_INVALID); /* no NUL */
 }

@@ -1,14 +1,13 @@
 /* POST …/import: the uploaded file is put where the database's engine can read it, and the engine loads it in
  * one transaction.
  *
- *   spool (worker) ─► [sqlite: check (throw-away engine) ─► move (worker)] ─► load (engine) ─► clean (worker)
- * ─► answer
+ *   receive (upload.h) ─► place (worker) ─► [sqlite: check (throw-away engine) ─► move (worker)] ─► load
+ * (engine) ─► clean (worker) ─► answer
  *
  * A SQLite file is never opened beside live data: a throw-away engine checks it and writes it out as SQL,
  * which is then loaded like any other dump. Whatever happens, what was put on disk is removed again; after a
  * crash, at the next start. */
-#include "api/persql/import_format.h"
-#include "api/request.h"
+#include "api/persql/upload.h"
 #include "registry/registry.h"
 #include "base/check.h"
 #include "base/fs.h"
@@ -16,8 +15,8 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -27,8 +26,8 @@
 route_loop_fn persql_import;
 
 struct import {
+    struct upload upload; /* first: r->flow is both */
     struct api_request *r;
-    struct import_upload upload;
     struct id name;            /* of the file in the engine's inbox */
     char inbox[FS_PATH_MAX];   /* <data>/db/<id>/in */
     char path[FS_PATH_MAX];    /* the file in it */
@@ -38,46 +37,21 @@ struct import {
 
 /* --- Files: worker thread --- */
 
-static enum err_code write_bytes(int fd, struct str bytes, struct err *err)
+static enum err_code place(struct import *x, struct err *err)
 {
-    while (bytes.len) {
-        ssize_t n = write(fd, bytes.ptr, bytes.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_errno(
-                err, errno == ENOSPC || errno == EDQUOT ? ERR_FULL : ERR_IO, "Storing the upload");
-        bytes = str_slice(bytes, (size_t)n, bytes.len);
-    }
-    return ERR_OK;
+    char out[FS_PATH_MAX], path[FS_PATH_MAX];
+    bool checked = x->scratch[0];
+    fs_join(out, x->scratch, "out");
+    fs_join(path, x->scratch, UPLOAD_NAME);
+    enum err_code rc = fs_mkdir_p(checked ? out : x->inbox, 0700, err);
+    return rc ? rc : spool_publish(&x->upload.spool, checked ? path : x->path, err);
 }
 
-/* Not durable: it is read once and removed. */
-static enum err_code spool(const char *dir, const char *path, struct str bytes, struct err *err)
-{
-    enum err_code rc = fs_mkdir_p(dir, 0700, err);
-    if (rc)
-        return rc;
-    AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_errno(err, ERR_IO, "Storing the upload");
-    return write_bytes(fd, bytes, err);
-}
-
-static void spool_run(struct workq_job *job, unsigned worker)
+static void place_run(struct workq_job *job, unsigned worker)
 {
     struct import *x = CONTAINER_OF(job, struct api_request, job)->flow;
-    char path[FS_PATH_MAX];
     (void)worker;
-    if (x->scratch[0]) {
-        fs_join(path, x->scratch, "out");
-        x->err.code = fs_mkdir_p(path, 0700, &x->err);
-        fs_join(path, x->scratch, UPLOAD_NAME);
-        if (!x->err.code)
-            x->err.code = spool(x->scratch, path, x->upload.bytes, &x->err);
-    } else {
-        x->err.code = spool(x->inbox, x->path, x->upload.bytes, &x->err);
-    }
+    x->err.code = place(x, &x->err);
 }
 
 static void move_run(struct workq_job *job, unsigned worker)
@@ -94,7 +68,9 @@ static void move_run(struct workq_job *job, unsigned worker)
 
 static void clean(struct import *x)
 {
-    (void)unlink(x->path); /* absent when an earlier step failed */
+    upload_release_files(&x->upload);
+    if (x->path[0])
+        (void)unlink(x->path); /* absent when an earlier step failed */
     if (x->scratch[0] && fs_remove_tree(x->scratch, NULL))
         return; /* the next start removes it */
 }
@@ -114,7 +90,9 @@ static void answer(struct workq_job *job)
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     struct import *x = r->flow;
     struct err err = x->err;
-    http_set_header(r->http, "X-Import-Bytes", arena_printf(&r->arena, "%zu", x->upload.bytes.len));
+    http_set_header(r->http, "X-Import-Bytes",
+        arena_printf(&r->arena, "%llu", (unsigned long long)x->upload.spool.bytes));
+    upload_release(&x->upload);
     r->flow = NULL;
     mem_free(x);
     if (err.code)
@@ -233,7 +211,7 @@ static void check(struct import *x)
     submit(x, check_done);
 }
 
-static void spool_done(struct workq_job *job)
+static void place_done(struct workq_job *job)
 {
     struct import *x = CONTAINER_OF(job, struct api_request, job)->flow;
     if (x->err.code)
@@ -244,26 +222,7 @@ static void spool_done(struct workq_job *job)
         load(x);
 }
 
-static enum err_code read_upload(struct api_request *r, struct import_upload *ret, struct err *err)
-{
-    if (r->api->health.disk_low)
-        return err_set(err, ERR_FULL, "The disk is nearly full: nothing can be written until space is freed");
-    enum err_code rc = import_read(
-        http_header(r->http, "Content-Type"), query_get(&r->args, "format"), http_body(r->http), ret, err);
-    if (rc)
-        return rc;
-    struct str table = query_get(&r->args, "table");
-    bool rows = ret->format == IMPORT_CSV || ret->format == IMPORT_NDJSON;
-    if (rows && (!table.ptr || !table.len))
-        return err_set(
-            err, ERR_INVALID, "Query parameter \"table\" is needed for csv and ndjson: into which table?");
-    if (!rows && table.ptr)
-        return err_set(err, ERR_INVALID,
-            "Query parameter \"table\" is for csv and ndjson; a %s file holds whole tables",
-            import_format_name(ret->format));
-    return ERR_OK;
-}
-
+/* Only when the file is whole: until then there is nothing to clean. */
 static void place_files(struct import *x)
 {
     char dir[FS_PATH_MAX];
@@ -278,18 +237,31 @@ static void place_files(struct import *x)
     fs_join(x->scratch, dir, x->name.text);
 }
 
+static void received(struct upload *u)
+{
+    struct import *x = CONTAINER_OF(u, struct import, upload);
+    x->err = u->err;
+    if (x->err.code) {
+        finish(x);
+        return;
+    }
+    place_files(x);
+    step(x, place_run, place_done);
+}
+
+static_assert(offsetof(struct import, upload) == 0, "r->flow is a struct upload too");
+
 void persql_import(struct api_request *r)
 {
     struct err err = ERR_INIT;
-    struct import_upload upload;
-    if (read_upload(r, &upload, &err)) {
+    struct import *x = MEM_NEW(struct import);
+    x->r = r;
+    if (upload_init(&x->upload, r, &err)) {
+        upload_release(&x->upload);
+        mem_free(x);
         request_fail(r, &err);
         return;
     }
-    struct import *x = MEM_NEW(struct import);
-    x->r = r;
-    x->upload = upload;
     r->flow = x;
-    place_files(x);
-    step(x, spool_run, spool_done);
+    upload_receive(&x->upload, received);
 }

@@ -1,7 +1,5 @@
 #include "api/persql/import_format.h"
 
-#include "api/persql/multipart.h"
-
 #define SQLITE_MAGIC S("SQLite format 3\0")
 
 static const struct import_name {
@@ -58,40 +56,26 @@ static bool by_extension(struct str filename, enum import_format *ret)
     return false;
 }
 
-static bool by_magic(struct str bytes, enum import_format *ret)
+enum err_code import_format_find(const struct import_hints *h, enum import_format *ret, struct err *err)
 {
+    if (h->url.ptr)
+        return by_name(h->url, ret) ? ERR_OK
+                                    : err_set(err, ERR_INVALID,
+                                          "Query parameter \"format\" must be sql, sqlite, csv or ndjson");
+    if (by_content_type(h->content_type, ret) || by_extension(h->filename, ret))
+        return ERR_OK;
     *ret = IMPORT_SQLITE;
-    return str_starts(bytes, SQLITE_MAGIC);
+    if (str_starts(h->first, SQLITE_MAGIC))
+        return ERR_OK;
+    return err_set(err, ERR_MEDIA_TYPE,
+        "Send application/sql, application/vnd.sqlite3, text/csv or application/x-ndjson, or say ?format=");
 }
 
-static enum err_code check_bytes(const struct import_upload *u, struct err *err)
+enum err_code import_format_check(enum import_format format, struct str first, struct err *err)
 {
-    if (!u->bytes.len)
+    if (!first.len)
         return err_field(err, "/file", "The file is empty");
-    if (u->format == IMPORT_SQLITE && !str_starts(u->bytes, SQLITE_MAGIC))
+    if (format == IMPORT_SQLITE && !str_starts(first, SQLITE_MAGIC))
         return err_field(err, "/file", "The file is not an SQLite database: its first 16 bytes say so");
     return ERR_OK;
-}
-
-enum err_code import_read(
-    struct str content_type, struct str format, struct str body, struct import_upload *ret, struct err *err)
-{
-    struct multipart_file file = {.bytes = body, .filename = STR_EMPTY, .content_type = content_type};
-    struct str boundary;
-    if (format.ptr && !by_name(format, &ret->format))
-        return err_set(err, ERR_INVALID, "Query parameter \"format\" must be sql, sqlite, csv or ndjson");
-    if (content_type.ptr && str_starts_nocase(content_type, S("multipart/"))) {
-        if (!multipart_boundary(content_type, &boundary))
-            return err_set(err, ERR_INVALID, "Content-Type must be multipart/form-data with a boundary");
-        enum err_code rc = multipart_file(body, boundary, &file, err);
-        if (rc)
-            return rc;
-    }
-    ret->bytes = file.bytes;
-    if (!format.ptr && !by_content_type(file.content_type, &ret->format) &&
-        !by_extension(file.filename, &ret->format) && !by_magic(file.bytes, &ret->format))
-        return err_set(err, ERR_MEDIA_TYPE,
-            "Send application/sql, application/vnd.sqlite3, text/csv or application/x-ndjson, or say "
-            "?format=");
-    return check_bytes(ret, err);
 }

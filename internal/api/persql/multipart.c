@@ -1,10 +1,10 @@
 /* memmem finds the boundaries; glibc declares it for GNU sources alone. */
 #define _GNU_SOURCE
 #include "api/persql/multipart.h"
+#include "base/check.h"
 
 #include <string.h>
 
-#define BOUNDARY_MAX  70 /* RFC 2046 */
 #define PARTS_MAX     32
 #define PART_HEAD_MAX 4096
 
@@ -41,7 +41,7 @@ bool multipart_boundary(struct str content_type, struct str *ret_boundary)
     if (!str_cut(&rest, ';', &type) || !str_eq_nocase(str_trim(type), S("multipart/form-data")))
         return false;
     struct str b = header_param(content_type, S("boundary"));
-    if (!b.ptr || !b.len || b.len > BOUNDARY_MAX)
+    if (!b.ptr || !b.len || b.len > MULTIPART_BOUNDARY_MAX)
         return false;
     for (size_t i = 0; i < b.len; i++)
         if (!is_boundary_char(b.ptr[i]))
@@ -51,123 +51,182 @@ bool multipart_boundary(struct str content_type, struct str *ret_boundary)
 }
 
 /* A delimiter is CRLF "--" boundary; the first one may stand at the start of the body. */
-struct scan {
-    struct str rest;
-    char delimiter[BOUNDARY_MAX + 5];
-    size_t delimiter_len;
-};
-
-static void scan_init(struct scan *s, struct str body, struct str boundary)
+void multipart_init(struct multipart *m, struct str boundary)
 {
-    s->rest = body;
-    memcpy(s->delimiter, "\r\n--", 4);
-    memcpy(s->delimiter + 4, boundary.ptr, boundary.len);
-    s->delimiter_len = 4 + boundary.len;
+    CHECK(boundary.len <= MULTIPART_BOUNDARY_MAX);
+    *m = (struct multipart){.state = MULTIPART_PREAMBLE, .matched = 2};
+    memcpy(m->delimiter, "\r\n--", 4);
+    memcpy(m->delimiter + 4, boundary.ptr, boundary.len);
+    m->delimiter_len = 4 + boundary.len;
+    strbuf_init(&m->head, PART_HEAD_MAX);
+}
+
+void multipart_release(struct multipart *m)
+{
+    strbuf_release(&m->head);
+}
+
+static enum err_code malformed(struct multipart *m, struct err *err)
+{
+    m->state = MULTIPART_BAD;
+    return err_set(err, ERR_INVALID, "The multipart body is malformed");
+}
+
+/* How much of the end of `s` may be the beginning of a delimiter. Only its first byte is a CR. */
+static size_t delimiter_begun(const struct multipart *m, struct str s)
+{
+    size_t most = s.len < m->delimiter_len - 1 ? s.len : m->delimiter_len - 1;
+    for (size_t n = most; n > 0; n--) {
+        const char *tail = s.ptr + s.len - n;
+        if (*tail == '\r' && memcmp(tail, m->delimiter, n) == 0)
+            return n;
+    }
+    return 0;
+}
+
+enum found { FOUND_NOT, FOUND_BEGUN, FOUND_ALL };
+
+/* Goes on with a delimiter that an earlier piece began. When it is none, what was held back of it is content.
+ */
+static enum found go_on(struct multipart *m, struct str *in, struct str *ret_content)
+{
+    size_t left = m->delimiter_len - m->matched, n = left < in->len ? left : in->len;
+    if (memcmp(m->delimiter + m->matched, in->ptr, n) != 0) {
+        *ret_content = str_make(m->delimiter, m->matched);
+        m->matched = 0;
+        return FOUND_NOT;
+    }
+    m->matched += n;
+    *in = str_slice(*in, n, in->len);
+    return m->matched == m->delimiter_len ? FOUND_ALL : FOUND_BEGUN;
+}
+
+static enum found search(struct multipart *m, struct str *in, struct str *ret_content)
+{
+    const char *at = memmem(in->ptr, in->len, m->delimiter, m->delimiter_len);
+    size_t n = at ? (size_t)(at - in->ptr) : in->len - delimiter_begun(m, *in);
+    *ret_content = str_slice(*in, 0, n);
+    m->matched = at ? m->delimiter_len : in->len - n;
+    *in = str_slice(*in, at ? n + m->delimiter_len : in->len, in->len);
+    return at ? FOUND_ALL : m->matched > 0 ? FOUND_BEGUN : FOUND_NOT;
+}
+
+/* Content up to the next delimiter, as far as it is at hand. */
+static void read_content(struct multipart *m, struct str *in, struct str *ret_content)
+{
+    enum found found = m->matched > 0 ? go_on(m, in, ret_content) : search(m, in, ret_content);
+    if (found != FOUND_ALL)
+        return;
+    m->matched = 0;
+    m->state = MULTIPART_AFTER;
+    m->after_len = 0;
 }
 
 /* Behind a delimiter: "--" ends the body, CRLF begins a part, anything else is malformed. */
-enum after { AFTER_PART, AFTER_END, AFTER_BAD };
-
-static enum after scan_after_delimiter(struct scan *s)
+static enum err_code read_after(struct multipart *m, struct str *in, struct err *err)
 {
-    if (str_starts(s->rest, S("--")))
-        return AFTER_END;
-    if (!str_starts(s->rest, S("\r\n")))
-        return AFTER_BAD;
-    s->rest = str_slice(s->rest, 2, s->rest.len);
-    return AFTER_PART;
+    m->after[m->after_len++] = in->ptr[0];
+    *in = str_slice(*in, 1, in->len);
+    if (m->after_len < sizeof m->after)
+        return ERR_OK;
+    if (memcmp(m->after, "--", 2) == 0) {
+        m->state = MULTIPART_END;
+        return ERR_OK;
+    }
+    if (memcmp(m->after, "\r\n", 2) != 0 || m->parts == PARTS_MAX)
+        return malformed(m, err);
+    m->parts++;
+    m->state = MULTIPART_HEAD;
+    strbuf_reset(&m->head);
+    return ERR_OK;
 }
 
-static bool scan_to_delimiter(struct scan *s, struct str *ret_before)
-{
-    const char *at = memmem(s->rest.ptr, s->rest.len, s->delimiter, s->delimiter_len);
-    if (!at)
-        return false;
-    size_t n = (size_t)(at - s->rest.ptr);
-    *ret_before = str_slice(s->rest, 0, n);
-    s->rest = str_slice(s->rest, n + s->delimiter_len, s->rest.len);
-    return true;
-}
+struct part {
+    struct str name, filename, content_type; /* views into its head; name.ptr NULL: not seen */
+};
 
 /* Reads one header line of a part into what it means for us; false when malformed. */
-static bool part_header(struct str line, struct str *name, struct multipart_file *file)
+static bool part_header(struct str line, struct part *part)
 {
     struct str value = line, key;
     if (!str_cut(&value, ':', &key) || !value.ptr || !key.len)
         return false;
     value = str_trim(value);
     if (str_eq_nocase(key, S("Content-Type"))) {
-        file->content_type = value;
+        part->content_type = value;
     } else if (str_eq_nocase(key, S("Content-Disposition"))) {
-        if (name->ptr || !str_starts_nocase(value, S("form-data")))
+        if (part->name.ptr || !str_starts_nocase(value, S("form-data")))
             return false;
-        *name = header_param(value, S("name"));
+        part->name = header_param(value, S("name"));
         struct str filename = header_param(value, S("filename"));
-        file->filename = filename.ptr ? filename : STR_EMPTY;
-        return name->ptr != NULL;
+        part->filename = filename.ptr ? filename : STR_EMPTY;
+        return part->name.ptr != NULL;
     }
     return true;
 }
 
-/* Splits one part at its empty line. */
-static bool part_split(struct str part, struct str *name, struct multipart_file *file)
+static enum err_code begin_part(struct multipart *m, struct err *err)
 {
-    *name = (struct str){NULL, 0};
-    *file = (struct multipart_file){STR_EMPTY, STR_EMPTY, STR_EMPTY};
-    size_t head = 0;
-    for (;;) {
-        struct str rest = str_slice(part, head, part.len);
+    struct str rest = str_slice(strbuf_str(&m->head), 0, m->head.len - 2);
+    struct part part = {.filename = STR_EMPTY, .content_type = STR_EMPTY};
+    while (rest.len) {
         const char *eol = memmem(rest.ptr, rest.len, "\r\n", 2);
-        if (!eol || head > PART_HEAD_MAX)
-            return false;
         size_t n = (size_t)(eol - rest.ptr);
-        head += n + 2;
-        if (n == 0)
-            break;
-        if (!part_header(str_slice(rest, 0, n), name, file))
-            return false;
+        if (!part_header(str_slice(rest, 0, n), &part))
+            return malformed(m, err);
+        rest = str_slice(rest, n + 2, rest.len);
     }
-    file->bytes = str_slice(part, head, part.len);
-    return name->ptr != NULL;
-}
-
-static enum err_code malformed(struct err *err)
-{
-    return err_set(err, ERR_INVALID, "The multipart body is malformed");
-}
-
-static bool scan_first(struct scan *s)
-{
-    struct str first = str_make(s->delimiter + 2, s->delimiter_len - 2), skipped;
-    if (!str_starts(s->rest, first))
-        return scan_to_delimiter(s, &skipped);
-    s->rest = str_slice(s->rest, first.len, s->rest.len);
-    return true;
-}
-
-enum err_code multipart_file(
-    struct str body, struct str boundary, struct multipart_file *ret, struct err *err)
-{
-    struct scan s;
-    bool found = false;
-    scan_init(&s, body, boundary);
-    if (!scan_first(&s))
-        return malformed(err);
-    for (unsigned parts = 0;; parts++) {
-        enum after after = scan_after_delimiter(&s);
-        if (after == AFTER_END)
-            break;
-        struct str part, name;
-        struct multipart_file file;
-        if (after == AFTER_BAD || parts == PARTS_MAX || !scan_to_delimiter(&s, &part) ||
-            !part_split(part, &name, &file))
-            return malformed(err);
-        if (!str_eq(name, S("file")))
-            continue;
-        if (found)
-            return err_field(err, "/file", "The multipart body has two parts named \"file\"");
-        found = true;
-        *ret = file;
+    if (!part.name.ptr)
+        return malformed(m, err);
+    m->state = MULTIPART_SKIPPED;
+    if (!str_eq(part.name, S("file")))
+        return ERR_OK;
+    if (m->found) {
+        m->state = MULTIPART_BAD;
+        return err_field(err, "/file", "The multipart body has two parts named \"file\"");
     }
-    return found ? ERR_OK : err_field(err, "/file", "The multipart body has no part named \"file\"");
+    m->found = true;
+    m->state = MULTIPART_FILE;
+    str_print_cut(m->filename, sizeof m->filename, STR_FMT, STR_ARG(part.filename));
+    str_print_cut(m->content_type, sizeof m->content_type, STR_FMT, STR_ARG(part.content_type));
+    return ERR_OK;
+}
+
+/* The head of a part ends with an empty line, which may be all of it. */
+static enum err_code read_head(struct multipart *m, struct str *in, struct err *err)
+{
+    while (in->len > 0) {
+        strbuf_add_char(&m->head, in->ptr[0]);
+        *in = str_slice(*in, 1, in->len);
+        if (strbuf_failed(&m->head))
+            return malformed(m, err);
+        struct str head = strbuf_str(&m->head);
+        if (str_eq(head, S("\r\n")) || str_ends(head, S("\r\n\r\n")))
+            return begin_part(m, err);
+    }
+    return ERR_OK;
+}
+
+enum err_code multipart_read(struct multipart *m, struct str *in, struct str *ret_file, struct err *err)
+{
+    struct str skipped;
+    *ret_file = STR_EMPTY;
+    CHECK(in->len > 0);
+    switch (m->state) {
+    case MULTIPART_PREAMBLE:
+    case MULTIPART_SKIPPED: read_content(m, in, &skipped); return ERR_OK;
+    case MULTIPART_FILE: read_content(m, in, ret_file); return ERR_OK;
+    case MULTIPART_AFTER: return read_after(m, in, err);
+    case MULTIPART_HEAD: return read_head(m, in, err);
+    case MULTIPART_END: *in = STR_EMPTY; return ERR_OK; /* an epilogue is nobody's */
+    case MULTIPART_BAD: break;
+    }
+    return malformed(m, err);
+}
+
+enum err_code multipart_end(struct multipart *m, struct err *err)
+{
+    if (m->state != MULTIPART_END)
+        return malformed(m, err);
+    return m->found ? ERR_OK : err_field(err, "/file", "The multipart body has no part named \"file\"");
 }
