@@ -93,7 +93,7 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     struct engine *eng = op->eng;
     if (op->call.has_table_scope)
         guard_learn_scope(eng);
-    struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, e->verb);
+    struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, e->verb, sql);
     const char *tail = NULL;
     unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;
     /* sql is followed by a NUL in e->key, which saves SQLite a copy. */

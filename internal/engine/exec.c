@@ -252,11 +252,12 @@ static enum err_code run_cached(
     struct op *op, struct cached *c, const struct jsonr_value *params, const char *at, struct err *err)
 {
     struct engine *eng = op->eng;
+    guard_shut_fts5(eng);
     if (op->call.has_table_scope) {
         guard_learn_scope(eng);
         guard_recheck_fts5(eng, &op->call);
     }
-    struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, c->verb);
+    struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, c->verb, c->sql);
     enum err_code rc = op_bind_params(op, c->stmt, params, at, err);
     if (rc == ERR_OK) {
         eng->guard.makes_virtual_table |= c->makes_virtual_table;

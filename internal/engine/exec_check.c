@@ -35,7 +35,7 @@ static enum err_code check_view(struct op *op, const char *view, struct err *err
     struct engine *eng = op->eng;
     sqlite3_stmt *stmt = NULL;
     char *sql = sqlite3_mprintf("SELECT 1 FROM main.\"%w\"", view);
-    struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, SQL_VERB_SELECT);
+    struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, SQL_VERB_SELECT, str_of(sql));
     int rc = sql ? sqlite3_prepare_v2(eng->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
     guard_leave(&eng->guard, saved);
     /* A view over what does not exist yet is fine: only the guard's no counts. */

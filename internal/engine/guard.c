@@ -281,6 +281,26 @@ static int check_pragma(struct guard *g, const char *name, const char *value)
     return check_pragma_value(g, rule, value);
 }
 
+static bool is_word_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '$' || (unsigned char)c >= 0x80;
+}
+
+/* The arguments of a virtual table are text to SQLite, so the authorizer is not told of the tables in them.
+ */
+static bool speaks_of_reserved(struct str sql)
+{
+    for (size_t at = 0; at < sql.len; at++) {
+        bool begins = at == 0 || !is_word_byte(sql.ptr[at - 1]);
+        for (size_t i = 0; begins && i < ARRAY_LEN(PREFIXES); i++) {
+            if (str_starts_nocase(str_slice(sql, at, sql.len), str_of(PREFIXES[i])))
+                return true;
+        }
+    }
+    return false;
+}
+
 static int check_special(struct guard *g, int action, const char *first, const char *second)
 {
     switch (action) {
@@ -295,6 +315,9 @@ static int check_special(struct guard *g, int action, const char *first, const c
         if (!one_of(str_of(second), MODULES, ARRAY_LEN(MODULES)))
             return refuse(
                 g, "virtual tables are made with fts5 or fts5vocab; the module %s is not available", second);
+        if (speaks_of_reserved(g->sql))
+            return refuse(g, "a virtual table cannot use the server's own tables: _sys_… and _persql_… are "
+                             "reserved names, also as content= and other arguments");
         g->makes_virtual_table = true;
         return SQLITE_OK;
     case SQLITE_CREATE_VIEW:
@@ -421,6 +444,16 @@ void guard_recheck_fts5(struct engine *eng, const struct wire_call *call)
         guard_watch(&eng->guard, eng->db);
 }
 
+void guard_shut_fts5(struct engine *eng)
+{
+    if (!eng->guard.own_reads)
+        return;
+    eng->guard.own_reads = false;
+    guard_learn_scope(eng);
+    if (eng->guard.fts5.count > 0)
+        guard_watch(&eng->guard, eng->db);
+}
+
 void guard_watch(struct guard *g, sqlite3 *db)
 {
     int rc = sqlite3_set_authorizer(db, authorize, g);
@@ -429,15 +462,17 @@ void guard_watch(struct guard *g, sqlite3 *db)
 
 static struct guard_saved save(const struct guard *g)
 {
-    return (struct guard_saved){g->mode, g->call, g->verb};
+    return (struct guard_saved){g->mode, g->call, g->verb, g->sql};
 }
 
-struct guard_saved guard_enter_tenant(struct guard *g, const struct wire_call *call, enum sql_verb verb)
+struct guard_saved guard_enter_tenant(
+    struct guard *g, const struct wire_call *call, enum sql_verb verb, struct str sql)
 {
     struct guard_saved saved = save(g);
     g->mode = GUARD_TENANT;
     g->call = call;
     g->verb = verb;
+    g->sql = sql;
     g->refused = g->role_too_low = g->one_shot = false;
     g->created_view[0] = '\0';
     return saved;
@@ -455,6 +490,7 @@ void guard_leave(struct guard *g, struct guard_saved saved)
     g->mode = saved.mode;
     g->call = saved.call;
     g->verb = saved.verb;
+    g->sql = saved.sql;
 }
 
 bool guard_refuses_verb(struct guard *g, enum sql_verb verb)

@@ -23,6 +23,7 @@ struct guard {
     enum guard_mode mode;
     const struct wire_call *call; /* GUARD_TENANT: whose role and scope */
     enum sql_verb verb;
+    struct str sql; /* the statement, for what the authorizer is not told */
     struct map
         fts5; /* names of the FTS5 tables, as of schema_version: their parts are in a scope that holds them */
     struct map indexes;     /* name of an index → name of its table (mem_), as of schema_version */
@@ -33,6 +34,7 @@ struct guard {
     bool one_shot;            /* preparing had an effect of its own (PRAGMA x = y): never cache */
     char created_view[128];   /* by CREATE VIEW, since guard_enter; "" when it is longer */
     bool defers_foreign_keys; /* PRAGMA defer_foreign_keys was set: the turn must reset it */
+    bool own_reads;           /* since guard_shut_fts5: SQL of ours ran that may have gone through FTS5 */
     bool makes_virtual_table; /* CREATE VIRTUAL TABLE was allowed: the turn resets it with each call;
                                  a statement that was prepared before sets it again when it is run */
     char text[GUARD_TEXT_MAX];
@@ -43,13 +45,16 @@ struct guard_saved {
     enum guard_mode mode;
     const struct wire_call *call;
     enum sql_verb verb;
+    struct str sql;
 };
 
 /* `g` lives as long as the connection. */
 void guard_attach(struct guard *g, sqlite3 *db);
 void guard_release(struct guard *g);
 void guard_watch(struct guard *g, sqlite3 *db); /* a second connection under the same guard */
-struct guard_saved guard_enter_tenant(struct guard *g, const struct wire_call *call, enum sql_verb verb);
+/* `sql` with its verb lives until guard_leave. */
+struct guard_saved guard_enter_tenant(
+    struct guard *g, const struct wire_call *call, enum sql_verb verb, struct str sql);
 struct guard_saved guard_enter_own(struct guard *g);
 void guard_leave(struct guard *g, struct guard_saved saved);
 
@@ -58,6 +63,9 @@ void guard_leave(struct guard *g, struct guard_saved saved);
 struct engine;
 void guard_learn_scope(struct engine *eng);
 void guard_recheck_fts5(struct engine *eng, const struct wire_call *call);
+
+/* Before SQL of any call: the inner statements of FTS5 that were prepared with our own rights are not its. */
+void guard_shut_fts5(struct engine *eng);
 
 /* Statements that are refused by their first word; fills g->text. false: let SQLite look at it. */
 bool guard_refuses_verb(struct guard *g, enum sql_verb verb);

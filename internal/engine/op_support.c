@@ -7,6 +7,7 @@
 enum err_code op_prepare_internal(struct op *op, const char *sql, sqlite3_stmt **ret, struct err *err)
 {
     struct guard_saved saved = guard_enter_own(&op->eng->guard);
+    op->eng->guard.own_reads = true;
     int rc = sqlite3_prepare_v2(op->eng->db, sql, -1, ret, NULL);
     guard_leave(&op->eng->guard, saved);
     return rc == SQLITE_OK ? ERR_OK : op_sql_error(op, rc, str_of(sql), err);
@@ -21,11 +22,12 @@ enum err_code op_prepare_tenant(
     enum err_code code = sqlerr_check_verb(op, verb, err);
     if (code != ERR_OK)
         return code;
+    guard_shut_fts5(op->eng);
     if (op->call.has_table_scope) {
         guard_learn_scope(op->eng);
         guard_recheck_fts5(op->eng, &op->call);
     }
-    struct guard_saved saved = guard_enter_tenant(g, &op->call, verb);
+    struct guard_saved saved = guard_enter_tenant(g, &op->call, verb, sql);
     int rc = sqlite3_prepare_v2(op->eng->db, sql.ptr, (int)sql.len, ret, &tail);
     if (rc != SQLITE_OK)
         code = op_sql_error(op, rc, sql, err);
@@ -38,8 +40,9 @@ enum err_code op_prepare_tenant(
 int op_step_tenant(struct op *op, sqlite3_stmt *stmt)
 {
     struct guard *g = &op->eng->guard;
-    const char *sql = sqlite3_sql(stmt);
-    struct guard_saved saved = guard_enter_tenant(g, &op->call, sql_verb(str_of(sql)));
+    struct str sql = str_of(sqlite3_sql(stmt));
+    guard_shut_fts5(op->eng);
+    struct guard_saved saved = guard_enter_tenant(g, &op->call, sql_verb(sql), sql);
     int rc = sqlite3_step(stmt);
     guard_leave(g, saved);
     return rc;
