@@ -8,6 +8,8 @@
 
 /* How a line begins that tells what the dump could not hold. */
 #define DUMP_NOTE "-- note: "
+/* … and one with what somebody wrote about a table. */
+#define DUMP_DESCRIPTION "-- description: "
 
 struct dump_sql {
     struct sink *out;

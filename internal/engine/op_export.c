@@ -48,7 +48,7 @@ static void write_description(struct strbuf *out, struct str table, struct str c
     struct jsonw w;
     if (text.len == 0)
         return;
-    strbuf_add_cstr(out, "-- description: ");
+    strbuf_add_cstr(out, DUMP_DESCRIPTION);
     jsonw_init(&w, out);
     jsonw_object(&w);
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {

@@ -1,7 +1,8 @@
 /* POST …/import?table=&format=sql|csv|ndjson (admin): one transaction, all or nothing. Reads the file in
  * `in/` that the front names with file=, or the body. csv and ndjson fill the table named by table=, and make
- * it when it is absent. data: {"statements" (sql), "rows", "bytesRead", "tables":[…], "created" (csv,
- * ndjson), "durationMs"}. */
+ * it when it is absent. data: {"rows", "bytesRead", "tables":[…], "durationMs"}, for sql also
+ * "statements", "descriptions" (how many were stored) and "notes":[…] (what the dump could not hold), for csv
+ * and ndjson "created". */
 #include "engine/op_import.h"
 #include "base/clock.h"
 #include "engine/engine_dir.h"
@@ -38,6 +39,16 @@ void import_note_table(struct import *im, struct str table)
     im->table_count++;
 }
 
+static void write_remarks(struct jsonw *w, const struct import_remarks *r)
+{
+    JSONW_INT(w, "descriptions", r->stored);
+    jsonw_key(w, "notes");
+    jsonw_array(w);
+    for (int i = 0; i < r->note_count; i++)
+        jsonw_text(w, r->notes[i]);
+    jsonw_array_end(w);
+}
+
 static void write_answer(struct import *im, bool sql, int64_t started_us)
 {
     struct jsonw *w = im->op->w;
@@ -51,7 +62,9 @@ static void write_answer(struct import *im, bool sql, int64_t started_us)
     for (size_t i = 0; i < im->table_count; i++)
         jsonw_text(w, im->table_names[i]);
     jsonw_array_end(w);
-    if (!sql)
+    if (sql)
+        write_remarks(w, &im->remarks);
+    else
         JSONW_BOOL(w, "created", im->created);
     JSONW_INT(w, "durationMs", (clock_mono_us() - started_us) / 1000);
     jsonw_object_end(w);
@@ -89,6 +102,7 @@ enum err_code op_run_IMPORT(struct op *op, struct err *err)
     im.table_names = arena_need(op->arena, IMPORT_TABLES_MAX * sizeof *im.table_names);
     arena_init(&im.scratch, IMPORT_SCRATCH_MAX);
     map_init(&im.tables);
+    import_remarks_init(&im.remarks, op);
     code = run_format(&im, format, table, err);
     if (!code) {
         op->head.rows_written += im.rows;

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "engine/catalog.h"
+#include "engine/import_remarks.h"
 #include "engine/import_source.h"
 #include "engine/op.h"
 
@@ -17,6 +18,7 @@ struct import {
     struct map tables; /* names touched; the values are themselves arena strings */
     struct str *table_names;
     size_t table_count;
+    struct import_remarks remarks; /* sql only */
 };
 
 enum { IMPORT_SCRATCH_MAX = 48 << 20, IMPORT_ROWS_BETWEEN_LOOKS = 256, IMPORT_TABLES_MAX = 1024 };

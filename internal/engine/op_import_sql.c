@@ -127,6 +127,11 @@ static enum err_code rebuild(struct loader *l, struct err *err)
     return code;
 }
 
+static void take_comment(void *arg, struct str comment)
+{
+    import_remarks_take(arg, comment);
+}
+
 enum err_code import_sql(struct import *im, struct err *err)
 {
     struct loader l = {.im = im, .dump = {im->op, NULL}};
@@ -136,6 +141,8 @@ enum err_code import_sql(struct import *im, struct err *err)
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &enforced); /* asks; cannot fail */
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
     sql_split_init(&l.split, &im->in);
+    l.split.on_comment = take_comment;
+    l.split.arg = &im->remarks;
     enum err_code code = load(&l, err);
     if (!code)
         code = rebuild(&l, err);
@@ -144,5 +151,7 @@ enum err_code import_sql(struct import *im, struct err *err)
     sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, length);
     if (!code)
         code = op_check_schema(im->op, err);
+    if (!code)
+        code = import_remarks_store(&im->remarks, &im->scratch, err);
     return code ? code : import_foreign_keys(im->op, (struct str){NULL, 0}, NULL, err);
 }

@@ -139,6 +139,8 @@ static void skip_blank(struct sql_split *s)
         strbuf_reset(&s->text);
         if (take_token(s, SHAPE_START, &ended) == SHAPE_NORMAL)
             return; /* an operator, not a comment: part of a statement that is wrong */
+        if (s->on_comment && s->text.len > 1)
+            s->on_comment(s->arg, strbuf_str(&s->text));
         strbuf_reset(&s->text);
     }
 }

@@ -16,6 +16,9 @@ struct sql_split {
     uint64_t number;    /* of the statement, from 1 */
     uint64_t line;      /* where it begins, from 1 */
     uint64_t offset;    /* where it begins, in bytes from 0 */
+    void (*on_comment)(
+        void *arg, struct str comment); /* NULL, or is given each that stands between statements */
+    void *arg;
 };
 
 void sql_split_init(struct sql_split *s, struct import_source *in);

@@ -315,6 +315,41 @@ class Round:
             self.s.call("DELETE", f"/v1/databases/{db}")
 
 
+def descriptions(checks, s):
+    """What was described, dumped and loaded is described again."""
+    for slug in ("told", "told-again"):
+        s.call("POST", "/v1/databases", {"slug": slug})
+    s.batch(["CREATE TABLE \"o'r\"(\"t\"\"x\" INTEGER, b)", "CREATE VIEW v AS SELECT b FROM \"o'r\""], db="told")
+    told = [{"description": "all of\nit */ -- \u00fc"}, {"table": "o'r", "description": "rows; of 'orders'"}, {"table": "o'r", "column": 't"x', "description": "in \u20ac"},
+            {"table": "v", "column": "b", "description": "seen"}]
+    checks.equal("descriptions are stored", s.db("describe", {"descriptions": told}, db="told", method="PUT").status, 200)
+    answer = s.db("import", s.db("export", method="GET", db="told").data, db="told-again", headers={"Content-Type": "application/sql"})
+    checks.equal("descriptions: imported", (answer.status, answer.json.get("data", {}).get("descriptions")), (200, 4))
+    looks = [s.db("describe?format=compact", method="GET", db=db).data for db in ("told", "told-again")]
+    checks.that("descriptions: all there", b"in \xe2\x82\xac" in looks[0] and b"seen" in looks[0], looks[0])
+    checks.equal("descriptions: the same", looks[1], looks[0])
+
+
+def without_content(checks, s):
+    """An index that nobody can make again: kept in a file, and not lost in silence anywhere else."""
+    for slug in ("bare", "bare-sql", "bare-sqlite"):
+        s.call("POST", "/v1/databases", {"slug": slug})
+    s.batch(["CREATE VIRTUAL TABLE ix USING fts5(a, content='')", "INSERT INTO ix(rowid, a) VALUES(7, 'running dogs'), (9, 'cats')", "INSERT INTO ix(ix, rank) VALUES('pgsz', 100)",
+             "CREATE TABLE body(id INTEGER PRIMARY KEY, a)", "INSERT INTO body VALUES(3, 'hello')", "CREATE VIRTUAL TABLE far USING fts5(a, content='body', content_rowid='id')",
+             "INSERT INTO far(far) VALUES('rebuild')", "ALTER TABLE body RENAME TO elsewhere"], db="bare")
+    file, dump = (s.db(f"export?format={f}", method="GET", db="bare").data for f in ("sqlite", "sql"))
+    h = opened(s, file, "bare")
+    checks.equal("no content: the file can be searched", [h.execute(f"SELECT rowid FROM {t} WHERE {t} MATCH ?", (w,)).fetchall() for t, w in (("ix", "dogs"), ("ix", "cats"), ("far", "hello"))],
+                 [[(7,)], [(9,)], [(3,)]])
+    checks.equal("no content: and is whole", h.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+    h.close()
+    for fmt, data, kind in (("sql", dump, "application/sql"), ("sqlite", file, "application/vnd.sqlite3")):
+        answer = s.db("import", data, db=f"bare-{fmt}", headers={"Content-Type": kind})
+        notes = answer.json.get("data", {}).get("notes", [])
+        checks.that(f"no content: {fmt}: imported, with a note for each", answer.status == 200 and len(notes) == 2 and '"ix"' in notes[0] and '"far"' in notes[1], answer)
+        checks.equal(f"no content: {fmt}: the tables are there, empty", s.query("SELECT count(*) FROM ix", db=f"bare-{fmt}").json["data"]["rows"], [[0]])
+
+
 def one(checks, s, number):
     Round(checks, s, number).run()
 
@@ -322,6 +357,8 @@ def one(checks, s, number):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
+        checks.part(descriptions, checks, s)
+        checks.part(without_content, checks, s)
         for number in range(ROUNDS):
             checks.part(one, checks, s, number)
     return checks.end()

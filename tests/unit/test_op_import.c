@@ -309,6 +309,36 @@ void test_opimport__errors_carry_their_detail(void **state)
     }
 }
 
+/* What PUT describe has stored comes back with the dump, as far as there is something to describe. */
+void test_opimport__remarks_of_a_dump_are_read(void **state)
+{
+    static const char DUMP[] =
+        "-- description: {\"description\":\"all of it\"}\n-- description: "
+        "{\"table\":\"T\",\"description\":\"a "
+        "table\"}\n-- description: {\"table\":\"t\",\"column\":\"A\",\"description\":\"it's one\"}\r\n"
+        "-- description: {\"table\":\"t\",\"column\":\"gone\",\"description\":\"x\"}\n-- description: "
+        "{\"table\":"
+        "\"_sys_meta\",\"description\":\"x\"}\n-- description: of my own\n-- description: [1]\n"
+        "-- description: {\"table\":\"v\",\"description\":7}\n/* -- note: no */\n-- a remark\n"
+        "CREATE TABLE t(a); -- note: behind\n-- note: \"docs\" is empty\nCREATE VIEW v AS SELECT a FROM t;";
+    (void)state;
+    fresh();
+    assert_int_equal(import("sql", NULL, DUMP), ERR_OK);
+    assert_int_equal(op_json_int(op_fixture_json(&f), "descriptions"), 3);
+    assert_string_equal(op_json_text(op_fixture_json(&f), "notes/0"), "behind");
+    assert_string_equal(op_json_text(op_fixture_json(&f), "notes/1"), "\"docs\" is empty");
+    assert_int_equal(jsonr_count(op_json_at(op_fixture_json(&f), "notes")), 2);
+    assert_string_equal(
+        op_fixture_value(&f,
+            "SELECT group_concat(table_name || '.' || column_name || '=' || description, '|') FROM (SELECT "
+            "* FROM _sys_description ORDER BY 1, 2)"),
+        ".=all of it|t.=a table|t.a=it's one");
+    assert_int_equal(
+        import("sql", NULL, "-- description: {\"table\":\"t\",\"description\":\"other\"}\nSELEC"), ERR_SQL);
+    assert_string_equal(
+        op_fixture_value(&f, "SELECT count(*) FROM _sys_description WHERE description = 'other'"), "0");
+}
+
 void test_opimport__integrity_tells_what_is_wrong(void **state)
 {
     (void)state;
