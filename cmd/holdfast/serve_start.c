@@ -3,6 +3,7 @@
 #include "serve.h"
 
 #include "api/housekeeping.h"
+#include "audit/checkpoint.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -35,6 +36,21 @@ static void forbid_core_files(void)
 #endif
 }
 
+/* A roll-back may be a backup that was put back: it is recorded and told, and the server goes on. */
+static enum err_code begin_audit(struct server *s, struct db *db, struct err *err)
+{
+    char known[AUDIT_HEAD_SIZE], newest[AUDIT_HEAD_SIZE];
+    struct audit_start start;
+    enum err_code rc = audit_begin(db, s->data_dir, &start, err);
+
+    if (rc || !start.rolled_back)
+        return rc;
+    audit_head_text(&start.known, known);
+    audit_head_text(&start.newest, newest);
+    log_event(LOG_ERROR, "audit_rolled_back", LOG_CSTR("signed", known), LOG_CSTR("control_db_has", newest));
+    return ERR_OK;
+}
+
 static enum err_code open_control(struct server *s, struct err *err)
 {
     struct db *db = NULL;
@@ -47,6 +63,8 @@ static enum err_code open_control(struct server *s, struct err *err)
     rc = control_connect(&s->control, DB_WRITE, &db, err);
     if (!rc)
         rc = registry_recover(db, &disk, &found, err);
+    if (!rc)
+        rc = begin_audit(s, db, err);
     db_close(db);
     if (!rc && found.finished + found.failed)
         log_event(found.failed ? LOG_WARN : LOG_INFO, "recovered", LOG_INT("finished", found.finished),
@@ -163,6 +181,21 @@ enum err_code server_start(struct server *s, struct err *err)
     return rc ? rc : start_http(s, err);
 }
 
+/* So that what is copied while the server is down is signed whole. */
+static void end_audit(const struct server *s)
+{
+    struct audit_head head;
+    struct err err = ERR_INIT;
+    struct db *db = NULL;
+    enum err_code rc = control_connect(&s->control, DB_WRITE, &db, &err);
+
+    if (!rc)
+        rc = audit_sign(db, s->data_dir, INT64_MAX, &head, &err);
+    if (rc)
+        log_event(LOG_ERROR, "audit_sign_failed", LOG_CSTR("error", err.message));
+    db_close(db);
+}
+
 void server_release(struct server *s)
 {
     if (s->http)
@@ -174,6 +207,8 @@ void server_release(struct server *s)
         supervise_free(s->supervisor);
     if (s->loop)
         loop_free(s->loop);
+    if (s->control_open && s->http)
+        end_audit(s);
     if (s->control_open)
         control_close(&s->control);
     fd_close(&s->lock_fd);

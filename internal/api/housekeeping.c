@@ -2,7 +2,9 @@
 #define _DEFAULT_SOURCE
 #include "api/housekeeping.h"
 
+#include "audit/checkpoint.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "registry/registry.h"
@@ -11,6 +13,7 @@
 
 #define TICK_US        2000000
 #define PURGE_EVERY_US 600000000 /* the trash keeps for days, so ten minutes more do not matter */
+#define SIGN_EVERY_US  60000000  /* rows are signed when they are LIMIT_AUDIT_CHECKPOINT_MS old */
 #define CHECK_VALID_US 1000000
 
 struct check_job {
@@ -18,9 +21,15 @@ struct check_job {
     struct api *api;
     bool control_ok, disk_known;
     uint64_t free_bytes;
-    bool purge;
+    bool purge, sign;
     struct err err;
 };
+
+/* Of the clock's; a check for readiness has none. */
+static bool has_work(const struct check_job *j)
+{
+    return j->purge || j->sign;
+}
 
 static void evict(void *arg, struct str db_id)
 {
@@ -61,6 +70,25 @@ static void purge(struct check_job *j, struct db *db)
         log_event(LOG_INFO, "purged", LOG_INT("databases", purged));
 }
 
+/* The checkpoint is told, so that whoever keeps the log elsewhere can tell a roll-back. */
+static void sign(struct check_job *j, struct db *db)
+{
+    char text[AUDIT_HEAD_SIZE];
+    struct audit_head before, after;
+    struct err err = ERR_INIT;
+    const char *dir = j->api->opt.data_dir;
+    enum err_code rc = audit_head_read(dir, &before, &err);
+    if (!rc)
+        rc = audit_sign(db, dir, clock_wall_ms() - LIMIT_AUDIT_CHECKPOINT_MS, &after, &err);
+    if (rc) {
+        log_event(LOG_ERROR, "audit_sign_failed", LOG_CSTR("error", err.message));
+        return;
+    }
+    audit_head_text(&after, text);
+    if (after.number > before.number)
+        log_event(LOG_INFO, "audit_signed", LOG_CSTR("checkpoint", text));
+}
+
 static void check_run(struct workq_job *job, unsigned worker)
 {
     struct check_job *j = CONTAINER_OF(job, struct check_job, job);
@@ -70,7 +98,9 @@ static void check_run(struct workq_job *job, unsigned worker)
         return;
     if (j->purge)
         purge(j, db);
-    else
+    if (j->sign)
+        sign(j, db);
+    if (!has_work(j))
         j->control_ok = probe(j, db) == ERR_OK;
 }
 
@@ -151,7 +181,7 @@ static void tick_done(struct workq_job *job)
 static void tick_run(struct workq_job *job, unsigned worker)
 {
     struct check_job *j = CONTAINER_OF(job, struct check_job, job);
-    if (j->purge)
+    if (has_work(j))
         check_run(job, worker);
     else
         measure_disk(j);
@@ -162,17 +192,23 @@ static void tick(void *arg)
 {
     struct api *api = arg;
     int64_t now_us = clock_mono_us();
+    bool purges = now_us - api->purged_us >= PURGE_EVERY_US;
+    bool signs = now_us - api->signed_us >= SIGN_EVERY_US;
     struct check_job *j = MEM_NEW(struct check_job);
     j->api = api;
-    j->purge = now_us - api->purged_us >= PURGE_EVERY_US;
+    j->purge = purges;
+    j->sign = signs;
     j->job = (struct workq_job){.run = tick_run, .done = tick_done};
-    if (workq_submit(api->opt.workq, api->opt.loop, j->purge ? WORKQ_WRITE : WORKQ_READ, &j->job, &j->err)) {
+    if (workq_submit(
+            api->opt.workq, api->opt.loop, purges || signs ? WORKQ_WRITE : WORKQ_READ, &j->job, &j->err)) {
         loop_timer_set(&api->tick, TICK_US);
         mem_free(j);
         return;
     }
-    if (j->purge)
+    if (purges)
         api->purged_us = now_us;
+    if (signs)
+        api->signed_us = now_us;
 }
 
 void housekeeping_start(struct api *api)

@@ -43,7 +43,7 @@ struct api {
     uint64_t spooled; /* bytes on disk, or promised, of uploads that are coming in */
     struct health health;
     struct loop_timer tick; /* disk guard, trash, temporary files */
-    int64_t purged_us;
+    int64_t purged_us, signed_us;
     struct db *worker_db[API_WORKERS_MAX]; /* each touched by its worker alone */
 };
 

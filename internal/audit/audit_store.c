@@ -1,16 +1,18 @@
 /* The chains in control.db. */
 #include "audit/audit_internal.h"
+#include "audit/key.h"
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/enc.h"
+#include "base/fs.h"
+#include "base/limits.h"
 
 #define SQL_INSERT                                                                                           \
     "INSERT INTO audit(chain, seq, id, created_at, action, actor_kind, actor_user_id, actor_token_id, "      \
     "actor_name, client, address, request_id, target_type, target_id, target_name, before_values, "          \
     "after_values, hash)"                                                                                    \
     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
-#define SQL_END "SELECT seq, created_at, hash FROM audit_chain WHERE chain = ?1"
+#define SQL_END "SELECT seq, created_at, hash, signed_seq FROM audit_chain WHERE chain = ?1"
 #define SQL_SET_END                                                                                          \
     "INSERT INTO audit_chain(chain, seq, created_at, hash, signed_seq, unsigned_at)"                         \
     " VALUES(?1, ?2, ?3, ?4, 0, ?3)"                                                                         \
@@ -19,7 +21,7 @@
 
 /* Where a chain ends. */
 struct chain_end {
-    int64_t seq, created_at;
+    int64_t seq, created_at, signed_seq;
     struct digest hash;
 };
 
@@ -27,7 +29,6 @@ static enum err_code read_end(struct db *db, struct str chain, struct chain_end 
 {
     AUTO_STMT st = DB_STMT_INIT;
     enum err_code code = db_query_one(db, SQL_END, DB_ARGS(db_text(chain)), &st, err);
-    size_t len;
 
     *ret = (struct chain_end){.seq = 0};
     if (code == ERR_NOT_FOUND)
@@ -36,9 +37,9 @@ static enum err_code read_end(struct db *db, struct str chain, struct chain_end 
         return code;
     ret->seq = db_col_int(&st, 0);
     ret->created_at = db_col_int(&st, 1);
-    if (!dec_hex(db_col_text(&st, 2), ret->hash.bytes, DIGEST_BYTES, &len) || len != DIGEST_BYTES)
-        return err_set(err, ERR_CORRUPT, "the audit log is damaged: `holdfast audit verify` says where");
-    return ERR_OK;
+    ret->signed_seq = db_col_int(&st, 3);
+    return audit_from_hex(db_col_text(&st, 2), &ret->hash) ? ERR_OK
+                                                           : err_set(err, ERR_CORRUPT, AUDIT_DAMAGED);
 }
 
 static enum err_code insert_row(struct db *db, const struct audit_row *row, struct str hash, struct err *err)
@@ -52,20 +53,45 @@ static enum err_code insert_row(struct db *db, const struct audit_row *row, stru
 #undef TEXT_OF
 }
 
-static enum err_code store(
-    struct db *db, const struct audit_row *row, const struct digest *before, struct err *err)
+/* The key lies beside the database. */
+static enum err_code load_key(struct db *db, struct sign_key **ret)
 {
-    AUTO_STRBUF hash;
-    struct digest digest = audit_row_digest(before, row);
+    char dir[FS_PATH_MAX];
+    const char *path = db_path(db), *slash = strrchr(path, '/');
 
-    strbuf_init(&hash, (size_t)2 * DIGEST_BYTES);
-    digest_hex(&hash, &digest);
-    enum err_code code = insert_row(db, row, strbuf_str(&hash), err);
-    return code ? code
-                : db_exec(db, SQL_SET_END,
-                      DB_ARGS(db_text(row->chain), db_int(row->seq), db_int(row->created_at),
-                          db_text(strbuf_str(&hash))),
-                      err);
+    CHECK(slash && (size_t)(slash - path) < sizeof dir);
+    memcpy(dir, path, (size_t)(slash - path));
+    dir[slash - path] = '\0';
+    return audit_key_load(dir, ret, NULL);
+}
+
+/* A key that cannot be read stops no change: the rows stand, the server's clock tries again and complains,
+ * and verifying tells. */
+static enum err_code sign_if_due(
+    struct db *db, const struct audit_row *row, struct str hash, const struct chain_end *end, struct err *err)
+{
+    struct sign_key *key = NULL;
+
+    if (row->seq - end->signed_seq < LIMIT_AUDIT_CHECKPOINT_ROWS || load_key(db, &key) != ERR_OK)
+        return ERR_OK;
+    enum err_code code = audit_store_sign(db, key, row->chain, row->seq, hash, err);
+    sign_key_free(key);
+    return code;
+}
+
+static enum err_code store(
+    struct db *db, const struct audit_row *row, const struct chain_end *end, struct err *err)
+{
+    char hex[AUDIT_HEX_SIZE];
+    struct digest digest = audit_row_digest(&end->hash, row);
+
+    audit_hex(&digest, hex);
+    struct str hash = str_of(hex);
+    enum err_code code = insert_row(db, row, hash, err);
+    if (!code)
+        code = db_exec(db, SQL_SET_END,
+            DB_ARGS(db_text(row->chain), db_int(row->seq), db_int(row->created_at), db_text(hash)), err);
+    return code ? code : sign_if_due(db, row, hash, end, err);
 }
 
 enum err_code audit_store_append(struct db *db, const struct audit_row *in, struct err *err)
@@ -82,5 +108,5 @@ enum err_code audit_store_append(struct db *db, const struct audit_row *in, stru
     row.id = id_str(&id);
     row.seq = end.seq + 1;
     row.created_at = now > end.created_at ? now : end.created_at + 1;
-    return store(db, &row, &end.hash, err);
+    return store(db, &row, &end, err);
 }

@@ -13,12 +13,34 @@
  *     't', the text's length in bytes as 4 bytes, big-endian, and the text
  *     'n' for NULL
  *
- * so that no two rows have the same encoding. Hashes are stored in lower-case hexadecimal and hashed raw. */
+ * so that no two rows have the same encoding. Hashes are stored in lower-case hexadecimal and hashed raw.
+ *
+ * A checkpoint says how a chain ended at some time. The checkpoints of all chains together are numbered 1, 2,
+ * 3 … and chained as well:
+ *
+ *     hash(checkpoint) = SHA-256( "holdfast audit checkpoint 1\n" ‖ hash(checkpoint before) ‖ columns )
+ *     signature = Ed25519( the 32 bytes of that hash )
+ *
+ * with the columns of AUDIT_CHECKPOINT_COLUMNS. A key's id is the first half of the SHA-256 of its 32 public
+ * bytes, in hexadecimal. A chain has a checkpoint after LIMIT_AUDIT_CHECKPOINT_ROWS rows, and for rows older
+ * than LIMIT_AUDIT_CHECKPOINT_MS while the server runs.
+ *
+ * What it proves. Whoever can write the file but has not the private key cannot change, remove, insert, swap
+ * or renumber a row that a checkpoint covers, nor remove a checkpoint before the last, unnoticed: chains and
+ * signatures no longer fit. A chain without a checkpoint for LIMIT_AUDIT_CHECKPOINT_ROWS rows is reported,
+ * and so is one that ends before its recorded end.
+ *
+ * What it does not prove. Rows after the last checkpoint can be rewritten or cut off together with everything
+ * that mentions them. The whole file can be put back to an older copy of itself: <data>/audit.head (the
+ * newest checkpoint, outside of the file), the server's log and any earlier note of it tell, and nothing else
+ * can. Whoever has the private key, or replaces both keys where nobody kept the public one, can write any
+ * history. Forged rows can be added at the end, and are then signed with the rest. */
 #ifndef AUDIT_CHAIN_H
 #define AUDIT_CHAIN_H
 
 #include "base/str.h"
 #include "crypto/digest.h"
+#include "crypto/sign.h"
 
 struct audit_row {
     struct str chain;
@@ -54,7 +76,31 @@ struct audit_row {
     COLUMN(before_values, TEXT, "before")                                                                    \
     COLUMN(after_values, TEXT, "after")
 
+struct audit_checkpoint {
+    int64_t number;
+    struct str chain;
+    int64_t seq; /* the last row it covers */
+    struct str row_hash;
+    int64_t created_at;
+    struct str key_id;
+    struct digest hash;
+    struct signature signature;
+};
+
+#define AUDIT_CHECKPOINT_COLUMNS(COLUMN)                                                                     \
+    COLUMN(number, INT, "checkpoint")                                                                        \
+    COLUMN(chain, TEXT, "chain")                                                                             \
+    COLUMN(seq, INT, "seq")                                                                                  \
+    COLUMN(row_hash, TEXT, "rowHash")                                                                        \
+    COLUMN(created_at, INT, "createdAtMs")                                                                   \
+    COLUMN(key_id, TEXT, "keyId")
+
+#define AUDIT_HEX_SIZE (2 * DIGEST_BYTES + 1)
+void audit_hex(const struct digest *d, char out[AUDIT_HEX_SIZE]);
+MUST_CHECK bool audit_from_hex(struct str hex, struct digest *ret);
+
 /* What row->hash must be. */
 struct digest audit_row_digest(const struct digest *before, const struct audit_row *row);
+struct digest audit_checkpoint_digest(const struct digest *before, const struct audit_checkpoint *c);
 
 #endif

@@ -20,7 +20,8 @@
 enum { DIRECTORY_MODE = 0700 };
 
 /* What an attempt that died before its rename, or the making of a file system, may leave. */
-static const char *const HARMLESS[] = {".", "..", "lock", "control.gen", TEMP_DIR, "lost+found"};
+static const char *const HARMLESS[] = {
+    ".", "..", "lock", "control.gen", "audit.key", "audit.pub", TEMP_DIR, "lost+found"};
 
 static bool harmless(const char *name)
 {

@@ -128,6 +128,11 @@ bool db_is_broken(const struct db *db)
     return db->broken;
 }
 
+const char *db_path(const struct db *db)
+{
+    return sqlite3_db_filename(db->handle, "main");
+}
+
 void db_set_generation(struct db *db, struct generation *gen)
 {
     db->gen = gen;
