@@ -99,6 +99,7 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     /* sql is followed by a NUL in e->key, which saves SQLite a copy. */
     bool before = eng->guard.makes_virtual_table;
     eng->guard.makes_virtual_table = false;
+    (void)sqlite3_memory_highwater(1); /* so that "out of memory" can be told from "too long" */
     int rc = sqlite3_prepare_v3(eng->db, sql.ptr, (int)sql.len + 1, flags, &e->stmt, &tail);
     e->makes_virtual_table = eng->guard.makes_virtual_table;
     eng->guard.makes_virtual_table = before;

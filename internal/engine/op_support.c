@@ -28,6 +28,7 @@ enum err_code op_prepare_tenant(
         guard_recheck_fts5(op->eng, &op->call);
     }
     struct guard_saved saved = guard_enter_tenant(g, &op->call, verb, sql);
+    (void)sqlite3_memory_highwater(1); /* for sqlerr_is_program_too_long */
     int rc = sqlite3_prepare_v2(op->eng->db, sql.ptr, (int)sql.len, ret, &tail);
     if (rc != SQLITE_OK)
         code = op_sql_error(op, rc, sql, err);

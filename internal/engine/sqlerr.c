@@ -58,8 +58,6 @@ static const struct pattern PATTERNS[] = {
     {"string or blob too big", "unknown", NAME_NONE, "a text, blob or row may have 4,000,000 bytes"},
     {"statement too long", "syntax_error", NAME_NONE,
         "a statement may have 100,000 bytes: bind large values as params"},
-    {"at most ", "unknown", NAME_NONE, "split the statement, or put the rows into a table first"},
-    {"too many ", "unknown", NAME_NONE, "split the statement, or put the rows into a table first"},
     {"may not be modified", "readonly", NAME_NONE, "SQLite keeps this table itself"},
     {"because it is a view", "readonly", NAME_NONE,
         "write to the table behind the view, or give the view an INSTEAD OF trigger"},
@@ -312,10 +310,11 @@ static enum err_code stopped(enum stop_reason why, struct err *err)
 }
 
 /* Failures of the machine rather than of the statement. ERR_OK: none of those. */
-static enum err_code machine_error(struct op *op, int rc, struct err *err)
+static enum err_code machine_error(struct op *op, int rc, struct str sql, struct err *err)
 {
     struct engine *eng = op->eng;
     struct sqlerr_detail d = {.kind = "unknown", .position = -1};
+    char text[MESSAGE_BYTES_MAX];
     if (engine_note_failure(eng, rc, err))
         return err->code;
     switch (rc & 0xff) {
@@ -323,6 +322,10 @@ static enum err_code machine_error(struct op *op, int rc, struct err *err)
         return sqlerr_set(op, ERR_FULL, &d,
             "the database is full: its quota or the disk is used up; nothing was written", err);
     case SQLITE_NOMEM:
+        if (sqlerr_is_program_too_long(sql, text, sizeof text)) {
+            d.hint = sqlerr_program_hint();
+            return sqlerr_set(op, ERR_SQL, &d, text, err);
+        }
         d.hint = "sort or group fewer or smaller rows, or work in steps; a long list of values goes into one "
                  "parameter as JSON text: json_each(?)";
         return sqlerr_set(op, ERR_SQL, &d, "the statement needs more memory than a statement may use", err);
@@ -363,10 +366,10 @@ enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *er
         return refused_by_guard(op, err);
     if (eng->stop != STOP_NONE)
         return stopped(eng->stop, err);
-    char message[MESSAGE_BYTES_MAX];
+    char message[MESSAGE_BYTES_MAX], limited[MESSAGE_BYTES_MAX + 128];
     str_print_cut(message, sizeof message, "%s", sqlite3_errmsg(eng->db));
     struct sqlerr_detail d = {.position = sqlite3_error_offset(eng->db)};
-    enum err_code code = machine_error(op, rc, err);
+    enum err_code code = machine_error(op, rc, sql, err);
     if (code != ERR_OK)
         return code;
     struct str before = STR_EMPTY, after = STR_EMPTY;
@@ -382,5 +385,7 @@ enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *er
                                     : p->name == NAME_NEAR ? d.near
                                                            : d.column);
     d.hint = hint_for(op, p, &d, sql, after);
-    return sqlerr_set(op, ERR_SQL, &d, message, err);
+    str_print_cut(limited, sizeof limited, "%s", message);
+    sqlerr_tell_limit(limited, sizeof limited, &d.hint, sql);
+    return sqlerr_set(op, ERR_SQL, &d, limited, err);
 }

@@ -32,6 +32,13 @@ void sqlerr_add_line(struct op *op, uint64_t line);
 /* Refuses what its first word already decides. */
 MUST_CHECK enum err_code sqlerr_check_verb(struct op *op, enum sql_verb verb, struct err *err);
 
+/* sqlerr_limit.c: when SQLite's message is about a limit, adds what the limit is and what the statement has,
+ * and sets the hint. The other two: for SQLITE_NOMEM; sqlite3_memory_highwater(1) was called before
+ * preparing. */
+void sqlerr_tell_limit(char *message, size_t size, const char **hint, struct str sql);
+bool sqlerr_is_program_too_long(struct str sql, char *message, size_t size);
+const char *sqlerr_program_hint(void);
+
 /* sqlerr_hint.c: the nearest name among the live schema's, in arena memory; "" none is near. `sql` says which
  * tables the statement speaks of. */
 struct str sqlerr_near_table(struct op *op, struct str name);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const SCHEMA[] = {
@@ -152,6 +153,67 @@ void test_engine_sqlerr__kinds_and_hints(void **state)
     }
     assert_int_equal(failed, 0);
     assert_true(ARRAY_LEN(ROWS) >= 50);
+}
+
+/* A limit says what it is, what the statement has where its text tells, and what would pass. */
+static const struct {
+    const char *before, *part, *after;
+    int times;
+    const char *parts[3];
+} LIMITS[] = {
+    {"SELECT 'a' LIKE x FROM (SELECT '", "%", "' AS x)", 51, {"at most 50 bytes", "instr(", "FTS5"}},
+    {"SELECT 1", "+1", "", 120, {"maximum depth 100", "each operator", "json_each(?)"}},
+    {"SELECT 1 WHERE 0", " OR 1", "", 120, {"maximum depth 100", "IN (…)"}},
+    {"SELECT 1", ", 1", "", 104,
+        {"too many columns in result set: at most 100 columns, and this statement has 105", "json_object"}},
+    {"SELECT 1 ORDER BY 1", ",1", "", 100, {"at most 100 terms, and this statement has 101"}},
+    {"CREATE INDEX i ON teams(name", ",name", ")", 100, {"at most 100 columns, and this statement has 101"}},
+    {"UPDATE teams SET name=1", ",name=1", "", 100,
+        {"in set list: at most 100 columns, and this statement has 101", "batch"}},
+    {"SELECT 1", " UNION ALL SELECT 1", "", 60,
+        {"at most 50 SELECTs joined by UNION, INTERSECT or EXCEPT, and this statement has 61", "VALUES"}},
+    {"SELECT coalesce(1", ",1", ")", 100, {"at most 100 arguments, and this statement has 101", "nest"}},
+    {"SELECT 1 WHERE 1 IN (?", ",?", ")", 1000,
+        {"at most 1000 parameters, and this statement has 1001", "json_each(?)", "too_many_params"}},
+    {"SELECT * FROM users WHERE tag IN (1", ",1", ")", 15000,
+        {"compiles to more than 25000 steps: its longest list has 15001 items", "json_each(?)"}},
+    {"INSERT INTO teams(name) VALUES(1)", ",(1)", "", 9000,
+        {"25000 steps: its longest list has 9001 items", "json_each(?)"}},
+    {"SELECT CASE 1", " WHEN random() THEN 1", " END", 4500,
+        {"compiles to more than 25000 steps", "several shorter"}},
+    {"SELECT 1 FROM teams", ",teams", "", 69, {"at most 64 tables in a join", "join fewer"}},
+};
+
+void test_engine_sqlerr__limits_say_what_would_pass(void **state)
+{
+    size_t failed = 0;
+    char *sql = malloc(110000);
+    (void)state;
+    assert_non_null(sql);
+    for (size_t i = 0; i < ARRAY_LEN(LIMITS); i++) {
+        size_t len = (size_t)sprintf(sql, "%s", LIMITS[i].before);
+        for (int n = 0; n < LIMITS[i].times; n++)
+            len += (size_t)sprintf(sql + len, "%s", LIMITS[i].part);
+        (void)sprintf(sql + len, "%s", LIMITS[i].after);
+        struct engine_answer a = engine_sql(&fx, sql, NULL);
+        bool ok = !LIMITS[i].parts[0] || a.head.status == 400;
+        for (size_t j = 0; j < ARRAY_LEN(LIMITS[i].parts) && LIMITS[i].parts[j]; j++)
+            ok = ok && has(a.body, LIMITS[i].parts[j]);
+        if (!ok)
+            print_error("%s…\n  %d %.*s\n", LIMITS[i].before, a.head.status, STR_ARG(a.body));
+        failed += !ok;
+    }
+    free(sql);
+    (void)engine_ok(&fx, "CREATE TABLE full_one(c0 PRIMARY KEY)");
+    for (int n = 1; n < 100; n++) {
+        char add[60];
+        (void)snprintf(add, sizeof add, "ALTER TABLE full_one ADD COLUMN c%d", n);
+        (void)engine_ok(&fx, add);
+    }
+    struct engine_answer a = engine_sql(&fx, "ALTER TABLE full_one ADD COLUMN one_more", NULL);
+    assert_true(has(a.body, "too many columns on full_one: at most 100 columns"));
+    assert_true(has(a.body, "split the table"));
+    assert_int_equal(failed, 0);
 }
 
 /* A name that the token may not see is never suggested. */
