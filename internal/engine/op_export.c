@@ -68,6 +68,30 @@ static void write_descriptions(struct strbuf *out, const struct cat_table *list)
     }
 }
 
+enum err_code export_end(struct op *op, struct sink *out, struct err *err)
+{
+    if (out->total == 0)
+        op->head.bytes_total = out->buf.len;
+    return sink_end(out, err);
+}
+
+/* A dump of everything is about as long as what it is made from. */
+static enum err_code estimate_dump(struct op *op, const struct catalog_source *src, struct err *err)
+{
+    static const char SQL_USED[] = "SELECT (page_count - freelist_count) * page_size"
+                                   " FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()";
+    AUTO_SQL *stmt = NULL;
+    bool row = false;
+    if (op->call.has_table_scope || wire_arg(&op->call, "table").len)
+        return ERR_OK;
+    enum err_code code = src->prepare(src->arg, SQL_USED, &stmt, err);
+    if (!code)
+        code = catalog_step(src, stmt, &row, err);
+    if (!code && row)
+        op->head.bytes_estimate = (uint64_t)sqlite3_column_int64(stmt, 0);
+    return code;
+}
+
 static enum err_code export_sql(struct op *op, struct catalog *cat, struct err *err)
 {
     AUTO_SINK out;
@@ -79,6 +103,8 @@ static enum err_code export_sql(struct op *op, struct catalog *cat, struct err *
     struct str database;
     sink_init(&out, pass, op);
     enum err_code code = descriptions_attach(&src, cat, &database, err);
+    if (!code)
+        code = estimate_dump(op, &src, err);
     if (code)
         return code;
     write_description(&out.buf, STR_EMPTY, STR_EMPTY, op->call.has_table_scope ? STR_EMPTY : database);
@@ -87,7 +113,7 @@ static enum err_code export_sql(struct op *op, struct catalog *cat, struct err *
     dump_sql_open(&text);
     code = dump_run(&dump, cat, err);
     dump_sql_close(&text);
-    return code ? code : sink_end(&out, err);
+    return code ? code : export_end(op, &out, err);
 }
 
 static enum err_code read_format(struct op *op, enum format *ret, struct err *err)

@@ -8,6 +8,7 @@
 #include "engine/column.h"
 #include "engine/csv.h"
 #include "engine/op_export.h"
+#include "engine/rowcount.h"
 #include "engine/sink.h"
 #include "engine/sql_literal.h"
 #include "engine/tagged.h"
@@ -147,8 +148,25 @@ struct row_form {
     void (*row)(struct row_writer *w, sqlite3_stmt *stmt);
 };
 
-static enum err_code write_rows(struct op *op, sqlite3_stmt *select, const struct row_form *form,
-    struct row_writer *w, struct sink *out, struct err *err)
+/* From the first rows of a table: how long will all of them be? */
+static enum err_code estimate_rows(
+    struct op *op, const struct cat_table *t, uint64_t rows, size_t bytes, struct err *err)
+{
+    struct catalog_source src = catalog_source_of_op(op);
+    struct rowcount_budget budget;
+    struct rowcount all;
+    if (t->kind == CAT_VIEW)
+        return ERR_OK; /* to count it may be as much work as to read it */
+    enum err_code code = rowcount_budget(&src, &budget, err);
+    if (!code)
+        code = rowcount_of(&src, t, &budget, &all, err);
+    if (!code && (uint64_t)all.rows >= rows)
+        op->head.bytes_estimate = (uint64_t)((double)bytes / (double)rows * (double)all.rows);
+    return code;
+}
+
+static enum err_code write_rows(struct op *op, const struct cat_table *t, sqlite3_stmt *select,
+    const struct row_form *form, struct row_writer *w, struct sink *out, struct err *err)
 {
     uint64_t count = 0;
     enum err_code code = ERR_OK;
@@ -156,13 +174,18 @@ static enum err_code write_rows(struct op *op, sqlite3_stmt *select, const struc
     form->header(w, select);
     while ((rc = op_step_tenant(op, select)) == SQLITE_ROW) {
         form->row(w, select);
-        code = sink_row_end(out, err);
-        if (!code && ++count % ROWS_BETWEEN_LOOKS == 0)
+        count++;
+        if (sink_begins(out))
+            code = estimate_rows(op, t, count, out->buf.len, err);
+        if (!code)
+            code = sink_row_end(out, err);
+        if (!code && count % ROWS_BETWEEN_LOOKS == 0)
             code = op_check_time(op, err);
         if (code)
             return code;
     }
-    return rc == SQLITE_DONE ? sink_end(out, err) : op_sql_error(op, rc, str_of(sqlite3_sql(select)), err);
+    return rc == SQLITE_DONE ? export_end(op, out, err)
+                             : op_sql_error(op, rc, str_of(sqlite3_sql(select)), err);
 }
 
 static enum err_code export_rows(
@@ -180,7 +203,7 @@ static enum err_code export_rows(
         return code;
     struct row_writer w = {.out = &out.buf};
     strbuf_init(&w.value, VALUE_MAX);
-    code = write_rows(op, select, form, &w, &out, err);
+    code = write_rows(op, t, select, form, &w, &out, err);
     strbuf_release(&w.value);
     return code;
 }

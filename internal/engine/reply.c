@@ -145,7 +145,7 @@ void task_fail(struct task *t)
     op->head.code = (uint16_t)t->rc;
     op->head.content = WIRE_CONTENT_JSON;
     op->head.retry_after_s = (uint32_t)(t->err.retry_after_s > 0 ? t->err.retry_after_s : 0);
-    op->head.bytes_total = 0;
+    op->head.bytes_total = op->head.bytes_estimate = 0;
 }
 
 void task_send(struct task *t)

@@ -18,6 +18,11 @@ void sink_release(struct sink *s)
     strbuf_release(&s->buf);
 }
 
+bool sink_begins(const struct sink *s)
+{
+    return s->total == 0 && s->buf.len >= SINK_WORTH;
+}
+
 enum err_code sink_end(struct sink *s, struct err *err)
 {
     if (strbuf_failed(&s->buf))

@@ -15,6 +15,9 @@ struct sink {
 void sink_init(
     struct sink *s, enum err_code (*pass)(void *arg, struct str bytes, struct err *err), void *arg);
 void sink_release(struct sink *s);
+/* The next sink_row_end() passes on the first bytes of all: what stands in front of them must be known by
+ * now. */
+bool sink_begins(const struct sink *s);
 /* Between rows: passes the buffer on once it is worth it. ERR_TOO_LARGE when a row did not fit. */
 MUST_CHECK enum err_code sink_row_end(struct sink *s, struct err *err);
 /* Passes on what is left. */

@@ -19,9 +19,9 @@
 
 #define WIRE_HEADER_SIZE 16
 #define WIRE_FRAME_MAX                                                                                       \
-    (72u << 20) /* a 64 MiB import body and its call; replies are cut into WIRE_CHUNK_MAX */
+    (72u << 20) /* far more than a call with a JSON body; replies are cut into WIRE_CHUNK_MAX */
 #define WIRE_CHUNK_MAX       (256u << 10)
-#define WIRE_REPLY_FIXED     40 /* encoded wire_reply_head */
+#define WIRE_REPLY_FIXED     48 /* encoded wire_reply_head */
 #define WIRE_REPLY_FRAME_MAX (WIRE_HEADER_SIZE + WIRE_REPLY_FIXED + WIRE_CHUNK_MAX)
 #define WIRE_ARGS_MAX        8
 #define WIRE_TABLES_MAX      256
@@ -93,6 +93,7 @@ struct wire_reply_head {
     uint32_t retry_after_s; /* 0: none */
     uint64_t bytes_total;   /* length of the whole body where known beforehand, else 0 */
     uint64_t rows_read, rows_written;
+    uint64_t bytes_estimate; /* about as long as that, where bytes_total is 0; 0: no idea */
 };
 
 /* Appends a whole frame or, when the strbuf's limit or WIRE_FRAME_MAX forbid it, nothing: the strbuf is then

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import unicode_data
 from holdfast import Server, binary_argument
 
-STEP = 2500  # characters in one import request
+PIECE = 64 << 10  # bytes between two looks at the progress bar
 checks = {"passed": 0, "failed": 0}
 
 
@@ -52,19 +52,43 @@ def show(server, title, method, path, body=None, expect=200, quiet=False):
 
 def bar(done, total, what):
     width = 40
-    full = width * done // total
+    full = min(width, width * done // total)
     end = "\n" if done == total else "\r"
     if sys.stdout.isatty() or done == total:
-        print(f"  [{'#' * full}{'.' * (width - full)}] {done:>6} of {total} {what}", end=end, flush=True)
+        print(f"  [{'#' * full}{'.' * (width - full)}] {done:>9,} of {total:,} bytes  {what}", end=end, flush=True)
 
 
 def import_rows(server, db, table, rows):
-    for at in range(0, len(rows), STEP):
-        part = rows[at:at + STEP]
-        body = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in part).encode()
-        status, data = server.send("POST", f"{db}/import?table={table}", body, "application/x-ndjson")
-        check(f"import into {table}: {status} {data[:300]!r}", status == 200)
-        bar(min(at + STEP, len(rows)), len(rows), table)
+    """One request; the bar follows the bytes that the server has taken."""
+    body = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows).encode()
+    conn = server.connection()
+    conn.putrequest("POST", f"{db}/import?table={table}")
+    for name, value in {"Authorization": f"Bearer {server.token}", "Content-Type": "application/x-ndjson", "Content-Length": len(body)}.items():
+        conn.putheader(name, value)
+    conn.endheaders()
+    for at in range(0, len(body), PIECE):
+        conn.send(body[at:at + PIECE])
+        bar(min(at + PIECE, len(body)), len(body), table)
+    answer = conn.getresponse()
+    data = answer.read()
+    check(f"import into {table}: {answer.status} {data[:300]!r}", answer.status == 200)
+    check("all bytes of the file arrived", answer.headers["X-Import-Bytes"] == str(len(body)))
+    conn.close()
+
+
+def download(server, path):
+    """The bar goes to Content-Length where the server knows it, else to its estimate."""
+    conn = server.connection()
+    conn.request("GET", path, headers={"Authorization": f"Bearer {server.token}"})
+    answer = conn.getresponse()
+    total = int(answer.headers.get("Content-Length") or answer.headers.get("X-Export-Bytes-Estimate") or 1)
+    data = b""
+    while piece := answer.read(PIECE):
+        data += piece
+        bar(min(len(data), total - 1), total, "…")
+    bar(len(data), len(data), path.rsplit("/", 1)[1])
+    conn.close()
+    return answer.status, data
 
 
 def tour(server, db, counts):
@@ -112,8 +136,7 @@ def export(server, db, rows):
     print("\n\033[1mTaking the data home\033[0m")
     for form, query in (("csv", "&table=blocks"), ("ndjson", "&table=characters"), ("sql", ""), ("sqlite", "")):
         path = f"{db}/export?format={form}{query}"
-        status, data = server.send("GET", path)
-        print(f"  GET {path}\n  → {status}, {len(data):,} bytes")
+        status, data = download(server, path)
         check(f"export {form}: {status} {data[:200]!r}", status == 200)
         if form == "ndjson":
             check("every character is exported", data.count(b"\n") == rows)
@@ -141,7 +164,7 @@ def main():
         print(f"A fresh server on http://127.0.0.1:{server.port}; every request carries `Authorization: Bearer <token>`.")
         show(server, "The schema, as one batch", "POST", f"{db}/batch", {"transaction": True, "statements": [{"sql": s} for s in unicode_data.SCHEMA]},
              quiet=True)
-        print(f"\n\033[1mThe Unicode character database, over HTTP\033[0m\n  POST {db}/import?table=…   ({STEP} rows a request)")
+        print(f"\n\033[1mThe Unicode character database, over HTTP\033[0m\n  POST {db}/import?table=…")
         for table, rows in (("blocks", blocks), ("scripts", scripts), ("characters", characters)):
             import_rows(server, db, table, rows)
         tour(server, db, {"blocks": len(blocks), "scripts": len(scripts), "characters": len(characters)})

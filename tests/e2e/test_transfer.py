@@ -52,6 +52,7 @@ def whole_databases(checks, s):
     for fmt in ("sql", "sqlite"):
         got = s.db(f"export?format={fmt}", method="GET")
         checks.equal(f"{fmt}: status and type", (got.status, got.headers["content-type"].split(";")[0]), (200, TYPES[fmt]))
+        checks.equal(f"{fmt}: short enough to tell its length", got.headers.get("content-length"), str(len(got.data)))
         checks.that(f"{fmt}: an attachment with a name", f'filename="main.{fmt}"' in got.headers.get("content-disposition", ""), got.headers)
         db = new(s, f"copy-{fmt}")
         answer = put(s, db, got.data, TYPES[fmt])
@@ -158,7 +159,9 @@ def large_and_slow(checks, s):
     slow = conn.getresponse()
     first = slow.read(100000)
     checks.equal("a write goes on beside a slow download", s.query("INSERT INTO big(body) VALUES('meanwhile')").status, 200)
+    guess = int(slow.headers.get("X-Export-Bytes-Estimate", 0))
     rest = first + slow.read()
+    checks.that("its length was guessed beforehand", len(rest) * 0.7 < guess < len(rest) * 1.5, (guess, len(rest)))
     lines = rest.decode().splitlines()
     checks.equal("the download is one snapshot, whole", (len(lines), json.loads(lines[-1])["id"]), (20000, 20000))
     conn.close()

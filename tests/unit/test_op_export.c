@@ -363,3 +363,32 @@ void test_opexport__reals_come_back_bit_for_bit(void **state)
         (void)sqlite3_finalize(stmt[i]);
     assert_int_equal(same, 20000);
 }
+
+/* For a progress bar: exact where all of it is at hand, else a guess that is not far off. */
+void test_opexport__how_long_it_will_be_is_told(void **state)
+{
+    static const struct {
+        const char *format, *table;
+    } rows[] = {{"csv", "big"}, {"ndjson", "big"}, {"sql", NULL}};
+    (void)state;
+    fresh("CREATE TABLE big(id INTEGER PRIMARY KEY, body TEXT); CREATE VIEW seen AS SELECT * FROM big;"
+          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+          " INSERT INTO big(body) SELECT printf('%.*c', 30 + i % 60, 'x') FROM n;"
+          "CREATE TABLE small(a); INSERT INTO small VALUES(1);");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct str out = export_as(rows[i].format, rows[i].table);
+        assert_int_equal(from.head.bytes_total, 0);
+        double off = (double)from.head.bytes_estimate / (double)out.len;
+        if (off < 0.7 || off > 1.5)
+            fail_msg("%s: estimated %llu, came %zu", rows[i].format,
+                (unsigned long long)from.head.bytes_estimate, out.len);
+    }
+    struct str small = export_as("csv", "small");
+    assert_int_equal(from.head.bytes_total, small.len);
+    small = export_as("sql", "small");
+    assert_int_equal(from.head.bytes_total, small.len);
+    (void)export_as("csv", "seen");
+    assert_int_equal(from.head.bytes_total + from.head.bytes_estimate, 0);
+    (void)export_as("sql", "big");
+    assert_int_equal(from.head.bytes_total + from.head.bytes_estimate, 0);
+}

@@ -14,6 +14,7 @@ struct export
 {
     struct api_request *r;
     struct strbuf pending, sending;
+    uint64_t left;  /* bytes that were announced and have not come; 0 when none were */
     bool begun;     /* the head of the answer is out */
     bool in_flight; /* `sending` is with the HTTP layer */
     bool over;      /* the engine said its last */
@@ -89,8 +90,18 @@ static void begin(struct export *x)
     http_set_header(r->http, "Content-Disposition",
         arena_printf(
             &r->arena, "attachment; filename=\"%.*s.%s\"", STR_ARG(r->db), file_extension(r->head.content)));
+    if (r->head.bytes_total == 0 && r->head.bytes_estimate > 0)
+        http_set_header(r->http, "X-Export-Bytes-Estimate",
+            arena_printf(&r->arena, "%llu", (unsigned long long)r->head.bytes_estimate));
     http_stream_begin(r->http, r->head.status, request_content_type(r), r->head.bytes_total);
+    x->left = r->head.bytes_total;
     x->begun = true;
+}
+
+/* Nothing an engine says is believed: what it announced is what the client was told, and must come. */
+static void wrong_length(struct export *x)
+{
+    x->err.code = err_set(&x->err, ERR_INTERNAL, "the export is not as long as was announced");
 }
 
 static void on_data(struct engine_call *call, const struct wire_reply_head *head, struct str chunk)
@@ -106,6 +117,11 @@ static void on_data(struct engine_call *call, const struct wire_reply_head *head
         strbuf_add_str(&r->body, chunk); /* an error: small, and with a status of its own */
         return;
     }
+    if (r->head.bytes_total > 0 && chunk.len > x->left) {
+        wrong_length(x);
+        return;
+    }
+    x->left -= r->head.bytes_total > 0 ? chunk.len : 0;
     strbuf_add_str(&x->pending, chunk);
     pump(x);
 }
@@ -128,6 +144,8 @@ static void on_done(struct engine_call *call, const struct err *err)
         x->err = *err;
     else if (strbuf_failed(&x->pending))
         x->err.code = ERR_INTERNAL;
+    else if (x->left > 0)
+        wrong_length(x);
     pump(x);
 }
 
