@@ -11,6 +11,7 @@
 #include "engine/fts5_decl.h"
 #include "engine/op.h"
 #include "engine/scratch_db.h"
+#include "engine/sqlerr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,7 +120,42 @@ static enum err_code check_time(void *arg, struct err *err)
     return op_check_time(u->op, err);
 }
 
-static enum err_code integrity(const struct catalog_source *src, struct err *err)
+/* What integrity_check says of rows that break what their own table declares: somebody edited the schema, or
+ * wrote past it. The table, or table.column, stands behind. */
+static const struct {
+    const char *text, *kind;
+} BROKEN[] = {
+    {"CHECK constraint failed in ", "check_violation"}, {"NULL value in ", "not_null_violation"},
+    {" value in ", "type_mismatch"}, /* of a STRICT table, or against the column's affinity */
+};
+
+static enum err_code refuse_rows(
+    struct upload *u, const char *kind, struct str name, struct str text, struct err *err)
+{
+    char message[ERR_MESSAGE_MAX];
+    struct sqlerr_detail d = {.kind = kind, .table = name, .position = -1};
+    const char *dot = str_eq(str_of(kind), S("check_violation")) ? NULL : memchr(name.ptr, '.', name.len);
+    if (dot) {
+        d.table = str_slice(name, 0, (size_t)(dot - name.ptr));
+        d.column = str_slice(name, d.table.len + 1, name.len);
+    }
+    str_print_cut(message, sizeof message,
+        "the uploaded file was refused: its rows break what their own tables declare: " STR_FMT,
+        STR_ARG(text));
+    return sqlerr_set(u->op, ERR_INVALID, &d, message, err);
+}
+
+static enum err_code refuse_content(struct upload *u, struct str text, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(BROKEN); i++) {
+        const char *at = text.ptr ? strstr(text.ptr, BROKEN[i].text) : NULL;
+        if (at)
+            return refuse_rows(u, BROKEN[i].kind, str_of(at + strlen(BROKEN[i].text)), text, err);
+    }
+    return err_set(err, ERR_INVALID, "the uploaded file was refused: it is damaged: " STR_FMT, STR_ARG(text));
+}
+
+static enum err_code integrity(struct upload *u, const struct catalog_source *src, struct err *err)
 {
     AUTO_SQL *stmt = NULL;
     bool row = false;
@@ -129,9 +165,7 @@ static enum err_code integrity(const struct catalog_source *src, struct err *err
     if (code || !row)
         return code ? code : refuse(err, "its integrity could not be checked");
     struct str text = catalog_text(src->arena, stmt, 0);
-    if (str_eq(text, S("ok")))
-        return ERR_OK;
-    return err_set(err, ERR_INVALID, "the uploaded file was refused: it is damaged: " STR_FMT, STR_ARG(text));
+    return str_eq(text, S("ok")) ? ERR_OK : refuse_content(u, text, err);
 }
 
 /* Names that belong to SQLite are fine, names that belong to this server are not. */
@@ -217,7 +251,7 @@ static enum err_code read_content(struct upload *u, struct err *err)
     (void)sqlite3_drop_modules(u->db, NULL);                   /* all of them: cannot fail */
     enum err_code code = check_schema(&src, err);
     if (!code)
-        code = integrity(&src, err);
+        code = integrity(u, &src, err);
     if (!code)
         code = catalog_read(&src, &cat, err);
     return code ? code : write_dump(u, &src, &cat, err);

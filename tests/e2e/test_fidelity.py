@@ -12,12 +12,12 @@ import sys
 from urllib.parse import quote as percent
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from content import ROWID_NAMES, content, exact, ident, opened
 from holdfast import Checks, Server, binary_argument
 
 ROUNDS = int(os.environ.get("FIDELITY_ROUNDS", "12"))
 NAMES = ["a", "select", 'we"ird', "quo'te", "\u00fcn\u00ef", " ", "x.y", "semi;colon", "--c", "/*", "new\nline", "[br]", "$blob", "\U0001f600", "tab\tbed",
          "A", "null", "1st", "trailing ", "`tick`", "comma,", "%s", "back\\slash", "\ufeffmark", "VALUES", "key"]
-ROWID_NAMES = ["rowid", "_rowid_", "oid"]
 TYPES = ["", "INTEGER", "INT", "REAL", "TEXT", "BLOB", "NUMERIC", "VARCHAR(10)", "DOUBLE PRECISION", "BOOLEAN", "ANY"]
 STRICT = ["INTEGER", "INT", "REAL", "TEXT", "BLOB", "ANY"]
 NUMBERS = [0, 1, -1, 5, 7, 255, 2**31, 2**53 + 1, -2**53 - 1, 2**63 - 1, -2**63, 0.1, -0.0, 0.0, 3.0, -2.5, 1e15, 1e16, 9007199254740992.0, 1e22, 1e300, -1e-300,
@@ -26,10 +26,6 @@ TEXTS = [b"", b" ", b"a,b", b'"', b"'", b"it''s", b"NULL", b"null", b"5", b"-5",
          b"\\x", b"X'41'", b'{"$blob":"QQ=="}', b'{"$text":"QQ=="}', b'{"$blob', b'{"$real":"Infinity"}', b"{}", b"[1]", b"true", b"a\0b", b"\0", b"\x01\x1f\x7f", b"\xff", b"\xc3", b"ok\xed\xa0\x80",
          "\ufeffbom".encode(), b"line\r\nbreak", b"\n", b"\r", b"a;b--c", b"/* open", "\u00fcn\u00ef\U0001f600\u2028\uffff".encode(), b"9223372036854775808", b"1" * 400, b"long " * 1200, b"1_000", b"$", b"?1", b"-- description: {}"]
 BLOBS = [b"", b"A", b"\0", b"\xff\x00'\"", b"5", b"text that is a blob", bytes(range(256))]
-
-
-def ident(name):
-    return '"' + name.replace('"', '""') + '"'
 
 
 def literal(v):
@@ -164,49 +160,11 @@ class Maker:
                  [v[1] if isinstance(v, tuple) else v for v in values]) for sql, values in plain]
 
 
-def exact(kind, v):
-    return (kind, struct.pack("<d", v)) if kind == b"real" else (kind, v)
-
-
-def content(h, rowids=True, only=None):
-    """All that a database says, in values that compare exactly."""
-    h.text_factory = bytes
-    objects = h.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY 1, 2").fetchall()
-    said = {"schema": objects if only is None else []}
-    for _, name, without, kind in h.execute("SELECT schema, name, wr, type FROM pragma_table_list WHERE schema = 'main'").fetchall():
-        name = name.decode()
-        if kind != b"table" or name.startswith("sqlite_") or only is not None and name not in only:
-            continue
-        info = h.execute("SELECT name, hidden, pk, type FROM pragma_table_xinfo(?)", (name,)).fetchall()
-        columns = [c[0].decode("utf-8", "surrogateescape") for c in info]
-        free = [n for n in ROWID_NAMES if n not in [c.lower() for c in columns]]
-        picks = ([free[0]] if rowids and not without and free else []) + [ident(c) for c in columns]
-        wide = ", ".join(f"typeof({p}), {p}" for p in picks)
-        rows = [tuple(exact(r[i], r[i + 1]) for i in range(0, len(r), 2)) for r in h.execute(f"SELECT {wide} FROM {ident(name)}")]
-        said[name] = sorted(rows, key=repr)
-    if only is None:
-        said["user_version"] = h.execute("PRAGMA user_version").fetchone()
-        said["application_id"] = h.execute("PRAGMA application_id").fetchone()
-        said["sequence"] = sorted(h.execute("SELECT name, seq FROM sqlite_sequence").fetchall()) if any(b"sqlite_sequence" == r[0] for r in h.execute("SELECT name FROM sqlite_schema")) else []
-        said["integrity"] = h.execute("PRAGMA integrity_check").fetchall()
-        said["search"] = [h.execute(f"SELECT rowid FROM {t} WHERE {t} MATCH ? ORDER BY 1", (w,)).fetchall() for t in ("own", "ext") for w in ("running", "dogs", "number", "good")]
-        said["config"] = h.execute("SELECT k, v FROM own_config WHERE k <> 'version' ORDER BY 1").fetchall()
-        said["words"] = h.execute("SELECT count(*) FROM words").fetchall()
-    return said
-
-
 def blurred(said):
     """Reals to fourteen digits, for what an older SQLite has read from text."""
     def blur(v):
         return (v[0], f"{struct.unpack('<d', v[1])[0]:.13e}") if isinstance(v, tuple) and v[0] == b"real" else v
     return {k: sorted((tuple(map(blur, r)) for r in rows), key=repr) if isinstance(rows, list) else rows for k, rows in said.items()}
-
-
-def opened(s, data, tag):
-    path = os.path.join(s.dir, f"{tag}.sqlite")
-    with open(path, "wb") as f:
-        f.write(data)
-    return sqlite3.connect(path)
 
 
 class Round:
@@ -247,7 +205,7 @@ class Round:
         for at in range(0, len(done), 50):
             answer = self.s.batch(done[at:at + 50], db=self.source)
             self.checks.that(f"round {self.number}: the server takes the same", answer.status == 200, answer)
-        self.wanted = content(self.model)
+        self.wanted = content(self.model, own=True)
 
     def export(self, db, fmt, table=None):
         got = self.s.db(f"export?format={fmt}" + (f"&table={percent(table, safe='')}" if table is not None else ""), method="GET", db=db)
@@ -268,18 +226,18 @@ class Round:
     def whole(self):
         """sqlite and sql, read by another SQLite and by this server."""
         file, dump = self.export(self.source, "sqlite"), self.export(self.source, "sql")
-        self.same("the file another SQLite reads", content(opened(self.s, file, f"file-{self.number}")), self.wanted)
+        self.same("the file another SQLite reads", content(opened(self.s, file, f"file-{self.number}"), own=True), self.wanted)
         other = sqlite3.connect(":memory:")
         other.isolation_level = None
         try:
             other.executescript(dump.decode())
-            self.same("the dump another SQLite runs", blurred(content(other)), blurred(self.wanted))
+            self.same("the dump another SQLite runs", blurred(content(other, own=True)), blurred(self.wanted))
         except sqlite3.Error as e:
             self.checks.that(f"round {self.number}: another SQLite runs the dump", False, e)
         for fmt, data, kind in (("sqlite", file, "application/vnd.sqlite3"), ("sql", dump, "application/sql")):
             db = self.new(f"from-{fmt}")
             if self.load(fmt, db, data, kind):
-                self.same(f"imported from {fmt}", self.read(db), self.wanted)
+                self.same(f"imported from {fmt}", self.read(db, own=True), self.wanted)
                 self.same(f"{fmt}: out again: the same bytes of SQL", {"sql": self.export(db, "sql").split(b"\n")}, {"sql": dump.split(b"\n")})
 
     def rows(self, fmt, kind):

@@ -10,6 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from content import content, opened
 from holdfast import Checks, Server, binary_argument
 
 PAGE = 1024
@@ -114,6 +115,69 @@ def rewritten(path, make, change):
         return f.read() or data
 
 
+# What a file declares of its rows and its rows break: (made so, declared so, what the refusal names, its kind).
+BROKEN = {
+    "a CHECK": ("CREATE TABLE t(a CHECK(a < 100)); INSERT INTO t VALUES(5), (50);", "CREATE TABLE t(a CHECK(a < 10))", ("CHECK", "t"), "check_violation"),
+    "a named CHECK of the table": ("CREATE TABLE t(a, b); INSERT INTO t VALUES(5, 1);", "CREATE TABLE t(a, b, CONSTRAINT ordered CHECK(a < b))", ("CHECK", "t"), "check_violation"),
+    "NOT NULL": ("CREATE TABLE t(a, b); INSERT INTO t VALUES(1, NULL);", "CREATE TABLE t(a, b NOT NULL)", ("NULL", "t.b"), "not_null_violation"),
+    "NOT NULL of a computed column": ("CREATE TABLE t(a, b AS (a)); INSERT INTO t(a) VALUES(NULL);", "CREATE TABLE t(a, b AS (a) NOT NULL)", ("NULL", "t.b"), "not_null_violation"),
+    "STRICT": ("CREATE TABLE t(a INTEGER); INSERT INTO t VALUES('x');", "CREATE TABLE t(a INTEGER) STRICT", ("INTEGER", "t.a"), "type_mismatch"),
+    "a STRICT blob": ("CREATE TABLE t(a TEXT); INSERT INTO t VALUES(X'00');", "CREATE TABLE t(a TEXT) STRICT", ("TEXT", "t.a"), "type_mismatch"),
+    "a foreign key": ("CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE t(a); INSERT INTO t VALUES(9);", "CREATE TABLE t(a REFERENCES p)", ("foreign key", '"t"'), "fk_violation"),
+    "text that is a number": ("CREATE TABLE t(a); INSERT INTO t VALUES(5);", "CREATE TABLE t(a TEXT)", ("NUMERIC value", "t.a"), "type_mismatch"),
+}
+
+
+def broken(checks, uploads):
+    """Rows that break what their own table says are refused by name, whatever wrote them."""
+    for what, (make, declare, names, kind) in BROKEN.items():
+        path = os.path.join(uploads.s.dir, f"broken-{what.replace(' ', '-')}.sqlite")
+        change = f"UPDATE sqlite_schema SET sql = '{declare}' WHERE name = 't'"
+        uploads.one(f"{what}, broken", rewritten(path, make, [change]))
+        error = uploads.answer.json.get("error", "")
+        checks.that(f"{what}, broken: refused, naming {names}", uploads.answer.status == 400 and all(n in error for n in names), error)
+        checks.equal(f"{what}, broken: the kind", uploads.answer.json.get("errorDetail", {}).get("kind"), kind)
+        uploads.one(f"{what}, kept", rewritten(path + "2", make.split("INSERT")[0], [change]))
+        checks.equal(f"{what}, kept: taken", uploads.answer.status, 200)
+
+
+HOLES = 80
+
+
+def holes(checks, uploads):
+    """Bytes that are gone: what is taken all the same is what any SQLite reads in that file, which has no checksum of its own."""
+    path = os.path.join(uploads.s.dir, "whole.sqlite")
+    good = database(path, """
+CREATE TABLE a(id INTEGER PRIMARY KEY, name TEXT NOT NULL, n INT CHECK(n >= 0)); CREATE INDEX a_name ON a(name);
+CREATE TABLE b(x, y BLOB); CREATE TABLE c(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE TABLE gone(x);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+INSERT INTO a SELECT i, 'name ' || i || hex(zeroblob(i % 30)), i FROM n;
+INSERT INTO b SELECT name, zeroblob(id * 7) FROM a; INSERT INTO c SELECT name, id FROM a; INSERT INTO gone SELECT hex(zeroblob(500)) FROM a;
+DROP TABLE gone; DELETE FROM a WHERE id % 3 = 0;""")
+    random, taken, different = checks.random, 0, 0
+    with sqlite3.connect(path) as h:
+        whole = content(h)
+    for i in range(HOLES):
+        size = random.choice((1, 8, 50, 200, 200, PAGE))
+        at = random.randrange(100, len(good) - size)
+        data = good[:at] + random.choice((b"\0", b"\xff", b"A")) * size + good[at + size:]
+        uploads.one(f"a hole of {size} bytes at {at}", data, keep=True)
+        if uploads.answer.status != 200:
+            continue
+        theirs = opened(uploads.s, data, "hole")
+        wanted, imported = content(theirs), opened(uploads.s, uploads.s.db("export?format=sqlite", method="GET", db=uploads.target).data, "imported")
+        seen = content(imported)
+        for part in ("a", "b", "c", "sequence", "integrity"):
+            checks.equal(f"a hole of {size} bytes at {at}: {part} is what the file says", seen.get(part), wanted.get(part))
+        taken += 1
+        different += any(wanted.get(t) != whole.get(t) for t in "abc")
+        theirs.close()
+        imported.close()
+        uploads.next()
+    print(f"{taken} of {HOLES} holes taken, {different} of them with other values, which SQLite cannot know")
+    checks.that("some holes were in unused space", taken > different, (taken, different))
+
+
 FOREIGN = {
     "a view of a reserved table": ("CREATE VIEW v AS SELECT * FROM _sys_applied;", ()),
     "a view of the schema": ("CREATE VIEW v AS SELECT sql FROM sqlite_schema;", ()),
@@ -156,9 +220,10 @@ class Uploads:
         self.s.call("POST", "/v1/databases", {"slug": self.target})
         self.s.query("CREATE TABLE mine(a)", db=self.target)
 
-    def one(self, what, data):
+    def one(self, what, data, keep=False):
+        """Uploads; what was taken stays for a look when `keep` is set."""
         began = time.monotonic()
-        answer = self.s.db("import", data, db=self.target, headers=KIND)
+        answer = self.answer = self.s.db("import", data, db=self.target, headers=KIND)
         self.slowest = max(self.slowest, (time.monotonic() - began, what))
         good = answer.status == 200 and answer.json["success"]
         bad = 400 <= answer.status < 500 and answer.status not in (401, 404, 429) and answer.json["success"] is False and len(answer.json["error"]) > 20
@@ -169,7 +234,8 @@ class Uploads:
                 f.write(data)
         if good:
             self.checks.equal(f"{what}: what was imported can be read", self.s.call("GET", f"/v1/db/acme/{self.target}/export?format=sql").status, 200)
-            self.next()
+            if not keep:
+                self.next()
         else:
             tables = self.s.query("SELECT name FROM sqlite_schema WHERE name NOT LIKE '\\_sys%' ESCAPE '\\' AND name NOT LIKE 'sqlite_%'", db=self.target)
             self.checks.equal(f"{what}: nothing of it stays", tables.json.get("data", {}).get("rows"), [["mine"]])
@@ -187,6 +253,8 @@ def main():
             uploads.one(what, data)
         for what, (make, change) in FOREIGN.items():
             uploads.one(what, rewritten(os.path.join(s.dir, what.replace(" ", "-").replace("'", "") + ".sqlite"), make, change))
+        checks.part(broken, checks, uploads)
+        checks.part(holes, checks, uploads)
         checks.that("both happened", uploads.accepted > 5 and uploads.refused > 100, (uploads.accepted, uploads.refused))
         checks.that("none took long", uploads.slowest[0] < 10, uploads.slowest)
         checks.equal("the server is as before", s.query("INSERT INTO bystander VALUES(1)").status, 200)
