@@ -326,43 +326,6 @@ static enum err_code read_objects(
     return code;
 }
 
-static bool is_fts5_part(struct str part)
-{
-    static const struct str parts[] = {
-        {"_data", 5}, {"_idx", 4}, {"_content", 8}, {"_docsize", 8}, {"_config", 7}};
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        if (str_eq_nocase(part, parts[i]))
-            return true;
-    }
-    return false;
-}
-
-/* Where the module is not loaded, SQLite does not know which tables are its implementation: the names tell.
- */
-static bool is_part_of_fts5(const struct catalog *cat, const struct cat_table *t)
-{
-    for (const struct cat_table *v = cat->tables; v; v = v->next) {
-        if (v->kind == CAT_VIRTUAL && str_eq(v->module, S("fts5")) && t->name.len > v->name.len &&
-            str_eq_nocase(str_slice(t->name, 0, v->name.len), v->name) &&
-            is_fts5_part(str_slice(t->name, v->name.len, t->name.len)))
-            return true;
-    }
-    return false;
-}
-
-static void drop_fts5_parts(struct catalog *cat)
-{
-    struct cat_table **at = &cat->tables;
-    while (*at) {
-        bool part = (*at)->kind == CAT_TABLE && is_part_of_fts5(cat, *at);
-        cat->table_count -= part;
-        if (part)
-            *at = (*at)->next;
-        else
-            at = &(*at)->next;
-    }
-}
-
 static void hand_out_triggers(struct catalog *cat, struct cat_trigger *triggers)
 {
     while (triggers) {
@@ -437,7 +400,6 @@ enum err_code catalog_read(const struct catalog_source *src, struct catalog *ret
         .index_columns = index_columns};
     cat_hidden_init(&r.hidden, src->arena);
     code = read_objects(&r, ret, &triggers, err);
-    drop_fts5_parts(ret);
     cat_hidden_drop(&r.hidden, ret, &triggers);
     cat_hidden_release(&r.hidden);
     if (!code)

@@ -132,8 +132,31 @@ static bool same_candidate(const struct candidate *a, const struct candidate *b)
     return true;
 }
 
+/* Does an index that is there begin with these columns? */
+static bool serves(const struct cat_index *ix, const struct candidate *c)
+{
+    const struct cat_index_column *has = ix->columns;
+    for (int i = 0; i < c->count; i++, has = has->next) {
+        const struct exam_index_column *wants = &c->columns[i];
+        if (ix->partial || !has || !has->name.ptr || !str_eq_nocase(has->name, wants->name) ||
+            has->desc != wants->desc)
+            return false;
+        const struct cat_column *column = cat_column(c->table, wants->name);
+        struct str collation = wants->collation.len ? wants->collation
+                               : column             ? column->collation
+                                                    : STR_EMPTY;
+        if (!str_eq_nocase(has->collation, collation))
+            return false;
+    }
+    return true;
+}
+
 static void keep_candidate(struct examination *x, struct candidate c)
 {
+    for (const struct cat_index *ix = c.table->indexes; ix; ix = ix->next) {
+        if (serves(ix, &c))
+            return;
+    }
     for (int i = 0; i < x->candidate_count; i++) {
         if (same_candidate(&x->candidates[i], &c))
             return;

@@ -139,7 +139,9 @@ bool plan_uses_index(const struct plan_line *plan, struct str index)
 bool plan_is_costly(const struct plan_line *plan)
 {
     for (; plan; plan = plan->next) {
-        if (str_starts(plan->detail, S("USE TEMP B-TREE")) ||
+        /* min() and max() without an index that serves them are a "SEARCH t", and read all of it. */
+        bool whole = str_starts(plan->detail, S("SEARCH ")) && !strstr(plan->detail.ptr, " USING ");
+        if (whole || str_starts(plan->detail, S("USE TEMP B-TREE")) ||
             (str_starts(plan->detail, S("SCAN ")) && !str_eq(plan->detail, S("SCAN CONSTANT ROW"))))
             return true;
     }

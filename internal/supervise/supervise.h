@@ -91,8 +91,6 @@ void supervise_resume(struct supervisor *s, struct engine_call *call);
  * answered with an error status: look at ret_head->status. */
 MUST_CHECK enum err_code supervise_call_sync(struct supervisor *s, struct str db_id,
     const struct wire_call *req, struct wire_reply_head *ret_head, struct strbuf *out, struct err *err);
-MUST_CHECK enum err_code supervise_scratch_sync(struct supervisor *s, const char *scratch_dir,
-    const struct wire_call *req, struct wire_reply_head *ret_head, struct strbuf *out, struct err *err);
 
 /* Ends the engines of a database (it is being deleted or restored); `done` once none is left. New calls get
  * ERR_NOT_FOUND until supervise_allow(). Worker threads have the _sync form. */

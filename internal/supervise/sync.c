@@ -187,16 +187,6 @@ enum err_code supervise_call_sync(struct supervisor *s, struct str db_id, const 
     return run_call(sc, ret_head, out, err);
 }
 
-enum err_code supervise_scratch_sync(struct supervisor *s, const char *scratch_dir,
-    const struct wire_call *req, struct wire_reply_head *ret_head, struct strbuf *out, struct err *err)
-{
-    struct sync_call *sc = sync_new(s, begin_call);
-    sc->call.scratch_dir = scratch_dir;
-    sc->call.req = *req;
-    sc->call.place = ENGINE_SCRATCH;
-    return run_call(sc, ret_head, out, err);
-}
-
 /* --- eviction --- */
 
 static void on_evicted(void *arg)
