@@ -177,6 +177,20 @@ void test_supervise_engine__a_statement_past_its_deadline_is_answered(void **sta
     fixture_free(fx);
 }
 
+static void expect_keyed(struct fixture *fx, const char *body, const char *key, const char *part)
+{
+    struct tcall t = tcall(fx, "db_1", body);
+    t.call.req.idempotency_key = str_of(key);
+    t.call.req.token_id = S("tok_1");
+    submit(&t);
+    run(fx);
+    assert_int_equal(t.err.code, ERR_OK);
+    assert_int_equal(t.head.status, 200);
+    if (!strstr(strbuf_cstr(&t.got), part))
+        fail_msg("%s instead of %s", strbuf_cstr(&t.got), part);
+    strbuf_release(&t.got);
+}
+
 /* A zygote that dies takes its engines with it, perhaps in the middle of a commit: a call with a key is done
  * once all the same, and nobody is blamed. */
 void test_supervise_engine__the_zygote_is_started_again(void **state)
@@ -195,17 +209,11 @@ void test_supervise_engine__the_zygote_is_started_again(void **state)
         }
         assert_int_equal(kill(zygote, SIGKILL), 0);
         last = zygote;
-        struct tcall t = tcall(fx, "db_1", "{\"sql\":\"INSERT INTO t VALUES (1)\"}");
         char key[] = {'k', (char)('0' + i), '\0'};
-        t.call.req.idempotency_key = str_of(key);
-        t.call.req.token_id = S("tok_1");
-        submit(&t);
-        run(fx);
-        assert_int_equal(t.err.code, ERR_OK);
-        assert_int_equal(t.head.status, 200);
-        strbuf_release(&t.got);
+        expect_keyed(fx, "{\"sql\":\"INSERT INTO t VALUES (1)\"}", key, "\"success\":true");
     }
-    expect_sql(fx, "db_1", "{\"sql\":\"SELECT 'n=' || count(*) FROM t\"}", "n=4");
+    /* The last engine may still be dying, with a commit behind it that it did not live to call done. */
+    expect_keyed(fx, "{\"sql\":\"SELECT 'n=' || count(*) FROM t\"}", "last", "n=4");
     assert_int_equal(stats(fx).crashes, 0);
     while (!supervise_ready(fx->s))
         run_for(fx, 1000);
