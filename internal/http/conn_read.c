@@ -94,6 +94,21 @@ static void head_is_complete(struct http_connection *c, const char *head)
         conn_enter(c, PHASE_BODY);
 }
 
+static void refuse_head(struct http_connection *c)
+{
+    const struct guard *g = &c->guard;
+    struct err err = ERR_INIT;
+    c->server->stats.guard_refusals++;
+    if (g->actual > 0)
+        (void)err_set(
+            &err, g->code, "%s: it has %zu bytes, at most %zu pass", g->reason, g->actual, g->limit);
+    else if (g->limit > 0)
+        (void)err_set(&err, g->code, "%s: at most %zu bytes pass", g->reason, g->limit);
+    else
+        (void)err_set(&err, g->code, "%s", g->reason);
+    reply_refuse_with(c, &err);
+}
+
 /* Returns how many of `bytes` belong to the head. A head that came in parts is collected in c->in. */
 static size_t take_head(struct http_connection *c, const char *bytes, size_t len)
 {
@@ -111,10 +126,7 @@ static size_t take_head(struct http_connection *c, const char *bytes, size_t len
             strbuf_add(&c->in, bytes, len);
         CHECK(!strbuf_failed(&c->in));
         return len;
-    case GUARD_BAD:
-        c->server->stats.guard_refusals++;
-        reply_refuse(c, c->guard.code, c->guard.reason);
-        return len;
+    case GUARD_BAD: refuse_head(c); return len;
     case GUARD_DONE: break;
     }
     size_t used = c->guard.head_len - before;
@@ -245,12 +257,20 @@ static void read_other(struct http_connection *c)
         handle_received(c, n);
 }
 
+/* A connection over a limit was let in so far to be told so in words that its client understands. */
+static void conn_secured(struct http_connection *c)
+{
+    conn_enter(c, PHASE_IDLE);
+    if (c->refused)
+        reply_refuse(c, c->refused_code, c->refused_reason);
+}
+
 static bool handshake(struct http_connection *c)
 {
     ssize_t n = tls_handshake(c->tls);
     c->tls_wants_write = n == TLS_WANT_WRITE;
     if (n > 0)
-        conn_enter(c, PHASE_IDLE);
+        conn_secured(c);
     else if (n == TLS_FAILED || n == 0)
         conn_kill(c);
     return n > 0;

@@ -55,6 +55,7 @@ enum known {
     K_TRANSFER_ENCODING,
     K_EXPECT,
     K_CONTENT_ENCODING,
+    K_CONTENT_TYPE,
     K_OTHER_ONCE
 };
 
@@ -78,7 +79,7 @@ static const struct known_header KNOWN[] = {
     {LIT("expect"), K_EXPECT, "the Expect header is given twice"},
     {LIT("content-encoding"), K_CONTENT_ENCODING, "the Content-Encoding header is given twice"},
     {LIT("authorization"), K_OTHER_ONCE, "the Authorization header is given twice"},
-    {LIT("content-type"), K_OTHER_ONCE, "the Content-Type header is given twice"},
+    {LIT("content-type"), K_CONTENT_TYPE, "the Content-Type header is given twice"},
     {LIT("cookie"), K_OTHER_ONCE, "the Cookie header is given twice"},
     {LIT("origin"), K_OTHER_ONCE, "the Origin header is given twice"},
     {LIT("idempotency-key"), K_OTHER_ONCE, "the Idempotency-Key header is given twice"},
@@ -97,6 +98,14 @@ static enum guard_status bad(struct guard *g, enum err_code code, const char *re
     g->code = code;
     g->reason = reason;
     return GUARD_BAD;
+}
+
+static enum guard_status too_long(
+    struct guard *g, enum err_code code, const char *reason, size_t limit, size_t actual)
+{
+    g->limit = limit;
+    g->actual = actual;
+    return bad(g, code, reason);
 }
 
 static bool all_of(struct str s, unsigned char wanted)
@@ -171,7 +180,7 @@ static enum guard_status read_target(struct guard *g, struct str target, size_t 
 {
     size_t from = at;
     if (target.len > g->limits.uri_max)
-        return bad(g, ERR_URI_TOO_LONG, "the request target is too long");
+        return too_long(g, ERR_URI_TOO_LONG, "the request target is too long", g->limits.uri_max, target.len);
     if (!all_of(target, C_URI) || memchr(target.ptr, '#', target.len))
         return bad(g, ERR_INVALID, "the request target has a byte that must be percent-encoded");
     if (!(g->method == HTTP_OPTIONS && str_eq(target, S("*"))) && !str_starts(target, S("/")) &&
@@ -237,6 +246,22 @@ static enum guard_status read_host(struct guard *g, struct str value, size_t at)
     return GUARD_MORE;
 }
 
+/* Text is taken as UTF-8 everywhere; whoever says that his is not would find other characters in his
+ * database. */
+static void read_charset(struct guard *g, struct str value)
+{
+    struct str part, name;
+    while (str_cut(&value, ';', &part)) {
+        if (!str_cut(&part, '=', &name) || !part.ptr || !str_eq_nocase(str_trim(name), S("charset")))
+            continue;
+        part = str_trim(part);
+        if (part.len >= 2 && part.ptr[0] == '"' && part.ptr[part.len - 1] == '"')
+            part = str_slice(part, 1, part.len - 1);
+        g->foreign_charset = !str_eq_nocase(part, S("utf-8")) && !str_eq_nocase(part, S("utf8")) &&
+                             !str_eq_nocase(part, S("us-ascii"));
+    }
+}
+
 static const struct known_header *find_known(struct str name)
 {
     for (size_t i = 0; i < ARRAY_LEN(KNOWN); i++) {
@@ -261,6 +286,7 @@ static enum guard_status read_known(
         read_transfer_encoding(g, value);
         return GUARD_MORE;
     case K_CONNECTION: read_connection(g, value); return GUARD_MORE;
+    case K_CONTENT_TYPE: read_charset(g, value); return GUARD_MORE;
     case K_CONTENT_ENCODING: g->encoded = !str_eq_nocase(value, S("identity")); return GUARD_MORE;
     case K_EXPECT:
         hide(g, g->line, line_len);
@@ -295,7 +321,7 @@ static enum guard_status read_header(struct guard *g, struct str line)
     if (name.len == 0 || !all_of(name, C_TOKEN))
         return bad(g, ERR_INVALID, "a header's name is malformed");
     if (g->lines > GUARD_HEADERS_MAX)
-        return bad(g, ERR_HEADERS_TOO_LARGE, "the request has too many headers");
+        return bad(g, ERR_HEADERS_TOO_LARGE, "the request has more than 100 headers");
     const struct known_header *k = find_known(name);
     if (!k)
         return GUARD_MORE;
@@ -303,12 +329,21 @@ static enum guard_status read_header(struct guard *g, struct str line)
     return read_known(g, k, value, g->line + (size_t)(value.ptr - line.ptr), line.len + 2);
 }
 
+static enum guard_status finish_content(struct guard *g)
+{
+    if (g->content_length == 0 && !g->transfer_encoding)
+        return GUARD_DONE;
+    if (g->encoded)
+        return bad(
+            g, ERR_MEDIA_TYPE, "a request body must not be compressed: send it without Content-Encoding");
+    if (g->foreign_charset)
+        return bad(g, ERR_MEDIA_TYPE, "the charset of a request body must be utf-8");
+    return GUARD_DONE;
+}
+
 /* RFC 9112, 6.3. evhttp buffers chunks without a bound, so it is not shown that there are any. */
 static enum guard_status finish_framing(struct guard *g)
 {
-    if (g->encoded && (g->content_length > 0 || g->transfer_encoding))
-        return bad(
-            g, ERR_MEDIA_TYPE, "a request body must not be compressed: send it without Content-Encoding");
     if (!g->transfer_encoding)
         return GUARD_DONE;
     if (g->has_length)
@@ -331,7 +366,7 @@ static enum guard_status finish(struct guard *g, const char *head)
     if (authority.len && host.len && !str_eq_nocase(host, authority))
         return bad(g, ERR_MISDIRECTED, "the request target names another host than the Host header");
     g->head_len = g->pos;
-    return finish_framing(g);
+    return finish_framing(g) == GUARD_BAD ? GUARD_BAD : finish_content(g);
 }
 
 /* `end`: where the line's CR stands. */
@@ -384,6 +419,8 @@ enum guard_status guard_read(struct guard *g, const char *head, size_t len)
     }
     if (g->pos < g->stop)
         return GUARD_MORE;
-    return g->lines == 0 ? bad(g, ERR_URI_TOO_LONG, "the request line is too long")
-                         : bad(g, ERR_HEADERS_TOO_LARGE, "the head of the request is too large");
+    return g->lines == 0
+               ? too_long(g, ERR_URI_TOO_LONG, "the request target is too long", g->limits.uri_max, 0)
+               : too_long(
+                     g, ERR_HEADERS_TOO_LARGE, "the head of the request is too large", g->limits.head_max, 0);
 }

@@ -35,7 +35,7 @@ struct guard {
     size_t pos, line, stop; /* next byte, start of its line, how far may be read before a limit is passed */
     unsigned lines;
     uint32_t seen; /* one bit for each header that may come once */
-    bool chunked_last, transfer_encoding, encoded;
+    bool chunked_last, transfer_encoding, encoded, foreign_charset;
     struct guard_span authority; /* of an absolute-form target */
 
     /* After GUARD_DONE. */
@@ -53,10 +53,15 @@ struct guard {
 
     /* After GUARD_BAD. */
     enum err_code code;
-    const char *reason; /* one sentence, static */
+    const char *reason;   /* one sentence, static */
+    size_t limit, actual; /* bytes; 0: it was not that, or is not known */
 };
 
 void guard_init(struct guard *g, const struct guard_limits *limits);
 enum guard_status guard_read(struct guard *g, const char *head, size_t len);
+
+/* Reads the requests by which others were fooled and says of the first one that is let through what it is;
+ * NULL: none is. For the start of a server: what was proved at build time holds of what runs. */
+const char *guard_probe(void);
 
 #endif

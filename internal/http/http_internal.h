@@ -106,6 +106,8 @@ struct http_connection {
     bool dead;         /* free as soon as nothing uses it */
     bool counted_ip;
     bool refused; /* over a limit: lingers to be told so */
+    enum err_code refused_code;
+    const char *refused_reason;
     bool tls_wants_write;
     bool tell_gone, tell_drained, read_again; /* reasons to be on the ready list */
 

@@ -86,13 +86,18 @@ static bool too_many_of_ip(struct http_connection *c)
 static void refuse(struct http_connection *c, enum err_code code, const char *reason)
 {
     struct http_server *s = c->server;
-    if (c->tls || s->lingering_refused >= REFUSED_MAX) {
+    if (s->lingering_refused >= REFUSED_MAX) {
+        if (c->tls)
+            tls_alert_plain(c->fd);
         conn_kill(c);
         return;
     }
     c->refused = true;
+    c->refused_code = code;
+    c->refused_reason = reason;
     s->lingering_refused++;
-    reply_refuse(c, code, reason);
+    if (!c->tls)
+        reply_refuse(c, code, reason);
 }
 
 static void admit(struct http_connection *c)
@@ -323,6 +328,9 @@ enum err_code http_server_new(
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     CHECK(sigaction(SIGPIPE, &ignore, NULL) == 0); /* OpenSSL writes without MSG_NOSIGNAL */
+    const char *through = guard_probe();
+    if (through)
+        return err_set(err, ERR_INTERNAL, "the request guard is broken: it is wrong about %s", through);
     struct http_server *s = make_server(l, opt);
     enum err_code code = peer_set_new(opt->trusted_proxies, &s->proxies, err);
     if (code == ERR_OK && opt->tls_cert) {

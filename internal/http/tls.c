@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 
 /* struct tls_context is OpenSSL's SSL_CTX and struct tls_session its SSL; the names keep OpenSSL out of the
  * other files. */
@@ -107,4 +108,12 @@ void tls_close_notify(struct tls_session *s)
 {
     (void)SSL_shutdown(ssl_of(s)); /* best effort: the socket is closed next */
     ERR_clear_error();
+}
+
+void tls_alert_plain(int fd)
+{
+    static const unsigned char ALERT[] = {
+        21, 3, 3, 0, 2, 2, 80}; /* internal_error: the nearest there is to "full" */
+    (void)send(
+        fd, ALERT, sizeof ALERT, MSG_NOSIGNAL | MSG_DONTWAIT); /* best effort: the socket is closed next */
 }

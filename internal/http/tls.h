@@ -24,5 +24,7 @@ ssize_t tls_read(struct tls_session *s, void *buf, size_t len);
 ssize_t tls_write(struct tls_session *s, const void *buf, size_t len); /* may take a part */
 bool tls_pending(const struct tls_session *s); /* bytes wait that epoll does not know of */
 void tls_close_notify(struct tls_session *s);
+/* Says to a client whose hello was not read that nobody will: a fatal alert, which needs no keys yet. */
+void tls_alert_plain(int fd);
 
 #endif

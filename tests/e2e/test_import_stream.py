@@ -95,7 +95,7 @@ def before_the_body(checks, s):
     s.run("token", "revoke", "--data", s.data, gone["id"])
     rows = (("no token", 401, {"Authorization": None}), ("a malformed token", 401, {"token": "psql_live_x"}), ("a revoked token", 401, {"token": gone["token"]}),
             ("a reader's token", 403, {"token": reader}), ("a token of another database", 403, {"token": other}), ("no such database", 404, {"path": "nowhere/import"}),
-            ("csv without a table", 400, {"Content_Type": "text/csv"}),
+            ("a charset that is not taken", 415, {"Content_Type": "text/csv; charset=latin1"}), ("csv without a table", 400, {"Content_Type": "text/csv"}),
             ("an unknown format", 400, {"path": "main/import?format=tar"}), ("no boundary", 400, {"Content_Type": "multipart/form-data"}),
             ("compressed", 415, {"Content_Encoding": "gzip"}))
     for what, status, more in rows:

@@ -254,6 +254,14 @@ static const struct guard_row GUARD_ROWS[] = {
     R(MEDIA_TYPE, POST "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n"),
     R(MEDIA_TYPE, POST "Transfer-Encoding: chunked\r\ncontent-encoding: br\r\n\r\n"),
     R(MEDIA_TYPE, POST "Content-Encoding: identity, gzip\r\nContent-Length: 3\r\n\r\n"),
+    R(MEDIA_TYPE, POST "Content-Type: application/json; charset=latin1\r\nContent-Length: 3\r\n\r\n"),
+    R(MEDIA_TYPE,
+        POST "Content-Type: text/csv; header=present ;CHARSET = \"utf-16\"\r\nContent-Length: 3\r\n\r\n"),
+    R(MEDIA_TYPE, POST "Content-Type: text/csv;charset=\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    R(OK, POST "Content-Type: application/json; charset=UTF-8\r\nContent-Length: 3\r\n\r\n"),
+    R(OK, POST "Content-Type: application/json; charset=\"utf-8\"\r\nContent-Length: 3\r\n\r\n"),
+    R(OK, POST "Content-Type: text/csv; charset=us-ascii; header=absent\r\nContent-Length: 3\r\n\r\n"),
+    R(OK, GET "Content-Type: text/plain; charset=latin1\r\n\r\n"), /* of nothing */
     R(OK, POST "Content-Encoding: Identity\r\nContent-Length: 3\r\n\r\n"),
     R(OK, GET "Content-Encoding: gzip\r\n\r\n"), /* of nothing */
     R(NOT_IMPLEMENTED, POST "Transfer-Encoding: gzip, chunked\r\n\r\n"),

@@ -187,3 +187,24 @@ void test_guard__refuses_early_without_the_end_of_the_head(void **state)
     for (size_t i = 0; i < ARRAY_LEN(early) - 1; i++)
         assert_int_equal(feed_cstr(early[i]).status, GUARD_BAD);
 }
+
+void test_guard__names_the_limit_and_what_was_sent(void **state)
+{
+    (void)state;
+    struct verdict v = feed_sized(1025, 2000, 5000);
+    assert_int_equal(v.guard.code, ERR_URI_TOO_LONG);
+    assert_int_equal(v.guard.limit, 1024);
+    assert_int_equal(v.guard.actual, 1025);
+    v = feed_sized(3000, 3500, 5000); /* given up before its end was seen */
+    assert_int_equal(v.guard.limit, 1024);
+    assert_int_equal(v.guard.actual, 0);
+    v = feed_sized(10, 5000, 5000);
+    assert_int_equal(v.guard.code, ERR_HEADERS_TOO_LARGE);
+    assert_int_equal(v.guard.limit, 4096);
+}
+
+void test_guard__proves_itself_at_the_start(void **state)
+{
+    (void)state;
+    assert_null(guard_probe());
+}

@@ -376,3 +376,39 @@ void test_http_raw__damaged_requests_get_well_formed_replies(void **state)
         probe_close(&c);
     }
 }
+
+static void expect_said(struct str request, int status, const char *text)
+{
+    AUTO_REPLY r = probe_ask(plain.port, request);
+    assert_int_equal(r.status, status);
+    if (!strstr(strbuf_cstr(&r.own), text))
+        fail_msg("wanted \"%s\" in: %s", text, strbuf_cstr(&r.own));
+}
+
+void test_http_raw__refusals_name_their_limit(void **state)
+{
+    AUTO_STRBUF uri, line, head;
+    (void)state;
+    strbuf_init(&uri, 20000);
+    strbuf_init(&line, 20000);
+    strbuf_init(&head, 20000);
+    strbuf_addf(&uri, "GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n", 9000, 0);
+    expect_said(strbuf_str(&uri), 414, "at most 8192 bytes pass");
+    strbuf_addf(&head,
+        "GET / HTTP/1.1\r\nHost: a\r\n"
+        "X: %0*d\r\n\r\n",
+        5000, 0);
+    expect_said(strbuf_str(&head), 431, "the head of the request is too large: at most 4096 bytes pass");
+    strbuf_add_cstr(&line, "GET / HTTP/1.1\r\nHost: a\r\n");
+    for (int i = 0; i < 101; i++)
+        strbuf_add_cstr(&line, "X: y\r\n");
+    strbuf_add_cstr(&line, "\r\n");
+    expect_said(strbuf_str(&line), 431, "more than 100 headers");
+    expect_said(S("POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n"), 413,
+        "the body of 11 bytes is larger than the 10 this path accepts");
+    expect_said(S("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Encoding: gzip\r\n\r\n"),
+        415, "send it without Content-Encoding");
+    expect_said(
+        S("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Type: a/b;charset=x\r\n\r\n"), 415,
+        "must be utf-8");
+}

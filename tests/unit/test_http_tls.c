@@ -152,3 +152,38 @@ void test_http_tls__old_versions_are_refused(void **state)
     assert_false(connects_with(TLS1_1_VERSION));
     assert_false(connects_with(TLS1_VERSION));
 }
+
+/* Over the limit: the first few are told so inside TLS, the others by an alert; all are counted. */
+void test_http_tls__a_connection_over_the_limit_is_told(void **state)
+{
+    struct httpd few;
+    struct probe in, over;
+    struct probe waiting[64];
+    (void)state;
+    httpd_start(&few, (struct http_options){.connections_max = 1,
+                          .tls_cert = tmpdir_path(&dir, "cert"),
+                          .tls_key = tmpdir_path(&dir, "key")});
+    assert_true(probe_open_tls(&in, few.port));
+    expect_served(&in);
+    assert_true(probe_open_tls(&over, few.port));
+    AUTO_REPLY r = probe_take(&over, false);
+    assert_int_equal(r.status, 503);
+    expect_str(probe_header(&r, "Retry-After"), "1");
+    probe_close(&over);
+    assert_true(httpd_wait(&few, HTTPD_OPEN, 1));
+    for (size_t i = 0; i < ARRAY_LEN(waiting); i++) /* they do not shake hands */
+        assert_true(probe_open(&waiting[i], few.port));
+    assert_true(httpd_wait(&few, HTTPD_OPEN, 1 + ARRAY_LEN(waiting)));
+    assert_true(probe_open(&over, few.port));
+    while (probe_more(&over)) {
+    }
+    assert_int_equal(over.in.len, 7);
+    assert_memory_equal(over.in.buf, "\x15\x03\x03\x00\x02\x02\x50", 7);
+    probe_close(&over);
+    assert_int_equal(httpd_stats(&few).refused_full, 2 + ARRAY_LEN(waiting));
+    expect_served(&in);
+    for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
+        probe_close(&waiting[i]);
+    probe_close(&in);
+    httpd_stop(&few);
+}
