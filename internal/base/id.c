@@ -4,9 +4,16 @@
 #include "base/clock.h"
 #include "base/rand.h"
 
-enum { ID_BYTES = 16, ID_CHARS = 26, ID_PREFIX_MAX = 8 };
+/* The time takes 48 bits and, with the two zero bits in front, ends on a character's edge. */
+enum { ID_BYTES = 16, ID_TIME_BYTES = 6, ID_CHARS = 26, ID_TIME_CHARS = 10, ID_PREFIX_MAX = 8 };
 
 static const char ALPHABET[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
+static void put_time(unsigned char bytes[ID_BYTES], int64_t ms)
+{
+    for (unsigned i = 0; i < ID_TIME_BYTES; i++)
+        bytes[i] = (unsigned char)((uint64_t)ms >> (40 - 8 * i));
+}
 
 /* 128 bits in 26 groups of five, the first of which has only three. */
 static void encode_base32(const unsigned char bytes[ID_BYTES], char *out)
@@ -37,13 +44,26 @@ static bool count_up(struct id *id)
     return false;
 }
 
+static void set_time(struct id *id, int64_t ms)
+{
+    unsigned char bytes[ID_BYTES] = {0};
+    char text[ID_CHARS];
+    put_time(bytes, ms);
+    encode_base32(bytes, text);
+    memcpy(id->text + strlen(id->text) - ID_CHARS, text, ID_TIME_CHARS);
+}
+
 struct id id_next(struct id_sequence *seq, const char *prefix)
 {
     int64_t now = clock_wall_ms();
-    if (now > seq->ms || seq->last.text[0] == '\0' || !count_up(&seq->last)) {
+    bool anew = seq->last.text[0] == '\0' || !count_up(&seq->last);
+    if (anew)
         seq->last = id_new(prefix);
+    if (now > seq->ms)
         seq->ms = now;
-    }
+    else if (!anew)
+        return seq->last;
+    set_time(&seq->last, seq->ms); /* a clock that was set back does not break the order */
     return seq->last;
 }
 
@@ -53,10 +73,8 @@ struct id id_new(const char *prefix)
     unsigned char bytes[ID_BYTES];
     size_t n = strlen(prefix);
     CHECK(n > 0 && n <= ID_PREFIX_MAX);
-    uint64_t ms = (uint64_t)clock_wall_ms();
-    for (unsigned i = 0; i < 6; i++)
-        bytes[i] = (unsigned char)(ms >> (40 - 8 * i));
-    rand_bytes(bytes + 6, sizeof bytes - 6);
+    put_time(bytes, clock_wall_ms());
+    rand_bytes(bytes + ID_TIME_BYTES, sizeof bytes - ID_TIME_BYTES);
     memcpy(id.text, prefix, n);
     id.text[n] = '_';
     encode_base32(bytes, id.text + n + 1);

@@ -14,8 +14,8 @@ struct id {
 
 /* `prefix` without the underscore, at most 8 characters ("db", "tok", "ns", "usr", "req", "ql"). */
 struct id id_new(const char *prefix);
-/* Ids in rising order, without asking the kernel for each: those of one millisecond count up. One thread at a
- * time; zero-initialised. */
+/* Ids in rising order, without asking the kernel for each: the random part of the first is counted up, so
+ * they are unique but can be guessed. One thread at a time; zero-initialised. */
 struct id_sequence {
     struct id last;
     int64_t ms;

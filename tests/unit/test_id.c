@@ -39,6 +39,25 @@ void test_id__sorts_by_creation(void **state)
     clock_test_stop();
 }
 
+/* Ids of a sequence rise within a millisecond, from one to the next and when the clock is set back. */
+void test_id__a_sequence_always_rises(void **state)
+{
+    struct id_sequence seq = {.ms = 0};
+    struct id before = {.text = ""};
+    (void)state;
+    for (int64_t i = 0; i < 3000; i++) {
+        clock_test_set(0, INT64_C(1777984200000) + (i % 1000 < 900 ? i / 3 : i / 3 - 50));
+        struct id id = id_next(&seq, "ql");
+        assert_true(id_valid(id_str(&id), "ql"));
+        assert_true(strcmp(before.text, id.text) < 0);
+        before = id;
+    }
+    clock_test_set(0, INT64_C(1777985000000));
+    struct id last = id_next(&seq, "ql"), plain = id_new("ql");
+    clock_test_stop();
+    assert_true(str_eq(str_slice(id_str(&last), 0, 13), str_slice(id_str(&plain), 0, 13)));
+}
+
 void test_id__validates(void **state)
 {
     static const struct {
