@@ -26,6 +26,17 @@ static void describe_address(struct server *s)
     strbuf_add_cstr(&s->url, s->opt->public_url);
 }
 
+static void ask_for_flush(void *server)
+{
+    loop_turn_ask(&((struct server *)server)->log_turn);
+}
+
+static void flush_log(void *server)
+{
+    (void)server;
+    log_flush();
+}
+
 static void run(struct server *s)
 {
     server_on_signals(s);
@@ -34,7 +45,11 @@ static void run(struct server *s)
     server_welcome(s);
     log_event(LOG_INFO, "started", LOG_CSTR("version", HF_VERSION), LOG_STR("url", strbuf_str(&s->url)),
         LOG_CSTR("data", s->data_dir));
+    loop_turn_init(&s->log_turn, s->loop, flush_log, s);
+    log_gather(ask_for_flush, s);
     loop_run(s->loop);
+    log_gather(NULL, NULL);
+    loop_turn_release(&s->log_turn);
     watchdog_stop(&s->watchdog);
     loop_timer_release(&s->stop_timer);
     log_event(LOG_INFO, "stopped", LOG_INT("status", s->exit_status));

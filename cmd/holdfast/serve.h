@@ -28,8 +28,9 @@ struct server {
     struct http_server *http;
     struct watchdog watchdog;
     struct loop_timer stop_timer;
-    int64_t stop_began_us; /* 0: not stopping */
-    int64_t flush_by_us;   /* since then; 0: answers still come */
+    struct loop_turn log_turn; /* writes the lines of a turn together */
+    int64_t stop_began_us;     /* 0: not stopping */
+    int64_t flush_by_us;       /* since then; 0: answers still come */
     bool interrupted, shutting_down, engines_gone;
     bool first_start;
     struct bootstrap_result made; /* first start */

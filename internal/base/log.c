@@ -8,9 +8,18 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-enum { LOG_VALUE_MAX = 2048, LOG_LINE_MAX = 16384 };
+enum { LOG_VALUE_MAX = 2048, LOG_LINE_MAX = 16384, LOG_GATHERED_MAX = 65536 };
 
 static _Atomic int g_min = LOG_INFO, g_format = LOG_FORMAT_KV;
+
+/* What the thread's lines wait in; `ask` is NULL where they do not wait. */
+struct gathering {
+    void (*ask)(void *arg);
+    void *arg;
+    struct strbuf lines;
+};
+
+static _Thread_local struct gathering g_gathering;
 
 static const char *const LEVELS[] = {"debug", "info", "warn", "error"};
 
@@ -114,16 +123,48 @@ static void add_fields(struct strbuf *out, enum log_format format, const struct 
     }
 }
 
-static void write_line(struct str line)
+static void write_all(struct str lines)
 {
-    while (line.len) {
-        ssize_t n = write(STDERR_FILENO, line.ptr, line.len);
+    while (lines.len) {
+        ssize_t n = write(STDERR_FILENO, lines.ptr, lines.len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return; /* a log that cannot be written has nowhere to complain */
-        line = str_slice(line, (size_t)n, line.len);
+        lines = str_slice(lines, (size_t)n, lines.len);
     }
+}
+
+void log_flush(void)
+{
+    struct gathering *g = &g_gathering;
+    write_all(strbuf_str(&g->lines));
+    strbuf_reset(&g->lines);
+}
+
+void log_gather(void (*ask)(void *arg), void *arg)
+{
+    struct gathering *g = &g_gathering;
+    log_flush();
+    strbuf_release(&g->lines);
+    *g = (struct gathering){.ask = ask, .arg = arg};
+    strbuf_init(&g->lines, LOG_GATHERED_MAX);
+}
+
+static void put_line(enum log_level level, struct str line)
+{
+    struct gathering *g = &g_gathering;
+    if (g->lines.len + line.len > LOG_GATHERED_MAX)
+        log_flush();
+    if (!g->ask || level >= LOG_WARN || line.len > LOG_GATHERED_MAX) {
+        log_flush();
+        write_all(line);
+        return;
+    }
+    bool first = g->lines.len == 0;
+    strbuf_add_str(&g->lines, line);
+    if (first)
+        g->ask(g->arg);
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
@@ -142,5 +183,5 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     add_field(&line, format, &LOG_CSTR("event", event));
     add_fields(&line, format, fields);
     strbuf_add_cstr(&line, format == LOG_FORMAT_JSON ? "}\n" : "\n");
-    write_line(strbuf_str(&line));
+    put_line(level, strbuf_str(&line));
 }

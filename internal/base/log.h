@@ -4,7 +4,7 @@
  *
  *     log_event(LOG_INFO, "engine_start", LOG_STR("db", id), LOG_INT("pid", pid));
  *
- * Any thread; a line is written by one write(2). */
+ * Any thread; a line is written by one write(2), or gathered with others. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -30,5 +30,12 @@ void log_setup(enum log_level min, enum log_format format);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 #define log_event(level, event, ...)                                                                         \
     log_write((level), (event), (const struct log_field[]){__VA_ARGS__, {LOG_KIND_END, NULL, STR_EMPTY, 0}})
+
+/* Gathers the calling thread's lines, so that those of one turn of a loop leave in one write(2): `ask` is
+ * called with the first, and whoever is asked calls log_flush() when the turn ends. LOG_WARN and above leave
+ * at once, with what was gathered before them. A process that is killed takes its last turn's lines with it.
+ * ask NULL: each line leaves by itself again. */
+void log_gather(void (*ask)(void *arg), void *arg);
+void log_flush(void);
 
 #endif

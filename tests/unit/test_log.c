@@ -163,3 +163,62 @@ void test_log__keeps_lines_of_threads_apart(void **state)
     }
     assert_int_equal(lines, 2000);
 }
+
+static void count_ask(void *count)
+{
+    (*(int *)count)++;
+}
+
+static void expect_written(const struct capture *c, off_t size)
+{
+    assert_int_equal(lseek(c->fd, 0, SEEK_END), size);
+}
+
+void test_log__gathers_lines_until_it_is_told(void **state)
+{
+    enum { LINE = sizeof("ts=" TS " level=info event=e n=1\n") - 1 };
+    AUTO_STRBUF out;
+    int asked = 0;
+    (void)state;
+    strbuf_init(&out, 100000);
+    struct capture c = capture_begin();
+    log_gather(count_ask, &asked);
+    log_event(LOG_INFO, "e", LOG_INT("n", 1));
+    log_event(LOG_INFO, "e", LOG_INT("n", 2));
+    assert_int_equal(asked, 1);
+    expect_written(&c, 0);
+    log_flush();
+    expect_written(&c, 2 * (off_t)LINE);
+    log_event(LOG_INFO, "e", LOG_INT("n", 3));
+    assert_int_equal(asked, 2);
+    log_event(LOG_WARN, "e", LOG_INT("n", 4)); /* takes the one before with it */
+    expect_written(&c, 4 * (off_t)LINE);
+    log_event(LOG_INFO, "e", LOG_INT("n", 5));
+    log_gather(NULL, NULL);
+    expect_written(&c, 5 * (off_t)LINE);
+    log_event(LOG_INFO, "e", LOG_INT("n", 6));
+    expect_written(&c, 6 * (off_t)LINE);
+    capture_end(&c, &out);
+    for (int n = 1; n <= 6; n++) {
+        char line[64];
+        str_print(line, sizeof line, "event=e n=%d\n", n);
+        struct str all = strbuf_str(&out), one = str_slice(all, (size_t)(n - 1) * LINE, (size_t)n * LINE);
+        assert_true(str_ends(one, str_of(line)));
+    }
+}
+
+void test_log__writes_what_would_gather_too_much(void **state)
+{
+    AUTO_STRBUF out;
+    int asked = 0;
+    (void)state;
+    strbuf_init(&out, 1 << 20);
+    struct capture c = capture_begin();
+    log_gather(count_ask, &asked);
+    for (int i = 0; i < 2000; i++)
+        log_event(LOG_INFO, "e", LOG_INT("n", 1));
+    assert_true(lseek(c.fd, 0, SEEK_END) > 0);
+    log_gather(NULL, NULL);
+    capture_end(&c, &out);
+    assert_int_equal(out.len, 2000 * (sizeof("ts=" TS " level=info event=e n=1\n") - 1));
+}
