@@ -70,6 +70,18 @@ enum err_code err_field(struct err *err, const char *pointer, const char *fmt, .
     return ERR_INVALID;
 }
 
+enum err_code err_within(struct err *err, enum err_code code, const char *pointer)
+{
+    char text[ERR_MESSAGE_MAX * 2], field[ERR_POINTER_MAX * 2];
+    if (!err)
+        return code;
+    str_print_cut(text, sizeof text, "%s%s%s", pointer, err->pointer[0] ? "" : ": ", err->message);
+    str_print_cut(field, sizeof field, "%s%s", pointer, err->pointer);
+    copy_cut(err->message, sizeof err->message, str_of(text));
+    copy_cut(err->pointer, sizeof err->pointer, str_of(field));
+    return code;
+}
+
 enum err_code err_errno(struct err *err, enum err_code code, const char *doing)
 {
     const char *text = strerrordesc_np(errno);

@@ -38,6 +38,10 @@ enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...)
  * 1 to 100". */
 enum err_code err_field(struct err *err, const char *pointer, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* Puts `pointer` in front of the place that *err names, for whoever knows where the part lies that found the
+ * fault; `err` may be NULL. Returns err's code. */
+enum err_code err_within(struct err *err, enum err_code code, const char *pointer);
+
 /* As err_set with errno's text appended. Names no path to clients: pass what was being done, not where. */
 enum err_code err_errno(struct err *err, enum err_code code, const char *doing);
 

@@ -43,11 +43,26 @@ static enum err_code parse_query(struct task *t, const struct jsonr_value *root,
         root, "", STATEMENT_FIELDS, ARRAY_LEN(STATEMENT_FIELDS), JSONR_UNKNOWN_IGNORE, r->statements, err);
 }
 
+/* The place of a statement is printed for an error alone: a hundred times it would cost as much as ten
+ * inserts. */
+static enum err_code within_statement(struct err *err, enum err_code code, size_t index)
+{
+    char at[40];
+    str_print(at, sizeof at, "/statements/%zu", index);
+    return err_within(err, code, at);
+}
+
+static enum err_code parse_statement(const struct jsonr_value *v, struct exec_statement *ret, struct err *err)
+{
+    if (jsonr_kind(v) != JSONR_OBJECT)
+        return err_field(err, "", "must be an object; got %s", jsonr_kind_name(jsonr_kind(v)));
+    return jsonr_fields(v, "", STATEMENT_FIELDS, ARRAY_LEN(STATEMENT_FIELDS), JSONR_UNKNOWN_IGNORE, ret, err);
+}
+
 static enum err_code parse_batch(struct task *t, const struct jsonr_value *root, struct err *err)
 {
     struct exec_request *r = t->request;
     struct batch_body body = {NULL, false};
-    char at[40];
     enum err_code rc =
         jsonr_fields(root, "", BATCH_FIELDS, ARRAY_LEN(BATCH_FIELDS), JSONR_UNKNOWN_IGNORE, &body, err);
     if (rc != ERR_OK)
@@ -58,12 +73,12 @@ static enum err_code parse_batch(struct task *t, const struct jsonr_value *root,
             (long long)LIMIT_BATCH_STATEMENTS, count);
     r->transaction = body.transaction;
     r->statements = arena_need(&t->arena, count * sizeof r->statements[0]);
-    for (const struct jsonr_value *v = jsonr_first(body.statements); v && rc == ERR_OK; v = jsonr_next(v)) {
-        str_print(at, sizeof at, "/statements/%zu", r->count);
-        rc = jsonr_fields(v, at, STATEMENT_FIELDS, ARRAY_LEN(STATEMENT_FIELDS), JSONR_UNKNOWN_IGNORE,
-            &r->statements[r->count++], err);
+    for (const struct jsonr_value *v = jsonr_first(body.statements); v; v = jsonr_next(v), r->count++) {
+        rc = parse_statement(v, &r->statements[r->count], err);
+        if (rc != ERR_OK)
+            return within_statement(err, rc, r->count);
     }
-    return rc;
+    return ERR_OK;
 }
 
 enum err_code exec_parse(struct task *t, struct err *err)
@@ -249,7 +264,7 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
 }
 
 static enum err_code run_cached(
-    struct op *op, struct cached *c, const struct jsonr_value *params, const char *at, struct err *err)
+    struct op *op, struct cached *c, const struct jsonr_value *params, struct err *err)
 {
     struct engine *eng = op->eng;
     guard_shut_fts5(eng);
@@ -258,7 +273,7 @@ static enum err_code run_cached(
         guard_recheck_fts5(eng, &op->call);
     }
     struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, c->verb, c->sql);
-    enum err_code rc = op_bind_params(op, c->stmt, params, at, err);
+    enum err_code rc = op_bind_params(op, c->stmt, params, "/params", err);
     if (rc == ERR_OK) {
         eng->guard.makes_virtual_table |= c->makes_virtual_table;
         rc = step_through(op, c, err);
@@ -268,14 +283,14 @@ static enum err_code run_cached(
     return rc;
 }
 
-static enum err_code run_statement(struct op *op, struct exec_statement *s, const char *at, struct err *err)
+static enum err_code run_statement(struct op *op, struct exec_statement *s, struct err *err)
 {
     if (!s->cached) {
         enum err_code rc = cache_get(op, s->sql, &s->cached, err);
         if (rc != ERR_OK)
             return rc;
     }
-    enum err_code rc = run_cached(op, s->cached, s->params, at, err);
+    enum err_code rc = run_cached(op, s->cached, s->params, err);
     cache_unpin(op->eng, s->cached);
     s->cached = NULL;
     return rc;
@@ -286,18 +301,18 @@ static enum err_code run_statement(struct op *op, struct exec_statement *s, cons
 enum err_code op_run_QUERY(struct op *op, struct err *err)
 {
     struct task *t = task_of(op);
-    return run_statement(op, &t->request->statements[0], "/params", err);
+    return run_statement(op, &t->request->statements[0], err);
 }
 
 /* One statement of a batch without a transaction: a savepoint of its own. The turn finds out when the whole
  * transaction is gone, so that is not looked at here. */
-static enum err_code run_alone(struct op *op, struct exec_statement *s, const char *at, struct err *err)
+static enum err_code run_alone(struct op *op, struct exec_statement *s, struct err *err)
 {
     struct engine *eng = op->eng;
     int rc = own_run(eng, OWN_STEP);
     if (rc != SQLITE_OK)
         return op_sql_error(op, rc, s->sql, err);
-    enum err_code code = run_statement(op, s, at, err);
+    enum err_code code = run_statement(op, s, err);
     if (code == ERR_OK)
         code = op_check_deferred(op, s->sql, err);
     if (sqlite3_get_autocommit(eng->db))
@@ -318,13 +333,11 @@ static enum err_code told_before(struct task *t, struct err *err)
 
 static enum err_code run_step(struct task *t, size_t i, bool alone, struct err *err)
 {
-    struct exec_request *r = t->request;
-    char at[48];
-    str_print(at, sizeof at, "/statements/%zu/params", i);
+    struct exec_statement *s = &t->request->statements[i];
     if (t->culprit_partial && t->culprit_step == (int)i)
         return told_before(t, err);
-    return alone ? run_alone(&t->op, &r->statements[i], at, err)
-                 : run_statement(&t->op, &r->statements[i], at, err);
+    enum err_code rc = alone ? run_alone(&t->op, s, err) : run_statement(&t->op, s, err);
+    return rc != ERR_OK && err->pointer[0] ? within_statement(err, rc, i) : rc;
 }
 
 /* The statements before i stay although this one failed. With a key they must not run again when the call is

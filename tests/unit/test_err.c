@@ -40,6 +40,21 @@ void test_err__puts_the_field_in_front(void **state)
     expect_str(str_of(err.message), "the body is wrong");
 }
 
+void test_err__puts_a_place_around_a_place(void **state)
+{
+    struct err err = ERR_INIT;
+    (void)state;
+    (void)err_field(&err, "/params/2", "must be a number");
+    assert_int_equal(err_within(&err, err.code, "/statements/7"), ERR_INVALID);
+    expect_str(str_of(err.message), "/statements/7/params/2: must be a number");
+    expect_str(str_of(err.pointer), "/statements/7/params/2");
+    (void)err_field(&err, "", "must be an object");
+    (void)err_within(&err, err.code, "/statements/7");
+    expect_str(str_of(err.message), "/statements/7: must be an object");
+    expect_str(str_of(err.pointer), "/statements/7");
+    assert_int_equal(err_within(NULL, ERR_IO, "/a"), ERR_IO);
+}
+
 void test_err__may_quote_itself(void **state)
 {
     struct err err = ERR_INIT;
