@@ -245,7 +245,7 @@ static int open_file(struct engine *eng)
 
 enum err_code engine_open(struct engine *eng, struct err *err)
 {
-    eng->vfs = vfs_register(eng->board);
+    eng->vfs = vfs_register(eng->board, eng->cfg.mode == ENGINE_WRITER);
     eng->page_size = 4096;
     bool known = false, is_new = false;
     enum err_code code = identity_before(eng, err);

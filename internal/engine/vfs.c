@@ -10,6 +10,7 @@ struct vfs {
     sqlite3_vfs base;
     sqlite3_vfs *real;
     struct board *board;
+    bool keeps_read_lock;
 };
 
 struct file {
@@ -17,7 +18,11 @@ struct file {
     struct vfs *vfs;
     sqlite3_file *real;  /* right behind this struct */
     const char *created; /* path of a log that was made just now: its name is not durable yet; else NULL */
+    int kept;            /* the log's read lock that SQLite has let go and this layer still holds; else -1 */
 };
+
+/* The log's locks, as in SQLite's file format ("WAL-index locks"): those for readers come last. */
+enum { FIRST_READ_LOCK = 3 };
 
 static sqlite3_file *real_of(sqlite3_file *f)
 {
@@ -115,9 +120,32 @@ static int file_shm_map(sqlite3_file *f, int page, int size, int extend, void vo
     return real_of(f)->pMethods->xShmMap(real_of(f), page, size, extend, ret);
 }
 
-static int file_shm_lock(sqlite3_file *f, int offset, int n, int flags)
+static int let_go(struct file *f)
 {
-    return real_of(f)->pMethods->xShmLock(real_of(f), offset, n, flags);
+    int offset = f->kept;
+    f->kept = -1;
+    if (offset < 0)
+        return SQLITE_OK;
+    return f->real->pMethods->xShmLock(f->real, offset, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_SHARED);
+}
+
+/* A read lock is taken and let go for every read: two system calls that change nothing while the same lock is
+ * asked for again. It stays until this connection needs it in another way. Holding it longer only keeps other
+ * processes from starting the log anew, which none but the writer does. */
+static int file_shm_lock(sqlite3_file *base, int offset, int n, int flags)
+{
+    struct file *f = (struct file *)(void *)base;
+    bool one_reader = offset >= FIRST_READ_LOCK && n == 1 && (flags & SQLITE_SHM_SHARED);
+    if (one_reader && (flags & SQLITE_SHM_LOCK) && f->kept == offset) {
+        f->kept = -1;
+        return SQLITE_OK;
+    }
+    if (one_reader && (flags & SQLITE_SHM_UNLOCK) && f->vfs->keeps_read_lock && f->kept < 0) {
+        f->kept = offset;
+        return SQLITE_OK;
+    }
+    int rc = offset + n > FIRST_READ_LOCK && (flags & SQLITE_SHM_LOCK) ? let_go(f) : SQLITE_OK;
+    return rc == SQLITE_OK ? f->real->pMethods->xShmLock(f->real, offset, n, flags) : rc;
 }
 
 static void file_shm_barrier(sqlite3_file *f)
@@ -127,6 +155,7 @@ static void file_shm_barrier(sqlite3_file *f)
 
 static int file_shm_unmap(sqlite3_file *f, int delete_it)
 {
+    (void)let_go((struct file *)(void *)f); /* unmapping does it too */
     return real_of(f)->pMethods->xShmUnmap(real_of(f), delete_it);
 }
 
@@ -156,7 +185,7 @@ static int layer_open(sqlite3_vfs *base, sqlite3_filename path, sqlite3_file *ou
     struct vfs *v = (struct vfs *)(void *)base;
     struct file *f = (struct file *)(void *)out;
     int existed = 1;
-    *f = (struct file){.vfs = v, .real = (sqlite3_file *)(void *)(f + 1)};
+    *f = (struct file){.vfs = v, .real = (sqlite3_file *)(void *)(f + 1), .kept = -1};
     if (flags & SQLITE_OPEN_WAL)
         (void)v->real->xAccess(v->real, path, SQLITE_ACCESS_EXISTS, &existed); /* unknown counts as there */
     f->created = existed ? NULL : path;
@@ -209,12 +238,13 @@ static int layer_last_error(sqlite3_vfs *base, int size, char *out)
     return real->xGetLastError(real, size, out);
 }
 
-struct vfs *vfs_register(struct board *board)
+struct vfs *vfs_register(struct board *board, bool keeps_read_lock)
 {
     struct vfs *v = MEM_NEW(struct vfs);
     v->real = sqlite3_vfs_find(NULL);
     CHECK(v->real != NULL);
     v->board = board;
+    v->keeps_read_lock = keeps_read_lock;
     v->base = (sqlite3_vfs){
         .iVersion = 2,
         .szOsFile = (int)sizeof(struct file) + v->real->szOsFile,

@@ -1,5 +1,6 @@
 /* A thin layer over SQLite's own VFS: counts and times fsyncs on the board, takes randomness from the kernel
- * (the sandbox hides /dev/urandom), and makes a failed sync of a new log's directory count. */
+ * (the sandbox hides /dev/urandom), makes a failed sync of a new log's directory count, and keeps a read lock
+ * between reads. */
 #ifndef ENGINE_VFS_H
 #define ENGINE_VFS_H
 
@@ -10,8 +11,9 @@ struct vfs;
 
 #define VFS_NAME "holdfast"
 
-/* Registers the layer; call once after sqlite3_initialize. `board` outlives it. */
-struct vfs *vfs_register(struct board *board);
+/* Registers the layer; call once after sqlite3_initialize. `board` outlives it. `keeps_read_lock`: only for
+ * the process that makes the checkpoints, for a kept lock stops everybody else's. */
+struct vfs *vfs_register(struct board *board, bool keeps_read_lock);
 void vfs_unregister(struct vfs *v);
 
 #endif
