@@ -1,9 +1,11 @@
 /* The engine's end of the socket. */
 #define _GNU_SOURCE /* MSG_NOSIGNAL is POSIX, poll's EINTR loop needs nothing more; recv flags of Linux */
 #include "engine/channel.h"
+#include "base/check.h"
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 enum {
     READ_STEP = 64 << 10,
@@ -57,24 +59,46 @@ static size_t wanted(const struct channel *ch)
     return missing > READ_STEP ? missing : READ_STEP;
 }
 
-enum err_code channel_fill(struct channel *ch, struct err *err)
+void channel_set_patience(int fd, int patience_ms)
 {
+    struct timeval patience = {.tv_sec = patience_ms / 1000, .tv_usec = patience_ms % 1000 * 1000};
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+}
+
+/* One read after the other until one comes back short; the first may wait. */
+static enum err_code receive(struct channel *ch, int flags, bool *ret_came, struct err *err)
+{
+    *ret_came = true;
     for (;;) {
         size_t want = wanted(ch);
         char *at = strbuf_reserve(&ch->in, want);
         if (!at)
             return channel_pending(ch) ? ERR_OK : err_set(err, ERR_INVALID, "a frame is too large");
-        ssize_t n = recv(ch->fd, at, want, MSG_DONTWAIT);
-        if (n > 0)
-            strbuf_commit(&ch->in, (size_t)n);
-        if (n == (ssize_t)want)
-            continue;
+        ssize_t n = recv(ch->fd, at, want, flags);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
+        if (n > 0)
+            strbuf_commit(&ch->in, (size_t)n);
+        bool nothing = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+        if (nothing && flags == 0)
+            *ret_came = false;
+        if (n == 0 || (n < 0 && !nothing))
             ch->closed = true;
-        return ERR_OK;
+        if (n < (ssize_t)want)
+            return ERR_OK;
+        flags = MSG_DONTWAIT;
     }
+}
+
+enum err_code channel_receive(struct channel *ch, bool *ret_came, struct err *err)
+{
+    return receive(ch, 0, ret_came, err);
+}
+
+enum err_code channel_fill(struct channel *ch, struct err *err)
+{
+    bool came;
+    return receive(ch, MSG_DONTWAIT, &came, err);
 }
 
 enum err_code channel_next(

@@ -1,5 +1,5 @@
-/* The engine's end of the socket: whole frames in, frames out. Blocks only in channel_wait and channel_flush.
- */
+/* The engine's end of the socket: whole frames in, frames out. Blocks only in channel_wait, channel_receive
+ * and channel_flush. */
 #ifndef ENGINE_CHANNEL_H
 #define ENGINE_CHANNEL_H
 
@@ -17,6 +17,11 @@ void channel_release(struct channel *ch);
 
 /* Waits for bytes, at most `timeout_ms` (< 0: for ever). false: nothing came in time. */
 bool channel_wait(struct channel *ch, int timeout_ms);
+/* How long channel_receive waits on this socket: an option of it, which the sandbox does not let change. */
+void channel_set_patience(int fd, int patience_ms);
+/* Waits for bytes and reads what is there, both in one system call. *ret_came: false when nothing came in
+ * time. Errors as of channel_fill. */
+MUST_CHECK enum err_code channel_receive(struct channel *ch, bool *ret_came, struct err *err);
 /* Reads what waits without blocking. ERR_INVALID when the front speaks nonsense. */
 MUST_CHECK enum err_code channel_fill(struct channel *ch, struct err *err);
 /* The next whole frame; *ret_body points into the buffer and stays valid until channel_compact. false: none

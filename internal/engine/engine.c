@@ -125,7 +125,7 @@ static void give_back(struct engine *eng)
 /* How deep the sleep is: each stage waits longer, a call wakes. */
 enum rest { REST_NONE, REST_TIDY, REST_DEEP };
 
-static const int REST_WAIT_MS[] = {[REST_NONE] = IDLE_MS, [REST_TIDY] = QUIET_MS, [REST_DEEP] = -1};
+static const int REST_WAIT_MS[] = {[REST_TIDY] = QUIET_MS, [REST_DEEP] = -1};
 
 static void rest(struct engine *eng, enum rest *stage)
 {
@@ -136,20 +136,30 @@ static void rest(struct engine *eng, enum rest *stage)
     *stage = *stage == REST_NONE ? REST_TIDY : REST_DEEP;
 }
 
+/* A busy engine waits in the read itself, which is one system call a turn. */
+static enum err_code receive(struct engine *eng, enum rest stage, bool *ret_came, struct err *err)
+{
+    if (stage == REST_NONE)
+        return channel_receive(&eng->channel, ret_came, err);
+    *ret_came = channel_wait(&eng->channel, REST_WAIT_MS[stage]);
+    return *ret_came ? channel_fill(&eng->channel, err) : ERR_OK;
+}
+
 /* One wait and the turns it brings. */
 static enum err_code serve_once(struct engine *eng, enum rest *stage, struct err *err)
 {
-    if (!channel_wait(&eng->channel, REST_WAIT_MS[*stage])) {
+    bool came;
+    enum err_code rc = receive(eng, *stage, &came, err);
+    if (rc == ERR_OK && !came)
         rest(eng, stage);
-        return ERR_OK;
-    }
+    if (rc != ERR_OK || !came)
+        return rc;
     *stage = REST_NONE;
-    enum err_code rc = channel_fill(&eng->channel, err);
     while (rc == ERR_OK && channel_pending(&eng->channel) && !eng->leaving) {
         rc = turn_run(eng, err);
         if (rc == ERR_OK && !eng->leaving)
             querylog_flush_busy(eng);
-        if (rc == ERR_OK && !eng->channel.closed)
+        if (rc == ERR_OK && !eng->channel.closed && channel_pending(&eng->channel))
             rc = channel_fill(&eng->channel, err);
     }
     return rc;
@@ -210,6 +220,7 @@ NORETURN void engine_main(
     check_set_context("engine");
     (void)prctl(PR_SET_NAME, "hf-engine", 0, 0, 0); /* only a name */
     set_signals();
+    channel_set_patience(socket_fd, IDLE_MS);
     enum err_code rc = ERR_OK;
     if (sandbox)
         rc = sandbox_enter(sandbox, cfg->dir, socket_fd, cfg->db_bytes_max + FILE_SLACK_BYTES, &err);
