@@ -1,4 +1,4 @@
--- wrk script: what to send is told by the environment. BENCH_KIND read|insert|health, BENCH_PATHS file with one path a line
+-- wrk script: what to send is told by the environment. BENCH_KIND read|insert|batch|health, BENCH_PATHS file with one path a line
 -- (taken in turn), BENCH_TOKEN bearer, BENCH_SHAPE holdfast|sqld. Counts answers other than 200.
 local kind, shape = os.getenv("BENCH_KIND"), os.getenv("BENCH_SHAPE")
 local paths = {}
@@ -7,12 +7,17 @@ local headers = { ["Content-Type"] = "application/json", ["Authorization"] = "Be
 local at = 0
 math.randomseed(7)
 
+local note = '"an order of some length, as people have them"'
+local statement = '{"sql":"INSERT INTO orders(note) VALUES(?)","params":[' .. note .. ']}'
+local batch = '{"transaction":true,"statements":[' .. string.rep(statement .. ",", 99) .. statement .. ']}'
+
 local function body()
+  if kind == "batch" then return batch end
   local sql, params
   if kind == "read" then
     sql, params = "SELECT id, email FROM customers WHERE id = ?", tostring(math.random(1, 10000))
   else
-    sql, params = "INSERT INTO orders(note) VALUES(?)", '"an order of some length, as people have them"'
+    sql, params = "INSERT INTO orders(note) VALUES(?)", note
   end
   if shape == "sqld" then
     local typed = kind == "read" and '{"type":"integer","value":"' .. params .. '"}' or '{"type":"text","value":' .. params .. '}'

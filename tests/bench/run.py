@@ -86,16 +86,8 @@ def ask(conn, server, path, body):
 
 
 def batches(hf):
-    body = json.dumps({"transaction": True, "statements": [
-        {"sql": "INSERT INTO orders(note) VALUES(?)", "params": ["an order of some length, as people have them"]}] * 100})
-
     def ours():
-        conn, count, end = keep_alive(hf), 0, time.monotonic() + SECONDS
-        start = time.monotonic()
-        while time.monotonic() < end:
-            ask(conn, hf, hf.path("main", "batch"), body)
-            count += 1
-        return (count / (time.monotonic() - start),)
+        return load(hf, "batch", connections=1, paths=[hf.path("main", "batch")])
 
     def plain():
         path = os.path.join(hf.dir, f"plain-{time.monotonic_ns()}.db")

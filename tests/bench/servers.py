@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -86,7 +87,7 @@ class Holdfast(Server):
     def start(self):
         made = subprocess.run([os.path.join(self.build, "holdfast"), "init", "--data", os.path.join(self.dir, "data"), "--email",
                                "bench@example.com", "--namespace", self.namespace, "--json"], text=True, check=True,
-                              stdout=subprocess.PIPE, env=dict(os.environ, HOLDFAST_PASSWORD="a password for the bench"))
+                              stdout=subprocess.PIPE, env=dict(os.environ, HOLDFAST_PASSWORD=secrets.token_urlsafe(24)))
         self.token = json.loads(made.stdout)["token"]
         return super().start()
 
