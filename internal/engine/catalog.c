@@ -47,6 +47,8 @@ enum err_code catalog_step(
 {
     int rc = sqlite3_step(stmt);
     *ret_row = rc == SQLITE_ROW;
+    if (*ret_row && src->rows_read)
+        ++*src->rows_read;
     if (rc == SQLITE_ROW || rc == SQLITE_DONE)
         return ERR_OK;
     return src->failed(src->arg, rc, str_of(sqlite3_sql(stmt)), err);
@@ -435,8 +437,8 @@ static enum err_code op_source_failed(void *arg, int rc, struct str sql, struct 
 
 struct catalog_source catalog_source_of_op(struct op *op)
 {
-    return (struct catalog_source){
-        op_source_prepare, op_source_visible, op_source_check_time, op_source_failed, op, op->arena};
+    return (struct catalog_source){op_source_prepare, op_source_visible, op_source_check_time,
+        op_source_failed, op, op->arena, &op->head.rows_read};
 }
 
 enum err_code catalog_of_op(struct op *op, struct catalog *ret, struct err *err)

@@ -21,6 +21,7 @@ struct catalog_source {
     enum err_code (*failed)(void *arg, int rc, struct str sql, struct err *err); /* SQLite's last error */
     void *arg;
     struct arena *arena;
+    uint64_t *rows_read; /* counts the rows that are stepped over; NULL: nobody asks */
 };
 
 enum cat_kind { CAT_TABLE, CAT_VIRTUAL, CAT_VIEW };

@@ -124,7 +124,7 @@ struct str exec_text(struct task *t, size_t max)
 {
     struct exec_request *r = t->request;
     if (!r || r->count == 0)
-        return STR_EMPTY;
+        return str_slice(t->op.about, 0, utf8_cut(t->op.about, max));
     struct str first = r->statements[0].sql;
     if (r->count == 1)
         return str_slice(first, 0, utf8_cut(first, max));
@@ -145,7 +145,8 @@ struct str exec_text(struct task *t, size_t max)
 /* What one statement did. */
 struct outcome {
     uint64_t read;
-    int64_t rows, counted; /* rows returned; sum of the first row's integers */
+    int64_t written, last_rowid; /* rowid: before the statement */
+    int64_t rows, counted;       /* rows returned; sum of the first row's integers */
 };
 
 /* Rows that the statement's loops really visited. */
@@ -224,17 +225,26 @@ static int write_result(
     return rc;
 }
 
-static void write_counts(struct op *op, struct cached *c, uint64_t read, int64_t written)
+/* What a schema statement writes, hidden tables of FTS5 for one, are no rows of anybody's. */
+static void forget_own_rows(struct op *op, const struct cached *c, struct outcome *o)
+{
+    if (!sql_verb_changes_schema(c->verb))
+        return;
+    o->written = 0;
+    sqlite3_set_last_insert_rowid(op->eng->db, o->last_rowid);
+}
+
+static void write_counts(struct op *op, struct cached *c, const struct outcome *o)
 {
     struct jsonw *w = op->w;
-    JSONW_INT(w, "rowsRead", (int64_t)read);
-    JSONW_INT(w, "rowsWritten", written);
+    JSONW_INT(w, "rowsRead", (int64_t)o->read);
+    JSONW_INT(w, "rowsWritten", o->written);
     if (!c->reads) {
-        JSONW_INT(w, "changes", written ? sqlite3_changes64(op->eng->db) : 0);
+        JSONW_INT(w, "changes", o->written ? sqlite3_changes64(op->eng->db) : 0);
         JSONW_INT(w, "lastInsertRowid", sqlite3_last_insert_rowid(op->eng->db));
     }
-    op->head.rows_read += read;
-    op->head.rows_written += (uint64_t)written;
+    op->head.rows_read += o->read;
+    op->head.rows_written += (uint64_t)o->written;
     op->statement_count++;
 }
 
@@ -242,7 +252,7 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
 {
     struct engine *eng = op->eng;
     int64_t before = sqlite3_total_changes64(eng->db);
-    struct outcome o = {.rows = 0};
+    struct outcome o = {.last_rowid = sqlite3_last_insert_rowid(eng->db)};
     enum err_code code = ERR_OK;
     sqlite3_stmt_scanstatus_reset(c->stmt);
     jsonw_object(op->w);
@@ -258,7 +268,9 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
         code = exec_check_schema(op, c, err);
     if (code != ERR_OK)
         return code;
-    write_counts(op, c, o.read, sqlite3_total_changes64(eng->db) - before);
+    o.written = sqlite3_total_changes64(eng->db) - before;
+    forget_own_rows(op, c, &o);
+    write_counts(op, c, &o);
     jsonw_object_end(op->w);
     return ERR_OK;
 }
@@ -298,9 +310,16 @@ static enum err_code run_statement(struct op *op, struct exec_statement *s, stru
 
 /* --- Handlers --- */
 
+/* The connection serves many callers: last_insert_rowid() tells a call about its own rows alone, 0 before. */
+static void forget_last_rowid(struct op *op)
+{
+    sqlite3_set_last_insert_rowid(op->eng->db, 0);
+}
+
 enum err_code op_run_QUERY(struct op *op, struct err *err)
 {
     struct task *t = task_of(op);
+    forget_last_rowid(op);
     return run_statement(op, &t->request->statements[0], err);
 }
 
@@ -367,6 +386,7 @@ enum err_code op_run_BATCH(struct op *op, struct err *err)
     const struct exec_request *r = t->request;
     bool alone = t->write && !r->transaction;
     enum err_code rc = ERR_OK;
+    forget_last_rowid(op);
     jsonw_array(op->w);
     size_t begin = t->body.len, end = begin, i = alone ? t->done_count : 0;
     if (i > 0) {

@@ -27,6 +27,7 @@ struct op {
     struct str snapshot;     /* reserved for meta.snapshot; "" none */
     struct str plain;    /* arena memory; when a handler sets it (ptr not NULL), this is the whole body of the
                           * answer, of type head.content, in place of the envelope; w holds nothing then */
+    struct str about;    /* SQL that an operation beside query and batch is about, for the query log */
     int statement_index; /* index of the failing statement of a batch, -1 none */
 };
 

@@ -12,6 +12,6 @@ struct describe {
 };
 
 /* Text for a prompt: one line a table, names and types as dense as they stay readable. */
-void describe_compact(const struct describe *d, struct strbuf *out);
+void describe_compact(const struct describe *d, bool scoped, struct strbuf *out);
 
 #endif

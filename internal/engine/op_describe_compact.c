@@ -130,9 +130,12 @@ static void add_table(struct strbuf *out, const struct cat_table *t, const struc
     add_description(out, t->description);
 }
 
-void describe_compact(const struct describe *d, struct strbuf *out)
+void describe_compact(const struct describe *d, bool scoped, struct strbuf *out)
 {
     const struct rowcount *rows = d->rows;
+    if (!d->cat.tables && !d->cat.views)
+        strbuf_add_cstr(
+            out, scoped ? "-- no table or view is in this token's scope\n" : "-- no tables or views yet\n");
     if (d->database_description.len) {
         strbuf_add_cstr(out, "# ");
         add_one_line(out, d->database_description);

@@ -112,6 +112,7 @@ static enum err_code export_sql(struct op *op, struct catalog *cat, struct err *
     write_descriptions(&out.buf, cat->views);
     dump_sql_open(&text);
     code = dump_run(&dump, cat, err);
+    op->head.rows_read += dump.rows;
     dump_sql_close(&text);
     return code ? code : export_end(op, &out, err);
 }

@@ -174,6 +174,7 @@ static enum err_code write_rows(struct op *op, const struct cat_table *t, sqlite
     form->header(w, select);
     while ((rc = op_step_tenant(op, select)) == SQLITE_ROW) {
         form->row(w, select);
+        op->head.rows_read++;
         count++;
         if (sink_begins(out))
             code = estimate_rows(op, t, count, out->buf.len, err);

@@ -23,6 +23,7 @@ static enum err_code build(struct op *op, const struct catalog *cat, const char 
         &src, export_prepare_rows, export_step_rows, op, &sink, !wire_arg(&op->call, "table").len, 0};
     if (!code)
         code = dump_run(&dump, cat, err);
+    op->head.rows_read += dump.rows;
     if (!code)
         code = dump_db_close(&copy, err);
     dump_db_release(&copy);

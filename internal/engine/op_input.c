@@ -14,6 +14,7 @@ enum err_code op_input_read(struct op *op, struct op_input *ret, struct err *err
     enum err_code code = jsonr_parse(op->arena, op->call.body, &root, err);
     if (!code)
         code = jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, ret, err);
+    op->about = ret->sql;
     if (code || !ret->params)
         return code;
     enum jsonr_kind kind = jsonr_kind(ret->params);

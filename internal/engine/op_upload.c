@@ -245,7 +245,7 @@ static enum err_code write_dump(
 
 static enum err_code read_content(struct upload *u, struct err *err)
 {
-    struct catalog_source src = {prepare, visible, check_time, failed, u, u->op->arena};
+    struct catalog_source src = {prepare, visible, check_time, failed, u, u->op->arena, NULL};
     struct catalog cat;
     sqlite3_limit(u->db, SQLITE_LIMIT_VDBE_OP, CHECK_OPS_MAX); /* a check of all tables is one long program */
     (void)sqlite3_drop_modules(u->db, NULL);                   /* all of them: cannot fail */

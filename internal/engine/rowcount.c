@@ -132,6 +132,8 @@ enum err_code rowcount_of(const struct catalog_source *src, const struct cat_tab
             src, about_table(&sql, "SELECT count(*) FROM ", t->name, ""), NO_NAME, &ret->rows, &found, err);
     else
         code = count_by_steps(src, t, budget->until_us > least_us ? budget->until_us : least_us, ret, err);
+    if (!code && budget->small && src->rows_read)
+        *src->rows_read += (uint64_t)ret->rows; /* count(*) steps over them unseen */
     /* An FTS5 table whose content table is gone cannot be counted; the other tables can. */
     if (code == ERR_SQL && t->kind == CAT_VIRTUAL) {
         *ret = (struct rowcount){0, false};

@@ -78,6 +78,35 @@ void test_engine_turn__answers_a_query(void **state)
     assert_int_equal(engine_fixture_stop(&fx), 0);
 }
 
+#define ST(sql) "{\"sql\":\"" sql "\"}"
+
+/* What a statement did itself is told: no hidden rows of the schema's, and no row of another call. */
+void test_engine_turn__counts_are_the_callers_own(void **state)
+{
+    struct engine_fixture fx;
+    (void)state;
+    engine_fixture_start(&fx);
+    (void)engine_ok(&fx, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)");
+    expect_has(engine_ok(&fx, "INSERT INTO t VALUES (41, 'a')"), "\"lastInsertRowid\":41");
+    expect_has(engine_ok(&fx, "CREATE VIRTUAL TABLE f USING fts5(a)"),
+        "\"rowsWritten\":0,\"changes\":0,\"lastInsertRowid\":0}");
+    expect_has(engine_ok(&fx, "CREATE TABLE c AS SELECT * FROM t"),
+        "\"rowsWritten\":0,\"changes\":0,\"lastInsertRowid\":0}");
+    expect_has(engine_ok(&fx, "DROP TABLE f"), "\"rowsWritten\":0,\"changes\":0,\"lastInsertRowid\":0}");
+    expect_has(engine_ok(&fx, "UPDATE t SET v = 'b'"), "\"changes\":1,\"lastInsertRowid\":0}");
+    expect_has(engine_ok(&fx, "SELECT last_insert_rowid()"), "\"rows\":[[0]]");
+    struct engine_answer a;
+    exchange(&fx,
+        queue_batch(&fx,
+            ST("INSERT INTO t VALUES (42, 'c')") "," ST("CREATE VIRTUAL TABLE f USING fts5(a)") "," ST(
+                "SELECT last_insert_rowid()"),
+            true),
+        1, &a);
+    expect_has(a.body, "\"changes\":0,\"lastInsertRowid\":42}");
+    expect_has(a.body, "\"rows\":[[42]]");
+    assert_int_equal(engine_fixture_stop(&fx), 0);
+}
+
 /* Sixty-four writes that arrive together are one commit; each gets its own answer. */
 void test_engine_turn__group_commit(void **state)
 {
@@ -136,8 +165,6 @@ void test_engine_turn__redoes_the_neighbours(void **state)
         assert_int_equal(engine_fixture_stop(&fx), 0);
     }
 }
-
-#define ST(sql) "{\"sql\":\"" sql "\"}"
 
 /* In a batch without a transaction what came before the culprit stays; with one nothing does; neighbours are
  * untouched. */

@@ -129,6 +129,39 @@ void test_opdescribe__describe_gives_the_whole_graph(void **state)
     assert_int_equal(jsonr_count(op_json_at(v, "views/1/columns")), 0); /* broken, and no error */
 }
 
+/* An empty prompt would say less than nothing. */
+void test_opdescribe__compact_says_that_nothing_is_there(void **state)
+{
+    static const struct str scope[] = {{"nowhere", 7}};
+    const struct op_arg args[] = {{"format", "compact"}, {NULL, NULL}};
+    (void)state;
+    f.tables = scope;
+    f.table_count = 1;
+    op_fixture_ok(&f, WIRE_OP_DESCRIBE, STR_EMPTY, args);
+    assert_string_equal(f.out.ptr, "-- no table or view is in this token's scope\n");
+    f.tables = NULL;
+    f.table_count = 0;
+}
+
+void test_opdescribe__rows_that_were_counted_are_told(void **state)
+{
+    (void)state;
+    op_fixture_ok(&f, WIRE_OP_DESCRIBE, STR_EMPTY, NULL);
+    assert_true(f.head.rows_read > 10);
+}
+
+void test_opdescribe__the_log_knows_what_was_validated(void **state)
+{
+    (void)state;
+    op_fixture_ok(&f, WIRE_OP_VALIDATE, S("{\"sql\":\"SELECT 4711\"}"), NULL);
+    op_fixture_ok(&f, WIRE_OP_EXPLAIN, S("{\"sql\":\"SELECT 4712\"}"), NULL);
+    op_fixture_ok(&f, WIRE_OP_QUERY_LOG, STR_EMPTY, NULL);
+    const struct jsonr_value *log = op_fixture_json(&f);
+    assert_string_equal(op_json_text(log, "1/kind"), "validate");
+    assert_string_equal(op_json_text(log, "1/sql"), "SELECT 4711");
+    assert_string_equal(op_json_text(log, "0/sql"), "SELECT 4712");
+}
+
 void test_opdescribe__compact_is_one_line_a_table(void **state)
 {
     const struct op_arg args[] = {{"format", "compact"}, {NULL, NULL}};
