@@ -6,6 +6,7 @@
 #include "doctor.h"
 #include "engine/sandbox.h"
 #include "work/loop.h"
+#include "work/descriptors.h"
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -63,8 +64,6 @@ static void check_kernel(struct doctor *d)
 /* --- Limits --- */
 
 enum {
-    DESCRIPTORS_PER_ENGINE = 3, /* socket, process, shared page */
-    DESCRIPTORS_SPARE = 256,
     PROCESSES_SPARE = 64,
 };
 
@@ -82,11 +81,11 @@ static void compare_limit(struct doctor *d, rlim_t have, int64_t need, const cha
 /* The hard limits: the server raises its own soft ones. */
 static void check_rlimits(struct doctor *d)
 {
+    struct descriptor_caps defaults = {(unsigned)LIMIT_CONNECTIONS, (unsigned)LIMIT_ENGINES};
     struct rlimit files, processes;
 
     if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-        compare_limit(d, files.rlim_max,
-            LIMIT_CONNECTIONS + DESCRIPTORS_PER_ENGINE * LIMIT_ENGINES + DESCRIPTORS_SPARE, "open files",
+        compare_limit(d, files.rlim_max, (int64_t)descriptors_needed(&defaults), "open files",
             "raise LimitNOFILE= in the unit (or `ulimit -Hn`), or lower --max-connections and --max-engines");
     if (getrlimit(RLIMIT_NPROC, &processes) == 0)
         compare_limit(d, processes.rlim_max, LIMIT_ENGINES + PROCESSES_SPARE, "processes",

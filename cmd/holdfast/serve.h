@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "bootstrap/bootstrap.h"
 #include "serve_options.h"
+#include "work/descriptors.h"
 #include "work/watchdog.h"
 
 struct server {
@@ -19,6 +20,7 @@ struct server {
     char data_dir[FS_PATH_MAX]; /* absolute */
     struct strbuf url;          /* what clients are told */
     int lock_fd;
+    struct descriptor_caps caps; /* what the options ask for, as far as the system allows */
     struct control control;
     bool control_open;
     struct loop *loop;

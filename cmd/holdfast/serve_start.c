@@ -1,5 +1,5 @@
 /* Brings the server up, part by part, and takes it down in the opposite order. */
-#define _GNU_SOURCE /* realpath, RLIMIT_NOFILE and prctl beside strict C */
+#define _GNU_SOURCE /* realpath, RLIMIT_CORE and prctl beside strict C */
 #include "serve.h"
 
 #include "api/housekeeping.h"
@@ -14,15 +14,20 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* Every connection and every engine needs descriptors; the soft limit of many systems is 1024. */
-static void raise_descriptor_limit(void)
+/* Every connection and every engine needs descriptors; the soft limit of many systems is 1024. Where the hard
+ * one is too low as well, fewer clients are served, and the log says so. */
+static enum err_code fit_caps(struct server *s, struct err *err)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        log_event(LOG_WARN, "descriptor_limit", LOG_INT("limit", limit.rlim_cur));
+    struct descriptor_caps asked = {
+        .connections = (unsigned)s->opt->connections_max, .engines = (unsigned)s->opt->engines_max};
+    uint64_t allowed = 0;
+    s->caps = asked;
+    enum err_code rc = descriptors_raise(&s->caps, &allowed, err);
+    if (!rc && (s->caps.connections < asked.connections || s->caps.engines < asked.engines))
+        log_event(LOG_WARN, "caps_lowered", LOG_INT("open_files", allowed),
+            LOG_INT("needed", descriptors_needed(&asked)), LOG_INT("connections", s->caps.connections),
+            LOG_INT("engines", s->caps.engines), LOG_CSTR("advice", "raise LimitNOFILE= or ulimit -Hn"));
+    return rc;
 }
 
 /* Memory holds tokens and passwords for moments: no core file may keep them. Sanitizers need to look at the
@@ -115,7 +120,7 @@ static enum err_code start_supervisor(struct server *s, struct err *err)
     struct supervise_options opt = {.data_dir = s->data_dir,
         .idle_us = s->opt->engine_idle_s * 1000000,
         .kill_grace_us = LIMIT_KILL_GRACE_MS * 1000,
-        .engines_max = (unsigned)s->opt->engines_max,
+        .engines_max = s->caps.engines,
         .calls_per_db_max = (unsigned)LIMIT_CALLS_PER_DB,
         .readers_max = (unsigned)LIMIT_READERS_PER_DB,
         .no_sandbox = s->opt->insecure_no_sandbox,
@@ -148,7 +153,7 @@ static enum err_code start_http(struct server *s, struct err *err)
         .tls_key = s->opt->tls_key,
         .cors_origins = s->opt->cors_origins,
         .trusted_proxies = s->opt->trusted_proxies,
-        .connections_max = (unsigned)s->opt->connections_max,
+        .connections_max = s->caps.connections,
         .connections_per_ip_max = (unsigned)s->opt->connections_per_ip,
         .head_max = (size_t)LIMIT_HEAD_BYTES,
         .body_max = (size_t)LIMIT_BODY_BYTES,
@@ -165,9 +170,10 @@ enum err_code server_start(struct server *s, struct err *err)
 {
     struct workq_options workers = {
         .threads = (unsigned)s->opt->workers, .queue_max = (unsigned)LIMIT_WORKER_QUEUE};
-    raise_descriptor_limit();
     forbid_core_files();
-    enum err_code rc = check_sandbox(s, err);
+    enum err_code rc = fit_caps(s, err);
+    if (!rc)
+        rc = check_sandbox(s, err);
     if (!rc)
         rc = open_data(s, err);
     if (!rc)

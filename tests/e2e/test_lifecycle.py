@@ -5,6 +5,7 @@ import http.client
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import ssl
@@ -293,6 +294,29 @@ def alive(pid):
         return False
 
 
+def few_descriptors(checks, binary):
+    s = Server(binary)
+    s.init()
+    script = os.path.join(s.dir, "limited")
+    for hard, starts in ((3000, True), (1000, False)):
+        with open(script, "w") as f:
+            f.write(f'#!/bin/sh\nulimit -n {hard}\nexec {shlex.quote(binary)} "$@"\n')
+        os.chmod(script, 0o755)
+        s.binary = script
+        if starts:
+            s.start()
+            checks.equal(f"{hard} open files: it serves", s.query("SELECT 1").status, 200)
+            checks.equal(f"{hard} open files: and ends well", s.stop(), 0)
+            checks.that("fewer connections are told in the log", re.search(r"event=caps_lowered open_files=3000 needed=16512 connections=\d+ engines=\d+", s.log()), s.log())
+        else:
+            ran = subprocess.run([script, "serve", "--data", s.data, "--listen", "127.0.0.1:0"], text=True, capture_output=True, timeout=60)
+            checks.that(f"{hard} open files: it refuses and says what would do", ran.returncode != 0 and "needs 16512" in ran.stderr and "LimitNOFILE" in ran.stderr, ran)
+            ran = subprocess.run([script, "doctor", "--data", s.data], text=True, capture_output=True, timeout=60)
+            checks.that("doctor says the same number", "16512" in ran.stdout + ran.stderr, ran)
+    s.keep_log()
+    shutil.rmtree(s.dir, ignore_errors=True)
+
+
 def ignore(call):
     try:
         call()
@@ -306,6 +330,7 @@ def main():
     checks.part(first_start, checks, binary)
     checks.part(misuse, checks, binary)
     checks.part(tls, checks, binary)
+    checks.part(few_descriptors, checks, binary)
     with Server(binary, args=["--statement-timeout", "1s"]) as s:
         for part in (timeouts, gone_client, killed_parts, breaker, damaged_file, durable):
             checks.part(part, checks, s)
