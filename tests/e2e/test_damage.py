@@ -389,6 +389,8 @@ def disk_full(checks, binary):
             low = until(507, lambda: s.query("INSERT INTO t(v) VALUES('low')"))
             checks.that("a nearly full disk: 507", low.status == 507, low)
             checks.equal("and reads", s.query("SELECT 1").status, 200)
+            warned = s.run("doctor", "--data", s.data, "--quick", check=False)
+            checks.that("doctor says so too", "MiB are free" in warned.stdout and "507" in warned.stdout and warned.returncode == 1, warned.stdout)
             disk.free()
 
 

@@ -247,6 +247,32 @@ def drain(checks, s):
     checks.equal("and it starts again", s.query("SELECT 1").status, 200)
 
 
+class SlowStop:
+    """SIGTERM while a statement runs that would take for ever: after 25 s it is interrupted, answered, and the server leaves. The
+    wait passes beside the other parts."""
+
+    def __init__(self, checks, binary):
+        self.checks, self.answers = checks, []
+        self.server = s = Server(binary, args=["--statement-timeout", "100s"])
+        s.init()
+        s.start()
+        self.caller = threading.Thread(target=lambda: self.answers.append(s.query(HANG, timeout=90)))
+        self.caller.start()
+        until(lambda: open_requests(s) >= 2)
+        s.proc.send_signal(signal.SIGTERM)
+
+    def end(self):
+        s, checks = self.server, self.checks
+        status = s.proc.wait(60)
+        s.proc.stdout.close()
+        self.caller.join(60)
+        checks.that("what runs too long is interrupted", "event=interrupting" in s.log() and "event=stop_gave_up" not in s.log(), s.log()[-2000:])
+        checks.equal("its caller is told", [(a.status, a.json["code"]) for a in self.answers], [(503, "unavailable")])
+        checks.equal("and the server ends well", status, 0)
+        s.keep_log()
+        shutil_rmtree(s.dir)
+
+
 def tls(checks, binary):
     """HTTPS, and SIGHUP reads the certificate anew without a restart."""
     s = Server(binary)
@@ -327,6 +353,7 @@ def ignore(call):
 def main():
     checks = Checks()
     binary = binary_argument()
+    slow_stop = SlowStop(checks, binary)
     checks.part(first_start, checks, binary)
     checks.part(misuse, checks, binary)
     checks.part(tls, checks, binary)
@@ -336,6 +363,7 @@ def main():
             checks.part(part, checks, s)
     with Server(binary, args=["--statement-timeout", "20s"]) as s:
         checks.part(drain, checks, s)
+    checks.part(slow_stop.end)
     return checks.end()
 
 
