@@ -26,12 +26,15 @@ class Server:
         raise NotImplementedError
 
     def start(self):
-        self.log = open(os.path.join(self.dir, "log"), "w")
+        self.launch()
+        self.prepare()
+        return self
+
+    def launch(self):
+        self.log = open(os.path.join(self.dir, "log"), "a")
         self.proc = subprocess.Popen(["taskset", "-c", SERVER_CPU] + self.command(), stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=self.dir, env=self.env())
         self.port = self.read_port()
-        self.prepare()
-        return self
 
     def env(self):
         return dict(os.environ)
@@ -46,7 +49,12 @@ class Server:
     def prepare(self):
         pass
 
-    def stop(self):
+    def again(self):
+        """Another process over the same data."""
+        self.end()
+        self.launch()
+
+    def end(self):
         self.proc.stdin.close()
         self.proc.terminate()
         try:
@@ -54,6 +62,9 @@ class Server:
         except subprocess.TimeoutExpired:
             self.proc.kill()
         self.log.close()
+
+    def stop(self):
+        self.end()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def complaints(self):
