@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Domain functions name fields as the API knows them. */
@@ -57,8 +58,12 @@ int cli_print(const char *command, const struct strbuf *text)
 enum err_code cli_open(
     const char *data_dir, enum db_mode mode, struct control *ret, struct db **ret_db, struct err *err)
 {
+    struct stat st;
     enum err_code code = control_open(data_dir, CONTROL_CURRENT, ret, err);
 
+    if (code == ERR_NOT_FOUND && stat(data_dir, &st) == 0 && !S_ISDIR(st.st_mode))
+        return err_set(
+            err, code, "%s is not a directory; --data names the one that serve was given", data_dir);
     if (code == ERR_NOT_FOUND)
         return err_set(err, code, "%s holds no Holdfast data; `holdfast init` makes it", data_dir);
     if (code)

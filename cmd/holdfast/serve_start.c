@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "engine/sandbox.h"
 #include "registry/registry.h"
+#include "serve_check.h"
 
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -161,9 +162,10 @@ static enum err_code start_http(struct server *s, struct err *err)
         .on_request = api_on_request,
         .arg = s->api};
     enum err_code rc = http_server_new(s->loop, &opt, &s->http, err);
-    if (!rc)
-        api_set_server(s->api, s->http);
-    return rc;
+    if (rc)
+        return serve_explain(s->opt, rc, err);
+    api_set_server(s->api, s->http);
+    return ERR_OK;
 }
 
 enum err_code server_start(struct server *s, struct err *err)
@@ -171,7 +173,9 @@ enum err_code server_start(struct server *s, struct err *err)
     struct workq_options workers = {
         .threads = (unsigned)s->opt->workers, .queue_max = (unsigned)LIMIT_WORKER_QUEUE};
     forbid_core_files();
-    enum err_code rc = fit_caps(s, err);
+    enum err_code rc = serve_check(s->opt, err);
+    if (!rc)
+        rc = fit_caps(s, err);
     if (!rc)
         rc = check_sandbox(s, err);
     if (!rc)

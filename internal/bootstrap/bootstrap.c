@@ -41,9 +41,27 @@ static bool only_harmless(DIR *dir)
     return true;
 }
 
+static enum err_code about_dir(
+    struct err *err, const char *data_dir, enum err_code code, const struct err *cause)
+{
+    return err_set(err, code, "the data directory %s: %s", data_dir, cause->message);
+}
+
+static enum err_code in_use(struct err *err, const char *data_dir, const char *lock)
+{
+    int64_t pid = -1;
+
+    if (fs_lock_holder(lock, &pid, NULL) == ERR_OK && pid > 0)
+        return err_set(err, ERR_CONFLICT, "the data directory %s is in use by process %lld: end it first",
+            data_dir, (long long)pid);
+    return err_set(
+        err, ERR_CONFLICT, "the data directory %s is in use by another process: end it first", data_dir);
+}
+
 enum err_code bootstrap_look(const char *data_dir, enum bootstrap_state *ret, struct err *err)
 {
     char path[FS_PATH_MAX];
+    struct err cause = ERR_INIT;
 
     if (strlen(data_dir) > FS_PATH_MAX / 2 || data_dir[0] == '\0')
         return err_field(err, "/data", "must be a path of at most %d bytes", FS_PATH_MAX / 2);
@@ -53,8 +71,10 @@ enum err_code bootstrap_look(const char *data_dir, enum bootstrap_state *ret, st
         return ERR_OK;
     }
     DIR *dir = opendir(data_dir);
-    if (!dir && errno != ENOENT)
-        return err_errno(err, ERR_IO, "opening the data directory");
+    if (!dir && errno != ENOENT) {
+        err_errno(&cause, ERR_IO, "it cannot be used");
+        return about_dir(err, data_dir, ERR_IO, &cause);
+    }
     *ret = !dir || only_harmless(dir) ? BOOTSTRAP_EMPTY : BOOTSTRAP_FOREIGN;
     if (dir)
         (void)closedir(dir); /* only read */
@@ -64,12 +84,16 @@ enum err_code bootstrap_look(const char *data_dir, enum bootstrap_state *ret, st
 enum err_code bootstrap_lock(const char *data_dir, int *ret_fd, struct err *err)
 {
     char path[FS_PATH_MAX];
-    enum err_code code = fs_mkdir_p(data_dir, DIRECTORY_MODE, err);
+    struct err cause = ERR_INIT;
+    enum err_code code = fs_mkdir_p(data_dir, DIRECTORY_MODE, &cause);
 
     if (code)
-        return code;
+        return about_dir(err, data_dir, code, &cause);
     fs_join(path, data_dir, "lock");
-    return fs_lock(path, ret_fd, err);
+    code = fs_lock(path, ret_fd, &cause);
+    if (code == ERR_CONFLICT)
+        return in_use(err, data_dir, path);
+    return code ? about_dir(err, data_dir, code, &cause) : ERR_OK;
 }
 
 enum err_code bootstrap_check(const struct bootstrap_new *in, struct err *err)

@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -252,6 +253,104 @@ def check_no_data(cli, checks):
     checks.equal("and makes nothing", os.listdir(cli.path("nothing")), [])
 
 
+def check_bad_arguments(cli, checks):
+    """What a person can get wrong: an exit status that says whose fault it was, and words that name what was given."""
+    data, file, pem = cli.path("first"), cli.path("a-file"), cli.path("empty.pem")
+    open(file, "w").close()
+    with open(pem, "w") as f:
+        f.write("no certificate")
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    used = f"127.0.0.1:{taken.getsockname()[1]}"
+    serve, token = ["serve", "--data", data, "--listen", "127.0.0.1:0"], ["token", "create", "--data", data, "--namespace", "acme", "--role", "admin"]
+    init = ["init", "--email", "o@example.com", "--namespace", "acme", "--data"]
+    cases = [
+        # words, status, what standard error must say
+        ([*serve, "--tls-cert", "/nope", "--tls-key", "/nope"], 2, ["--tls-cert /nope", "No such file"]),
+        ([*serve, "--tls-cert", "/nope"], 2, ["--tls-cert /nope", "No such file"]),
+        ([*serve, "--tls-cert", pem], 2, ["--tls-cert needs --tls-key FILE"]),
+        ([*serve, "--tls-key", pem], 2, ["--tls-key needs --tls-cert FILE"]),
+        ([*serve, "--tls-cert", pem, "--tls-key", pem], 2, [f"--tls-cert {pem}", "PEM"]),
+        ([*serve, "--tls-cert", cli.dir, "--tls-key", pem], 2, [f"--tls-cert {cli.dir}", "directory"]),
+        ([*serve, "--tls-cert", pem, "--tls-key", "/nope"], 2, ["--tls-key /nope", "No such file"]),
+        ([*serve, "--public-url", "ftp://x"], 2, ["--public-url", "https://", '"ftp://x"']),
+        ([*serve, "--public-url", "not a url"], 2, ["--public-url", '"not a url"']),
+        ([*serve, "--public-url", "http://"], 2, ["--public-url", '"http://"']),
+        ([*serve, "--public-url", ""], 2, ["--public-url"]),
+        (["serve", "--data", "/proc/nope"], 1, ["the data directory /proc/nope"]),
+        (["serve", "--data", file], 1, [f"the data directory {file}", "Not a directory"]),
+        (["serve", "--data", file + "/x"], 1, [f"the data directory {file}/x", "Not a directory"]),
+        (["serve", "--data", "/sys/nope"], 1, ["the data directory /sys/nope"]),
+        (["serve", "--data", ""], 2, ["--data must not be empty"]),
+        (["serve", "--data"], 2, ["--data needs a value"]),
+        (["serve"], 2, ["--data DIR is missing", "HOLDFAST_DATA"]),
+        (["serve", "--data", data, "--data", data], 2, ["--data is given twice"]),
+        (["serve", "--dta", data], 2, ["did you mean --data?"]),
+        (["serve", "extra"], 2, ['"extra"']),
+        (["serve", "--data", data, "--listen", "127.0.0.1"], 2, ["--listen must be HOST:PORT", '"127.0.0.1"']),
+        (["serve", "--data", data, "--listen", ":99999"], 2, ["--listen must be HOST:PORT"]),
+        (["serve", "--data", data, "--listen", "127.0.0.1:abc"], 2, ["--listen must be HOST:PORT"]),
+        (["serve", "--data", data, "--listen", ""], 2, ["--listen must be HOST:PORT"]),
+        (["serve", "--data", data, "--listen", "256.1.1.1:80"], 2, ["--listen 256.1.1.1:80"]),
+        (["serve", "--data", data, "--listen", "192.0.2.1:8080"], 1, ["--listen 192.0.2.1:8080"]),
+        (["serve", "--data", data, "--listen", used], 1, [f"--listen {used}", "in use"]),
+        ([*serve, "--statement-timeout", "0"], 2, ["--statement-timeout", "between 1 and 3600 seconds"]),
+        ([*serve, "--statement-timeout", "-5s"], 2, ["--statement-timeout", '"-5s"']),
+        ([*serve, "--statement-timeout", "3x"], 2, ["--statement-timeout", "90s, 15m"]),
+        ([*serve, "--statement-timeout", "9" * 20 + "s"], 2, ["--statement-timeout"]),
+        ([*serve, "--log-format", "xml"], 2, ["--log-format must be one of kv|json"]),
+        ([*serve, "--log-level", "loud"], 2, ["--log-level must be one of"]),
+        ([*serve, "--max-database-size", "10"], 2, ["--max-database-size", "65536"]),
+        ([*serve, "--max-database-size", "10Q"], 2, ["--max-database-size", "64K"]),
+        ([*serve, "--workers", "0"], 2, ["--workers", "between 1 and 64"]),
+        ([*serve, "--workers", "many"], 2, ["--workers", '"many"']),
+        ([*serve, "--max-connections", "1e9"], 2, ["--max-connections"]),
+        ([*serve, "--trusted-proxies", "not an address"], (1, 2), ["trusted"]),
+        (["serv"], 2, ['"serv"', 'did you mean "serve"?']),
+        (["-x"], 2, ['"-x"', "holdfast --help"]),
+        ([], 2, ["Usage: holdfast COMMAND"]),
+        (["token"], 2, ["token create"]),
+        (["token", "creat"], 2, ['did you mean "token create"?']),
+        (["token", "create", "--data", data], 2, ["--namespace SLUG is missing"]),
+        (token[:4] + ["--namespace", "acme"], 2, ["--role ROLE is missing", "readonly"]),
+        (token[:4] + ["--namespace", "nope", "--role", "admin"], 1, ['no namespace "nope"']),
+        (token[:4] + ["--namespace", "acme", "--role", "root"], 2, ["--role", '"root"']),
+        ([*token, "--tables", ""], 2, ["--tables"]),
+        ([*token, "--tables", "a,,b"], 2, ["--tables", "a,b,c"]),
+        ([*token, "--database", "nope"], 1, ['no database "nope"']),
+        ([*token, "--expires-in", "0"], 2, ["--expires-in", "between"]),
+        ([*token, "--expires-in", "1y"], 2, ["--expires-in", "30d"]),
+        ([*token, "--name", "x" * 100], 2, ["--name", "80 bytes"]),
+        (["token", "list", "--data", file], 1, [file, "not a directory"]),
+        (["token", "list", "--data", cli.path("nowhere")], 1, ["holdfast init"]),
+        (["token", "revoke", "--data", data], 2, ["the ID is missing"]),
+        (["token", "revoke", "--data", data, "tok_nope"], 1, ["no token tok_nope"]),
+        (["token", "revoke", "--data", data, "a", "b"], 2, ['"b" is too much']),
+        ([*init, data], 1, [data, "in use already"]),
+        ([*init, "/proc/nope"], 1, ["the data directory /proc/nope"]),
+        ([*init, file], 1, [f"the data directory {file}", "Not a directory"]),
+        ([*init, file + "/x"], 1, [f"the data directory {file}/x", "Not a directory"]),
+        (["init", "--data", cli.path("never"), "--email", "nope", "--namespace", "acme"], 2, ["--email", "name@example.com"]),
+        (["init", "--data", cli.path("never"), "--email", "o@example.com", "--namespace", "A B"], 2, ["--namespace"]),
+        (["doctor", "--jsn"], 2, ["did you mean --json?"]),
+        (["doctor", "--data", data, "extra"], 2, ['"extra"']),
+        (["version", "extra"], 2, ['"extra"']),
+    ]
+    before = snapshot(data)
+    for words, status, says in cases:
+        done = cli.run(*words, input=PASSWORD + "\n", secret=True)
+        checks.that(f"{words} ends with {status}", done.returncode in (status if isinstance(status, tuple) else (status,)), (done.returncode, done.stderr))
+        for text in says:
+            checks.that(f"{words} says {text}", text in done.stderr, done.stderr)
+        checks.that(f"{words} tells nothing of the program's inside", "system lib" not in done.stderr and "given address" not in done.stderr, done.stderr)
+    checks.that("at least sixty cases", len(cases) >= 60, len(cases))
+    taken.close()
+    after = snapshot(data)
+    checks.equal("no file came or went", set(after) - {os.path.join(data, n) for n in ("lock", "control.db-shm", "control.db-wal", "audit.head", "audit.key", "audit.pub")} - set(before), set())
+    checks.that("nothing was made", not os.path.exists(cli.path("never")) and not os.path.exists(cli.path("nowhere")))
+
+
 def check_many_at_once(cli, checks):
     """Commands beside each other wait for the write lock instead of failing."""
     procs = [subprocess.Popen([cli.binary, "token", "create", "--data", cli.path("env"), "--namespace", "env-ns", "--role", "read"],
@@ -406,7 +505,7 @@ def check_beside_server(cli, checks):
         checks.equal("init beside the server is refused", again.returncode, 1)
         second = cli.run("serve", "--data", server.data, "--listen", "127.0.0.1:0")
         checks.equal("so is a second server", second.returncode, 1)
-        checks.that("which names the first one's pid", str(server.proc.pid) in second.stderr, second.stderr)
+        checks.that("which names the directory and the first one's pid", f"{server.data} is in use by process {server.proc.pid}" in second.stderr, second.stderr)
         status, found, ok = findings(cli, server.data)
         checks.equal("doctor beside the server finds nothing wrong", (status, ok), (0, True))
         checks.that("names it", any(str(server.proc.pid) in f["message"] for f in found if f["check"] == "server"), found)
@@ -480,6 +579,7 @@ def main():
         check_init_killed(cli, checks)
         secrets = check_tokens(cli, checks, first)
         check_no_data(cli, checks)
+        check_bad_arguments(cli, checks)
         check_many_at_once(cli, checks)
         check_doctor(cli, checks)
         check_doctor_databases(cli, checks)

@@ -90,7 +90,7 @@ void test_bootstrap__fills_an_empty_directory_once(void **state)
     assert_int_equal(look(data), BOOTSTRAP_EMPTY);
     assert_int_equal(bootstrap_lock(data, &lock, &err), ERR_OK);
     assert_int_equal(bootstrap_lock(data, &second, &err), ERR_CONFLICT);
-    assert_non_null(strstr(err.message, "held by process"));
+    assert_non_null(strstr(err.message, "in use by process"));
     assert_int_equal(bootstrap_run(&in, &made, &err), ERR_OK);
     expect_whole(data, &made);
     assert_int_equal(stat(data, &st), 0);
