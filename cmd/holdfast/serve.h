@@ -24,7 +24,7 @@ struct server {
     struct control control;
     bool control_open;
     struct loop *loop;
-    struct workq *workq;
+    struct workq *workq, *passwords;
     struct supervisor *supervisor;
     struct api *api;
     struct http_server *http;

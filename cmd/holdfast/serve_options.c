@@ -52,6 +52,15 @@ static const struct option_spec OPTIONS[] = {
         .value = "SLUG",
         .fallback = "home",
         .help = "The namespace when the data directory is made; later starts ignore it"},
+    {.name = "signup",
+        .type = OPTION_CHOICE,
+        .offset = AT(signup),
+        .value = "WHO",
+        .fallback = "invite",
+        .choices = "closed|invite|open",
+        .help = "Who may make an account over HTTP: nobody (closed), who has an invitation (invite) or "
+                "everybody (open). "
+                "`holdfast user create` always can"},
     {.name = "log-format",
         .type = OPTION_CHOICE,
         .offset = AT(log_format),

@@ -18,6 +18,7 @@ struct serve_options {
     int64_t connections_max, connections_per_ip;
     int64_t database_bytes_max;
     int64_t cost_request_nano, cost_read_nano, cost_write_nano; /* 1e-9 USD a unit */
+    int signup;                                                 /* enum api_signup */
     int log_format;                                             /* enum log_format */
     int log_level;                                              /* enum log_level */
     bool insecure_no_sandbox;

@@ -15,6 +15,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#define PASSWORD_NICE 10 /* hashing waits for whoever else wants the processor */
+
 /* Every connection and every engine needs descriptors; the soft limit of many systems is 1024. Where the hard
  * one is too low as well, fewer clients are served, and the log says so. */
 static enum err_code fit_caps(struct server *s, struct err *err)
@@ -137,6 +139,10 @@ static enum err_code start_api(struct server *s, struct err *err)
     struct api_options opt = {.loop = s->loop,
         .workq = s->workq,
         .workers = (unsigned)s->opt->workers,
+        .passwords = s->passwords,
+        .password_workers = (unsigned)LIMIT_PASSWORD_SLOTS,
+        .signup = (enum api_signup)s->opt->signup,
+        .https = s->opt->tls_cert != NULL,
         .supervisor = s->supervisor,
         .control = &s->control,
         .data_dir = s->data_dir,
@@ -172,6 +178,9 @@ enum err_code server_start(struct server *s, struct err *err)
 {
     struct workq_options workers = {
         .threads = (unsigned)s->opt->workers, .queue_max = (unsigned)LIMIT_WORKER_QUEUE};
+    struct workq_options pool = {.threads = (unsigned)LIMIT_PASSWORD_SLOTS,
+        .queue_max = (unsigned)LIMIT_PASSWORD_QUEUE,
+        .nice = PASSWORD_NICE};
     forbid_core_files();
     enum err_code rc = serve_check(s->opt, err);
     if (!rc)
@@ -186,6 +195,8 @@ enum err_code server_start(struct server *s, struct err *err)
         rc = start_supervisor(s, err);
     if (!rc)
         rc = workq_new(&workers, &s->workq, err);
+    if (!rc)
+        rc = workq_new(&pool, &s->passwords, err);
     if (!rc)
         rc = start_api(s, err);
     return rc ? rc : start_http(s, err);
@@ -212,6 +223,7 @@ void server_release(struct server *s)
         http_server_free(s->http);
     if (s->workq)
         workq_free(s->workq);
+    workq_free(s->passwords);
     api_free(s->api);
     if (s->supervisor)
         supervise_free(s->supervisor);

@@ -92,7 +92,7 @@ static void make_secret(struct secret *ret_secret, struct strbuf *ret_hex)
 
 static struct str cut(struct str s, size_t max)
 {
-    return utf8_valid(s) ? str_slice(s, 0, utf8_cut(s, max)) : STR_EMPTY;
+    return s.len && utf8_valid(s) ? str_slice(s, 0, utf8_cut(s, max)) : STR_EMPTY;
 }
 
 static enum err_code record(

@@ -1,5 +1,6 @@
 #include "api/api.h"
 
+#include "account/throttle.h"
 #include "api/housekeeping.h"
 #include "api/openapi.h"
 #include "api/request.h"
@@ -12,11 +13,13 @@
 
 enum err_code api_new(const struct api_options *opt, struct api **ret, struct err *err)
 {
-    if (opt->workers > API_WORKERS_MAX)
+    if (opt->workers > API_WORKERS_MAX || opt->password_workers > API_PASSWORD_WORKERS_MAX)
         return err_set(err, ERR_INVALID, "At most %d worker threads", API_WORKERS_MAX);
     struct api *api = MEM_NEW(struct api);
     api->opt = *opt;
     api->router = api_router_new();
+    api->throttle = throttle_new();
+    api->secure = opt->https || str_starts_nocase(str_of(opt->public_url), S("https://"));
     api->cache = cache_new(opt->control->gen);
     list_init(&api->open);
     list_init(&api->free);
@@ -42,8 +45,9 @@ void api_free(struct api *api)
         strbuf_release(&r->body);
         mem_free(r);
     }
-    for (unsigned i = 0; i < API_WORKERS_MAX; i++)
+    for (size_t i = 0; i < ARRAY_LEN(api->worker_db); i++)
         db_close(api->worker_db[i]);
+    throttle_free(api->throttle);
     cache_free(api->cache);
     router_free(api->router);
     strbuf_release(&api->openapi);

@@ -12,11 +12,18 @@
 
 struct api;
 
+/* Who may make an account over HTTP. */
+enum api_signup { SIGNUP_CLOSED, SIGNUP_INVITE, SIGNUP_OPEN };
+
 /* All of it belongs to the caller and outlives the api. */
 struct api_options {
     struct loop *loop;
     struct workq *workq;
-    unsigned workers; /* threads of workq; 0: inline */
+    unsigned workers;          /* threads of workq; 0: inline */
+    struct workq *passwords;   /* the pool that hashes passwords */
+    unsigned password_workers; /* its threads; 0: inline */
+    enum api_signup signup;
+    bool https; /* the server itself speaks TLS */
     struct supervisor *supervisor;
     const struct control *control;
     const char *data_dir;

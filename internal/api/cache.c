@@ -30,6 +30,7 @@ void bearer_release(struct bearer *b)
     if (!b || --b->refs)
         return;
     identity_free(b->id);
+    mem_free(b->person);
     mem_free(b);
 }
 
@@ -91,18 +92,23 @@ struct bearer *cache_bearer(struct cache *c, const struct digest *hash, int64_t 
     return b;
 }
 
-struct bearer *cache_put_bearer(
-    struct cache *c, const struct digest *hash, struct identity *id, uint64_t generation, int64_t now_us)
+struct bearer *bearer_new(struct identity *id, struct person *person, enum member_role member)
 {
     struct bearer *b = MEM_NEW(struct bearer);
-    *b = (struct bearer){.id = id, .refs = 1, .loaded_us = now_us};
+    *b = (struct bearer){.id = id, .person = person, .member = member, .refs = 1};
+    return b;
+}
+
+void cache_put_bearer(
+    struct cache *c, const struct digest *hash, struct bearer *b, uint64_t generation, int64_t now_us)
+{
+    b->loaded_us = now_us;
     if (cache_sync(c) != generation)
-        return b;
+        return;
     if (c->bearers.count >= CACHE_ENTRIES_MAX)
         clear_bearers(c);
     b->refs++;
     bearer_release(map_put(&c->bearers, digest_str(hash), b));
-    return b;
 }
 
 /* "acme/main": neither slug holds a slash. Anything longer than two slugs names no database. */

@@ -1,11 +1,13 @@
-/* What a RUN_WORKER handler is given. It runs whole on one worker thread and writes the value of "data" (or,
- * on error, returns with `err` filled). It touches neither the loop nor the HTTP request. */
+/* What a RUN_WORKER or RUN_PASSWORD handler is given. It runs whole on one worker thread and writes the value
+ * of "data" (or, on error, returns with `err` filled). It touches neither the loop nor the HTTP request. */
 #ifndef API_CALL_H
 #define API_CALL_H
 
-#include "api/route.h"
+#include "account/throttle.h"
+#include "api/request.h"
 #include "audit/actor.h"
 #include "http/query.h"
+#include "json/jsonr.h"
 #include "json/jsonw.h"
 #include "registry/registry.h"
 #include "token/token.h"
@@ -13,14 +15,24 @@
 struct api_call {
     struct db *db; /* control.db, this worker's */
     const struct registry_disk *disk;
-    const struct identity *who;
-    const struct actor *by; /* the same, for what changes state */
-    struct str db_slug;     /* {db} of the path */
+    const struct identity *who;  /* NULL: nobody said */
+    const struct person *person; /* NULL: a token */
+    enum member_role member;     /* of the person in {ns} */
+    const struct api_options *opt;
+    const struct actor *by;   /* the same, for what changes state */
+    struct str db_slug, item; /* {db} and {id} of the path */
+    struct throttle *throttle;
+    const char *csrf;            /* of the session that asks */
+    struct cookie_order *cookie; /* what the client is to be given */
     const struct query *args;
     struct str body;
     struct arena *arena;
     struct jsonw *out;
     struct err *err;
 };
+
+/* The body as an object of these fields; others are refused. */
+MUST_CHECK enum err_code call_read_body(
+    struct api_call *c, const struct jsonr_field *fields, size_t count, void *out);
 
 #endif

@@ -28,3 +28,29 @@ enum err_code capability_check(enum capability cap, enum wire_role role, bool li
             "This needs a token for the whole namespace; yours is limited to a database or to tables");
     return ERR_OK;
 }
+
+static const enum member_role member_least[CAP_COUNT] = {
+#define MAY(capability, role) [CAP_##capability] = MEMBER_##role,
+#include "roles.def"
+};
+
+static const bool needs_confirmation[CAP_COUNT] = {
+#define CONFIRMED(capability) [CAP_##capability] = true,
+#include "roles.def"
+};
+
+enum err_code capability_check_member(enum capability cap, enum member_role role, struct err *err)
+{
+    enum member_role least = member_least[cap];
+    if (!least)
+        return err_set(err, ERR_FORBIDDEN, "This needs an API token");
+    if (role < least)
+        return err_set(err, ERR_FORBIDDEN, "This needs the role %s in the namespace; yours is %s",
+            member_role_name(least), member_role_name(role));
+    return ERR_OK;
+}
+
+bool capability_needs_confirmation(enum capability cap)
+{
+    return needs_confirmation[cap];
+}

@@ -1,8 +1,9 @@
-/* policy/capabilities.def as an enum and a check. Any thread. */
+/* policy/capabilities.def and policy/roles.def as an enum and checks. Any thread. */
 #ifndef API_CAPABILITY_H
 #define API_CAPABILITY_H
 
 #include "base/err.h"
+#include "tenant/member.h"
 #include "wire/wire.h"
 
 enum capability {
@@ -27,6 +28,10 @@ extern const struct capability_row capability_table[CAP_COUNT];
  * would be needed. */
 MUST_CHECK enum err_code capability_check(
     enum capability cap, enum wire_role role, bool limited, struct err *err);
+/* May a member of this role use the capability in the namespace? ERR_FORBIDDEN says which role would do. */
+MUST_CHECK enum err_code capability_check_member(enum capability cap, enum member_role role, struct err *err);
+/* Whether a person must have given the password a short while ago. */
+bool capability_needs_confirmation(enum capability cap);
 const char *capability_role_name(unsigned role); /* "readonly", "readwrite", "admin" */
 
 #endif

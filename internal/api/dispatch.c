@@ -1,10 +1,12 @@
-/* From a request to the row of routes.def that answers it: path, bearer, database, capability. All on the
+/* From a request to the row of routes.def that answers it: path, credential, database, capability. All on the
  * loop and from caches; what they do not know is looked up on a worker, and the request goes on from there.
  */
 #include "api/request.h"
 
+#include "api/cookie.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "registry/registry.h"
 
@@ -20,6 +22,9 @@ static enum err_code find_route(struct api_request *r, struct err *err)
     r->route = m.route->data;
     r->ns = route_param(&m, "ns");
     r->db = route_param(&m, "db");
+    r->item = route_param(&m, "id");
+    if (r->route->auth == AUTH_OPEN || r->route->auth == AUTH_COOKIE)
+        http_set_header(r->http, "Cache-Control", S("no-store"));
     return query_parse(http_query(r->http), &r->arena, &r->args, err);
 }
 
@@ -27,7 +32,8 @@ static enum err_code run(struct api_request *r, struct err *err)
 {
     switch (r->route->run) {
     case RUN_ENGINE: return engine_route_run(r, err);
-    case RUN_WORKER: return worker_route_run(r, err);
+    case RUN_WORKER:
+    case RUN_PASSWORD: return worker_route_run(r, err);
     case RUN_LOOP:
     case RUN_FLOW:
     case RUN_UPLOAD: r->route->on_loop(r); return ERR_OK;
@@ -40,15 +46,32 @@ static bool limited(const struct identity *who)
     return who->database_id.text[0] || who->has_table_scope;
 }
 
-/* The bearer is known; may it use this route in this namespace? */
-static enum err_code check_bearer(struct api_request *r, struct err *err)
+static enum err_code check_token(const struct api_request *r, struct err *err)
 {
     const struct identity *who = r->who->id;
     if (identity_expired(who, clock_wall_ms()))
         return err_set(err, ERR_UNAUTHORIZED, "Token is unknown, revoked or expired");
-    if (r->route->in_database && !str_eq(r->ns, str_of(who->namespace_slug)))
+    if (r->ns.len && !str_eq(r->ns, str_of(who->namespace_slug)))
         return err_set(err, ERR_FORBIDDEN, "Token namespace mismatch");
     return capability_check(r->route->cap, who->role, limited(who), err);
+}
+
+static enum err_code check_person(const struct api_request *r, struct err *err)
+{
+    const struct person *p = r->who->person;
+    int64_t now_ms = clock_wall_ms();
+    if (person_expired(p, now_ms))
+        return err_set(err, ERR_UNAUTHORIZED, "Not signed in");
+    enum err_code rc = r->ns.len ? capability_check_member(r->route->cap, r->who->member, err) : ERR_OK;
+    if (!rc && capability_needs_confirmation(r->route->cap) && !person_confirmed(p, now_ms))
+        return err_set(err, ERR_CONFIRM, "Give your password again first: POST /api/auth/confirm-password");
+    return rc;
+}
+
+/* Who asks is known; may they use this route in this namespace? */
+static enum err_code check_who(const struct api_request *r, struct err *err)
+{
+    return r->who->person ? check_person(r, err) : check_token(r, err);
 }
 
 /* A token that is bound to one database gets the same answer for every other slug, whether it exists or not.
@@ -63,7 +86,7 @@ static enum err_code check_database(struct api_request *r, bool found, struct er
 
 enum err_code request_worker_db(struct api *api, unsigned worker, struct db **ret, struct err *err)
 {
-    CHECK(worker < API_WORKERS_MAX);
+    CHECK(worker < ARRAY_LEN(api->worker_db));
     struct db **slot = &api->worker_db[worker];
     if (*slot && db_is_broken(*slot)) {
         db_close(*slot);
@@ -74,18 +97,48 @@ enum err_code request_worker_db(struct api *api, unsigned worker, struct db **re
     return rc;
 }
 
-/* Worker thread: r->who is set already when only the database is missing. */
-static enum err_code look_up(struct api_request *r, struct db *db, struct err *err)
+static enum err_code look_up_token(struct api_request *r, struct db *db, struct err *err)
 {
-    if (!r->who) {
-        enum err_code rc = token_lookup(db, &r->hash, &r->found, err);
-        if (rc)
-            return rc;
-    }
-    const struct identity *who = r->who ? r->who->id : r->found;
+    struct identity *id;
+    enum err_code rc = token_lookup(db, &r->hash, &id, err);
+    if (!rc)
+        r->found = bearer_new(id, NULL, MEMBER_NONE);
+    return rc;
+}
+
+/* A person in the namespace of the path, as the engine and the logs are to see them. */
+static struct bearer *bearer_of_person(const struct person *p, const struct membership *m)
+{
+    struct identity *id = MEM_NEW(struct identity);
+    struct person *kept = MEM_NEW(struct person);
+    *kept = *p;
+    id->token_id = p->session_id;
+    if (!m)
+        return bearer_new(id, kept, MEMBER_NONE);
+    id->namespace_id = m->tenant.id;
+    memcpy(id->namespace_slug, m->tenant.slug, sizeof id->namespace_slug);
+    id->role = member_engine_role(m->role);
+    return bearer_new(id, kept, m->role);
+}
+
+static enum err_code look_up_person(struct api_request *r, struct db *db, struct err *err)
+{
+    struct person p;
+    struct membership m;
+    enum err_code rc = session_lookup(db, &r->hash, &p, err);
+    if (!rc && r->ns.len)
+        rc = member_find(db, r->ns, &p.account.id, &m, err);
+    if (!rc)
+        r->found = bearer_of_person(&p, r->ns.len ? &m : NULL);
+    return rc;
+}
+
+static enum err_code look_up_database(
+    struct api_request *r, const struct identity *who, struct db *db, struct err *err)
+{
+    struct registry_entry entry;
     if (!r->route->in_database || !str_eq(r->ns, str_of(who->namespace_slug)))
         return ERR_OK;
-    struct registry_entry entry;
     enum err_code rc = registry_lookup(db, r->ns, r->db, &entry, err);
     if (rc == ERR_NOT_FOUND)
         return ERR_OK;
@@ -93,6 +146,15 @@ static enum err_code look_up(struct api_request *r, struct db *db, struct err *e
     if (r->found_db)
         r->db_id = entry.id;
     return rc;
+}
+
+/* Worker thread: r->who is set already when only the database is missing. */
+static enum err_code look_up(struct api_request *r, struct db *db, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    if (!r->who)
+        rc = r->by_cookie ? look_up_person(r, db, err) : look_up_token(r, db, err);
+    return rc ? rc : look_up_database(r, r->who ? r->who->id : r->found->id, db, err);
 }
 
 static void lookup_run(struct workq_job *job, unsigned worker)
@@ -109,9 +171,11 @@ static void keep_found(struct api_request *r)
 {
     int64_t now_us = clock_mono_us();
     if (r->found) {
-        r->who = cache_put_bearer(r->api->cache, &r->hash, r->found, r->generation, now_us);
+        cache_put_bearer(r->api->cache, &r->key, r->found, r->generation, now_us);
+        r->who = r->found;
         r->found = NULL;
-        last_used_note(&r->api->last_used, &r->who->id->token_id);
+        if (!r->who->person)
+            last_used_note(&r->api->last_used, &r->who->id->token_id);
     }
     if (r->found_db)
         cache_put_database(r->api->cache, r->ns, r->db, &r->db_id, r->generation, now_us);
@@ -122,7 +186,7 @@ static void lookup_done(struct workq_job *job)
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     struct err err = r->err;
     keep_found(r);
-    enum err_code rc = err.code ? err.code : check_bearer(r, &err);
+    enum err_code rc = err.code ? err.code : check_who(r, &err);
     if (!rc && r->route->in_database)
         rc = check_database(r, r->found_db, &err);
     if (!rc)
@@ -149,20 +213,46 @@ static enum err_code read_bearer(struct api_request *r, struct err *err)
     return token_parse(str_trim(str_slice(header, 7, header.len)), &r->hash, err);
 }
 
+/* What a person may do depends on where, so the cache knows them by place. */
+static struct digest place_key(const struct api_request *r)
+{
+    AUTO_STRBUF text;
+    strbuf_init(&text, DIGEST_BYTES + (size_t)LIMIT_URI_BYTES);
+    strbuf_add_str(&text, digest_str(&r->hash));
+    strbuf_add_str(&text, r->ns);
+    strbuf_add_char(&text, '/');
+    strbuf_add_str(&text, r->db);
+    CHECK(!strbuf_failed(&text));
+    return digest_sha256(strbuf_str(&text));
+}
+
+static enum err_code read_credential(struct api_request *r, struct err *err)
+{
+    enum route_auth auth = r->route->auth;
+    r->by_cookie =
+        auth == AUTH_COOKIE || (auth == AUTH_EITHER && !http_header(r->http, "Authorization").ptr &&
+                                   http_header(r->http, "Cookie").ptr);
+    enum err_code rc = r->by_cookie ? cookie_read(r, err) : read_bearer(r, err);
+    if (!rc)
+        r->key = r->by_cookie ? place_key(r) : r->hash;
+    return rc;
+}
+
 /* ERR_OK: the request was answered, or will be. */
 static enum err_code admit(struct api_request *r, struct err *err)
 {
-    if (r->route->auth == AUTH_NONE)
-        return run(r, err);
-    enum err_code rc = read_bearer(r, err);
+    enum err_code rc = r->route->auth == AUTH_OPEN ? cookie_check_site(r, err) : ERR_OK;
+    if (rc || r->route->auth <= AUTH_OPEN)
+        return rc ? rc : run(r, err);
+    rc = read_credential(r, err);
     if (rc)
         return rc;
     int64_t now_us = clock_mono_us();
     uint64_t generation = cache_sync(r->api->cache);
-    r->who = cache_bearer(r->api->cache, &r->hash, now_us);
+    r->who = cache_bearer(r->api->cache, &r->key, now_us);
     if (!r->who)
         return start_lookup(r, generation, err);
-    rc = check_bearer(r, err);
+    rc = check_who(r, err);
     if (rc)
         return rc;
     if (r->route->in_database) {

@@ -138,13 +138,12 @@ static void on_done(struct engine_call *call, const struct err *err)
         request_reply_gathered(r);
 }
 
-/* A body is JSON by its content type, or has none: a form or a file sent here by mistake is told so. */
-static enum err_code check_json_body(struct api_request *r, struct err *err)
+enum err_code request_check_json(const struct api_request *r, struct err *err)
 {
     struct str rest = http_header(r->http, "Content-Type"), type;
     if (rest.ptr && str_cut(&rest, ';', &type) && !str_eq_nocase(str_trim(type), S("application/json")))
         return err_set(err, ERR_MEDIA_TYPE, "Send the body with Content-Type: application/json");
-    return r->call.req.body.len ? ERR_OK : err_field(err, "", "The body is empty; send a JSON object");
+    return ERR_OK;
 }
 
 enum err_code engine_route_run(struct api_request *r, struct err *err)
@@ -152,7 +151,9 @@ enum err_code engine_route_run(struct api_request *r, struct err *err)
     enum err_code rc = request_fill_call(r, r->api->opt.statement_timeout_us, err);
     if (!rc && r->route->method != HTTP_GET) {
         r->call.req.body = http_body(r->http);
-        rc = check_json_body(r, err);
+        rc = request_check_json(r, err);
+        if (!rc && !r->call.req.body.len)
+            rc = err_field(err, "", "The body is empty; send a JSON object");
     }
     if (rc)
         return rc;

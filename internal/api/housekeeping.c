@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE
 #include "api/housekeeping.h"
 
+#include "account/session.h"
 #include "audit/checkpoint.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -65,6 +66,8 @@ static void purge(struct check_job *j, struct db *db)
     struct err err = ERR_INIT;
     enum err_code rc = registry_purge(db, &disk, clock_wall_ms(), &purged, &err);
     if (rc)
+        log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
+    if (session_purge(db, &err))
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     if (purged)
         log_event(LOG_INFO, "purged", LOG_INT("databases", purged));

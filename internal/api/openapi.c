@@ -1,5 +1,6 @@
 #include "api/openapi.h"
 
+#include "api/cookie.h"
 #include "api/route.h"
 #include "base/check.h"
 #include "json/jsonw.h"
@@ -52,6 +53,12 @@ static const struct field fields[] = {
 };
 #undef SCHEMA
 #undef FIELD
+
+bool openapi_answers_bare(unsigned route)
+{
+    CHECK(route < ROUTE_COUNT);
+    return str_starts(str_of(docs[route].answer), S("raw:"));
+}
 
 const char *openapi_query_arg(unsigned route, unsigned nth)
 {
@@ -175,6 +182,13 @@ static void write_parameter(struct jsonw *w, const char *where, struct str name,
     jsonw_object_end(w);
 }
 
+static const char *path_param(struct str segment)
+{
+    if (str_eq(segment, S("{ns}")))
+        return "Slug of the namespace.";
+    return str_eq(segment, S("{db}")) ? "Slug of the database." : "Id, as lists show it.";
+}
+
 static void write_parameters(struct jsonw *w, const struct api_route *r)
 {
     struct str rest = str_of(r->path), segment;
@@ -182,8 +196,8 @@ static void write_parameters(struct jsonw *w, const struct api_route *r)
     jsonw_array(w);
     while (str_cut(&rest, '/', &segment))
         if (str_starts(segment, S("{")))
-            write_parameter(w, "path", str_slice(segment, 1, segment.len - 1), "string", true,
-                str_eq(segment, S("{ns}")) ? "Slug of the token's namespace." : "Slug of the database.");
+            write_parameter(
+                w, "path", str_slice(segment, 1, segment.len - 1), "string", true, path_param(segment));
     for (size_t i = 0; i < ARRAY_LEN(args); i++)
         if (args[i].route == r->id)
             write_parameter(
@@ -269,12 +283,33 @@ static void write_responses(struct jsonw *w, const struct api_route *r, const st
     write_answer(w, r, d);
     if (r->cap != CAP_PUBLIC) {
         write_error(w, "400", "The request cannot be understood, or SQLite refused the statement.");
-        write_error(w, "401", "No token, or one that is malformed, unknown, revoked or expired.");
-        write_error(w, "403", "The token may not do this.");
-        write_error(w, "404", "No such database in the token's namespace.");
+        write_error(w, "401", "No token or session, or one that is malformed, unknown, revoked or expired.");
+        write_error(w, "403", "The token or the person may not do this.");
+        write_error(w, "404", "No such thing in the namespace, or no such namespace of yours.");
     }
     write_error(w, "default", "Any other failure.");
     jsonw_object_end(w);
+}
+
+static void write_scheme_needed(struct jsonw *w, const char *scheme)
+{
+    jsonw_object(w);
+    jsonw_key(w, scheme);
+    jsonw_array(w);
+    jsonw_array_end(w);
+    jsonw_object_end(w);
+}
+
+/* What differs from the document's default, which is a bearer. */
+static void write_route_security(struct jsonw *w, enum route_auth auth)
+{
+    jsonw_key(w, "security");
+    jsonw_array(w);
+    if (auth == AUTH_EITHER)
+        write_scheme_needed(w, "bearer");
+    if (auth == AUTH_EITHER || auth == AUTH_COOKIE)
+        write_scheme_needed(w, "session");
+    jsonw_array_end(w);
 }
 
 static void write_operation(struct jsonw *w, const struct api_route *r)
@@ -294,11 +329,8 @@ static void write_operation(struct jsonw *w, const struct api_route *r)
     if (d->description[0])
         JSONW_CSTR(w, "description", d->description);
     JSONW_CSTR(w, "x-capability", capability_table[r->cap].name);
-    if (r->cap == CAP_PUBLIC) {
-        jsonw_key(w, "security");
-        jsonw_array(w);
-        jsonw_array_end(w);
-    }
+    if (r->auth != AUTH_BEARER)
+        write_route_security(w, r->auth);
     write_parameters(w, r);
     write_request(w, d);
     write_responses(w, r, d);
@@ -337,6 +369,13 @@ static void write_components(struct jsonw *w)
     JSONW_CSTR(w, "type", "http");
     JSONW_CSTR(w, "scheme", "bearer");
     jsonw_object_end(w);
+    jsonw_key(w, "session");
+    jsonw_object(w);
+    JSONW_CSTR(w, "type", "apiKey");
+    JSONW_CSTR(w, "in", "cookie");
+    JSONW_CSTR(w, "name", COOKIE_SECURE);
+    JSONW_CSTR(w, "description", "Over plain HTTP the cookie is called " COOKIE_PLAIN ".");
+    jsonw_object_end(w);
     jsonw_object_end(w);
     jsonw_key(w, "schemas");
     jsonw_object(w);
@@ -368,11 +407,7 @@ static void write_security(struct jsonw *w)
 {
     jsonw_key(w, "security");
     jsonw_array(w);
-    jsonw_object(w);
-    jsonw_key(w, "bearer");
-    jsonw_array(w);
-    jsonw_array_end(w);
-    jsonw_object_end(w);
+    write_scheme_needed(w, "bearer");
     jsonw_array_end(w);
 }
 

@@ -9,6 +9,9 @@
 /* Writes the whole document. `server_url` is the public address, "" none. */
 void openapi_write(struct strbuf *out, struct str server_url);
 
+/* The answer of this route has no {"success":…,"data":…} around it. */
+bool openapi_answers_bare(unsigned route);
+
 /* Where a route reads query parameters, these are the ones it knows (for the engine's arguments). Ends with
  * NULL. */
 const char *openapi_query_arg(unsigned route, unsigned nth);

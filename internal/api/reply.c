@@ -38,6 +38,7 @@ static void request_free(struct api_request *r)
     struct api *api = r->api;
     CHECK(!r->calling && !r->flow);
     bearer_release(r->who);
+    secret_release(&r->cookie.secret);
     arena_release(&r->arena);
     list_remove(&r->node);
     api->open_count--;
@@ -88,12 +89,19 @@ void request_reply_body(struct api_request *r, int status, const char *content_t
     request_free(r);
 }
 
+/* A browser or a console cannot do anything with being asked for a bearer. */
+static bool takes_bearer(const struct api_request *r)
+{
+    return r->route && (r->route->auth == AUTH_BEARER || r->route->auth == AUTH_EITHER);
+}
+
 void request_fail(struct api_request *r, const struct err *err)
 {
     struct http_request *http = r->http;
     CHECK(err->code != ERR_OK);
-    if (err->code == ERR_UNAUTHORIZED) {
+    if (err->code == ERR_UNAUTHORIZED)
         r->api->metrics.auth_failures++;
+    if (err->code == ERR_UNAUTHORIZED && takes_bearer(r)) {
         http_set_header(http, "WWW-Authenticate", S("Bearer realm=\"holdfast\""));
     }
     request_account(r, err_status(err->code), err->code);

@@ -10,6 +10,7 @@
 
 #include "api/api.h"
 #include "api/cache.h"
+#include "account/session.h"
 #include "api/last_used.h"
 #include "api/request_metrics.h"
 #include "api/route.h"
@@ -17,9 +18,10 @@
 #include "base/arena.h"
 #include "base/list.h"
 
-#define API_WORKERS_MAX   64
-#define REQUEST_ARENA_MAX (2 << 20)
-#define REQUEST_BODY_KEPT (64 << 10) /* a free request keeps a reply buffer of at most this size */
+#define API_WORKERS_MAX          64
+#define API_PASSWORD_WORKERS_MAX 16
+#define REQUEST_ARENA_MAX        (2 << 20)
+#define REQUEST_BODY_KEPT        (64 << 10) /* a free request keeps a reply buffer of at most this size */
 
 struct health {
     bool control_ok, disk_low;
@@ -44,33 +46,45 @@ struct api {
     struct health health;
     struct loop_timer tick; /* disk guard, trash, temporary files */
     int64_t purged_us, signed_us;
-    struct db *worker_db[API_WORKERS_MAX]; /* each touched by its worker alone */
+    struct throttle *throttle;
+    bool secure; /* the address that people use is HTTPS */
+    struct db *worker_db[API_WORKERS_MAX + API_PASSWORD_WORKERS_MAX]; /* each touched by its worker alone */
 };
 
 struct actor;
+
+/* A new session cookie for the client, or the end of the one it has. */
+struct cookie_order {
+    struct secret secret; /* empty: none */
+    bool clear;
+};
 
 struct api_request {
     struct list node;
     struct api *api;
     struct http_request *http;
     const struct api_route *route; /* NULL: none found */
-    struct str ns, db;             /* of the path, decoded; "" where it has none */
+    struct str ns, db, item;       /* of the path, decoded; "" where it has none */
     struct query args;
     struct arena arena;
-    struct digest hash;
-    struct bearer *who;     /* held; NULL on public routes */
-    const struct actor *by; /* the same, once request_actor() was asked */
-    struct id db_id;        /* of {ns}/{db} */
+    struct digest hash; /* of the token or the session */
+    struct digest key;  /* in the cache: a person is another one in another namespace */
+    bool by_cookie;
+    char csrf[SESSION_CSRF_SIZE]; /* what the session's unsafe requests carry */
+    struct cookie_order cookie;   /* what the handler wants */
+    struct bearer *who;           /* held; NULL on public routes */
+    const struct actor *by;       /* the same, once request_actor() was asked */
+    struct id db_id;              /* of {ns}/{db} */
     struct workq_job job;
     struct err err;     /* of the job */
     struct strbuf body; /* reply being gathered */
     struct wire_reply_head head;
     struct engine_call call;
-    bool calling;           /* the engine call is out */
-    bool receiving;         /* a piece of the body is asked for */
-    bool gone;              /* the client is */
-    uint64_t generation;    /* before the lookup */
-    struct identity *found; /* lookup's result */
+    bool calling;         /* the engine call is out */
+    bool receiving;       /* a piece of the body is asked for */
+    bool gone;            /* the client is */
+    uint64_t generation;  /* before the lookup */
+    struct bearer *found; /* lookup's result */
     bool found_db;
     void *flow; /* state of a RUN_FLOW or RUN_UPLOAD handler */
 };
@@ -94,6 +108,9 @@ void request_end(struct api_request *r, int status, enum err_code code);
 /* --- engine_route.c --- */
 
 const char *request_content_type(const struct api_request *r); /* by r->head */
+
+/* A body is JSON by its content type, or has none: a form or a file sent here by mistake is told so. */
+MUST_CHECK enum err_code request_check_json(const struct api_request *r, struct err *err);
 
 /* Fills r->call.req from the request: role, scope, deadline, headers, arguments, body. */
 MUST_CHECK enum err_code request_fill_call(struct api_request *r, int64_t timeout_us, struct err *err);

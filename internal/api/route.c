@@ -1,18 +1,20 @@
 #include "api/route.h"
 
-#define NAMED(x)         #x
-#define RUN_LOOP_FN(h)   .on_loop = h
-#define RUN_FLOW_FN(h)   .on_loop = h
-#define RUN_UPLOAD_FN(h) .on_loop = h
-#define RUN_WORKER_FN(h) .on_worker = h
-#define RUN_ENGINE_FN(h) .on_loop = h
+#define NAMED(x)           #x
+#define RUN_LOOP_FN(h)     .on_loop = h
+#define RUN_FLOW_FN(h)     .on_loop = h
+#define RUN_UPLOAD_FN(h)   .on_loop = h
+#define RUN_WORKER_FN(h)   .on_worker = h
+#define RUN_PASSWORD_FN(h) .on_worker = h
+#define RUN_ENGINE_FN(h)   .on_loop = h
 
 /* Handlers are declared from the list itself, so that a row without a function does not link. RUN_ENGINE rows
  * have none. */
-#define DECLARE_RUN_LOOP(h)   route_loop_fn h;
-#define DECLARE_RUN_FLOW(h)   route_loop_fn h;
-#define DECLARE_RUN_UPLOAD(h) route_loop_fn h;
-#define DECLARE_RUN_WORKER(h) route_worker_fn h;
+#define DECLARE_RUN_LOOP(h)     route_loop_fn h;
+#define DECLARE_RUN_FLOW(h)     route_loop_fn h;
+#define DECLARE_RUN_UPLOAD(h)   route_loop_fn h;
+#define DECLARE_RUN_WORKER(h)   route_worker_fn h;
+#define DECLARE_RUN_PASSWORD(h) route_worker_fn h;
 #define DECLARE_RUN_ENGINE(h)
 #define ROUTE(id, method, path, auth, cap, run, op, handler) DECLARE_##run(handler)
 #include "api/routes.def"

@@ -1,5 +1,7 @@
-/* RUN_WORKER: one handler on a worker thread; what it writes becomes "data". */
+/* RUN_WORKER and RUN_PASSWORD: one handler on a worker thread; what it writes becomes "data". */
 #include "api/call.h"
+#include "api/cookie.h"
+#include "api/openapi.h"
 #include "api/request.h"
 #include "base/check.h"
 
@@ -13,6 +15,17 @@ static void allow(void *arg, struct str db_id)
     supervise_allow_sync(arg, db_id);
 }
 
+static enum err_code enveloped(struct api_request *r, struct api_call *c)
+{
+    jsonw_object(c->out);
+    JSONW_BOOL(c->out, "success", true);
+    jsonw_key(c->out, "data");
+    enum err_code rc = r->route->on_worker(c);
+    if (!rc)
+        jsonw_object_end(c->out);
+    return rc;
+}
+
 static enum err_code call_handler(struct api_request *r, struct db *db, struct err *err)
 {
     struct jsonw w;
@@ -20,7 +33,14 @@ static enum err_code call_handler(struct api_request *r, struct db *db, struct e
         .data_dir = r->api->opt.data_dir, .evict = evict, .allow = allow, .arg = r->api->opt.supervisor};
     struct api_call call = {.db = db,
         .disk = &disk,
-        .who = r->who->id,
+        .who = r->who ? r->who->id : NULL,
+        .person = r->who ? r->who->person : NULL,
+        .member = r->who ? r->who->member : MEMBER_NONE,
+        .opt = &r->api->opt,
+        .throttle = r->api->throttle,
+        .csrf = r->csrf,
+        .cookie = &r->cookie,
+        .item = r->item,
         .by = r->by,
         .db_slug = r->db,
         .args = &r->args,
@@ -29,13 +49,9 @@ static enum err_code call_handler(struct api_request *r, struct db *db, struct e
         .out = &w,
         .err = err};
     jsonw_init(&w, &r->body);
-    jsonw_object(&w);
-    JSONW_BOOL(&w, "success", true);
-    jsonw_key(&w, "data");
-    enum err_code rc = r->route->on_worker(&call);
+    enum err_code rc = openapi_answers_bare(r->route->id) ? r->route->on_worker(&call) : enveloped(r, &call);
     if (rc)
         return rc;
-    jsonw_object_end(&w);
     CHECK(jsonw_done(&w));
     return strbuf_failed(&r->body) ? err_set(err, ERR_TOO_LARGE, "The answer is too large") : ERR_OK;
 }
@@ -45,6 +61,8 @@ static void run(struct workq_job *job, unsigned worker)
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     struct db *db;
     r->err = (struct err)ERR_INIT;
+    if (r->route->run == RUN_PASSWORD)
+        worker += API_WORKERS_MAX; /* the pool has connections of its own */
     enum err_code rc = request_worker_db(r->api, worker, &db, &r->err);
     if (!rc)
         rc = call_handler(r, db, &r->err);
@@ -54,19 +72,44 @@ static void run(struct workq_job *job, unsigned worker)
 static void done(struct workq_job *job)
 {
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
+    if (!r->err.code && r->cookie.secret.len)
+        cookie_set(r, &r->cookie.secret);
+    if (!r->err.code && r->cookie.clear)
+        cookie_clear(r);
     if (r->err.code)
         request_fail(r, &r->err);
     else
         request_reply_body(r, 200, "application/json");
 }
 
+/* Handlers of people's routes read JSON alone: a form of another site must not look like it. */
+static enum err_code check_content_type(const struct api_request *r, struct err *err)
+{
+    bool people = r->route->auth == AUTH_OPEN || r->route->auth == AUTH_COOKIE;
+    return people && r->route->method != HTTP_GET ? request_check_json(r, err) : ERR_OK;
+}
+
 enum err_code worker_route_run(struct api_request *r, struct err *err)
 {
+    bool hashes = r->route->run == RUN_PASSWORD;
+    enum err_code rc = check_content_type(r, err);
+    if (rc)
+        return rc;
     strbuf_reset(&r->body);
     r->call.req.body =
         http_body(r->http); /* taken here: the worker must not touch the connection's buffers */
     r->by = request_actor(r);
     r->job = (struct workq_job){.run = run, .done = done};
-    enum workq_lane lane = r->route->method == HTTP_GET ? WORKQ_READ : WORKQ_WRITE;
-    return workq_submit(r->api->opt.workq, r->api->opt.loop, lane, &r->job, err);
+    enum workq_lane lane = r->route->method == HTTP_GET || hashes ? WORKQ_READ : WORKQ_WRITE;
+    return workq_submit(
+        hashes ? r->api->opt.passwords : r->api->opt.workq, r->api->opt.loop, lane, &r->job, err);
+}
+
+enum err_code call_read_body(struct api_call *c, const struct jsonr_field *fields, size_t count, void *out)
+{
+    const struct jsonr_value *root;
+    if (!c->body.len)
+        return err_field(c->err, "", "The body is empty; send a JSON object");
+    enum err_code rc = jsonr_parse(c->arena, c->body, &root, c->err);
+    return rc ? rc : jsonr_fields(root, "", fields, count, JSONR_UNKNOWN_REFUSE, out, c->err);
 }

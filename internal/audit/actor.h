@@ -8,10 +8,11 @@
 #include "base/str.h"
 
 enum actor_kind {
-    ACTOR_SERVER, /* nobody asked: retention, recovery */
-    ACTOR_CLI,    /* a command beside the data, by a user of the operating system */
-    ACTOR_TOKEN,  /* a bearer: token_id is set */
-    ACTOR_USER,   /* a person who signed in: user_id is set */
+    ACTOR_SERVER,   /* nobody asked: retention, recovery */
+    ACTOR_CLI,      /* a command beside the data, by a user of the operating system */
+    ACTOR_TOKEN,    /* a bearer: token_id is set */
+    ACTOR_USER,     /* a person who signed in: user_id is set */
+    ACTOR_STRANGER, /* a request without a credential: signing up */
     ACTOR_KIND_COUNT,
 };
 

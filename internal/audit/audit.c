@@ -19,6 +19,7 @@ static const char *const KINDS[ACTOR_KIND_COUNT] = {
     [ACTOR_CLI] = "cli",
     [ACTOR_TOKEN] = "token",
     [ACTOR_USER] = "user",
+    [ACTOR_STRANGER] = "stranger",
 };
 
 /* --- Texts --- */

@@ -47,3 +47,21 @@ enum err_code slug_check(struct str slug, const char *const *reserved, const cha
         return err_field(err, pointer, "\"" STR_FMT "\" is reserved; choose another", STR_ARG(slug));
     return ERR_OK;
 }
+
+struct str slug_from_text(struct arena *a, struct str text, size_t max)
+{
+    char *out = arena_need(a, max + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < text.len && n < max; i++) {
+        char c = text.ptr[i];
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        if (alnum(c))
+            out[n++] = c;
+        else if (n && out[n - 1] != '-')
+            out[n++] = '-';
+    }
+    while (n && out[n - 1] == '-')
+        n--;
+    return str_make(out, n);
+}

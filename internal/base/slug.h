@@ -3,6 +3,7 @@
 #ifndef BASE_SLUG_H
 #define BASE_SLUG_H
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -13,5 +14,9 @@ bool slug_valid(struct str slug);
  * names what is taken by routes. */
 MUST_CHECK enum err_code slug_check(
     struct str slug, const char *const *reserved, const char *pointer, struct err *err);
+
+/* "Weekend prototype!" becomes "weekend-prototype", at most `max` characters; "" when it has no letter or
+ * digit of ASCII. Arena memory. */
+struct str slug_from_text(struct arena *a, struct str text, size_t max);
 
 #endif

@@ -152,12 +152,12 @@ static void undo_create(
         err_ignore(tx_end(db, take_back(db, by, e, NULL), NULL)); /* see above */
 }
 
-static enum err_code finish_create(
-    struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err)
+enum err_code registry_create_finish(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *entry, struct err *err)
 {
-    enum err_code code = disk_make(disk->data_dir, id_str(&e->id), err);
+    enum err_code code = disk_make(disk->data_dir, id_str(&entry->id), err);
 
-    return code ? code : move(db, e, REGISTRY_HEALTHY, err);
+    return code ? code : move(db, entry, REGISTRY_HEALTHY, err);
 }
 
 enum err_code registry_create(struct db *db, const struct registry_disk *disk, const struct actor *by,
@@ -169,7 +169,7 @@ enum err_code registry_create(struct db *db, const struct registry_disk *disk, c
 
     if (code)
         return code;
-    code = finish_create(db, disk, &e, err);
+    code = registry_create_finish(db, disk, &e, err);
     if (code)
         undo_create(db, disk, by, &e);
     else
@@ -307,7 +307,7 @@ static enum err_code finish(
     struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err)
 {
     switch (e->status) {
-    case REGISTRY_PROVISIONING: return finish_create(db, disk, e, err);
+    case REGISTRY_PROVISIONING: return registry_create_finish(db, disk, e, err);
     case REGISTRY_DELETING: return finish_delete(db, disk, e, err);
     case REGISTRY_RESTORING: return finish_restore(db, disk, e, err);
     case REGISTRY_PURGING: return finish_purge(db, disk, e, err);

@@ -68,11 +68,15 @@ uint64_t registry_bytes(const char *data_dir, struct str db_id);
 MUST_CHECK enum err_code registry_create(struct db *db, const struct registry_disk *disk,
     const struct actor *by, const struct id *namespace_id, struct str slug, struct str name,
     struct str region, struct registry_entry *ret, struct err *err);
-/* The first half alone, inside the caller's write transaction: registry_recover() or the next start does the
- * rest. */
+/* The first half alone, inside the caller's write transaction: registry_create_finish(), registry_recover()
+ * or the next start does the rest. */
 MUST_CHECK enum err_code registry_create_intent(struct db *db, const struct actor *by,
     const struct id *namespace_id, struct str slug, struct str name, struct str region,
     struct registry_entry *ret, struct err *err);
+
+/* The second half, once that transaction is committed. What fails here stays an intent. */
+MUST_CHECK enum err_code registry_create_finish(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *entry, struct err *err);
 
 /* The live database of that slug: provisioning, healthy or restoring. ERR_NOT_FOUND. */
 MUST_CHECK enum err_code registry_get(struct db *db, const struct id *namespace_id, struct str slug,

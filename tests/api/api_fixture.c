@@ -69,6 +69,7 @@ static void make_front(struct api_fixture *fx, int64_t timeout_s)
 {
     struct err err = ERR_INIT;
     struct workq_options workers = {.threads = 3, .queue_max = 64};
+    struct workq_options pool = {.threads = 2, .queue_max = 64};
     struct supervise_options engines = {.data_dir = fx->control.dir.path,
         .idle_us = LIMIT_ENGINE_IDLE_MS * 1000,
         .kill_grace_us = LIMIT_KILL_GRACE_MS * 1000,
@@ -84,9 +85,13 @@ static void make_front(struct api_fixture *fx, int64_t timeout_s)
     must(loop_new(&fx->loop, &err), &err);
     must(supervise_new(fx->loop, &engines, &fx->supervisor, &err), &err);
     must(workq_new(&workers, &fx->workq, &err), &err);
+    must(workq_new(&pool, &fx->passwords, &err), &err);
     struct api_options api = {.loop = fx->loop,
         .workq = fx->workq,
         .workers = 3,
+        .passwords = fx->passwords,
+        .password_workers = 2,
+        .signup = SIGNUP_OPEN,
         .supervisor = fx->supervisor,
         .control = &fx->control.control,
         .data_dir = fx->control.dir.path,
@@ -133,7 +138,7 @@ static void stop_step(void *arg)
 {
     struct api_fixture *fx = arg;
     if (fx->engines_gone && http_server_requests(fx->http) == 0 && api_open_requests(fx->api) == 0 &&
-        workq_depth(fx->workq) == 0)
+        workq_depth(fx->workq) == 0 && workq_depth(fx->passwords) == 0)
         loop_stop(fx->loop);
     else
         loop_timer_set(&fx->stop_timer, POLL_US);
@@ -157,6 +162,7 @@ void api_fixture_release(struct api_fixture *fx)
     loop_timer_release(&fx->stop_timer);
     http_server_free(fx->http);
     workq_free(fx->workq);
+    workq_free(fx->passwords);
     api_free(fx->api);
     supervise_free(fx->supervisor);
     loop_free(fx->loop);

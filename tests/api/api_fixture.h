@@ -12,7 +12,7 @@
 struct api_fixture {
     struct control_fixture control;
     struct loop *loop;
-    struct workq *workq;
+    struct workq *workq, *passwords;
     struct supervisor *supervisor;
     struct api *api;
     struct http_server *http;

@@ -212,7 +212,12 @@ def shared_errors(checks, s):
     flipped = s.token[:-1] + ("a" if s.token[-1] != "a" else "b")
     for n, r in enumerate(listed):
         if r.public:
-            checks.equal(f"{r.id} needs no token", r.good_call(s, headers={"Authorization": None}).status, 200)
+            checks.equal(f"{r.id} needs no token", r.good_call(s, headers={"Authorization": None}).status, 403 if r.id == "SIGN_UP" else 200)
+        elif not r.bearer:
+            for token in (None, s.token):
+                a = r.good_call(s, headers={"Authorization": token and f"Bearer {token}"})
+                body = envelope(checks, f"{r.id} without a session", a, 401, "unauthorized")
+                checks.that(f"{r.id} without a session: asks for no bearer", "www-authenticate" not in a.headers and body.get("error") == "Not signed in", a)
         else:
             a = r.good_call(s, headers={"Authorization": None}, number=n)
             envelope(checks, f"{r.id} without a token", a, 401, "unauthorized")
@@ -228,7 +233,7 @@ def shared_errors(checks, s):
             for db in ("nope", "MAIN", "a" * 70, "%2e%2e", "ma%00in"[:2] + "in%20"):
                 envelope(checks, f"{r.id} of the unknown database {db}", r.good_call(s, db=db), 404, "not_found")
             envelope(checks, f"{r.id} with a bad escape", r.good_call(s, db="%zz"), 400, "invalid_request")
-        if r.takes_json and r.id != "DATABASE_CREATE":
+        if r.takes_json and (r.bearer or r.id == "SIGN_IN") and r.id != "DATABASE_CREATE":
             for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", "application/sql"):
                 envelope(checks, f"{r.id} with {kind}", r.good_call(s, headers={"Content-Type": kind}), 415, "unsupported_media_type")
             for kind in ("application/json; charset=utf-8", "APPLICATION/JSON"):

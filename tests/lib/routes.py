@@ -2,6 +2,8 @@
 fails tests/e2e/test_routes.py: nobody can add one without saying what it does."""
 import json
 
+from holdfast import PASSWORD
+
 DB = "/v1/db/{ns}/{db}"
 
 # operationId: (body or None, query string, headers). {ns} and {db} in paths are filled in.
@@ -15,6 +17,10 @@ CALLS = {
     "TABLES": (None, ""), "SCHEMA": (None, ""), "DESCRIBE": (None, ""), "DESCRIBE_SET": ({"description": "text"}, ""),
     "SEARCH": (None, "?q=orders"), "DOCTOR": (None, ""), "QUERY_LOG": (None, ""),
     "EXPORT": (None, "?format=sql"), "IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
+    "SIGN_UP": ({"email": "new@example.com", "password": "a long password of nobody"}, ""),
+    "SIGN_IN": ({"email": "owner@example.com", "password": PASSWORD}, ""), "SIGN_OUT": (None, ""), "SESSION_GET": (None, ""), "SESSION_LIST": (None, ""),
+    "SESSION_END": ({"id": "ses_none"}, ""), "SESSION_END_OTHERS": (None, ""), "PASSWORD_CONFIRM": ({"password": PASSWORD}, ""),
+    "PASSWORD_CHANGE": ({"currentPassword": PASSWORD, "newPassword": PASSWORD}, ""), "ACCOUNT_DELETE": (None, ""),
     "API_EXPORT": (None, "?format=sql"), "API_IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
 }
 IMPORT_HEADERS = {"Content-Type": "application/sql"}
@@ -23,7 +29,8 @@ IMPORT_HEADERS = {"Content-Type": "application/sql"}
 class Route:
     def __init__(self, path, method, doc):
         self.template, self.method, self.id = path, method.upper(), doc["operationId"]
-        self.public = doc.get("security") == []
+        schemes = [name for one in doc.get("security", [{"bearer": []}]) for name in one]
+        self.public, self.bearer, self.session = not schemes, "bearer" in schemes, "session" in schemes
         self.capability = doc["x-capability"]
         self.in_database = "{ns}" in path
         self.takes_json = "application/json" in doc.get("requestBody", {}).get("content", {})

@@ -44,8 +44,11 @@ void test_api_routes__every_route_is_in_the_document(void **state)
         assert_true(str_eq(jsonr_text(member(op, "operationId")), str_of(api_routes[i].name)));
         (void)member(member(op, "responses"), "200");
         (void)member(member(op, "responses"), "default");
-        bool open = jsonr_member(op, S("security")) != NULL;
-        assert_int_equal(open, api_routes[i].cap == CAP_PUBLIC);
+        const struct jsonr_value *security =
+            jsonr_member(op, S("security")); /* a bearer when it says nothing */
+        static const size_t schemes[] = {
+            [AUTH_NONE] = 0, [AUTH_OPEN] = 0, [AUTH_BEARER] = 1, [AUTH_COOKIE] = 1, [AUTH_EITHER] = 2};
+        assert_int_equal(security ? jsonr_count(security) : 1, schemes[api_routes[i].auth]);
     }
 }
 
@@ -83,8 +86,11 @@ void test_api_routes__rows_are_consistent(void **state)
     for (unsigned i = 0; i < ROUTE_COUNT; i++) {
         const struct api_route *r = &api_routes[i];
         assert_int_equal(r->in_database, strstr(r->path, "{ns}") != NULL && strstr(r->path, "{db}") != NULL);
-        assert_int_equal(r->auth == AUTH_NONE, r->cap == CAP_PUBLIC);
-        assert_int_equal(r->run == RUN_WORKER, r->on_worker != NULL);
+        assert_int_equal(r->auth == AUTH_NONE || r->auth == AUTH_OPEN, r->cap == CAP_PUBLIC);
+        assert_int_equal(r->run == RUN_WORKER || r->run == RUN_PASSWORD, r->on_worker != NULL);
+        if (strstr(r->path, "{ns}") && (r->auth == AUTH_COOKIE || r->auth == AUTH_EITHER))
+            assert_int_equal(
+                capability_check_member(r->cap, MEMBER_OWNER, NULL), ERR_OK); /* roles.def has a row */
         assert_int_equal(
             r->run == RUN_LOOP || r->run == RUN_FLOW || r->run == RUN_UPLOAD, r->on_loop != NULL);
         if (r->run == RUN_ENGINE)
@@ -139,4 +145,28 @@ void test_api_routes__capabilities(void **state)
         struct err err = ERR_INIT;
         assert_int_equal(capability_check(rows[i].cap, rows[i].role, rows[i].limited, &err), rows[i].want);
     }
+}
+
+void test_api_routes__members(void **state)
+{
+    static const struct {
+        enum capability cap;
+        enum member_role least; /* MEMBER_ROLE_COUNT: nobody */
+    } rows[] = {
+        {CAP_DB_LIST, MEMBER_VIEWER},
+        {CAP_EXPORT, MEMBER_VIEWER},
+        {CAP_SCHEMA_EDIT, MEMBER_EDITOR},
+        {CAP_IMPORT, MEMBER_ADMIN},
+        {CAP_DB_MANAGE, MEMBER_ADMIN},
+        {CAP_IDENTITY, MEMBER_ROLE_COUNT},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        for (int role = MEMBER_VIEWER; role < MEMBER_ROLE_COUNT; role++) {
+            struct err err = ERR_INIT;
+            bool may = capability_check_member(rows[i].cap, (enum member_role)role, &err) == ERR_OK;
+            assert_int_equal(may, role >= (int)rows[i].least);
+        }
+    assert_true(capability_needs_confirmation(CAP_ACCOUNT_END));
+    assert_false(capability_needs_confirmation(CAP_ACCOUNT));
 }

@@ -47,3 +47,20 @@ void test_slug__rows(void **state)
     }
     assert_int_equal(slug_check(str_make("a\0b", 3), NULL, "/slug", NULL), ERR_INVALID);
 }
+
+void test_slug__from_text(void **state)
+{
+    static const struct {
+        const char *text, *slug;
+    } ROWS[] = {{"Week-end!", "week-end"}, {"  a  b  ", "a-b"}, {"", ""}, {"!!!", ""},
+        {"\xc3\xa9t\xc3\xa9", "t"}, {"abcdefghijkl", "abcdefghij"}, {"abcdefghi-jkl", "abcdefghi"}};
+    AUTO_ARENA a;
+    (void)state;
+    arena_init(&a, 4096);
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct str slug = slug_from_text(&a, str_of(ROWS[i].text), 10);
+        assert_true(str_eq(slug, str_slice(str_of(ROWS[i].slug), 0, 10)));
+        assert_true(!slug.len || slug_valid(slug));
+    }
+    assert_true(str_eq(slug_from_text(&a, S("Weekend prototype!"), 63), S("weekend-prototype")));
+}

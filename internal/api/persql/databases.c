@@ -66,24 +66,11 @@ static const struct jsonr_field create_fields[] = {
     {"slug", JF_TEXT, offsetof(struct database_new, slug), JF_NULL_OK, 1, 63},
 };
 
-/* "Weekend prototype!" becomes "weekend-prototype"; a name without a letter or digit of ASCII gives "db-" and
- * a few random ones. */
+/* A name without a letter or digit of ASCII gives "db-" and a few random ones. */
 static struct str slug_from_name(struct arena *a, struct str name)
 {
-    char *out = arena_need(a, SLUG_SIZE);
-    size_t n = 0;
-    for (size_t i = 0; i < name.len && n < SLUG_SIZE - 1; i++) {
-        char ch = name.ptr[i];
-        if (ch >= 'A' && ch <= 'Z')
-            ch = (char)(ch - 'A' + 'a');
-        if ((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9'))
-            out[n++] = ch;
-        else if (n && out[n - 1] != '-')
-            out[n++] = '-';
-    }
-    while (n && out[n - 1] == '-')
-        n--;
-    return n ? str_make(out, n) : arena_printf(a, "db-%08x", rand_below(UINT32_MAX));
+    struct str slug = slug_from_text(a, name, SLUG_SIZE - 1);
+    return slug.len ? slug : arena_printf(a, "db-%08x", rand_below(UINT32_MAX));
 }
 
 enum err_code persql_database_create(struct api_call *c)

@@ -1,0 +1,338 @@
+#!/usr/bin/env python3
+"""People: signing up, in and out, their sessions and passwords, what a browser must send, what strangers can find out.
+Usage: test_accounts.py PATH-OF-HOLDFAST"""
+import concurrent.futures
+import json
+import os
+import re
+import statistics
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from people import Person
+
+GOOD = "seven grey geese over the harbour"
+OTHER = "nine lamps along an empty street"
+NOBODY = {"Authorization": None}
+
+
+def refused(checks, what, answer, status, code):
+    ok = checks.that(f"{what}: {status} {code}", answer.status == status and answer.json.get("code") == code, answer)
+    return answer.json if ok else {}
+
+
+def sign_up(s, email, password=GOOD, headers=None, **more):
+    return s.call("POST", "/api/auth/sign-up/email", {"email": email, "password": password, **more}, headers={**NOBODY, **(headers or {})})
+
+
+def person(s, email, password=GOOD):
+    sign_up(s, email, password)
+    p = Person(s, email, password)
+    p.sign_in()
+    return p
+
+
+def cookies(checks, s):
+    p = Person(s, "owner@example.com", PASSWORD)
+    a = p.sign_in()
+    checks.equal("sign in", a.status, 200)
+    line = a.headers.get("set-cookie", "")
+    checks.that("the cookie", re.fullmatch(r"holdfast=hfs_[0-9A-Za-z]{49}; Path=/; HttpOnly; SameSite=Lax; Max-Age=43200", line), line)
+    checks.that("no secret in the body", p.cookie.split("=")[1].encode() not in a.data, a)
+    checks.equal("nothing is cached", a.headers.get("cache-control"), "no-store")
+    body = p.session().json
+    checks.equal("get-session is the same answer", body, a.json)
+    checks.equal("user", {k: body["user"][k] for k in ("email", "name", "image", "emailVerified")},
+                 {"email": "owner@example.com", "name": "", "image": None, "emailVerified": False})
+    checks.that("csrfToken", re.fullmatch("[0-9a-f]{64}", body["csrfToken"]), body)
+    first = p.cookie
+    p.sign_in()
+    checks.that("each sign-in has a secret of its own", p.cookie != first)
+    checks.equal("case and other cookies do not matter", s.call("POST", "/api/auth/sign-in/email", {"email": "OWNER@Example.Com", "password": PASSWORD}, headers={
+        **NOBODY, "Cookie": "a=b; holdfast=old"}).status, 200)
+    for cookie in ("", "holdfast=", "holdfast", "holdfast=hfs_x", "x" + p.cookie, p.cookie[:-1], p.cookie + "x", p.cookie.replace("holdfast", "__Host-holdfast"),
+                   "holdfast=" + s.token):
+        a = s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": cookie})
+        refused(checks, f"the cookie {cookie[:20]}…", a, 401, "unauthorized")
+    a = s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": "a=1; " + p.cookie + "; b=2"})
+    checks.equal("among other cookies", a.status, 200)
+    checks.equal("a bearer is not looked at", s.call("GET", "/api/auth/get-session", token=s.token).status, 401)
+    checks.equal("an API route does not look at cookies", s.call("GET", "/v1/me", headers={**NOBODY, "Cookie": p.cookie}).status, 401)
+    checks.equal("a session's secret is no bearer", s.call("GET", "/v1/me", token=p.cookie.split("=")[1]).status, 401)
+    checks.equal("sign out", p.ask("POST", "/api/auth/sign-out").json, {"success": True})
+    checks.that("sign out clears the cookie", p.cookie == "holdfast=", p.cookie)
+
+
+def secure_cookies(checks, binary):
+    with Server(binary, args=["--public-url", "https://db.example.com/"]) as s:
+        p = Person(s, "owner@example.com", PASSWORD)
+        a = p.sign_in(headers={"Origin": "https://db.example.com", "Sec-Fetch-Site": "same-origin"})
+        line = a.headers.get("set-cookie", "")
+        checks.that("over HTTPS", re.fullmatch(r"__Host-holdfast=hfs_\w{49}; Path=/; HttpOnly; SameSite=Lax; Max-Age=43200; Secure", line), line)
+        checks.equal("and it is read again", p.session().status, 200)
+        refused(checks, "the plain name is not taken then", s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": p.cookie.replace("__Host-", "")}),
+                401, "unauthorized")
+        refused(checks, "another origin", p.sign_in(headers={"Origin": "https://evil.example.com"}), 403, "csrf_failed")
+
+
+def csrf(checks, s):
+    p = person(s, "csrf@example.com")
+    own = f"http://127.0.0.1:{s.port}"
+    good = [{}, {"Origin": own}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": own, "Sec-Fetch-Site": "same-origin"}]
+    bad = [{"Origin": "https://evil.example.com"}, {"Origin": "null"}, {"Origin": own + ".evil.com"}, {"Origin": own + "1"}, {"Origin": own.replace("http", "https")},
+           {"Origin": "http://127.0.0.1"}, {"Origin": ""}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": ""},
+           {"Origin": own, "Sec-Fetch-Site": "cross-site"}]
+    for headers in good:
+        checks.equal(f"end others with {headers}", p.ask("POST", "/api/auth/revoke-other-sessions", headers=headers).status, 200)
+    for headers in bad:
+        refused(checks, f"end others with {headers}", p.ask("POST", "/api/auth/revoke-other-sessions", headers=headers), 403, "csrf_failed")
+        a = s.call("POST", "/api/auth/sign-in/email", {"email": p.email, "password": GOOD}, headers={**NOBODY, **headers})
+        refused(checks, f"sign in with {headers}", a, 403, "csrf_failed")
+        refused(checks, f"sign up with {headers}", sign_up(s, "x@example.com", headers=headers), 403, "csrf_failed")
+    other = person(s, "csrf2@example.com")
+    for token in (None, "", "0" * 64, p.csrf[:-1], p.csrf + "0", p.csrf.upper() if p.csrf.upper() != p.csrf else "A" * 64, other.csrf):
+        a = p.ask("POST", "/api/auth/sign-out", headers={"X-CSRF-Token": token}, csrf=False)
+        refused(checks, f"sign out with the token {token and token[:8]}", a, 403, "csrf_failed")
+    checks.equal("reading needs none", p.ask("GET", "/api/auth/list-sessions", csrf=False).status, 200)
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        a = s.call("POST", "/api/auth/sign-in/email", {"email": p.email, "password": GOOD}, headers={**NOBODY, "Content-Type": kind})
+        refused(checks, f"sign in by a form: {kind}", a, 415, "unsupported_media_type")
+
+
+def first_sign_in(checks, s):
+    for email, handle in (("Ada.Lovelace+x@example.com", "ada-lovelace-x"), ("\u00e9\u00e8@example.com", "user"), ("x" * 64 + "@example.com", "x" * 40)):
+        p = person(s, email)
+        found = s.run("token", "list", "--data", s.data, check=False)
+        checks.equal(f"{email}: signed in", p.session().status, 200)
+        control = control_rows(s, "SELECT n.slug, m.role, d.slug, d.status FROM account a JOIN namespace_member m ON m.account_id = a.id "
+                               "JOIN namespace n ON n.id = m.namespace_id LEFT JOIN database d ON d.namespace_id = n.id WHERE a.email = ?", [email])
+        ok = len(control) == 1 and re.fullmatch(re.escape(handle) + "-[0-9a-f]{4}", control[0][0]) and control[0][1:] == ("owner", "main", "healthy")
+        checks.that(f"{email}: owns a namespace with a database", ok, control)
+        p.sign_in()
+        checks.equal(f"{email}: one alone", len(control_rows(s, "SELECT 1 FROM namespace_member m JOIN account a ON a.id = m.account_id WHERE a.email = ?", [email])), 1)
+        export = p.ask("GET", f"/api/namespaces/{control[0][0]}/databases/main/export")
+        checks.equal(f"{email}: may read it", export.status, 200)
+        a = p.ask("POST", f"/api/namespaces/{control[0][0]}/databases/main/import", b"CREATE TABLE t(a);", headers={"Content-Type": "application/sql"})
+        checks.equal(f"{email}: may fill it", a.status, 200)
+        a = p.ask("POST", f"/api/namespaces/{control[0][0]}/databases/main/import", b"CREATE TABLE u(a);", headers={"Content-Type": "application/sql"}, csrf=False)
+        refused(checks, f"{email}: not without the token", a, 403, "csrf_failed")
+        theirs = p.ask("GET", "/api/namespaces/acme/databases/main/export")
+        missing = p.ask("GET", "/api/namespaces/never-made/databases/main/export")
+        refused(checks, "another's namespace", theirs, 404, "not_found")
+        checks.equal("looks like a missing one", blank(theirs), blank(missing))
+        checks.that("the listing of tokens still works", found.returncode == 0)
+
+
+def blank(answer):
+    return answer.status, {k: v for k, v in answer.headers.items() if k not in ("x-request-id", "date")}, {**answer.json, "requestId": None}
+
+
+def control_rows(s, sql, values=()):
+    import sqlite3
+    control = sqlite3.connect(f"file:{s.data}/control.db?mode=ro", uri=True)
+    try:
+        return control.execute(sql, values).fetchall()
+    finally:
+        control.close()
+
+
+def sessions(checks, s):
+    here, there, other = person(s, "many@example.com"), Person(s, "many@example.com", GOOD), person(s, "someone@example.com")
+    there.sign_in(headers={"User-Agent": "Elsewhere/1.0"})
+    rows = here.ask("GET", "/api/auth/list-sessions").json["data"]
+    checks.equal("two sessions, one is this", sorted(r["current"] for r in rows), [False, True])
+    row = next(r for r in rows if not r["current"])
+    checks.equal("as it called itself", (row["userAgent"], row["address"]), ("Elsewhere/1.0", "127.0.0.1"))
+    for sid in (other.session().json["session"]["id"], "ses_none", "x"):
+        refused(checks, f"end {sid[:8]}, which is not mine", here.ask("POST", "/api/auth/revoke-session", {"id": sid}), 404, "not_found")
+    checks.equal("the other person is still there", other.session().status, 200)
+    checks.equal("end the other one", here.ask("POST", "/api/auth/revoke-session", {"id": row["id"]}).json["data"], {"id": row["id"]})
+    refused(checks, "which is over at once", there.session(), 401, "unauthorized")
+    refused(checks, "twice", here.ask("POST", "/api/auth/revoke-session", {"id": row["id"]}), 404, "not_found")
+    there.sign_in()
+    third = Person(s, "many@example.com", GOOD)
+    third.sign_in()
+    checks.equal("end all others", here.ask("POST", "/api/auth/revoke-other-sessions").json, {"success": True})
+    checks.equal("they are over, this is not", [p.session().status for p in (there, third, here)], [401, 401, 200])
+    mine = here.session().json["session"]["id"]
+    a = here.ask("POST", "/api/auth/revoke-session", {"id": mine})
+    checks.that("end my own: the cookie goes", a.status == 200 and here.cookie == "holdfast=", a)
+
+
+def passwords(checks, s):
+    p, elsewhere = person(s, "change@example.com"), Person(s, "change@example.com", GOOD)
+    elsewhere.sign_in()
+    before = p.cookie, p.csrf
+    body = refused(checks, "change with a wrong password", p.ask("POST", "/api/auth/change-password", {"currentPassword": OTHER, "newPassword": OTHER}), 403, "forbidden")
+    checks.equal("which is named", body.get("pointer"), "/currentPassword")
+    for weak in ("short", "passwordpassword", "change@example.com", "a" * 20):
+        body = refused(checks, f"change to {weak}", p.ask("POST", "/api/auth/change-password", {"currentPassword": GOOD, "newPassword": weak}), 400, "invalid_request")
+        checks.equal("the new one is named", body.get("pointer"), "/newPassword")
+    checks.equal("nothing happened", elsewhere.session().status, 200)
+    a = p.ask("POST", "/api/auth/change-password", {"currentPassword": GOOD, "newPassword": OTHER})
+    checks.equal("change", a.status, 200)
+    checks.that("with a new cookie and token", p.cookie != before[0] and p.csrf != before[1])
+    refused(checks, "the old cookie is worth nothing", s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": before[0]}), 401, "unauthorized")
+    checks.equal("the new one is", p.session().status, 200)
+    refused(checks, "the other session is over", elsewhere.session(), 401, "unauthorized")
+    refused(checks, "the old password", elsewhere.sign_in(), 401, "unauthorized")
+    checks.equal("the new password", elsewhere.sign_in(OTHER).status, 200)
+    s.secrets.append(OTHER)
+
+
+def confirmation(checks, s):
+    """What asks for the password again does so after 15 minutes: the clock is moved in control.db."""
+    p = person(s, "confirm@example.com")
+    age(s, "confirm@example.com", "confirmed_at", 15 * 60 * 1000 + 1)
+    body = refused(checks, "delete after 15 minutes", p.ask("POST", "/api/auth/delete-user"), 403, "confirmation_required")
+    checks.that("says what would pass", "/api/auth/confirm-password" in body.get("error", ""), body)
+    refused(checks, "confirm with a wrong password", p.ask("POST", "/api/auth/confirm-password", {"password": OTHER}), 403, "forbidden")
+    before = p.cookie
+    checks.equal("confirm", p.ask("POST", "/api/auth/confirm-password", {"password": GOOD}).status, 200)
+    checks.that("rotates", p.cookie != before)
+    refused(checks, "the cookie before is worth nothing", s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": before}), 401, "unauthorized")
+    body = refused(checks, "delete is now about the namespace", p.ask("POST", "/api/auth/delete-user"), 409, "conflict")
+    checks.that("which it names", "confirm-" in body.get("error", ""), body)
+    checks.equal("still there", p.session().status, 200)
+
+
+def age(s, email, column, ms):
+    """Moves a time of the person's sessions into the past and lets every cache notice."""
+    import sqlite3
+    control = sqlite3.connect(f"{s.data}/control.db")
+    control.execute(f"UPDATE session SET {column} = {column} - ? WHERE account_id = (SELECT id FROM account WHERE email = ?)", (ms, email))
+    control.commit()
+    control.close()
+    made = s.mint("readonly")  # bumps the generation
+    s.run("token", "revoke", "--data", s.data, made["id"])
+
+
+def lifetimes(checks, s):
+    for column, ms in (("seen_at", 30 * 60 * 1000), ("expires_at", 12 * 3600 * 1000)):
+        p = person(s, f"{column}@example.com")
+        age(s, p.email, column, ms - 60000)
+        checks.equal(f"a minute before the end of {column}", p.session().status, 200)
+        age(s, p.email, column, ms if column == "seen_at" else 60000)
+        refused(checks, f"at the end of {column}", p.session(), 401, "unauthorized")
+        checks.equal("and in again", p.sign_in().status, 200)
+
+
+def enumeration(checks, s):
+    sign_up(s, "known@example.com")
+    for password in (OTHER, "x", "y" * 256):
+        known = s.call("POST", "/api/auth/sign-in/email", {"email": "known@example.com", "password": password}, headers=NOBODY)
+        unknown = s.call("POST", "/api/auth/sign-in/email", {"email": "unknown@example.com", "password": password}, headers=NOBODY)
+        checks.equal("a wrong password and an unknown address are told alike", blank(known), blank(unknown))
+    checks.equal("a new address and a taken one are told alike", blank(sign_up(s, "fresh@example.com")), blank(sign_up(s, "KNOWN@example.com", OTHER)))
+    p = Person(s, "known@example.com", GOOD)
+    checks.equal("signing up again changes no password", (p.sign_in(OTHER).status, p.sign_in().status), (401, 200))
+    times = {"known": [], "unknown": []}
+    for i in range(12):
+        for kind in times:
+            email = "known@example.com" if kind == "known" else f"unknown{i}@example.com"
+            started = time.perf_counter()
+            s.call("POST", "/api/auth/sign-in/email", {"email": email, "password": OTHER}, headers=NOBODY)
+            times[kind].append(time.perf_counter() - started)
+            if kind == "known":
+                p.sign_in()  # forgets the failure
+    low = {kind: statistics.median(t) for kind, t in times.items()}
+    checks.that("both take the same work", 0.5 < low["known"] / low["unknown"] < 2, low)
+
+
+def throttling(checks, s):
+    for email in ("guessed@example.com", "nobody@example.com"):
+        if email.startswith("guessed"):
+            sign_up(s, email)
+        p = Person(s, email, GOOD)
+        seen = [p.sign_in(OTHER).status for _ in range(5)]
+        checks.equal(f"{email}: five free failures", seen, [401] * 5)
+        a = p.sign_in(OTHER)
+        refused(checks, f"{email}: then a wait", a, 429, "rate_limited")
+        checks.equal(f"{email}: of a second", a.headers.get("retry-after"), "1")
+        refused(checks, f"{email}: also with the right password", p.sign_in(), 429, "rate_limited")
+    p = person(s, "parallel@example.com")
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        seen = list(pool.map(lambda _: Person(s, "parallel@example.com", GOOD).sign_in(OTHER).status, range(40)))
+    checks.that("many at once gain nothing", set(seen) <= {401, 429} and 1 <= seen.count(401) <= 6, seen)
+    checks.equal("those who are in stay in", p.session().status, 200)
+
+
+def bad_input(checks, s):
+    p = person(s, "input@example.com")
+    values = {"null": None, "true": True, "7": 7, "1.5": 1.5, "[]": [], "{}": {}, '""': ""}
+    routes = [("/api/auth/sign-up/email", {"email": "a@example.com", "password": GOOD, "name": "A"}, {"name": (None, "")}, 400),
+              ("/api/auth/sign-in/email", {"email": "a@example.com", "password": GOOD}, {}, 400),
+              ("/api/auth/revoke-session", {"id": "ses_x"}, {}, 400),
+              ("/api/auth/confirm-password", {"password": GOOD}, {}, 400),
+              ("/api/auth/change-password", {"currentPassword": GOOD, "newPassword": OTHER}, {}, 400)]
+    for path, good, also, status in routes:
+        for field in good:
+            for what, value in values.items():
+                if value in also.get(field, ()) and not isinstance(value, bool):
+                    continue
+                body = refused(checks, f"{path} {field} is {what}", p.ask("POST", path, {**good, field: value}), status, "invalid_request")
+                checks.equal(f"{path} {field} is {what}: pointer", body.get("pointer"), "/" + field)
+            body = refused(checks, f"{path} {field} is too long", p.ask("POST", path, {**good, field: "x" * 300}), status, "invalid_request")
+            checks.equal(f"{path} {field} is too long: pointer", body.get("pointer"), "/" + field)
+            for what, raw in (("a NUL", '"a\\u0000b"'), ("a lone surrogate", '"a\\ud800b"')):
+                text = json.dumps({**good, field: "MARK"}).replace('"MARK"', raw)
+                refused(checks, f"{path} {field} holds {what}", p.ask("POST", path, text.encode()), status, "invalid_request")
+            if field not in also:
+                rest = {k: v for k, v in good.items() if k != field}
+                body = refused(checks, f"{path} without {field}", p.ask("POST", path, rest), status, "invalid_request")
+                checks.equal(f"{path} without {field}: pointer", body.get("pointer"), "/" + field)
+        body = refused(checks, f"{path} with an unknown field", p.ask("POST", path, {**good, "more": 1}), status, "invalid_request")
+        checks.equal(f"{path} with an unknown field: pointer", body.get("pointer"), "/more")
+        for what, raw in (("nothing", b""), ("no JSON", b"{"), ("an array", b"[]"), ("a text", b'"x"'), ("null", b"null"), ("two", b"{}{}"),
+                          ("depth 33", b'{"a":' * 33 + b"1" + b"}" * 33), ("bad UTF-8", b'{"email":"\xff"}')):
+            refused(checks, f"{path} with {what}", p.ask("POST", path, raw), status, "invalid_request")
+        twice = json.dumps(good)[:-1] + "," + json.dumps(good)[1:]
+        refused(checks, f"{path} with a field twice", p.ask("POST", path, twice.encode()), status, "invalid_request")
+    for email in ("ada", "@example.com", "ada@", "a@b@c", "a b@c", "a\n@c", "x" * 254 + "@c"):
+        body = refused(checks, f"sign up as {email[:20]!r}", sign_up(s, email), 400, "invalid_request")
+        checks.equal("the address is named", body.get("pointer"), "/email")
+    for weak in ("short", "password12345678", "aaaaaaaaaaaaaaaaaaaa", "bad.input@bad.input"):
+        body = refused(checks, f"sign up with {weak}", sign_up(s, "bad.input@example.com", weak), 400, "invalid_request")
+        checks.equal("the password is named", body.get("pointer"), "/password")
+    checks.equal("nobody was made", control_rows(s, "SELECT email FROM account WHERE email IN ('a@example.com', 'bad.input@example.com')"), [])
+    checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())
+
+
+def who_may_sign_up(checks, binary):
+    for mode in ("closed", "invite"):
+        with Server(binary, args=["--signup", mode]) as s:
+            for email in ("owner@example.com", "new@example.com"):
+                refused(checks, f"{mode}: sign up as {email}", sign_up(s, email), 403, "forbidden")
+            checks.equal(f"{mode}: nobody was made", control_rows(s, "SELECT count(*) FROM account"), [(1,)])
+            checks.equal(f"{mode}: signing in is not concerned", Person(s, "owner@example.com", PASSWORD).sign_in().status, 200)
+
+
+def audited(checks, s):
+    actions = {row[0] for row in control_rows(s, "SELECT action FROM audit")}
+    wanted = {"user.created", "user.sign_up_refused", "user.signed_in", "user.confirmed", "user.password_changed", "session.ended", "user.sessions_ended"}
+    checks.that("what happened is in the audit log", wanted <= actions, wanted - actions)
+    log = s.log()
+    found = [secret for secret in s.secrets + [GOOD, OTHER] if secret and secret in log]
+    checks.equal("no secret is in the log", found, [])
+    dump = "\n".join(str(r) for t in ("account", "session", "audit") for r in control_rows(s, f"SELECT * FROM {t}"))
+    checks.equal("no secret is stored", [secret for secret in s.secrets + [GOOD, OTHER] if secret and secret in dump], [])
+
+
+def main():
+    checks, binary = Checks(), binary_argument()
+    with Server(binary, args=["--signup", "open"]) as s:
+        for part in (cookies, csrf, first_sign_in, sessions, passwords, confirmation, lifetimes, enumeration, bad_input):
+            checks.part(part, checks, s)
+        checks.part(audited, checks, s)
+        checks.equal("it stops well", s.stop(), 0)
+    with Server(binary, args=["--signup", "open"]) as s:
+        checks.part(throttling, checks, s)
+    checks.part(secure_cookies, checks, binary)
+    checks.part(who_may_sign_up, checks, binary)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
