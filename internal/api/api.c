@@ -60,11 +60,11 @@ struct http_body_rule api_body_rule(void *arg, enum http_method method, struct s
     struct route_match m;
     AUTO_ARENA a;
     arena_init(&a, REQUEST_ARENA_MAX);
-    if (router_find(api->router, method, path, &a, &m, NULL) == ERR_OK) {
-        const struct api_route *route = m.route->data;
-        if (route->run == RUN_UPLOAD)
-            return (struct http_body_rule){.max = LIMIT_IMPORT_BYTES + MULTIPART_OVERHEAD, .streamed = true};
-    }
+    if (router_find(api->router, method, path, &a, &m, NULL) != ERR_OK)
+        return (struct http_body_rule){.max = UINT64_MAX, .streamed = true}; /* refused by its head alone */
+    const struct api_route *route = m.route->data;
+    if (route->run == RUN_UPLOAD)
+        return (struct http_body_rule){.max = LIMIT_IMPORT_BYTES + MULTIPART_OVERHEAD, .streamed = true};
     return (struct http_body_rule){.max = LIMIT_BODY_BYTES};
 }
 

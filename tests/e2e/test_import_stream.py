@@ -106,6 +106,8 @@ def before_the_body(checks, s):
                 checks.equal(f"{what}: refused before a byte of the body", got, status)
                 checks.that(f"{what}: and the connection closes", "connection: close" in text and closed(c), text)
                 checks.that(f"{what}: with the envelope", json.loads(body)["success"] is False)
+    checks.equal("no such path: told so, not how much it would take", ask(s, head(s, path="main/imports", Content_Length=str(400 * MIB)))[0], 404)
+    checks.equal("a method that is none: as well", ask(s, head(s, Content_Length=str(400 * MIB)).replace(b"POST", b"PUT"))[0], 405)
     got, _, body = ask(s, head(s, Content_Length=str(LIMIT + 2 * MIB), Expect="100-continue"))
     checks.equal("past the limit", got, 413)
     said = json.loads(body)["error"]
@@ -189,6 +191,7 @@ def memory_stays_small(checks, s):
     during = memory(s)
     checks.that("eight uploads of 24 MiB cost the front under 8 MiB", during - before < 8 * MIB, (before, during))
     checks.equal("they are on disk, without a name", (spools(s), left(s)), (8, []))
+    checks.that("and in the metrics", f"holdfast_upload_spool_bytes {8 * len(body)}\n" in s.call("GET", "/metrics").data.decode())
     go.wait(60)
     for t in threads:
         t.join(60)
