@@ -17,6 +17,7 @@ static const struct {
     {"/password", "the password"},
     {"/data", "--data"},
     {"/name", "--name"},
+    {"/role", "--role"},
     {"/database", "--database"},
     {"/tableScope", "--tables"},
     {"/expiresIn", "--expires-in"},

@@ -49,5 +49,7 @@ void cli_json_time(struct jsonw *w, const char *key, int64_t wall_ms);
 /* HOLDFAST_PASSWORD, else the first line of standard input; asked for twice without echo on a terminal. */
 struct secret;
 MUST_CHECK enum err_code cli_read_password(struct secret *ret, struct err *err);
+/* The same for what can do without: empty when nothing is given; a terminal is not asked. */
+MUST_CHECK enum err_code cli_password_if_given(struct secret *ret, struct err *err);
 
 #endif

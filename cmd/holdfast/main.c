@@ -41,7 +41,7 @@ static void overview(const char *first, FILE *to)
     for (size_t i = 0; i < ARRAY_LEN(COMMANDS); i++) {
         const struct option_command *c = describe(i);
         if (strncmp(c->name, first, strlen(first)) == 0)
-            (void)fprintf(to, "  %-13s  %s\n", c->name, c->summary);
+            (void)fprintf(to, "  %-19s  %s\n", c->name, c->summary);
     }
     (void)fputs(OVERVIEW_TAIL, to);
 }
@@ -98,7 +98,7 @@ static const char *nearest_command(struct str asked)
 #define COMMAND(variable, name) name,
 #include "commands.def"
 #undef COMMAND
-        "token", /* the one group */
+        "token", "user", /* the groups */
     };
 
     return option_nearest(asked, NAMES, ARRAY_LEN(NAMES));

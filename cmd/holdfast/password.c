@@ -91,13 +91,32 @@ static enum err_code ask_on_terminal(struct secret *ret, struct err *err)
     return code;
 }
 
+static bool from_environment(struct secret *ret, enum err_code *ret_code, struct err *err)
+{
+    const char *given = getenv("HOLDFAST_PASSWORD");
+
+    if (!given || !*given)
+        return false;
+    *ret_code = secret_set(ret, str_of(given))
+                    ? ERR_OK
+                    : err_set(err, ERR_INVALID, "HOLDFAST_PASSWORD is longer than %d bytes", SECRET_MAX);
+    return true;
+}
+
 enum err_code cli_read_password(struct secret *ret, struct err *err)
 {
-    const char *from_env = getenv("HOLDFAST_PASSWORD");
+    enum err_code code;
 
-    if (from_env && *from_env)
-        return secret_set(ret, str_of(from_env))
-                   ? ERR_OK
-                   : err_set(err, ERR_INVALID, "HOLDFAST_PASSWORD is longer than %d bytes", SECRET_MAX);
+    if (from_environment(ret, &code, err))
+        return code;
     return isatty(STDIN_FILENO) ? ask_on_terminal(ret, err) : read_line(ret, err);
+}
+
+enum err_code cli_password_if_given(struct secret *ret, struct err *err)
+{
+    enum err_code code;
+
+    if (from_environment(ret, &code, err))
+        return code;
+    return isatty(STDIN_FILENO) ? ERR_OK : read_line(ret, err);
 }

@@ -309,9 +309,69 @@ def who_may_sign_up(checks, binary):
             checks.equal(f"{mode}: signing in is not concerned", Person(s, "owner@example.com", PASSWORD).sign_in().status, 200)
 
 
+def user(s, *words, input="", env=None, check=True):
+    """holdfast user …; without HOLDFAST_PASSWORD unless it is given."""
+    kept, s.env = s.env, {**{k: v for k, v in s.env.items() if k != "HOLDFAST_PASSWORD"}, **(env or {})}
+    try:
+        done = s.run("user", *words, "--data", s.data, input=input, check=check)
+    finally:
+        s.env = kept
+    return done
+
+
+def commands(checks, s):
+    """holdfast user …, beside the server that runs."""
+    made = json.loads(user(s, "create", "--email", "cli@example.com", "--name", "Cli", "--namespace", "acme", "--role", "viewer", "--json").stdout)
+    checks.equal("create: members", sorted(made), ["email", "id", "password"])
+    p = Person(s, "cli@example.com", made["password"])
+    checks.equal("create: may sign in with the password that was generated", p.sign_in().status, 200)
+    checks.equal("create: name", p.session().json["user"]["name"], "Cli")
+    checks.equal("create: a viewer reads", p.ask("GET", "/api/namespaces/acme/databases/main/export").status, 200)
+    a = p.ask("POST", "/api/namespaces/acme/databases/main/import", b"CREATE TABLE t(a);", headers={"Content-Type": "application/sql"})
+    body = refused(checks, "create: a viewer imports nothing", a, 403, "forbidden")
+    checks.that("create: says which role would", "admin" in body.get("error", "") and "viewer" in body.get("error", ""), body)
+    checks.equal("create: whoever has a namespace gets no other", control_rows(
+        s, "SELECT count(*) FROM namespace_member WHERE account_id = ?", [made["id"]]), [(1,)])
+    given = user(s, "create", "--email", "given@example.com", input=GOOD + "\n")
+    checks.that("create: a given password is not printed", GOOD not in given.stdout + given.stderr and "may sign in" in given.stdout, given)
+    checks.equal("create: and is the password", Person(s, "given@example.com", GOOD).sign_in().status, 200)
+    user(s, "create", "--email", "env@example.com", env={"HOLDFAST_PASSWORD": GOOD})
+    checks.equal("create: from the environment", Person(s, "env@example.com", GOOD).sign_in().status, 200)
+    for what, words, given, status, says in [
+            ("a taken address", ["--email", "CLI@example.com"], GOOD, 1, "has an account already"), ("no address", ["--email", "cli"], GOOD, 2, "--email must look like"),
+            ("a weak password", ["--email", "w@example.com"], "passwordpassword", 2, "the password is made of"),
+            ("a short password", ["--email", "w@example.com"], "short", 2, "the password must have at least 15"),
+            ("no such namespace", ["--email", "w@example.com", "--namespace", "nope", "--role", "viewer"], GOOD, 1, 'no namespace "nope"'),
+            ("no such role", ["--email", "w@example.com", "--namespace", "acme", "--role", "king"], GOOD, 2, "--role must be viewer"),
+            ("a role alone", ["--email", "w@example.com", "--role", "viewer"], GOOD, 2, "belong together"),
+            ("a namespace alone", ["--email", "w@example.com", "--namespace", "acme"], GOOD, 2, "belong together")]:
+        done = user(s, "create", *words, input=given + "\n", check=False)
+        checks.equal(f"create with {what}", (done.returncode, says in done.stderr), (status, True))
+    checks.equal("nobody was made by those", control_rows(s, "SELECT 1 FROM account WHERE email = 'w@example.com'"), [])
+    rows = {r["email"]: r for r in json.loads(user(s, "list", "--json").stdout)}
+    checks.equal("list: namespaces", rows["cli@example.com"]["namespaces"], [{"slug": "acme", "role": "viewer"}])
+    checks.that("list: for people", re.search(r"^usr_\w+ +active +cli@example.com  acme \(viewer\)$", user(s, "list").stdout, re.M), user(s, "list").stdout)
+    checks.equal("suspend", user(s, "suspend", "CLI@example.com").stdout, "cli@example.com is suspended.\n")
+    refused(checks, "suspend: the session is over at once", p.session(), 401, "unauthorized")
+    refused(checks, "suspend: the right password says so", p.sign_in(), 403, "forbidden")
+    refused(checks, "suspend: a wrong one does not", p.sign_in(OTHER), 401, "unauthorized")
+    checks.that("suspend: is listed", re.search(r"suspended +cli@example.com", user(s, "list").stdout))
+    checks.equal("resume", user(s, "resume", "cli@example.com").stdout, "cli@example.com may sign in again.\n")
+    checks.equal("resume: signs in", p.sign_in().status, 200)
+    fresh = json.loads(user(s, "reset-password", "cli@example.com", "--json").stdout)["password"]
+    s.secrets.append(fresh)
+    refused(checks, "reset: the session is over", p.session(), 401, "unauthorized")
+    refused(checks, "reset: the old password", p.sign_in(), 401, "unauthorized")
+    checks.equal("reset: the new password", p.sign_in(fresh).status, 200)
+    for command in ("suspend", "resume", "reset-password"):
+        done = user(s, command, "nobody@example.com", input=GOOD, check=False)
+        checks.equal(f"{command} of nobody", (done.returncode, "has no account" in done.stderr), (1, True))
+
+
 def audited(checks, s):
     actions = {row[0] for row in control_rows(s, "SELECT action FROM audit")}
-    wanted = {"user.created", "user.sign_up_refused", "user.signed_in", "user.confirmed", "user.password_changed", "session.ended", "user.sessions_ended"}
+    wanted = {"user.created", "user.sign_up_refused", "user.signed_in", "user.confirmed", "user.password_changed", "session.ended", "user.sessions_ended",
+              "user.suspended", "user.resumed"}
     checks.that("what happened is in the audit log", wanted <= actions, wanted - actions)
     log = s.log()
     found = [secret for secret in s.secrets + [GOOD, OTHER] if secret and secret in log]
@@ -323,7 +383,7 @@ def audited(checks, s):
 def main():
     checks, binary = Checks(), binary_argument()
     with Server(binary, args=["--signup", "open"]) as s:
-        for part in (cookies, csrf, first_sign_in, sessions, passwords, confirmation, lifetimes, enumeration, bad_input):
+        for part in (cookies, csrf, first_sign_in, sessions, passwords, confirmation, lifetimes, enumeration, bad_input, commands):
             checks.part(part, checks, s)
         checks.part(audited, checks, s)
         checks.equal("it stops well", s.stop(), 0)

@@ -529,7 +529,7 @@ def check_beside_server(cli, checks):
 def check_help(cli, checks):
     overview = cli.run("--help")
     checks.equal("--help ends well", overview.returncode, 0)
-    commands = re.findall(r"^  (\w+(?: \w+)?)  ", overview.stdout, re.M)
+    commands = re.findall(r"^  (\w+(?: [\w-]+)?)  ", overview.stdout, re.M)
     checks.that("the overview lists the commands", {"serve", "init", "token create", "token list", "token revoke", "doctor", "version"} <= set(commands), commands)
     checks.that("the zygote is not for people", "zygote" not in overview.stdout)
     for command in commands:
