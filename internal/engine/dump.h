@@ -5,9 +5,9 @@
  *
  * Left out: reserved tables, what the catalog does not show, the statistics of ANALYZE, and rowids that no
  * name can reach because columns have taken all three. Generated columns are computed again. The index of an
- * FTS5 table whose rows cannot be read again (content='', or a content table that is not part of the dump)
- * goes as it is into a sink that `keeps_indexes`; elsewhere the table comes out empty, with a note.
- * Engine's thread. */
+ * FTS5 table whose rows cannot be read again (content='', or a content table that is not part of the dump),
+ * or not with their locales, goes as it is into a sink that `keeps_indexes`; elsewhere the table comes out
+ * empty, with a note. Engine's thread. */
 #ifndef ENGINE_DUMP_H
 #define ENGINE_DUMP_H
 

@@ -176,7 +176,7 @@ enum err_code dump_virtual_table(
                     (decl.content == FTS5_EXTERNAL &&
                         (catalog_table(cat, decl.content_table) || catalog_view(cat, decl.content_table)));
     enum err_code code = statement(d, t->sql, err);
-    if (!code && !readable && d->sink->keeps_indexes)
+    if (!code && (!readable || decl.locale) && d->sink->keeps_indexes)
         return fts5_index(d, t, err);
     if (!code)
         code = fts5_settings(d, t, err);
@@ -184,5 +184,10 @@ enum err_code dump_virtual_table(
         return code;
     if (!readable)
         return fts5_lost(d, t, &decl, err);
-    return decl.content == FTS5_OWN ? fts5_rows(d, t, &decl, err) : fts5_rebuild(d, t, err);
+    if (decl.content == FTS5_EXTERNAL)
+        return fts5_rebuild(d, t, err);
+    code = fts5_rows(d, t, &decl, err);
+    if (code || !decl.locale)
+        return code;
+    return note(d, err, "the locales in \"" STR_FMT "\" cannot be exported, its text is", STR_ARG(t->name));
 }

@@ -175,6 +175,24 @@ static struct str content_insert(struct arena *a, const struct import_dump_table
     return arena_printf(a, STR_FMT STR_FMT, STR_ARG(strbuf_str(&head)), STR_ARG(values));
 }
 
+/* INSERT INTO docs_config VALUES('rank','bm25(2.0)') becomes INSERT INTO "docs"("docs",rank) VALUES(…); ptr
+ * NULL for what FTS5 keeps there for itself. */
+static struct str config_insert(struct arena *a, const struct import_dump_table *t, struct str values)
+{
+    AUTO_STRBUF head;
+    struct str rest = values;
+    strbuf_init(&head, INSERT_HEAD_MAX);
+    if (!take(&rest, S("VALUES")) || !take_other(&rest, '(') ||
+        str_eq(sql_token_value(a, sql_token_next(&rest)), S("version")))
+        return (struct str){NULL, 0};
+    strbuf_add_cstr(&head, "INSERT INTO ");
+    catalog_quote(&head, t->name);
+    strbuf_add_char(&head, '(');
+    catalog_quote(&head, t->name);
+    strbuf_add_cstr(&head, ",rank) ");
+    return arena_printf(a, STR_FMT STR_FMT, STR_ARG(strbuf_str(&head)), STR_ARG(values));
+}
+
 /* What a dump says about the hidden tables of its FTS5 tables. */
 static bool read_hidden(struct import_dump *d, struct arena *a, struct str sql, struct import_step *ret)
 {
@@ -192,6 +210,9 @@ static bool read_hidden(struct import_dump *d, struct arena *a, struct str sql, 
         ret->meaning = IMPORT_RUN;
         ret->sql = content_insert(a, t, rest);
         ret->table = t->name;
+    } else if (!create && str_eq(part, S("config"))) {
+        ret->sql = config_insert(a, t, rest);
+        ret->meaning = ret->sql.ptr ? IMPORT_RUN : IMPORT_SKIP;
     }
     return true;
 }
@@ -248,6 +269,18 @@ enum err_code import_dump_read(
     if (arena_failed(scratch) || arena_failed(d->op->arena))
         return err_set(err, ERR_TOO_LARGE, "the statement is too large");
     return ERR_OK;
+}
+
+bool import_dump_lost(
+    const struct import_dump *d, const struct import_dump_table **pos, struct str *ret_table)
+{
+    const struct import_dump_table *t = *pos ? (*pos)->next : d->virtual_tables;
+    while (t && t->decl.content != FTS5_CONTENTLESS)
+        t = t->next;
+    *pos = t;
+    if (t)
+        *ret_table = t->name;
+    return t != NULL;
 }
 
 bool import_dump_rebuild(const struct import_dump *d, struct arena *scratch,

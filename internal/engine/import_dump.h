@@ -41,4 +41,9 @@ MUST_CHECK enum err_code import_dump_read(
 bool import_dump_rebuild(const struct import_dump *d, struct arena *scratch,
     const struct import_dump_table **pos, struct str *ret_sql);
 
+/* FTS5 tables whose index was in the dump and cannot be taken over, for they keep no content: *pos as above.
+ */
+bool import_dump_lost(
+    const struct import_dump *d, const struct import_dump_table **pos, struct str *ret_table);
+
 #endif

@@ -45,17 +45,10 @@ static bool needs_quotes(struct str s)
 
 static void csv_text(struct strbuf *out, struct str s)
 {
-    if (!needs_quotes(s)) {
+    if (needs_quotes(s))
+        catalog_quote(out, s); /* CSV doubles quotes as SQL does in names */
+    else
         strbuf_add_str(out, s);
-        return;
-    }
-    strbuf_add_char(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == '"')
-            strbuf_add_char(out, '"');
-        strbuf_add_char(out, s.ptr[i]);
-    }
-    strbuf_add_char(out, '"');
 }
 
 static void csv_tagged(struct row_writer *w, enum tagged_kind kind, struct str bytes)

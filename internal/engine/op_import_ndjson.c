@@ -13,27 +13,6 @@ struct loader {
     struct strbuf value; /* a nested value as text, a tagged one as bytes */
 };
 
-static void write_json(struct jsonw *w, const struct jsonr_value *v)
-{
-    bool object = jsonr_kind(v) == JSONR_OBJECT;
-    switch (jsonr_kind(v)) {
-    case JSONR_NULL: jsonw_null(w); break;
-    case JSONR_BOOL: jsonw_bool(w, jsonr_bool(v)); break;
-    case JSONR_INT: jsonw_int(w, jsonr_int(v)); break;
-    case JSONR_REAL: jsonw_real(w, jsonr_real(v)); break;
-    case JSONR_TEXT: jsonw_text(w, jsonr_text(v)); break;
-    case JSONR_ARRAY:
-    case JSONR_OBJECT:
-        object ? jsonw_object(w) : jsonw_array(w);
-        for (const struct jsonr_value *c = jsonr_first(v); c; c = jsonr_next(c)) {
-            if (object)
-                jsonw_key_str(w, jsonr_name(c));
-            write_json(w, c);
-        }
-        object ? jsonw_object_end(w) : jsonw_array_end(w);
-    }
-}
-
 static int bind_nested(struct loader *l, sqlite3_stmt *stmt, int place, const struct jsonr_value *v)
 {
     struct jsonw w;
@@ -42,7 +21,7 @@ static int bind_nested(struct loader *l, sqlite3_stmt *stmt, int place, const st
         return t.kind == TAGGED_BAD ? SQLITE_MISMATCH : tagged_bind(stmt, place, &t);
     strbuf_reset(&l->value);
     jsonw_init(&w, &l->value);
-    write_json(&w, v);
+    ndjson_write(&w, v);
     if (strbuf_failed(&l->value))
         return SQLITE_TOOBIG;
     return sqlite3_bind_text64(stmt, place, l->value.buf, l->value.len, SQLITE_TRANSIENT, SQLITE_UTF8);

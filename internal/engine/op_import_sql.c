@@ -1,5 +1,6 @@
 /* Import of a SQL script: every statement under the guard with the caller's rights, foreign keys off while it
  * loads (a dump loads children before parents exist) and checked once all of it is there. */
+#include "engine/dump_sql.h"
 #include "engine/import_dump.h"
 #include "engine/op_import.h"
 #include "engine/sql_split.h"
@@ -127,6 +128,20 @@ static enum err_code rebuild(struct loader *l, struct err *err)
     return code;
 }
 
+static void tell_lost(struct loader *l)
+{
+    const struct import_dump_table *pos = NULL;
+    struct str table;
+    while (import_dump_lost(&l->dump, &pos, &table)) {
+        struct str text = arena_printf(&l->im->scratch,
+            DUMP_NOTE "\"" STR_FMT
+                      "\" keeps no content, so its index was not taken over: insert its rows again",
+            STR_ARG(table));
+        if (text.ptr)
+            import_remarks_take(&l->im->remarks, text);
+    }
+}
+
 static void take_comment(void *arg, struct str comment)
 {
     import_remarks_take(arg, comment);
@@ -146,6 +161,8 @@ enum err_code import_sql(struct import *im, struct err *err)
     enum err_code code = load(&l, err);
     if (!code)
         code = rebuild(&l, err);
+    if (!code)
+        tell_lost(&l);
     sql_split_release(&l.split);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, enforced, NULL);
     sqlite3_limit(db, SQLITE_LIMIT_SQL_LENGTH, length);

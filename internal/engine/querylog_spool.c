@@ -1,6 +1,7 @@
 /* Rows of reader engines on their way to the writer. A log may lose rows in a crash, so nothing here waits
  * for the disk, and what fails is dropped. */
 #include "base/fs.h"
+#include "engine/column.h"
 #include "engine/engine_state.h"
 
 #define SPOOL_FILE "querylog.spool"
@@ -64,27 +65,21 @@ void querylog_spool_put(struct engine *eng)
         querylog_drop_oldest(&eng->log);
 }
 
-static struct str column(sqlite3_stmt *stmt, int index)
-{
-    const void *text = sqlite3_column_text(stmt, index);
-    return str_make(text ? text : "", text ? (size_t)sqlite3_column_bytes(stmt, index) : 0);
-}
-
 static void take_row(struct engine *eng, sqlite3_stmt *stmt)
 {
     struct log_row row = {
         .ts_ms = sqlite3_column_int64(stmt, 1),
-        .kind = column(stmt, 2),
-        .sql = column(stmt, 3),
+        .kind = column_bytes(stmt, 2),
+        .sql = column_bytes(stmt, 3),
         .rows_read = sqlite3_column_int64(stmt, 4),
         .rows_written = sqlite3_column_int64(stmt, 5),
         .duration_us = (int64_t)(sqlite3_column_double(stmt, 6) * 1000),
-        .token_id = column(stmt, 7),
+        .token_id = column_bytes(stmt, 7),
         .status = sqlite3_column_int(stmt, 8),
-        .error_kind = column(stmt, 9),
-        .request_id = column(stmt, 10),
+        .error_kind = column_bytes(stmt, 9),
+        .request_id = column_bytes(stmt, 10),
     };
-    struct str id = column(stmt, 0);
+    struct str id = column_bytes(stmt, 0);
     if (!id_valid(id, "ql"))
         return;
     memcpy(row.id.text, id.ptr, id.len + 1); /* column texts end with a NUL */

@@ -1,5 +1,6 @@
 /* "Did you mean": the nearest name in the live schema. Looked up after a failure alone, so speed does not
  * matter; only names that this call may see are told. */
+#include "engine/column.h"
 #include "engine/engine_state.h"
 #include "engine/sqlerr.h"
 
@@ -32,8 +33,7 @@ static bool names_next(struct names *n, struct str *ret)
 {
     if (!n->stmt || sqlite3_step(n->stmt) != SQLITE_ROW)
         return false;
-    const void *text = sqlite3_column_text(n->stmt, 0);
-    *ret = str_make(text ? text : "", (size_t)sqlite3_column_bytes(n->stmt, 0));
+    *ret = column_bytes(n->stmt, 0);
     return true;
 }
 

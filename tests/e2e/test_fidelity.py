@@ -144,6 +144,12 @@ class Maker:
         self.out += ["CREATE TABLE notes(nid INTEGER PRIMARY KEY, body TEXT)", "INSERT INTO notes VALUES(3, 'hello world'), (9, 'good bye dogs')",
                      "CREATE VIRTUAL TABLE ext USING fts5(body, content='notes', content_rowid='nid')", "INSERT INTO ext(ext) VALUES('rebuild')",
                      "CREATE VIRTUAL TABLE words USING fts5vocab('own', 'row')"]
+        odd = r.choice(['full "text"', "it's", "a b;c", "\u00fcber", "--x"])
+        self.out += [f"CREATE VIRTUAL TABLE {ident(odd)} USING fts5({ident('co lumn')}, [x])",
+                     f"INSERT INTO {ident(odd)}(rowid, [x]) VALUES(-4, 'one ''two'''), ({2**62}, NULL), (17, X'00ff')"]
+        self.odd = odd
+        for name in r.sample(["", "  ", "\n"], r.randrange(3)):
+            self.out += [f"CREATE TABLE {ident(name)}({ident('')}, [ ] DEFAULT 'd')", f"INSERT INTO {ident(name)}({ident('')}) VALUES('x'), (NULL)"]
         if r.random() < 0.7:
             self.out.append(f"PRAGMA user_version = {r.choice([1, -5, 2**31 - 1, 77])}")
         if r.random() < 0.7:
@@ -238,6 +244,9 @@ class Round:
             db = self.new(f"from-{fmt}")
             if self.load(fmt, db, data, kind):
                 self.same(f"imported from {fmt}", self.read(db, own=True), self.wanted)
+                q = f"SELECT rowid, * FROM {ident(self.maker.odd)} ORDER BY 1"
+                self.checks.equal(f"round {self.number}: {fmt}: {q}", self.s.query(q, db=db).json.get("data", {}).get("rows"),
+                                  self.s.query(q, db=self.source).json["data"]["rows"])
                 self.same(f"{fmt}: out again: the same bytes of SQL", {"sql": self.export(db, "sql").split(b"\n")}, {"sql": dump.split(b"\n")})
 
     def rows(self, fmt, kind):

@@ -141,6 +141,26 @@ def broken(checks, uploads):
         checks.equal(f"{what}, kept: taken", uploads.answer.status, 200)
 
 
+KINDS = {"UTF-16": "PRAGMA encoding = 'UTF-16'", "small pages": "PRAGMA page_size = 512", "the largest pages": "PRAGMA page_size = 65536", "auto_vacuum": "PRAGMA auto_vacuum = FULL",
+         "the old format": "PRAGMA legacy_file_format = ON", "a log beside it": "PRAGMA journal_mode = WAL"}
+
+
+def kinds(checks, uploads):
+    """Every kind of file that SQLite writes is the same content."""
+    for what, pragma in KINDS.items():
+        path = os.path.join(uploads.s.dir, what.replace(" ", "-") + ".sqlite")
+        data = database(path, pragma + """; CREATE TABLE t(a TEXT, b); INSERT INTO t VALUES('\u00fcn\u00ef \U0001f600', 1), ('', NULL), ('x', X'00ff'), (CAST(X'610062' AS TEXT), 2.5);
+PRAGMA user_version = 3; CREATE TABLE k(id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO k VALUES(9, 'l'); DELETE FROM k;""", page=1024)
+        wanted = content(opened(uploads.s, data, "kind"))
+        uploads.one(what, data, keep=True)
+        checks.equal(f"{what}: taken", uploads.answer.status, 200)
+        seen = content(opened(uploads.s, uploads.s.db("export?format=sqlite", method="GET", db=uploads.target).data, "imported"))
+        for part in ("t", "k", "user_version"):
+            checks.equal(f"{what}: {part}", seen.get(part), wanted[part])
+        checks.that(f"{what}: the counter", (b"k", 9) in seen["sequence"], seen["sequence"])
+        uploads.next()
+
+
 HOLES = 80
 
 
@@ -254,6 +274,7 @@ def main():
         for what, (make, change) in FOREIGN.items():
             uploads.one(what, rewritten(os.path.join(s.dir, what.replace(" ", "-").replace("'", "") + ".sqlite"), make, change))
         checks.part(broken, checks, uploads)
+        checks.part(kinds, checks, uploads)
         checks.part(holes, checks, uploads)
         checks.that("both happened", uploads.accepted > 5 and uploads.refused > 100, (uploads.accepted, uploads.refused))
         checks.that("none took long", uploads.slowest[0] < 10, uploads.slowest)

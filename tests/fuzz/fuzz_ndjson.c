@@ -3,32 +3,10 @@
 #include "base/check.h"
 #include "engine/ndjson.h"
 #include "engine/tagged.h"
-#include "json/jsonw.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { INPUT_MAX = 1 << 16, ARENA_MAX = 32 << 20 };
-
-static void write_value(struct jsonw *w, const struct jsonr_value *v)
-{
-    bool object = jsonr_kind(v) == JSONR_OBJECT;
-    switch (jsonr_kind(v)) {
-    case JSONR_NULL: jsonw_null(w); return;
-    case JSONR_BOOL: jsonw_bool(w, jsonr_bool(v)); return;
-    case JSONR_INT: jsonw_int(w, jsonr_int(v)); return;
-    case JSONR_REAL: jsonw_real(w, jsonr_real(v)); return;
-    case JSONR_TEXT: jsonw_text(w, jsonr_text(v)); return;
-    case JSONR_ARRAY:
-    case JSONR_OBJECT: break;
-    }
-    object ? jsonw_object(w) : jsonw_array(w);
-    for (const struct jsonr_value *c = jsonr_first(v); c; c = jsonr_next(c)) {
-        if (object)
-            jsonw_key_str(w, jsonr_name(c));
-        write_value(w, c);
-    }
-    object ? jsonw_object_end(w) : jsonw_array_end(w);
-}
 
 /* Writes a tagged value again, and reads that. */
 static void check_tagged(const struct jsonr_value *v)
@@ -63,7 +41,7 @@ static void check_row(const struct jsonr_value *row)
     arena_init(&arena, ARENA_MAX);
     strbuf_init(&text, 8 * INPUT_MAX);
     jsonw_init(&w, &text);
-    write_value(&w, row);
+    ndjson_write(&w, row);
     CHECK(jsonw_done(&w) && !strbuf_failed(&text));
     import_source_memory(&in, strbuf_str(&text));
     ndjson_init(&n, &in, &arena);

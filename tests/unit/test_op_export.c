@@ -291,6 +291,28 @@ void test_opexport__a_scope_hides_the_other_tables(void **state)
     assert_int_equal(op_fixture_run(&from, WIRE_OP_EXPORT, STR_EMPTY, args), ERR_NOT_FOUND);
 }
 
+/* FTS5's locales have no literal form: a file keeps them, a dump says that it does not. */
+void test_opexport__locales_stay_in_a_file_and_are_told_in_a_dump(void **state)
+{
+    char path[FS_PATH_MAX];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    (void)state;
+    fresh("CREATE VIRTUAL TABLE d USING fts5(x, locale=1); INSERT INTO d VALUES (fts5_locale('en_US', "
+          "'hello'));");
+    assert_non_null(strstr(export_as("sql", NULL).ptr, "-- note: the locales in \"d\""));
+    fs_join(path, scratch.engine.dir, "locale.db");
+    assert_int_equal(fs_write_atomic(path, export_as("sqlite", NULL), 0600, NULL), ERR_OK);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "SELECT fts5_get_locale(d, 0) FROM d WHERE d MATCH 'hello'", -1, &stmt, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_string_equal((const char *)sqlite3_column_text(stmt, 0), "en_US");
+    assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 /* The authorizer decides, and decides the same for every form. */
 void test_opexport__what_reaches_past_the_scope_is_refused_in_all_forms(void **state)
 {

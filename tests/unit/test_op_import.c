@@ -1,6 +1,7 @@
 /* Imports: dumps of other programs, errors that say where, all or nothing, types that are learnt. */
 #include "lib/op_fixture.h"
 #include "base/fs.h"
+#include "base/strbuf.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -337,6 +338,68 @@ void test_opimport__remarks_of_a_dump_are_read(void **state)
         import("sql", NULL, "-- description: {\"table\":\"t\",\"description\":\"other\"}\nSELEC"), ERR_SQL);
     assert_string_equal(
         op_fixture_value(&f, "SELECT count(*) FROM _sys_description WHERE description = 'other'"), "0");
+}
+
+/* Schema, rows, hidden tables, counters, header and descriptions: all of it or nothing. */
+void test_opimport__a_failure_leaves_nothing_of_any_kind(void **state)
+{
+    static const char SCRIPT[] =
+        "-- description: {\"table\":\"kept\",\"description\":\"told\"}\nPRAGMA user_version=9;\nPRAGMA "
+        "application_id=8;\n"
+        "CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT, v);\nINSERT INTO a(v) VALUES (1);\nINSERT INTO "
+        "kept VALUES "
+        "(1);\nDELETE FROM sqlite_sequence WHERE name='kept_too';\nINSERT INTO sqlite_sequence "
+        "VALUES('kept_too',90);\n"
+        "CREATE VIRTUAL TABLE f USING fts5(x);\nINSERT INTO f VALUES ('y');\nCREATE VIEW w AS SELECT 1;\n";
+    static const char ALL[] = "SELECT (SELECT group_concat(name) FROM sqlite_schema WHERE name NOT LIKE "
+                              "'\\_sys%' ESCAPE '\\' AND name NOT LIKE "
+                              "'sqlite%') || (SELECT count(*) FROM kept) || (SELECT seq FROM sqlite_sequence "
+                              "WHERE name = 'kept_too') || (SELECT "
+                              "count(*) FROM _sys_description) || (SELECT user_version FROM "
+                              "pragma_user_version) || (SELECT application_id FROM "
+                              "pragma_application_id)";
+    static const char *const ends[] = {"SELEC;", "INSERT INTO a VALUES (1, 2);",
+        "INSERT INTO kept VALUES (NULL);", "ALTER TABLE a RENAME TO _sys_a;",
+        "CREATE TABLE c(x REFERENCES a); INSERT INTO c VALUES (7);", "VALUES ('"};
+    AUTO_STRBUF script;
+    (void)state;
+    strbuf_init(&script, 1 << 16);
+    fresh();
+    op_fixture_sql(&f,
+        "CREATE TABLE kept(v NOT NULL); CREATE TABLE kept_too(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT "
+        "INTO kept_too VALUES (3);");
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        strbuf_reset(&script);
+        strbuf_addf(&script, "%s%s", SCRIPT, ends[i]);
+        assert_int_not_equal(import("sql", NULL, strbuf_cstr(&script)), ERR_OK);
+        assert_string_equal(op_fixture_value(&f, ALL), "kept,kept_too03000");
+    }
+    assert_int_equal(import("sql", NULL, SCRIPT), ERR_OK);
+    assert_string_equal(
+        op_fixture_value(&f, "SELECT group_concat(seq) FROM (SELECT seq FROM sqlite_sequence ORDER BY name)"),
+        "1,90");
+}
+
+/* What SQLite's shell says about FTS5: settings are kept, and what is lost is told. */
+void test_opimport__dumps_of_the_shell_keep_what_they_can_of_full_text(void **state)
+{
+    (void)state;
+    fresh();
+    assert_int_equal(
+        import("sql", NULL,
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','d','d',0,'CREATE "
+            "VIRTUAL "
+            "TABLE d USING fts5(x)');\nCREATE TABLE IF NOT EXISTS 'd_config'(k PRIMARY KEY, v) WITHOUT "
+            "ROWID;\nINSERT INTO d_config VALUES('version',4);\nINSERT INTO d_config "
+            "VALUES('rank','bm25(2.0)');\nINSERT INTO d_content VALUES(1,'dogs');\n"
+            "INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','e','e',0,'CREATE "
+            "VIRTUAL "
+            "TABLE e USING fts5(x, content='''')');\nINSERT INTO e_data VALUES(1,X'00');\n"),
+        ERR_OK);
+    assert_string_equal(op_fixture_value(&f, "SELECT v FROM d_config WHERE k = 'rank'"), "bm25(2.0)");
+    assert_string_equal(op_fixture_value(&f, "SELECT rowid FROM d WHERE d MATCH 'dogs'"), "1");
+    assert_int_equal(jsonr_count(op_json_at(op_fixture_json(&f), "notes")), 1);
+    assert_non_null(strstr(op_json_text(op_fixture_json(&f), "notes/0"), "\"e\" keeps no content"));
 }
 
 void test_opimport__integrity_tells_what_is_wrong(void **state)
