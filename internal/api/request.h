@@ -42,7 +42,8 @@ struct api {
     struct list open, free;
     unsigned open_count, free_count;
     bool draining, interrupted;
-    uint64_t spooled; /* bytes on disk, or promised, of uploads that are coming in */
+    struct list uploads; /* persql/upload.h: those that hold some of the spool */
+    uint64_t spooled;    /* bytes they hold */
     struct health health;
     struct loop_timer tick; /* disk guard, trash, temporary files */
     int64_t purged_us, signed_us;

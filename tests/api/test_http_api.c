@@ -5,6 +5,8 @@
 #include "api/request.h"
 #include "api/route.h"
 #include "token/token.h"
+#include "api/persql/upload.h"
+#include "base/limits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -319,6 +321,81 @@ void test_http_api__a_nearly_full_disk_refuses_writes(void **state)
     query(
         &fx, fx.admin, "{\"sql\":\"INSERT INTO low VALUES (2) RETURNING (SELECT sum(a) FROM low)\"}", &after);
     expect(&after, 200, "success");
+}
+
+static void set_spooled(void *arg)
+{
+    fx.api->spooled = *(const uint64_t *)arg;
+}
+
+/* The announced length is weighed before a byte comes, and what comes without one is weighed as it comes. */
+void test_http_api__uploads_share_a_bound_on_disk(void **state)
+{
+    static const struct {
+        const char *headers;
+        struct str body; /* ptr NULL: none is sent */
+        uint64_t spooled;
+        int status;
+    } rows[] = {
+        {"Content-Length: 10000000\r\n", {NULL, 0}, LIMIT_SPOOL_BYTES - 9999999, 503},
+        {"", {"CREATE TABLE IF NOT EXISTS sp(a);", 33}, LIMIT_SPOOL_BYTES - 33, 200},
+        {"", {"CREATE TABLE IF NOT EXISTS sp(a);", 33}, LIMIT_SPOOL_BYTES - 32, 503},
+        {"Transfer-Encoding: chunked\r\n\r\n5\r\n-- ok\r\n0\r\n", {NULL, 0}, LIMIT_SPOOL_BYTES - 4, 503},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_STRBUF more;
+        AUTO_ANSWER a;
+        struct client c;
+        uint64_t spooled = rows[i].spooled, none = 0;
+        strbuf_init(&more, 500);
+        strbuf_addf(&more, "Authorization: Bearer %s\r\nContent-Type: application/sql\r\n%s", fx.admin,
+            rows[i].headers);
+        loop_post(fx.loop, set_spooled, &spooled);
+        client_open(&c, &fx);
+        client_send(&c, "POST", "/v1/db/acme/main/import", NULL, strbuf_cstr(&more), rows[i].body);
+        client_read(&c, &a);
+        client_close(&c);
+        expect(&a, rows[i].status, rows[i].status == 503 ? "Many large uploads" : "success");
+        loop_post(fx.loop, set_spooled, &none);
+        AUTO_ANSWER after;
+        call(&fx, "GET", "/healthz", NULL, (struct str){NULL, 0}, &after);
+        expect(&after, 200, "ok"); /* the loop has read `none` */
+    }
+}
+
+static struct api_request held_request;
+static struct upload held = {.r = &held_request};
+
+static void hold_upload(void *arg)
+{
+    held_request.ns = str_of(arg);
+    held.reserved = LIMIT_SPOOL_NAMESPACE_BYTES;
+    list_init(&held.node);
+    list_push_back(&fx.api->uploads, &held.node);
+}
+
+static void drop_upload(void *arg)
+{
+    (void)arg;
+    list_remove(&held.node);
+}
+
+/* One that fills its share is told to wait; others are served meanwhile. */
+void test_http_api__a_namespace_cannot_take_all_of_the_spool(void **state)
+{
+    static const struct {
+        const char *holder;
+        int status;
+        const char *text;
+    } rows[] = {{"acme", 429, "Uploads of this namespace"}, {"other", 200, "success"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        loop_post(fx.loop, hold_upload, (void *)(uintptr_t)rows[i].holder);
+        import_as("/v1/db/acme/main/import", "Content-Type: application/sql\r\n", S("SELECT 1;"),
+            rows[i].status, rows[i].text);
+        loop_post(fx.loop, drop_upload, NULL);
+    }
 }
 
 /* What a client has not finished sending is cut off; the server does not wait for it. */

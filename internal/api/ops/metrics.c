@@ -81,8 +81,7 @@ static void write_front(const struct api *api, struct strbuf *out)
 {
     const struct request_metrics *m = &api->metrics;
     gauge(out, "holdfast_upload_spool_bytes",
-        "Disk that uploads have been promised: those coming in and those waiting to be loaded.",
-        api->spooled);
+        "Disk that uploads hold: those coming in and those waiting to be loaded.", api->spooled);
     gauge(out, "holdfast_requests_open", "Requests not yet answered.", api->open_count);
     gauge(out, "holdfast_worker_queue", "Jobs that wait for a worker thread.", workq_depth(api->opt.workq));
     metrics_head(out, "holdfast_identity_cache_total", METRICS_COUNTER,

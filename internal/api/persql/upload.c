@@ -44,21 +44,54 @@ static enum err_code look(struct upload *u, bool all, struct err *err)
     return rc;
 }
 
-/* Spools of all uploads together have a bound, and leave the disk what databases need. */
+static uint64_t held_by_namespace(const struct api *api, struct str ns)
+{
+    struct list *it, *next;
+    uint64_t sum = 0;
+    LIST_EACH(it, next, &api->uploads)
+    {
+        const struct upload *u = LIST_ITEM(it, struct upload, node);
+        sum += str_eq(u->r->ns, ns) ? u->reserved : 0;
+    }
+    return sum;
+}
+
+static enum err_code refuse(struct err *err, enum err_code code, const char *why)
+{
+    (void)err_set(err, code, "%s; try again in a moment", why);
+    err->retry_after_s = 1;
+    return code;
+}
+
+/* Is there room for so much more? Uploads have a bound together and for each namespace, and leave the disk
+ * what databases need. */
+static enum err_code check_room(const struct upload *u, uint64_t more, struct err *err)
+{
+    const struct api *api = u->r->api;
+    const struct health *h = &api->health;
+    uint64_t low = (uint64_t)api->opt.disk_low_bytes;
+    if (h->disk_low || (h->disk_free > 0 && more + low > h->disk_free))
+        return err_set(err, ERR_FULL, "The disk is nearly full: nothing can be written until space is freed");
+    if (api->spooled + more > (uint64_t)LIMIT_SPOOL_BYTES)
+        return refuse(err, ERR_BUSY, "Many large uploads are coming in");
+    if (held_by_namespace(api, u->r->ns) + more > (uint64_t)LIMIT_SPOOL_NAMESPACE_BYTES)
+        return refuse(err, ERR_RATE_LIMITED, "Uploads of this namespace that are coming in fill 2 GiB");
+    return ERR_OK;
+}
+
+/* Only what has come counts: an announced length holds nothing, or announcing would be enough to keep others
+ * out. */
 static enum err_code reserve(struct upload *u, uint64_t bytes, struct err *err)
 {
     struct api *api = u->r->api;
-    const struct health *h = &api->health;
-    uint64_t more = bytes > u->reserved ? bytes - u->reserved : 0, low = (uint64_t)api->opt.disk_low_bytes;
-    if (h->disk_low || (h->disk_free > 0 && more + api->spooled + low > h->disk_free))
-        return err_set(err, ERR_FULL, "The disk is nearly full: nothing can be written until space is freed");
-    if (more > (uint64_t)LIMIT_SPOOL_BYTES - api->spooled) {
-        enum err_code rc = err_set(err, ERR_BUSY, "Many large uploads are coming in; try again in a moment");
-        err->retry_after_s = 1;
+    uint64_t more = bytes > u->reserved ? bytes - u->reserved : 0;
+    enum err_code rc = check_room(u, more, err);
+    if (rc)
         return rc;
-    }
     u->reserved += more;
     api->spooled += more;
+    list_remove(&u->node);
+    list_push_back(&api->uploads, &u->node);
     return ERR_OK;
 }
 
@@ -66,6 +99,7 @@ enum err_code upload_init(struct upload *u, struct api_request *r, struct err *e
 {
     struct str type = http_header(r->http, "Content-Type"), boundary;
     *u = (struct upload){.r = r, .spool = SPOOL_INIT};
+    list_init(&u->node);
     if (!http_body_framed(r->http))
         return err_set(
             err, ERR_LENGTH_REQUIRED, "Send the file with Content-Length or Transfer-Encoding: chunked");
@@ -77,7 +111,7 @@ enum err_code upload_init(struct upload *u, struct api_request *r, struct err *e
     }
     enum err_code rc = look(u, false, err);
     if (!rc)
-        rc = reserve(u, http_body_length(r->http), err);
+        rc = check_room(u, http_body_length(r->http), err);
     return rc;
 }
 
@@ -200,5 +234,6 @@ void upload_release(struct upload *u)
     CHECK(u->spool.fd < 0);
     CHECK(u->r->api->spooled >= u->reserved);
     u->r->api->spooled -= u->reserved;
+    list_remove(&u->node);
     multipart_release(&u->multipart);
 }

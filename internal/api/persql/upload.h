@@ -10,6 +10,7 @@
 #include "base/spool.h"
 
 struct upload {
+    struct list node; /* api's uploads */
     struct api_request *r;
     enum import_format format; /* once `known` */
     bool known;
@@ -19,7 +20,7 @@ struct upload {
     char first[IMPORT_FIRST_BYTES];
     size_t first_len;
     struct spool spool; /* of bytes received: spool.bytes */
-    uint64_t reserved;  /* its share of LIMIT_SPOOL_BYTES */
+    uint64_t reserved;  /* its share of the spool: what has come */
     struct err err;
     void (*done)(struct upload *u); /* the file is whole, or u->err says why not */
 };
