@@ -11,8 +11,12 @@
 
 enum { FILE_BYTES = 4096 };
 
+struct page {
+    _Atomic uint64_t counter, changing;
+};
+
 struct generation {
-    _Atomic uint64_t *counter;
+    struct page *page;
 };
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "the counter is shared between processes");
@@ -40,7 +44,7 @@ enum err_code generation_open(const char *path, struct generation **ret, struct 
     if (page == MAP_FAILED)
         return err_errno(err, ERR_IO, "mapping control.gen");
     *ret = MEM_NEW(struct generation);
-    (*ret)->counter = page;
+    (*ret)->page = page;
     return ERR_OK;
 }
 
@@ -48,16 +52,31 @@ void generation_close(struct generation *g)
 {
     if (!g)
         return;
-    CHECK(munmap((void *)g->counter, FILE_BYTES) == 0);
+    CHECK(munmap(g->page, FILE_BYTES) == 0);
     mem_free(g);
 }
 
 uint64_t generation_get(const struct generation *g)
 {
-    return atomic_load_explicit(g->counter, memory_order_acquire);
+    if (atomic_load_explicit(&g->page->changing, memory_order_acquire))
+        return atomic_fetch_add_explicit(&g->page->counter, 1, memory_order_acq_rel) + 1;
+    return atomic_load_explicit(&g->page->counter, memory_order_acquire);
 }
 
 void generation_bump(struct generation *g)
 {
-    atomic_fetch_add_explicit(g->counter, 1, memory_order_release);
+    atomic_fetch_add_explicit(&g->page->counter, 1, memory_order_acq_rel);
+    atomic_store_explicit(&g->page->changing, 0, memory_order_release);
+}
+
+void generation_will_change(struct generation *g)
+{
+    atomic_store_explicit(&g->page->changing, 1, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst); /* seen before anything of the commit is */
+}
+
+void generation_recover(struct generation *g)
+{
+    if (atomic_load_explicit(&g->page->changing, memory_order_acquire))
+        generation_bump(g);
 }

@@ -1,9 +1,10 @@
 /* A counter shared by every process that has a data directory open: <data>/control.gen, one mapped page.
  * Whoever changes tokens, namespaces or databases bumps it after the commit (tx_announce in db.h); caches
  * compare it on each use and drop what they hold when it moved, so that a revocation by the command line
- * holds at the server's next request. The number means nothing by itself. A process that dies between commit
- * and bump leaves caches unaware, so they also keep nothing for longer than GENERATION_TRUST_MS. Any thread.
- */
+ * holds at the server's next request. The number means nothing by itself. From just before the commit until
+ * after the bump the page says that a change is on its way, and whoever asks gets a number of his own each
+ * time: caches then keep nothing, also when the process dies in between. The next write transaction of any
+ * process finds that and ends it. Any thread. */
 #ifndef SQLITE_GENERATION_H
 #define SQLITE_GENERATION_H
 
@@ -18,5 +19,9 @@ MUST_CHECK enum err_code generation_open(const char *path, struct generation **r
 void generation_close(struct generation *g); /* NULL is fine */
 uint64_t generation_get(const struct generation *g);
 void generation_bump(struct generation *g);
+
+/* Both with control.db's write lock held, so that there is one change at a time. */
+void generation_will_change(struct generation *g);
+void generation_recover(struct generation *g); /* after a process that died before its bump */
 
 #endif

@@ -24,6 +24,8 @@ enum err_code tx_begin_at(struct db *db, bool write, const char *file, int line,
     db->tx_file = file;
     db->tx_line = line;
     db->tx_write = write;
+    if (write && db->gen)
+        generation_recover(db->gen);
     return ERR_OK;
 }
 
@@ -38,19 +40,20 @@ void tx_rollback(struct db *db)
 
 enum err_code tx_commit(struct db *db, struct err *err)
 {
-    bool announced = db->tx_announced;
+    struct generation *gen = db->tx_announced ? db->gen : NULL;
 
     CHECK(db->tx_file &&
           !sqlite3_get_autocommit(db->handle)); /* an error that ended it must not be followed by a commit */
+    if (gen)
+        generation_will_change(gen);
     enum err_code code = db_run(db, "COMMIT", err);
-    if (code) {
+    if (gen)
+        generation_bump(gen); /* after a failure too: the last page may stand in the log */
+    if (code)
         tx_rollback(db);
-        return code;
-    }
-    tx_forget(db);
-    if (announced && db->gen)
-        generation_bump(db->gen);
-    return ERR_OK;
+    else
+        tx_forget(db);
+    return code;
 }
 
 enum err_code tx_end(struct db *db, enum err_code rc, struct err *err)

@@ -367,6 +367,64 @@ void test_db__a_failed_commit_leaves_no_transaction(void **state)
     fixture_close(&fx);
 }
 
+static int die(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+    (void)arg;
+    (void)handle;
+    (void)name;
+    (void)pages;
+    (void)kill(getpid(), SIGKILL);
+    return SQLITE_OK;
+}
+
+static void commit_and_die(const char *path, const char *gen_path)
+{
+    struct db *db = NULL;
+    struct generation *gen = NULL;
+    if (db_open(path, DB_WRITE, &db, NULL) != ERR_OK || generation_open(gen_path, &gen, NULL) != ERR_OK)
+        _exit(1);
+    db_set_generation(db, gen);
+    (void)sqlite3_wal_hook(db->handle, die, NULL); /* after the commit, before it returns */
+    if (tx_begin_write(db, NULL) == ERR_OK && insert(db, "seven", 7, NULL, NULL) == ERR_OK) {
+        tx_announce(db);
+        err_ignore(tx_commit(db, NULL));
+    }
+    _exit(2);
+}
+
+/* A process that is killed between commit and bump: caches must trust nothing until somebody looks after it.
+ */
+void test_db__a_death_before_the_bump_leaves_no_cache_in_trust(void **state)
+{
+    struct fixture fx;
+    struct generation *gen = NULL;
+    int status = 0;
+    (void)state;
+    fixture_open(&fx);
+    db_close(fx.db); /* a child must inherit no open database */
+    assert_int_equal(generation_open(tmpdir_path(&fx.dir, "g"), &gen, &fx.err), ERR_OK);
+    uint64_t before = generation_get(gen);
+    assert_int_equal(generation_get(gen), before);
+    pid_t pid = fork();
+    if (pid == 0)
+        commit_and_die(fx.path, tmpdir_path(&fx.dir, "g"));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    uint64_t first = generation_get(gen), second = generation_get(gen);
+    assert_true(first > before && second > first); /* never the number that an entry was kept under */
+    assert_int_equal(db_open(fx.path, DB_WRITE, &fx.db, &fx.err), ERR_OK);
+    assert_int_equal(count(fx.db), 1);
+    db_set_generation(fx.db, gen);
+    assert_int_equal(tx_begin_write(fx.db, &fx.err), ERR_OK);
+    tx_rollback(fx.db);
+    first = generation_get(gen);
+    assert_true(first > second);
+    assert_int_equal(generation_get(gen), first);
+    db_set_generation(fx.db, NULL);
+    generation_close(gen);
+    fixture_close(&fx);
+}
+
 void test_db__only_announced_commits_move_the_generation(void **state)
 {
     struct fixture fx;

@@ -258,3 +258,34 @@ void test_supervise_engine__a_damaged_file_is_set_aside(void **state)
     expect_sql(fx, "db_2", "{\"sql\":\"SELECT 'fine'\"}", "fine");
     fixture_free(fx);
 }
+
+/* The board has one place for a cancelled call: many that are cancelled one right after the other, waiting or
+ * running, reads and writes, all end long before their deadline, by an interruption and not by a kill. */
+void test_supervise_engine__cancels_in_a_row_are_all_told(void **state)
+{
+    static const char *const ENDLESS[] = {
+        "{\"sql\":\"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT count(*) FROM c\"}",
+        "{\"sql\":\"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) INSERT INTO t SELECT "
+        "max(x) FROM c\"}"};
+    static const int ORDERS[][6] = {{0, 1, 2, 3, 4, 5}, {5, 4, 3, 2, 1, 0}, {3, 0, 5, 1, 4, 2}};
+    struct fixture *fx = fixture_new();
+    (void)state;
+    new_database(fx, "db_1");
+    expect_sql(fx, "db_1", "{\"sql\":\"CREATE TABLE t(a)\"}", "\"success\":true");
+    for (size_t o = 0; o < ARRAY_LEN(ORDERS); o++) {
+        struct tcall calls[6];
+        for (int i = 0; i < 6; i++) {
+            calls[i] = tcall(fx, "db_1", ENDLESS[(i + (int)o) % 2]);
+            submit(&calls[i]);
+        }
+        run_for(fx, 60000);
+        for (int i = 0; i < 6; i++)
+            supervise_cancel(fx->s, &calls[ORDERS[o][i]].call);
+        run(fx); /* fails after 20 s; the deadline is a minute away */
+        for (int i = 0; i < 6; i++)
+            expect_failed(&calls[i], ERR_UNAVAILABLE);
+    }
+    expect_sql(fx, "db_1", "{\"sql\":\"SELECT 'n=' || count(*) FROM t\"}", "n=0");
+    assert_int_equal(stats(fx).crashes + stats(fx).kills_deadline, 0);
+    fixture_free(fx);
+}
