@@ -356,7 +356,7 @@ void test_http_api__uploads_share_a_bound_on_disk(void **state)
         client_send(&c, "POST", "/v1/db/acme/main/import", NULL, strbuf_cstr(&more), rows[i].body);
         client_read(&c, &a);
         client_close(&c);
-        expect(&a, rows[i].status, rows[i].status == 503 ? "Many large uploads" : "success");
+        expect(&a, rows[i].status, rows[i].status == 503 ? "may fill 4096 MiB" : "success");
         loop_post(fx.loop, set_spooled, &none);
         AUTO_ANSWER after;
         call(&fx, "GET", "/healthz", NULL, (struct str){NULL, 0}, &after);
@@ -388,7 +388,8 @@ void test_http_api__a_namespace_cannot_take_all_of_the_spool(void **state)
         const char *holder;
         int status;
         const char *text;
-    } rows[] = {{"acme", 429, "Uploads of this namespace"}, {"other", 200, "success"}};
+    } rows[] = {
+        {"acme", 429, "of this namespace that are coming in may fill 2048 MiB"}, {"other", 200, "success"}};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         loop_post(fx.loop, hold_upload, (void *)(uintptr_t)rows[i].holder);

@@ -83,6 +83,16 @@ async function files(client, db) {
   form.set("file", new Blob(["CREATE TABLE imported(a, b);\nINSERT INTO imported VALUES(1, 'x;y'), (2, X'00ff');\n"], { type: "application/sql" }), "dump.sql");
   await client.call("POST", `${db.path}/import`, form);
   equal("a form upload", (await db.query("SELECT * FROM imported ORDER BY a")).rows, [[1, "x;y"], [2, { $blob: "AP8=" }]]);
+  const lines = new ReadableStream({
+    start(out) {
+      for (let n = 3; n < 1003; n++) out.enqueue(new TextEncoder().encode(`{"a": ${n}, "b": "${"x".repeat(500)}"}\n`));
+      out.close();
+    },
+  });
+  const sent = await fetch(`${client.baseURL}${db.path}/import?table=imported`, {
+    method: "POST", duplex: "half", body: lines, headers: { Authorization: `Bearer ${client.token}`, "Content-Type": "application/x-ndjson" },
+  });
+  equal("a stream of unknown length", [sent.status, (await sent.json()).data.rows], [200, 1000]);
   const dump = await client.call("GET", `${db.path}/export?format=sql`);
   equal("an export", dump.data.includes("CREATE TABLE imported"), true);
 }

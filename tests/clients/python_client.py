@@ -124,6 +124,21 @@ def self_healing(checks, db):
     checks.equal("tables", {t["name"] for t in db.get("tables")} >= {"memories", "users", "kv"}, True)
 
 
+def transfers(checks, db):
+    def lines():
+        for n in range(2000):
+            yield b'{"n": %d, "text": "%s"}\n' % (n, b"x" * 300)
+
+    sent = db.client.http.post(db.path + "/import", params={"table": "landed"}, content=lines(), headers={"Content-Type": "application/x-ndjson"})
+    checks.equal("a generator of unknown length, streamed in", (sent.status_code, sent.json()["data"]["rows"]), (200, 2000))
+    checks.equal("what arrived is told", int(sent.headers["X-Import-Bytes"]), sum(len(l) for l in lines()))
+    with db.client.http.stream("GET", db.path + "/export", params={"format": "ndjson", "table": "landed"}) as got:
+        guess, total = int(got.headers["X-Export-Bytes-Estimate"]), sum(len(piece) for piece in got.iter_bytes())
+    checks.that("streamed out, with a guess for a progress bar", total * 0.8 < guess < total * 1.25, (guess, total))
+    query = db.client.http.post(db.path + "/query", content=iter([b'{"sql": ', b'"SELECT 1"}']), headers={"Content-Type": "application/json"})
+    checks.equal("JSON in chunks", query.json()["data"]["rows"], [[1]])
+
+
 def retries(checks, db):
     db.query("CREATE TABLE orders(id INTEGER PRIMARY KEY, n)")
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -141,6 +156,7 @@ def main():
         agent_memory(checks, db)
         errors(checks, client, db)
         self_healing(checks, db)
+        transfers(checks, db)
         retries(checks, db)
         cost = db.query("SELECT 1")["meta"]
         checks.that("meta", cost["cost_usd"] > 0 and cost["statement_count"] == 1 and cost["query_log_id"], cost)

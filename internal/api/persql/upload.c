@@ -56,9 +56,10 @@ static uint64_t held_by_namespace(const struct api *api, struct str ns)
     return sum;
 }
 
-static enum err_code refuse(struct err *err, enum err_code code, const char *why)
+static enum err_code refuse(struct err *err, enum err_code code, const char *whose, int64_t limit)
 {
-    (void)err_set(err, code, "%s; try again in a moment", why);
+    (void)err_set(err, code, "Uploads%s that are coming in may fill %lld MiB together; try again in a moment",
+        whose, (long long)(limit >> 20));
     err->retry_after_s = 1;
     return code;
 }
@@ -73,9 +74,9 @@ static enum err_code check_room(const struct upload *u, uint64_t more, struct er
     if (h->disk_low || (h->disk_free > 0 && more + low > h->disk_free))
         return err_set(err, ERR_FULL, "The disk is nearly full: nothing can be written until space is freed");
     if (api->spooled + more > (uint64_t)LIMIT_SPOOL_BYTES)
-        return refuse(err, ERR_BUSY, "Many large uploads are coming in");
+        return refuse(err, ERR_BUSY, "", LIMIT_SPOOL_BYTES);
     if (held_by_namespace(api, u->r->ns) + more > (uint64_t)LIMIT_SPOOL_NAMESPACE_BYTES)
-        return refuse(err, ERR_RATE_LIMITED, "Uploads of this namespace that are coming in fill 2 GiB");
+        return refuse(err, ERR_RATE_LIMITED, " of this namespace", LIMIT_SPOOL_NAMESPACE_BYTES);
     return ERR_OK;
 }
 
