@@ -104,14 +104,17 @@ static enum err_code setting(struct dump *d, const char *read, const char *pragm
     int value = !code && row ? sqlite3_column_int(stmt, 0) : 0;
     if (code || value == 0)
         return code;
-    struct str sql = arena_printf(d->src->arena, "PRAGMA %s=%d", pragma, value);
-    return sql.ptr ? statement(d, sql, err) : err_set(err, ERR_TOO_LARGE, "the schema is too large");
+    AUTO_STRBUF sql;
+    strbuf_init(&sql, SQL_MAX);
+    strbuf_add_cstr(&sql, pragma);
+    strbuf_add_i64(&sql, value);
+    return statement(d, strbuf_str(&sql), err);
 }
 
 static enum err_code settings(struct dump *d, struct err *err)
 {
-    enum err_code code = setting(d, SQL_USER_VERSION, "user_version", err);
-    return code ? code : setting(d, SQL_APPLICATION_ID, "application_id", err);
+    enum err_code code = setting(d, SQL_USER_VERSION, "PRAGMA user_version=", err);
+    return code ? code : setting(d, SQL_APPLICATION_ID, "PRAGMA application_id=", err);
 }
 
 static enum err_code tables(struct dump *d, const struct catalog *cat, struct err *err)

@@ -1,6 +1,7 @@
 /* Reading and writing of tagged values. */
 #include "engine/tagged.h"
 #include "base/enc.h"
+#include "json/jsonw.h"
 #include <math.h>
 
 static const struct str TAGS[] = {
@@ -46,7 +47,7 @@ struct tagged tagged_of_json(const struct jsonr_value *v, struct strbuf *buf)
 struct tagged tagged_of_text(struct str field, struct strbuf *buf)
 {
     static const struct tagged none = {TAGGED_NONE, {"", 0}, 0};
-    if (!str_starts(field, S("{\"$")) || !str_ends(field, S("\"}")))
+    if (!tagged_looks_like(field) || !str_ends(field, S("\"}")))
         return none;
     enum tagged_kind kind = kind_of(str_slice(field, 2, 7));
     struct str rest = str_slice(field, 7, field.len);
@@ -62,19 +63,20 @@ bool tagged_is_odd(struct str text)
 
 bool tagged_looks_like(struct str text)
 {
-    return str_starts(text, S("{\"$"));
+    return text.len > 2 && text.ptr[0] == '{' && text.ptr[1] == '"' && text.ptr[2] == '$';
 }
 
 void tagged_add(struct strbuf *out, enum tagged_kind kind, struct str bytes)
 {
-    strbuf_add_cstr(out, "{\"");
-    strbuf_add_str(out, TAGS[kind]);
-    strbuf_add_cstr(out, "\":\"");
+    struct jsonw w;
+    jsonw_init(&w, out);
+    jsonw_object(&w);
+    jsonw_key(&w, TAGS[kind].ptr);
     if (kind == TAGGED_REAL)
-        strbuf_add_str(out, bytes);
+        jsonw_text(&w, bytes);
     else
-        enc_base64(out, bytes);
-    strbuf_add_cstr(out, "\"}");
+        jsonw_base64(&w, bytes);
+    jsonw_object_end(&w);
 }
 
 int tagged_bind(sqlite3_stmt *stmt, int place, const struct tagged *t)

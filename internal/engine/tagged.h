@@ -29,7 +29,7 @@ struct tagged {
 };
 
 /* How TAGGED_BAD is told: "… must be {…}". */
-#define TAGGED_FORMS "{\"$blob\":\"<base64>\"}, {\"$text\":\"<base64>\"} or {\"$real\":\"Infinity\"}"
+#define TAGGED_FORMS "one of {\"$blob\":\"<base64>\"}, {\"$text\":\"<base64>\"} or {\"$real\":\"Infinity\"}"
 
 /* Reads an object; `buf` is reset and takes the bytes. */
 struct tagged tagged_of_json(const struct jsonr_value *v, struct strbuf *buf);

@@ -267,6 +267,14 @@ void jsonw_blob(struct jsonw *w, struct str bytes)
     strbuf_add_str(w->out, S("\"}"));
 }
 
+void jsonw_base64(struct jsonw *w, struct str bytes)
+{
+    before_value(w);
+    strbuf_add_char(w->out, '"');
+    enc_base64(w->out, bytes);
+    strbuf_add_char(w->out, '"');
+}
+
 void jsonw_raw(struct jsonw *w, struct str json)
 {
     before_value(w);

@@ -40,8 +40,9 @@ void jsonw_real(struct jsonw *w,
     double v); /* shortest form that reads back the same, always with . or e; NaN and infinities: null */
 void jsonw_bool(struct jsonw *w, bool v);
 void jsonw_null(struct jsonw *w);
-void jsonw_blob(struct jsonw *w, struct str bytes); /* {"$blob":"<base64>"}: the one JSON form of a blob */
-void jsonw_raw(struct jsonw *w, struct str json);   /* one complete value that is JSON already */
+void jsonw_blob(struct jsonw *w, struct str bytes);   /* {"$blob":"<base64>"}: the one JSON form of a blob */
+void jsonw_base64(struct jsonw *w, struct str bytes); /* as text */
+void jsonw_raw(struct jsonw *w, struct str json);     /* one complete value that is JSON already */
 /* The writer is back at its start: exactly one value was written and all is closed. */
 bool jsonw_done(const struct jsonw *w);
 

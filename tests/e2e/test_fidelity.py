@@ -167,9 +167,9 @@ class Maker:
 
 
 def blurred(said):
-    """Reals to fourteen digits, for what an older SQLite has read from text."""
+    """Reals to eight digits, for what an older SQLite has read from text."""
     def blur(v):
-        return (v[0], f"{struct.unpack('<d', v[1])[0]:.13e}") if isinstance(v, tuple) and v[0] == b"real" else v
+        return (v[0], f"{struct.unpack('<d', v[1])[0]:.7e}") if isinstance(v, tuple) and v[0] == b"real" else v
     return {k: sorted((tuple(map(blur, r)) for r in rows), key=repr) if isinstance(rows, list) else rows for k, rows in said.items()}
 
 

@@ -221,7 +221,7 @@ void test_opimport__rows_say_which_line_is_wrong(void **state)
         {"ndjson", "{\"id\":1,\"name\":\"x\"}\n[1]", ERR_INVALID, "line 2: must be an object"},
         {"ndjson", "{\"id\":1,\"name\":\"x\"}\n{\"id\":}", ERR_INVALID, "line 2:"},
         {"ndjson", "{\"id\":1,\"name\":{\"$blob\":\"?\"}}", ERR_INVALID,
-            "line 1: \"name\" must be {\"$blob\""},
+            "line 1: \"name\" must be one of {\"$blob\""},
         {"ndjson", "{\"id\":1,\"ID\":2,\"name\":\"x\"}", ERR_INVALID, "twice"},
     };
     (void)state;
