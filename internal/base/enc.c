@@ -110,6 +110,40 @@ bool dec_base64(struct str text, struct strbuf *out)
     return true;
 }
 
+/* The other alphabet and no padding, by way of the standard form. */
+void enc_base64url(struct strbuf *out, struct str bytes)
+{
+    size_t from = out->len;
+
+    enc_base64(out, bytes);
+    if (strbuf_failed(out))
+        return;
+    while (out->len > from && out->buf[out->len - 1] == '=')
+        strbuf_truncate(out, out->len - 1);
+    for (size_t i = from; i < out->len; i++) {
+        if (out->buf[i] == '+')
+            out->buf[i] = '-';
+        else if (out->buf[i] == '/')
+            out->buf[i] = '_';
+    }
+}
+
+bool dec_base64url(struct str text, struct strbuf *out)
+{
+    AUTO_STRBUF standard;
+
+    strbuf_init(&standard, text.len + 3);
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == '+' || c == '/' || c == '=')
+            return false;
+        strbuf_add_char(&standard, c == '-' ? '+' : c == '_' ? '/' : c);
+    }
+    for (size_t i = text.len; i % 4 > 1; i++)
+        strbuf_add_char(&standard, '=');
+    return !strbuf_failed(&standard) && dec_base64(strbuf_str(&standard), out);
+}
+
 enum { BASE62_BYTES_MAX = 64, BASE62_WIDTH_MAX = 88 };
 
 void enc_base62(struct strbuf *out, const unsigned char *bytes, size_t len, size_t width)

@@ -11,6 +11,8 @@ void enc_hex(struct strbuf *out, struct str bytes); /* lower case */
 MUST_CHECK bool dec_hex(struct str text, unsigned char *out, size_t cap, size_t *ret_len);
 void enc_base64(struct strbuf *out, struct str bytes);           /* standard alphabet, padded */
 MUST_CHECK bool dec_base64(struct str text, struct strbuf *out); /* padded, no white space */
+void enc_base64url(struct strbuf *out, struct str bytes);        /* RFC 4648's URL alphabet, unpadded */
+MUST_CHECK bool dec_base64url(struct str text, struct strbuf *out);
 void enc_base62(struct strbuf *out, const unsigned char *bytes, size_t len,
     size_t width);                    /* big-endian number, zero-padded */
 uint32_t enc_crc32(struct str bytes); /* IEEE, as in zlib */

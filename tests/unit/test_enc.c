@@ -264,3 +264,29 @@ void test_enc__percent(void **state)
     strbuf_init(&small, 2);
     assert_false(dec_percent(S("abc"), false, &small));
 }
+
+void test_enc__base64url_known_answers(void **state)
+{
+    static const struct {
+        const char *bytes, *text;
+    } ROWS[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"\xfb\xff\xbf", "-_-_"},
+        {"\xff\xff\xff\xff", "_____w"}};
+    /* padding, the other alphabet, bits that no byte uses, a single character, white space */
+    static const char *const BAD[] = {
+        "Zg==", "Zm8=", "+/+/", "Zh", "Zm9", "Z", "Zm9vY", "Zm 8", "Zm8\n", "."};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        AUTO_STRBUF text, back;
+        strbuf_init(&text, 100);
+        strbuf_init(&back, 100);
+        enc_base64url(&text, str_of(ROWS[i].bytes));
+        expect_str(strbuf_str(&text), ROWS[i].text);
+        assert_true(dec_base64url(strbuf_str(&text), &back));
+        expect_str(strbuf_str(&back), ROWS[i].bytes);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
+        AUTO_STRBUF back;
+        strbuf_init(&back, 100);
+        expect_row(!dec_base64url(str_of(BAD[i]), &back), BAD[i]);
+    }
+}
