@@ -24,6 +24,7 @@ enum err_code api_new(const struct api_options *opt, struct api **ret, struct er
     list_init(&api->open);
     list_init(&api->free);
     list_init(&api->uploads);
+    list_init(&api->unwritten);
     list_init(&api->health.waiting);
     strbuf_init(&api->openapi, OPENAPI_BYTES_MAX);
     openapi_write(&api->openapi, str_of(opt->public_url));

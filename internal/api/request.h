@@ -42,8 +42,10 @@ struct api {
     struct list open, free;
     unsigned open_count, free_count;
     bool draining, interrupted;
-    struct list uploads; /* persql/upload.h: those that hold some of the spool */
-    uint64_t spooled;    /* bytes they hold */
+    struct list uploads;   /* persql/upload.h: those that hold some of the spool */
+    uint64_t spooled;      /* bytes they hold */
+    unsigned writing;      /* workers that write pieces of them */
+    struct list unwritten; /* those whose piece waits for such a worker */
     struct health health;
     struct loop_timer tick; /* disk guard, trash, temporary files */
     int64_t purged_us, signed_us;

@@ -145,7 +145,7 @@ size_t body_take(struct http_connection *c, struct str bytes)
 /* The client waits for a word before it sends a body that the limit allows. */
 void body_say_continue(struct http_connection *c)
 {
-    if (!c->guard.expect_continue || c->continued || c->phase != PHASE_BODY)
+    if (!c->guard.expect_continue || c->guard.http_1_0 || c->continued || c->phase != PHASE_BODY)
         return;
     c->continued = true;
     conn_write(c, S("HTTP/1.1 100 Continue\r\n\r\n"), STR_EMPTY, NULL);

@@ -217,6 +217,7 @@ static const struct sequence SEQUENCES[] = {
     {"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" GOOD, "200 200", ""},
     {"POST /up HTTP/1.1\r\nHost: a\r\n\r\n" GOOD, "200 200", ""},
     {"POST /up HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", "200", ""},
+    {"POST /later HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc", "200", ""},
     {"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 67108865\r\n\r\n", "413", ""},
     {"POST /upno HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" GOOD, "403", ""},
     {"POST /upno HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" GOOD, "403 200", ""},

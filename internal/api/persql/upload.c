@@ -101,6 +101,7 @@ enum err_code upload_init(struct upload *u, struct api_request *r, struct err *e
     struct str type = http_header(r->http, "Content-Type"), boundary;
     *u = (struct upload){.r = r, .spool = SPOOL_INIT};
     list_init(&u->node);
+    list_init(&u->waiting);
     if (!http_body_framed(r->http))
         return err_set(
             err, ERR_LENGTH_REQUIRED, "Send the file with Content-Length or Transfer-Encoding: chunked");
@@ -162,26 +163,42 @@ static void write_run(struct workq_job *job, unsigned worker)
 
 static void receive(struct upload *u);
 
+static void write_waiting(struct api *api);
+
 static void write_done(struct workq_job *job)
 {
     struct upload *u = upload_of(job);
+    struct api *api = u->r->api;
+    api->writing--;
     if (!u->err.code)
         u->err.code = look(u, false, &u->err);
     if (u->err.code)
         u->done(u);
     else
         receive(u);
+    write_waiting(api);
 }
 
-static void write_on_worker(struct upload *u)
+/* A disk that cannot keep up blocks whoever writes to it: half of the workers stay for all else. */
+static bool may_write(const struct api *api)
 {
-    struct api *api = u->r->api;
-    u->r->job = (struct workq_job){.run = write_run, .done = write_done};
-    struct err err = ERR_INIT;
-    if (workq_submit(api->opt.workq, api->opt.loop, WORKQ_READ, &u->r->job, &err) == ERR_OK)
-        return; /* the worker may have begun already */
-    u->err = err;
-    u->done(u);
+    return api->writing < (api->opt.workers + 1) / 2 || api->writing == 0;
+}
+
+static void write_waiting(struct api *api)
+{
+    while (!list_empty(&api->unwritten) && may_write(api)) {
+        struct upload *u = LIST_FIRST(&api->unwritten, struct upload, waiting);
+        struct err err = ERR_INIT;
+        list_remove(&u->waiting);
+        u->r->job = (struct workq_job){.run = write_run, .done = write_done};
+        api->writing++;
+        if (workq_submit(api->opt.workq, api->opt.loop, WORKQ_READ, &u->r->job, &err) == ERR_OK)
+            continue; /* the worker may have begun already */
+        api->writing--;
+        u->err = err;
+        u->done(u);
+    }
 }
 
 static enum err_code check_whole(struct upload *u, struct err *err)
@@ -195,7 +212,8 @@ static enum err_code check_whole(struct upload *u, struct err *err)
 static void on_piece(void *arg, struct str piece, const struct err *err)
 {
     struct upload *u = arg;
-    u->r->receiving = false;
+    struct api_request *r = u->r;
+    r->receiving = false;
     u->piece = piece;
     if (err)
         u->err = *err;
@@ -203,10 +221,12 @@ static void on_piece(void *arg, struct str piece, const struct err *err)
         u->err.code = check_whole(u, &u->err);
     else
         u->err.code = reserve(u, u->spool.bytes + piece.len, &u->err);
-    if (u->err.code || piece.len == 0)
+    if (u->err.code || piece.len == 0) {
         u->done(u);
-    else
-        write_on_worker(u);
+        return;
+    }
+    list_push_back(&r->api->unwritten, &u->waiting);
+    write_waiting(r->api);
 }
 
 static void receive(struct upload *u)
@@ -232,7 +252,7 @@ void upload_release_files(struct upload *u)
 
 void upload_release(struct upload *u)
 {
-    CHECK(u->spool.fd < 0);
+    CHECK(u->spool.fd < 0 && list_empty(&u->waiting));
     CHECK(u->r->api->spooled >= u->reserved);
     u->r->api->spooled -= u->reserved;
     list_remove(&u->node);

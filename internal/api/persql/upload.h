@@ -10,7 +10,8 @@
 #include "base/spool.h"
 
 struct upload {
-    struct list node; /* api's uploads */
+    struct list node;    /* api's uploads */
+    struct list waiting; /* api's unwritten */
     struct api_request *r;
     enum import_format format; /* once `known` */
     bool known;
