@@ -4,13 +4,12 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/enc.h"
 #include "base/fs.h"
 #include "base/limits.h"
 
 #define SQL_INSERT                                                                                           \
-    "INSERT INTO audit(chain, seq, id, created_at, action, actor_kind, actor_user_id, actor_token_id, "      \
-    "actor_name, client, address, request_id, target_type, target_id, target_name, before_values, "          \
-    "after_values, hash)"                                                                                    \
+    "INSERT INTO audit(" AUDIT_ROW_COLUMNS ")"                                                               \
     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
 #define SQL_END "SELECT seq, created_at, hash, signed_seq FROM audit_chain WHERE chain = ?1"
 #define SQL_SET_END                                                                                          \
@@ -18,6 +17,37 @@
     " VALUES(?1, ?2, ?3, ?4, 0, ?3)"                                                                         \
     " ON CONFLICT(chain) DO UPDATE SET seq = excluded.seq, created_at = excluded.created_at,"                \
     " hash = excluded.hash, unsigned_at = coalesce(audit_chain.unsigned_at, excluded.unsigned_at)"
+
+void audit_map_row(const struct db_stmt *st, struct audit_row *ret)
+{
+    int column = 0;
+
+#define TEXT_AT(i)                 db_col_text(st, i)
+#define INT_AT(i)                  db_col_int(st, i)
+#define COLUMN(member, kind, name) ret->member = kind##_AT(column++);
+    AUDIT_COLUMNS(COLUMN)
+#undef COLUMN
+    CHECK(column == AUDIT_ROW_COLUMN_COUNT - 1);
+    if (!audit_from_hex(db_col_text(st, column), &ret->hash))
+        ret->hash = (struct digest){{0}};
+}
+
+void audit_map_checkpoint(const struct db_stmt *st, struct audit_checkpoint *ret)
+{
+    int column = 0;
+    size_t len;
+
+#define COLUMN(member, kind, name) ret->member = kind##_AT(column++);
+    AUDIT_CHECKPOINT_COLUMNS(COLUMN)
+#undef COLUMN
+#undef INT_AT
+#undef TEXT_AT
+    if (!audit_from_hex(db_col_text(st, column), &ret->hash))
+        ret->hash = (struct digest){{0}};
+    if (!dec_hex(db_col_text(st, column + 1), ret->signature.bytes, SIGNATURE_BYTES, &len) ||
+        len != SIGNATURE_BYTES)
+        ret->signature = (struct signature){{0}};
+}
 
 /* Where a chain ends. */
 struct chain_end {

@@ -16,7 +16,7 @@
 #define SQL_HEAD "SELECT number, hash FROM audit_checkpoint ORDER BY number DESC LIMIT 1"
 #define SQL_HAS  "SELECT 1 FROM audit_checkpoint WHERE number = ?1 AND hash = ?2"
 #define SQL_INSERT                                                                                           \
-    "INSERT INTO audit_checkpoint(number, chain, seq, row_hash, created_at, key_id, hash, signature)"        \
+    "INSERT INTO audit_checkpoint(" AUDIT_CHECKPOINT_COLUMN_NAMES ")"                                        \
     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
 #define SQL_SIGNED "UPDATE audit_chain SET signed_seq = ?2, unsigned_at = NULL WHERE chain = ?1 AND seq = ?2"
 #define SQL_LAST_KEY                                                                                         \

@@ -54,10 +54,10 @@ static enum err_code apply_recipe(struct db *db, enum db_mode mode, struct err *
     (void)sqlite3_extended_result_codes(db->handle, 1); /* cannot fail on an open handle */
     (void)sqlite3_busy_timeout(db->handle, BUSY_TIMEOUT_MS);
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
-    code = enter_wal(db, err);
+    code = mode == DB_COPY ? ERR_OK : enter_wal(db, err);
     for (size_t i = 0; !code && i < ARRAY_LEN(RECIPE); i++)
         code = db_run(db, RECIPE[i], err);
-    if (!code && mode == DB_READ)
+    if (!code && (mode == DB_READ || mode == DB_COPY))
         code = db_run(db, "PRAGMA query_only = ON", err);
     return code;
 }
@@ -81,10 +81,53 @@ static enum err_code require_file(const char *path, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code open_handle(struct db *db, const char *path, struct err *err)
+/* Someone has it open, or left it without writing its log back. */
+static bool has_log(const char *path)
 {
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
-    int rc = sqlite3_open_v2(path, &db->handle, flags, NULL);
+    char beside[FS_PATH_MAX];
+    struct stat st;
+
+    str_print(beside, sizeof beside, "%s-shm", path);
+    if (stat(beside, &st) == 0)
+        return true;
+    str_print(beside, sizeof beside, "%s-wal", path);
+    return stat(beside, &st) == 0 && st.st_size > 0;
+}
+
+/* A path as a URI, which alone can say that a file does not change: then SQLite makes no files beside it. */
+static void add_uri(struct strbuf *out, const char *path)
+{
+    strbuf_add_cstr(out, "file:");
+    for (; *path; path++) {
+        if (strchr("%?#", *path))
+            strbuf_addf(out, "%%%02x", (unsigned)*path);
+        else
+            strbuf_add_char(out, *path);
+    }
+    strbuf_add_cstr(out, "?immutable=1");
+}
+
+static int open_copy(struct db *db, const char *path)
+{
+    AUTO_STRBUF uri;
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
+
+    if (has_log(path))
+        return sqlite3_open_v2(path, &db->handle, flags, NULL);
+    strbuf_init(&uri, 4 * FS_PATH_MAX);
+    add_uri(&uri, path);
+    return sqlite3_open_v2(strbuf_cstr(&uri), &db->handle, flags | SQLITE_OPEN_URI, NULL);
+}
+
+static int open_to_write(struct db *db, const char *path)
+{
+    return sqlite3_open_v2(path, &db->handle,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE, NULL);
+}
+
+static enum err_code open_handle(struct db *db, const char *path, enum db_mode mode, struct err *err)
+{
+    int rc = mode == DB_COPY ? open_copy(db, path) : open_to_write(db, path);
 
     if (rc == SQLITE_OK)
         return ERR_OK;
@@ -100,7 +143,7 @@ enum err_code db_open(const char *path, enum db_mode mode, struct db **ret, stru
     if (code)
         return code;
     struct db *db = MEM_NEW(struct db);
-    code = open_handle(db, path, err);
+    code = open_handle(db, path, mode, err);
     if (!code)
         code = apply_recipe(db, mode, err);
     if (code) {

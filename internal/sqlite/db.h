@@ -31,6 +31,7 @@ enum db_mode {
     DB_CREATE, /* the file must not exist; it is made with mode 0600 */
     DB_WRITE,  /* the file must exist */
     DB_READ,   /* as DB_WRITE, but statements that write are refused */
+    DB_COPY,   /* a copy, or beside a server: nothing is written, where it can be avoided not even a lock */
 };
 
 /* Opens with WAL, synchronous=FULL and foreign keys. ERR_NOT_FOUND no such file, ERR_CONFLICT the file exists
