@@ -1,12 +1,19 @@
 /* What must hold of rows and checkpoints, each with its sentence. */
 #include "audit/verify.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include <stdarg.h>
 
 static void copy(char *out, size_t size, struct str text)
 {
     str_print_cut(out, size, STR_FMT, STR_ARG(str_slice(text, 0, size)));
+}
+
+/* A time that can be written; whoever changed the row may have chosen it. */
+static int64_t believable(int64_t at_ms)
+{
+    return at_ms > 0 && at_ms < CLOCK_WALL_MS_END ? at_ms : 0;
 }
 
 /* Keeps the first; returns false, so that a check can end with it. */
@@ -20,7 +27,7 @@ static bool broken(
     if (v->broken)
         return false;
     v->broken = true;
-    v->finding = (struct audit_finding){.seq = seq, .at_ms = at_ms, .checkpoint = checkpoint};
+    v->finding = (struct audit_finding){.seq = seq, .at_ms = believable(at_ms), .checkpoint = checkpoint};
     copy(v->finding.chain, sizeof v->finding.chain, str_of(v->chain));
     va_start(ap, fmt);
     str_vprint_cut(v->finding.what, sizeof v->finding.what, fmt, ap);

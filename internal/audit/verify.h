@@ -7,6 +7,7 @@
 #include "audit/chain.h"
 #include "audit/checkpoint.h"
 #include "audit/key.h"
+#include "base/slug.h"
 #include "sqlite/db.h"
 
 #define AUDIT_CHAIN_SIZE 80
@@ -76,5 +77,9 @@ MUST_CHECK enum err_code audit_verify_db(
 /* Opens <dir>/control.db for audit_verify_db() and exporting: a copy, also where nothing can be written, or
  * the file of a running server. ERR_NOT_FOUND; ERR_CONFLICT: it has no audit log. */
 MUST_CHECK enum err_code audit_open_copy(const char *dir, struct db **ret, struct err *err);
+
+/* The slug of the namespace whose chain that is. ERR_NOT_FOUND. */
+MUST_CHECK enum err_code audit_chain_slug(
+    struct db *db, struct str chain, char out[SLUG_SIZE], struct err *err);
 
 #endif

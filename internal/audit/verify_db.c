@@ -10,6 +10,7 @@
 #define SQL_CHAINS                                                                                           \
     "SELECT chain FROM audit_chain UNION SELECT chain FROM audit UNION SELECT chain FROM audit_checkpoint "  \
     "ORDER BY 1"
+#define SQL_SLUG    "SELECT slug FROM namespace WHERE id = ?1"
 #define SQL_HAS_LOG "SELECT 1 FROM sqlite_schema WHERE name = 'audit_checkpoint'"
 #define SQL_END     "SELECT seq, hash FROM audit_chain WHERE chain = ?1"
 
@@ -136,6 +137,16 @@ static enum err_code check_all(struct run *r, struct err *err)
     if (code)
         return code;
     return r->opt->chain.len ? check_chain(r, r->opt->chain, err) : check_chains(r, err);
+}
+
+enum err_code audit_chain_slug(struct db *db, struct str chain, char out[SLUG_SIZE], struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_SLUG, DB_ARGS(db_text(chain)), &st, err);
+
+    if (!code)
+        db_col_copy(&st, 0, out, SLUG_SIZE);
+    return code;
 }
 
 enum err_code audit_open_copy(const char *dir, struct db **ret, struct err *err)

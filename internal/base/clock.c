@@ -74,8 +74,6 @@ static void civil_from_days(int64_t days, int64_t *ret_year, int64_t *ret_month,
     *ret_year = year_of_era + era * 400 + (*ret_month <= 2);
 }
 
-#define WALL_MS_END INT64_C(253402300800000) /* 10000-01-01 */
-
 static char *put_digits(char *p, int64_t v, int width)
 {
     for (int i = width - 1; i >= 0; i--, v /= 10)
@@ -85,7 +83,7 @@ static char *put_digits(char *p, int64_t v, int width)
 
 void clock_iso(int64_t wall_ms, char out[CLOCK_ISO_MAX])
 {
-    CHECK(wall_ms >= 0 && wall_ms < WALL_MS_END);
+    CHECK(wall_ms >= 0 && wall_ms < CLOCK_WALL_MS_END);
     int64_t year, month, day, ms = wall_ms % MS_PER_DAY;
     civil_from_days(wall_ms / MS_PER_DAY, &year, &month, &day);
     const struct {
@@ -168,7 +166,7 @@ bool clock_parse_iso(struct str s, int64_t *ret_wall_ms)
         return false;
     int64_t at = days_from_civil(year, month, day) * MS_PER_DAY +
                  ((hour * 60 + minute) * 60 + second) * 1000 + ms - offset_ms;
-    if (at < 0 || at >= WALL_MS_END)
+    if (at < 0 || at >= CLOCK_WALL_MS_END)
         return false;
     *ret_wall_ms = at;
     return true;

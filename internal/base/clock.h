@@ -10,7 +10,8 @@
 int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void);
 
-#define CLOCK_ISO_MAX 25 /* "2026-05-05T12:30:00.000Z" and its terminator */
+#define CLOCK_WALL_MS_END INT64_C(253402300800000) /* the year 10000: times that can be written are below */
+#define CLOCK_ISO_MAX     25                       /* "2026-05-05T12:30:00.000Z" and its terminator */
 /* Writes ISO-8601 UTC with milliseconds. Years 1970 to 9999. */
 void clock_iso(int64_t wall_ms, char out[CLOCK_ISO_MAX]);
 /* Reads what clock_iso writes; a fraction of one to nine digits or none; a numeric offset in place of Z.

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* readdir's d_name beside strict C */
 #include "bootstrap/bootstrap.h"
 #include "account/account.h"
+#include "audit/checkpoint.h"
 #include "base/check.h"
 #include "base/fs.h"
 #include "crypto/password.h"
@@ -189,18 +190,21 @@ static enum err_code build_and_rename(
     return code;
 }
 
-/* Makes the directory of `main`. Whatever fails here is done at the server's start. */
+/* Makes the directory of `main` and the key that signs the audit log. Whatever fails here is done at the
+ * server's start. */
 static void provision(const char *data_dir)
 {
     struct control control;
     struct db *db = NULL;
     struct registry_recovery recovery;
+    struct audit_start audit;
     const struct registry_disk disk = {.data_dir = data_dir};
 
     if (control_open(data_dir, CONTROL_CURRENT, &control, NULL) != ERR_OK)
         return;
     if (control_connect(&control, DB_WRITE, &db, NULL) == ERR_OK) {
         err_ignore(registry_recover(db, &disk, &recovery, NULL)); /* see above */
+        err_ignore(audit_begin(db, data_dir, &audit, NULL));      /* as above */
         db_close(db);
     }
     control_close(&control);

@@ -3,7 +3,8 @@
  *
  * All of it is built in <data>/init.tmp and comes alive by one rename of control.db. A crash before that
  * leaves init.tmp, which the next attempt removes; a crash after it leaves a directory that is whole but for
- * the directory of `main`, which registry_recover() makes. Blocks; commands and start-up only. */
+ * the directory of `main`, which registry_recover() makes, and the key of the audit log (audit_begin()).
+ * Blocks; commands and start-up only. */
 #ifndef BOOTSTRAP_BOOTSTRAP_H
 #define BOOTSTRAP_BOOTSTRAP_H
 

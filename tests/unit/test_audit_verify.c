@@ -228,7 +228,7 @@ void test_audit_verify__rows(void **state)
          "after_values,"
          " hash FROM audit WHERE chain = 'ns_a' AND seq = 30",
             "ns_a 31 the row does not fit its hash"},
-        {"UPDATE audit SET seq = seq + 1001 WHERE chain = 'ns_a' AND seq > 15;"
+        {"DROP INDEX audit_time; UPDATE audit SET seq = seq + 1001 WHERE chain = 'ns_a' AND seq > 15;"
          "UPDATE audit SET seq = seq - 1000 WHERE chain = 'ns_a' AND seq > 900;"
          "INSERT INTO audit SELECT chain, 16, 'aud_x', created_at - 1, action, actor_kind, actor_user_id, "
          "actor_token_id,"

@@ -1,6 +1,7 @@
 /* The first start of a data directory: whole or not at all. */
 #include "bootstrap/bootstrap.h"
 #include "account/account.h"
+#include "audit/checkpoint.h"
 #include "lib/faultio.h"
 #include "lib/tmpdir.h"
 #include "lib/unit.h"
@@ -54,19 +55,22 @@ static void expect_whole(const char *dir, const struct bootstrap_result *made)
     struct registry_entry database;
     struct digest hash;
     struct registry_recovery r;
+    struct audit_start start;
     const struct registry_disk disk = {.data_dir = dir};
 
     assert_int_equal(look(dir), BOOTSTRAP_READY);
     assert_int_equal(control_open(dir, CONTROL_CURRENT, &control, NULL), ERR_OK);
     assert_int_equal(control_connect(&control, DB_WRITE, &db, NULL), ERR_OK);
     assert_int_equal(registry_recover(db, &disk, &r, NULL), ERR_OK); /* as the server does at its start */
+    assert_int_equal(audit_begin(db, dir, &start, NULL), ERR_OK);
+    assert_false(start.rolled_back);
     assert_int_equal(account_get(db, S("ada@example.com"), &owner, NULL), ERR_OK);
     assert_int_equal(token_parse(secret_reveal(&made->token), &hash, NULL), ERR_OK);
     assert_int_equal(token_lookup(db, &hash, &who, NULL), ERR_OK);
     assert_int_equal(who->role, WIRE_ROLE_ADMIN);
     expect_audit(db, id_str(&who->namespace_id),
         "namespace.created namespace.member_added database.created token.created ");
-    expect_audit(db, S("server"), "user.created ");
+    expect_audit(db, S("server"), "user.created audit.key_used ");
     assert_string_equal(who->namespace_slug, made->namespace_slug);
     assert_int_equal(registry_lookup(db, S("acme"), S(BOOTSTRAP_DATABASE), &database, NULL), ERR_OK);
     assert_int_equal(db_check_integrity(db, NULL), ERR_OK);
