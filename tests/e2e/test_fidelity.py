@@ -317,6 +317,31 @@ def without_content(checks, s):
         checks.equal(f"no content: {fmt}: the tables are there, empty", s.query("SELECT count(*) FROM ix", db=f"bare-{fmt}").json["data"]["rows"], [[0]])
 
 
+def largest(checks, s):
+    """Values as long as a value may be, of bytes that grow most in each format."""
+    s.call("POST", "/v1/databases", {"slug": "large"})
+    made = ["CREATE TABLE t(id INTEGER PRIMARY KEY, v)"]
+    texts = {"control characters": "char(1)", "quotes": "char(34)", "single quotes": "char(39)", "NULs": "char(0)", "three bytes": "char(8364) || 'xx'"}
+    made += [f"INSERT INTO t VALUES({i}, substr(replace(hex(zeroblob({300000 if 'three' in name else 990000})), '00', {t} || {t}), 1, 1980000))" for i, (name, t) in enumerate(texts.items())]
+    made += ["INSERT INTO t VALUES(10, randomblob(3990000))", "INSERT INTO t SELECT 11, v || v FROM t WHERE id = 0", "INSERT INTO t SELECT 12, v || v FROM t WHERE id = 1"]
+    for sql in made:
+        answer = s.query(sql, db="large")
+        checks.that(f"large: {sql[:60]}", answer.status == 200, answer)
+    wanted = content(opened(s, s.db("export?format=sqlite", method="GET", db="large").data, "large"), only=["t"])
+    checks.equal("large: all there", len(wanted["t"]), 8)
+    for fmt, kind in (("sql", "application/sql"), ("sqlite", "application/vnd.sqlite3"), ("csv", "text/csv"), ("ndjson", "application/x-ndjson")):
+        table = "&table=t" if fmt in ("csv", "ndjson") else ""
+        got = s.db(f"export?format={fmt}{table}", method="GET", db="large")
+        checks.equal(f"large: {fmt} out", got.status, 200)
+        s.call("POST", "/v1/databases", {"slug": f"large-{fmt}"})
+        if table:
+            s.query(made[0], db=f"large-{fmt}")
+        answer = s.db("import" + table.replace("&", "?"), got.data, db=f"large-{fmt}", headers={"Content-Type": kind})
+        checks.that(f"large: {fmt} in", answer.status == 200, answer)
+        seen = content(opened(s, s.db("export?format=sqlite", method="GET", db=f"large-{fmt}").data, f"large-{fmt}"), only=["t"])
+        checks.that(f"large: {fmt}: the same", seen == wanted, [(k, v[:30]) for row in seen["t"] for k, v in row if isinstance(v, bytes)])
+
+
 def one(checks, s, number):
     Round(checks, s, number).run()
 
@@ -326,6 +351,7 @@ def main():
     with Server(binary_argument()) as s:
         checks.part(descriptions, checks, s)
         checks.part(without_content, checks, s)
+        checks.part(largest, checks, s)
         for number in range(ROUNDS):
             checks.part(one, checks, s, number)
     return checks.end()
