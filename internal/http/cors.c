@@ -10,7 +10,8 @@ struct http_cors {
 
 static const char ALLOW_HEADERS[] =
     "Authorization, Content-Type, Idempotency-Key, Plan-Key, Plan-Step, X-Request-Id";
-static const char EXPOSE_HEADERS[] = "X-Request-Id, Retry-After, Content-Disposition";
+static const char EXPOSE_HEADERS[] = "X-Request-Id, Retry-After, Content-Disposition, Idempotency-Replayed, "
+                                     "Plan-Replayed, X-Import-Bytes, X-Export-Bytes-Estimate";
 
 struct http_cors *cors_new(const char *origins)
 {

@@ -90,6 +90,10 @@ void test_http_reply__only_known_origins_may_read(void **state)
     (void)state;
     AUTO_REPLY known = probe_ask(h.port, WITH("Origin: https://b.example"));
     expect_str(probe_header(&known, "Access-Control-Allow-Origin"), "https://b.example");
+    expect_str(probe_header(&known, "Access-Control-Expose-Headers"),
+        "X-Request-Id, Retry-After, Content-Disposition, Idempotency-Replayed, Plan-Replayed, "
+        "X-Import-Bytes, "
+        "X-Export-Bytes-Estimate");
     expect_str(probe_header(&known, "Vary"), "Origin");
     AUTO_REPLY other = probe_ask(h.port, WITH("Origin: https://c.example"));
     assert_int_equal(other.status, 200);
