@@ -107,6 +107,11 @@ static const struct {
         "INSERT INTO a VALUES (1, NULL), (2, NULL); INSERT INTO b VALUES (1, 2), (2, 1); UPDATE a SET b = 3 "
         "- id;",
         {"SELECT group_concat(id || b) FROM a", "SELECT group_concat(id || a) FROM b"}},
+    {"foreign keys that name nothing unique, or nothing at all",
+        "CREATE TABLE p(name); CREATE TABLE c(x REFERENCES p(name), y REFERENCES nowhere); INSERT INTO p "
+        "VALUES ('a'); "
+        "INSERT INTO c VALUES (NULL, NULL), ('a', NULL);",
+        {"SELECT count(*) || group_concat(x) FROM c"}},
     {"triggers do not fire while rows are loaded",
         "CREATE TABLE t(v); CREATE TABLE log(v); CREATE TRIGGER tr AFTER INSERT ON t BEGIN INSERT INTO log "
         "VALUES (new.v); SELECT CASE WHEN 1 THEN 2 END; END;"
