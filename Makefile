@@ -29,7 +29,8 @@ SQLITE_STAMP = $(SQLITE_VENDOR)/node_modules/.installed
 # --- Flags -------------------------------------------------------------------------------------------------------
 CSTD = -std=c11 -D_POSIX_C_SOURCE=200809L
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla -Wundef \
-       -Wwrite-strings -Wimplicit-fallthrough -fno-common
+       -Wwrite-strings -Wimplicit-fallthrough -fno-common \
+       $(if $(findstring clang,$(CC)),-Wno-string-concatenation) # rows of long literals are how the formatter breaks lines
 WERROR = $(if $(filter 1,$(DEV)),-Werror)
 HARDEN = -fPIE -fstack-protector-strong -fstack-clash-protection
 HARDEN_LD = -pie -Wl,--as-needed -Wl,-z,relro,-z,now,-z,noexecstack

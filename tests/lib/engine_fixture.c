@@ -255,7 +255,7 @@ struct wire_call engine_call_new(enum wire_op op, const char *body)
 {
     return (struct wire_call){.op = op,
         .role = WIRE_ROLE_ADMIN,
-        .deadline_us = clock_mono_us() + 5000000,
+        .deadline_us = clock_mono_us() + 15000000,
         .request_id = S("req_test"),
         .token_id = S("tok_test"),
         .idempotency_key = STR_EMPTY,

@@ -55,7 +55,7 @@ struct zygote_answer zygote_ask(
 struct zygote_answer zygote_next(int fd); /* what it says by itself */
 struct engine_config engine_fixture_config(const char *dir, enum engine_mode mode);
 
-/* A call with the usual values: admin, no scope, 5 s, request id "req_test", token id "tok_test". */
+/* A call with the usual values: admin, no scope, 15 s, request id "req_test", token id "tok_test". */
 struct wire_call engine_call_new(enum wire_op op, const char *body);
 /* Queues frames; engine_send_all writes them with one write, so that they are one turn. */
 uint64_t engine_queue(struct engine_fixture *fx, const struct wire_call *call);
