@@ -30,6 +30,7 @@ enum err_code api_new(const struct api_options *opt, struct api **ret, struct er
     openapi_write(&api->openapi, str_of(opt->public_url));
     last_used_init(&api->last_used, api);
     housekeeping_start(api);
+    supervise_on_quarantine(opt->supervisor, audited_quarantine, api);
     *ret = api;
     return ERR_OK;
 }
@@ -40,6 +41,7 @@ void api_free(struct api *api)
         return;
     CHECK(api->open_count == 0);
     housekeeping_stop(api);
+    supervise_on_quarantine(api->opt.supervisor, NULL, NULL);
     last_used_release(&api->last_used);
     while (!list_empty(&api->free)) {
         struct api_request *r = LIST_FIRST(&api->free, struct api_request, node);

@@ -135,7 +135,7 @@ static void on_done(struct engine_call *call, const struct err *err)
     if (err)
         request_fail(r, err);
     else
-        request_reply_gathered(r);
+        request_reply_audited(r);
 }
 
 enum err_code request_check_json(const struct api_request *r, struct err *err)

@@ -130,6 +130,14 @@ MUST_CHECK enum err_code engine_route_run(struct api_request *r, struct err *err
 /* Who asks, for the audit log; kept in r->by. Views of the request: valid while it is. */
 const struct actor *request_actor(struct api_request *r);
 
+/* --- audited.c --- */
+
+/* request_reply_gathered(), after the row of the audit log where the route changed something in the engine.
+ */
+void request_reply_audited(struct api_request *r);
+/* For supervise_on_quarantine(); arg is the struct api. */
+void audited_quarantine(void *arg, struct str db_id);
+
 /* --- worker_route.c --- */
 
 MUST_CHECK enum err_code worker_route_run(struct api_request *r, struct err *err);

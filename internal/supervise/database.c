@@ -138,6 +138,8 @@ void database_quarantine(struct database *db)
         return;
     db->quarantined = true;
     log_event(LOG_ERROR, "db_quarantined", LOG_STR("db", id_str(&db->id)));
+    if (db->s->on_quarantine)
+        db->s->on_quarantine(db->s->on_quarantine_arg, id_str(&db->id));
     database_touch(db);
 }
 

@@ -125,6 +125,8 @@ struct supervisor {
     char *read_buffer;
     struct supervise_stats gone; /* counters, and the boards of engines that ended */
     bool stopping, refuse_writes;
+    void (*on_quarantine)(void *arg, struct str db_id);
+    void *on_quarantine_arg;
     int64_t stop_us;
     void (*stop_done)(void *arg);
     void *stop_arg;

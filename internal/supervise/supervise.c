@@ -313,6 +313,12 @@ void supervise_allow(struct supervisor *s, struct str db_id)
         database_allow(db);
 }
 
+void supervise_on_quarantine(struct supervisor *s, void (*fn)(void *arg, struct str db_id), void *arg)
+{
+    s->on_quarantine = fn;
+    s->on_quarantine_arg = arg;
+}
+
 void supervise_refuse_writes(struct supervisor *s, bool refuse)
 {
     struct list *it, *nx;

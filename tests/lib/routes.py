@@ -16,6 +16,7 @@ CALLS = {
     "EXPLAIN": ({"sql": "SELECT 1"}, ""), "VALIDATE": ({"sql": "SELECT 1"}, ""),
     "TABLES": (None, ""), "SCHEMA": (None, ""), "DESCRIBE": (None, ""), "DESCRIBE_SET": ({"description": "text"}, ""),
     "SEARCH": (None, "?q=orders"), "DOCTOR": (None, ""), "QUERY_LOG": (None, ""),
+    "AUDIT_LIST": (None, "?limit=5"),
     "EXPORT": (None, "?format=sql"), "IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
     "SIGN_UP": ({"email": "new@example.com", "password": "a long password of nobody"}, ""),
     "SIGN_IN": ({"email": "owner@example.com", "password": PASSWORD}, ""), "SIGN_OUT": (None, ""), "SESSION_GET": (None, ""), "SESSION_LIST": (None, ""),
@@ -32,7 +33,7 @@ class Route:
         schemes = [name for one in doc.get("security", [{"bearer": []}]) for name in one]
         self.public, self.bearer, self.session = not schemes, "bearer" in schemes, "session" in schemes
         self.capability = doc["x-capability"]
-        self.in_database = "{ns}" in path
+        self.in_namespace, self.in_database = "{ns}" in path, "{db}" in path and "{ns}" in path
         self.takes_json = "application/json" in doc.get("requestBody", {}).get("content", {})
 
     def path(self, ns="acme", db="main"):

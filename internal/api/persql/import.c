@@ -98,7 +98,7 @@ static void answer(struct workq_job *job)
     if (err.code)
         request_fail(r, &err);
     else
-        request_reply_gathered(r);
+        request_reply_audited(r);
 }
 
 /* Runs a step on a worker, or ends the import when the queue is full. A submitted step is the worker's: it

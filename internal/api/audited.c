@@ -1,0 +1,174 @@
+/* Changes that happen in an engine, whose transaction control.db cannot share: their row of the audit log is
+ * written once the engine has done it and before the client hears of it. So whoever got an answer finds the
+ * row; after a crash between the two the change is there, unanswered, and the row is not. */
+#include "api/request.h"
+
+#include "audit/audit.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "json/jsonr.h"
+#include "registry/registry.h"
+
+/* What a route's success is called; AUDIT_ACTION_COUNT: nothing. */
+static enum audit_action action_of(const struct api_request *r)
+{
+    switch (r->route->id) {
+    case ROUTE_DESCRIBE_SET: return AUDIT_DATABASE_DESCRIBED;
+    case ROUTE_IMPORT:
+    case ROUTE_API_IMPORT: return AUDIT_DATABASE_IMPORTED;
+    default: return AUDIT_ACTION_COUNT;
+    }
+}
+
+struct described {
+    struct str table, column, description;
+};
+
+static const struct jsonr_field DESCRIBED[] = {
+    {"table", JF_TEXT, offsetof(struct described, table), JF_NULL_OK, 0, 0},
+    {"column", JF_TEXT, offsetof(struct described, column), JF_NULL_OK, 0, 0},
+    {"description", JF_TEXT, offsetof(struct described, description), JF_NULL_OK, 0, 0},
+};
+
+/* The engine took the body, so it can be read. */
+static struct described read_described(struct api_request *r)
+{
+    struct described d = {STR_EMPTY, STR_EMPTY, STR_EMPTY};
+    const struct jsonr_value *root;
+
+    if (!jsonr_parse(&r->arena, r->call.req.body, &root, NULL))
+        err_ignore(jsonr_fields(
+            root, "", DESCRIBED, ARRAY_LEN(DESCRIBED), JSONR_UNKNOWN_IGNORE, &d, NULL)); /* see above */
+    return d;
+}
+
+static enum err_code append(
+    struct db *db, struct api_request *r, const struct audit_value *after, struct err *err)
+{
+    return audit_append(db,
+        &(struct audit_event){.by = r->by,
+            .action = action_of(r),
+            .namespace_id = &r->who->id->namespace_id,
+            .target_id = id_str(&r->db_id),
+            .target_name = r->db,
+            .after = after},
+        err);
+}
+
+static enum err_code append_in_tx(struct db *db, struct api_request *r, struct err *err)
+{
+    if (action_of(r) == AUDIT_DATABASE_IMPORTED)
+        return append(db, r,
+            AUDIT_VALUES(audit_text_or_null("table", query_get(&r->args, "table")),
+                audit_text_or_null("format", query_get(&r->args, "format"))),
+            err);
+    struct described d = read_described(r);
+    return append(db, r,
+        AUDIT_VALUES(audit_text_or_null("table", d.table), audit_text_or_null("column", d.column),
+            audit_text_or_null("description", d.description)),
+        err);
+}
+
+static void run(struct workq_job *job, unsigned worker)
+{
+    struct api_request *r = CONTAINER_OF(job, struct api_request, job);
+    struct db *db;
+    r->err = (struct err)ERR_INIT;
+    enum err_code rc = request_worker_db(r->api, worker, &db, &r->err);
+    if (!rc)
+        rc = tx_begin_write(db, &r->err);
+    if (!rc)
+        rc = tx_end(db, append_in_tx(db, r, &r->err), &r->err);
+    r->err.code = rc;
+}
+
+static void refuse(struct api_request *r, const struct err *why)
+{
+    struct err err = ERR_INIT;
+    log_event(
+        LOG_ERROR, "audit_failed", LOG_STR("id", http_request_id(r->http)), LOG_CSTR("error", why->message));
+    (void)err_set(
+        &err, why->code, "It was done, but could not be written to the audit log: %s", why->message);
+    request_fail(r, &err);
+}
+
+static void done(struct workq_job *job)
+{
+    struct api_request *r = CONTAINER_OF(job, struct api_request, job);
+    if (r->err.code)
+        refuse(r, &r->err);
+    else
+        request_reply_gathered(r);
+}
+
+void request_reply_audited(struct api_request *r)
+{
+    struct err err = ERR_INIT;
+    if (action_of(r) == AUDIT_ACTION_COUNT || r->head.status != 200) {
+        request_reply_gathered(r);
+        return;
+    }
+    (void)request_actor(r); /* kept in r->by */
+    r->job = (struct workq_job){.run = run, .done = done};
+    if (workq_submit(r->api->opt.workq, r->api->opt.loop, WORKQ_WRITE, &r->job, &err))
+        refuse(r, &err);
+}
+
+/* --- A database that was found damaged --- */
+
+struct quarantine_job {
+    struct workq_job job;
+    struct api *api;
+    struct id db_id;
+};
+
+static enum err_code append_quarantined(struct db *db, const struct id *db_id, struct err *err)
+{
+    const struct actor server = actor_server();
+    struct registry_entry e;
+    enum err_code rc = registry_get_by_id(db, db_id, &e, err);
+    if (rc)
+        return rc;
+    return audit_append(db,
+        &(struct audit_event){.by = &server,
+            .action = AUDIT_DATABASE_QUARANTINED,
+            .namespace_id = &e.namespace_id,
+            .target_id = id_str(db_id),
+            .target_name = str_of(e.slug)},
+        err);
+}
+
+static void quarantine_run(struct workq_job *job, unsigned worker)
+{
+    struct quarantine_job *q = CONTAINER_OF(job, struct quarantine_job, job);
+    struct err err = ERR_INIT;
+    struct db *db;
+    enum err_code rc = request_worker_db(q->api, worker, &db, &err);
+    if (!rc)
+        rc = tx_begin_write(db, &err);
+    if (!rc)
+        rc = tx_end(db, append_quarantined(db, &q->db_id, &err), &err);
+    if (rc)
+        log_event(
+            LOG_ERROR, "audit_failed", LOG_STR("db", id_str(&q->db_id)), LOG_CSTR("error", err.message));
+}
+
+static void quarantine_done(struct workq_job *job)
+{
+    mem_free(CONTAINER_OF(job, struct quarantine_job, job));
+}
+
+/* Only this process knows of the quarantine, and a full queue must not undo it: then the log alone tells. */
+void audited_quarantine(void *arg, struct str db_id)
+{
+    struct api *api = arg;
+    struct err err = ERR_INIT;
+    struct quarantine_job *q = MEM_NEW(struct quarantine_job);
+    q->api = api;
+    memcpy(q->db_id.text, db_id.ptr, db_id.len);
+    q->job = (struct workq_job){.run = quarantine_run, .done = quarantine_done};
+    if (workq_submit(api->opt.workq, api->opt.loop, WORKQ_WRITE, &q->job, &err)) {
+        log_event(LOG_ERROR, "audit_failed", LOG_STR("db", db_id), LOG_CSTR("error", err.message));
+        mem_free(q);
+    }
+}
