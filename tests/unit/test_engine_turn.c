@@ -435,6 +435,23 @@ void test_engine_turn__reader_engine(void **state)
     assert_int_equal(engine_fixture_stop(&writer), 0);
 }
 
+/* The front sends calls and nothing else: whoever sends another frame is not the front. */
+void test_engine_turn__a_frame_that_is_no_call_ends_the_engine(void **state)
+{
+    struct engine_fixture fx;
+    (void)state;
+    engine_fixture_start(&fx);
+    (void)engine_ok(&fx, "CREATE TABLE t (v)");
+    wire_put_plain(&fx.out, WIRE_READY, 1);
+    engine_send_all(&fx);
+    int status = engine_fixture_end(&fx, false);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), ENGINE_EXIT_PROTOCOL);
+    engine_fixture_again(&fx, ENGINE_WRITER);
+    (void)engine_ok(&fx, "INSERT INTO t VALUES (1)");
+    assert_int_equal(engine_fixture_stop(&fx), 0);
+}
+
 /* Acknowledged is durable: the process is killed right after each answer. */
 void test_engine_turn__survives_sigkill(void **state)
 {

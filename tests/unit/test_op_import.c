@@ -251,6 +251,45 @@ void test_opimport__ndjson_takes_lines_of_different_shapes(void **state)
         "1~1|2dflt[1,{\"x\":null}]|3dflt~|41.09007199254740993");
 }
 
+void test_opimport__ndjson_keeps_values_inside_values(void **state)
+{
+    (void)state;
+    fresh();
+    assert_int_equal(import("ndjson", "deep", "{\"v\":[true,1.5,\"t\",{\"x\":[false,null,-2]},[]]}"), ERR_OK);
+    assert_string_equal(
+        op_fixture_value(&f, "SELECT v FROM deep"), "[true,1.5,\"t\",{\"x\":[false,null,-2]},[]]");
+}
+
+/* A table that is learnt from its rows needs rows with names, and no more columns than a table may have. */
+void test_opimport__ndjson_that_makes_no_table(void **state)
+{
+    AUTO_STRBUF many;
+    AUTO_STRBUF two;
+    (void)state;
+    fresh();
+    strbuf_init(&many, 1 << 16);
+    strbuf_init(&two, 1 << 16);
+    for (int i = 0; i < 101; i++) {
+        strbuf_addf(&many, "%s\"c%d\":1", i ? "," : "{", i);
+        strbuf_addf(&two, "%s\"c%d\":1", i == 60 ? "}\n{" : i ? "," : "{", i);
+    }
+    strbuf_add_char(&many, '}');
+    strbuf_add_char(&two, '}');
+    const struct {
+        const char *body, *says;
+    } cases[] = {{"\n\n", "no row to learn the columns"}, {"{}\n", "no row to learn the columns"},
+        {"{\"\":1}", "line 1: a member without a name"},
+        {strbuf_cstr(&many), "line 1: more than 100 members"},
+        {strbuf_cstr(&two), "line 2: more than 100 different members in all"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        enum err_code code = import("ndjson", "none", cases[i].body);
+        if (code != ERR_INVALID || !strstr(f.error.ptr, cases[i].says))
+            fail_msg("%s: %s %s", cases[i].says, err_slug(code), f.error.ptr);
+        assert_string_equal(
+            op_fixture_value(&f, "SELECT count(*) FROM sqlite_schema WHERE name = 'none'"), "0");
+    }
+}
+
 void test_opimport__rows_may_refer_to_rows_further_down(void **state)
 {
     (void)state;
