@@ -170,7 +170,7 @@ void database_pump(struct database *db)
     struct err err = ERR_INIT;
     if (refuses(db, &err)) {
         database_fail_waiting(db, &err);
-        if (db->breaker.state != BREAKER_OPEN || db->s->stopping)
+        if (db->s->stopping || db->evicted || db->quarantined) /* an open breaker leaves alone what runs */
             dismiss(db);
     }
     if (db->s->opt.read_only)

@@ -2,9 +2,11 @@
 """Import and export: every format there and back, all or nothing, hostile files, slow and vanished clients, nothing left on disk.
 Usage: test_transfer.py PATH-OF-HOLDFAST"""
 import csv
+import http.client
 import io
 import json
 import os
+import signal
 import sqlite3
 import sys
 
@@ -184,6 +186,29 @@ def large_and_slow(checks, s):
     checks.equal("twenty megabytes in", (answer.status, s.query("SELECT count(*), sum(length(body)) FROM landed").json["data"]["rows"]), (200, [[20000, 20000000]]))
 
 
+def crashed_and_deleted(checks, s):
+    """A database whose exports crashed until its breaker opened is deleted at once, though its writer is well."""
+    db = new(s, "crashes")
+    s.query("CREATE TABLE t(a)", db=db)
+    s.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t SELECT hex(randomblob(500)) FROM n", db=db)
+    for _ in range(3):
+        before = set(s.children("hf-engine"))
+        conn = s.connection()
+        conn.request("GET", f"/v1/db/acme/{db}/export?format=ndjson&table=t", headers={"Authorization": f"Bearer {s.token}"})
+        half = conn.getresponse()
+        half.read(1000)
+        for pid in set(s.children("hf-engine")) - before:
+            os.kill(pid, signal.SIGKILL)
+        try:
+            half.read()
+            checks.that("an export whose engine was killed does not look whole", False)
+        except http.client.IncompleteRead:
+            checks.that("an export whose engine was killed is cut short", True)
+        conn.close()
+    checks.equal("then the breaker is open", s.query("SELECT 1", db=db).status, 503)
+    checks.equal("and it can be deleted, soon", s.call("DELETE", f"/v1/databases/{db}", timeout=30).status, 200)
+
+
 def nothing_left(checks, s):
     left = []
     for base, _, files in os.walk(s.data):
@@ -196,7 +221,7 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         checks.that("schema", s.batch(SCHEMA).status == 200)
-        for part in (whole_databases, tables, refused, large_and_slow, nothing_left):
+        for part in (whole_databases, tables, refused, large_and_slow, crashed_and_deleted, nothing_left):
             checks.part(part, checks, s)
     return checks.end()
 
