@@ -3,6 +3,7 @@
  * the last one. */
 #include "audit/audit_internal.h"
 #include "audit/ndjson.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -30,10 +31,13 @@ struct log {
 
 static struct log *g_log;
 
+/* A second later than the rows before: no two rows have the same time, so that they can be moved from one
+ * chain to another. */
 static void add_rows(struct control_fixture *fx, const char *chain, int count)
 {
     struct id ns = {""};
 
+    clock_test_advance(1000000);
     memcpy(ns.text, chain, strlen(chain) + 1);
     for (int i = 0; i < count; i++) {
         const struct audit_event e = {.by = &TEST_ACTOR,
@@ -66,6 +70,7 @@ int setup_audit_verify(void **state)
     struct log *log = MEM_NEW(struct log);
 
     (void)state;
+    clock_test_set(clock_mono_us(), clock_wall_ms());
     control_fixture_init(&log->fx);
     tmpdir_init(&log->copy);
     assert_int_equal(audit_key_ensure(log->fx.dir.path, NULL), ERR_OK);
@@ -88,6 +93,7 @@ int setup_audit_verify(void **state)
 int teardown_audit_verify(void **state)
 {
     (void)state;
+    clock_test_stop();
     audit_keys_release(&g_log->keys);
     strbuf_release(&g_log->file);
     strbuf_release(&g_log->older);
