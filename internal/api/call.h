@@ -23,6 +23,7 @@ struct api_call {
     struct str db_slug, item; /* {db} and {id} of the path */
     struct throttle *throttle;
     const char *csrf;            /* of the session that asks */
+    struct str base_url;         /* where people reach the server, without a slash at its end */
     struct cookie_order *cookie; /* what the client is to be given */
     const struct query *args;
     struct str body;

@@ -47,6 +47,15 @@ static bool is_own_origin(const struct api_request *r, struct str origin)
     return host.ptr && rest.len && str_eq_nocase(rest, host);
 }
 
+struct str cookie_own_origin(struct api_request *r)
+{
+    struct str host = http_header(r->http, "Host");
+    if (r->api->opt.public_url[0])
+        return origin_of(str_of(r->api->opt.public_url));
+    return arena_printf(&r->arena, "%s" STR_FMT, r->api->opt.https ? "https://" : "http://",
+        STR_ARG(host.ptr ? host : STR_EMPTY));
+}
+
 enum err_code cookie_check_site(const struct api_request *r, struct err *err)
 {
     struct str site = http_header(r->http, "Sec-Fetch-Site"), origin = http_header(r->http, "Origin");

@@ -18,6 +18,8 @@ struct str cookie_find(struct str header, const char *name);
 /* A request that another site sent from a person's browser: ERR_CSRF by Sec-Fetch-Site, or by Origin where
  * the browser is too old for that. Clients that are no browsers send neither and pass. */
 MUST_CHECK enum err_code cookie_check_site(const struct api_request *r, struct err *err);
+/* "https://db.example.com": the public address, else the one that the request was sent to. Arena memory. */
+struct str cookie_own_origin(struct api_request *r);
 /* Reads the session of a request: fills r->hash and r->csrf. ERR_UNAUTHORIZED, and ERR_CSRF on unsafe
  * methods. */
 MUST_CHECK enum err_code cookie_read(struct api_request *r, struct err *err);

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "registry/registry.h"
+#include "tenant/share.h"
 
 static enum err_code find_route(struct api_request *r, struct err *err)
 {
@@ -148,13 +149,30 @@ static enum err_code look_up_database(
     return rc;
 }
 
+/* A share takes the place of the namespace's role. The cache knows people by place, so it is asked for
+ * together with the person. */
+static enum err_code look_up_share(struct api_request *r, struct db *db, struct err *err)
+{
+    enum member_role shared;
+    if (!r->found || !r->found->person || !r->found_db)
+        return ERR_OK;
+    enum err_code rc = share_role(db, &r->db_id, &r->found->person->account.id, &shared, err);
+    if (!rc && shared) {
+        r->found->member = shared;
+        r->found->id->role = member_engine_role(shared);
+    }
+    return rc;
+}
+
 /* Worker thread: r->who is set already when only the database is missing. */
 static enum err_code look_up(struct api_request *r, struct db *db, struct err *err)
 {
     enum err_code rc = ERR_OK;
     if (!r->who)
         rc = r->by_cookie ? look_up_person(r, db, err) : look_up_token(r, db, err);
-    return rc ? rc : look_up_database(r, r->who ? r->who->id : r->found->id, db, err);
+    if (!rc)
+        rc = look_up_database(r, r->who ? r->who->id : r->found->id, db, err);
+    return rc ? rc : look_up_share(r, db, err);
 }
 
 static void lookup_run(struct workq_job *job, unsigned worker)

@@ -9,13 +9,16 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "registry/registry.h"
+#include "tenant/invitation.h"
 
 #include <dirent.h>
 
-#define TICK_US        2000000
-#define PURGE_EVERY_US 600000000 /* the trash keeps for days, so ten minutes more do not matter */
-#define SIGN_EVERY_US  60000000  /* rows are signed when they are LIMIT_AUDIT_CHECKPOINT_MS old */
-#define CHECK_VALID_US 1000000
+#define TICK_US         2000000
+#define PURGE_EVERY_US  600000000 /* the trash keeps for days, so ten minutes more do not matter */
+#define SIGN_EVERY_US   60000000  /* rows are signed when they are LIMIT_AUDIT_CHECKPOINT_MS old */
+#define CHECK_VALID_US  1000000
+#define PURGE_AT_ONCE   100
+#define PURGE_ARENA_MAX (1 << 20)
 
 struct check_job {
     struct workq_job job;
@@ -58,6 +61,37 @@ static void measure_disk(struct check_job *j)
     j->disk_known = fs_free_bytes(j->api->opt.data_dir, &j->free_bytes, &total, NULL) == ERR_OK;
 }
 
+/* Its databases go to the trash, where each has its time; the namespace ends with the last of them. */
+static enum err_code purge_namespace(
+    struct db *db, const struct registry_disk *disk, const struct tenant *t, struct err *err)
+{
+    AUTO_ARENA a;
+    struct actor by = actor_server();
+    struct registry_entry *rows, gone;
+    size_t count;
+    int64_t total;
+    arena_init(&a, PURGE_ARENA_MAX);
+    enum err_code rc = registry_list(db, &a, &t->id, 1, PURGE_AT_ONCE, &rows, &count, &total, err);
+    for (size_t i = 0; !rc && i < count; i++)
+        rc = registry_delete(db, disk, &by, &t->id, str_of(rows[i].slug), &gone, err);
+    if (rc || count)
+        return rc;
+    rc = tx_begin_write(db, err);
+    return rc ? rc : tx_end(db, tenant_purge(db, &by, t, err), err);
+}
+
+static void purge_namespaces(struct db *db, const struct registry_disk *disk)
+{
+    struct tenant due;
+    struct err err = ERR_INIT;
+    enum err_code rc;
+    while ((rc = tenant_next_due(db, clock_wall_ms(), &due, &err)) == ERR_OK)
+        if ((rc = purge_namespace(db, disk, &due, &err)))
+            break;
+    if (rc != ERR_NOT_FOUND)
+        log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
+}
+
 static void purge(struct check_job *j, struct db *db)
 {
     unsigned purged = 0;
@@ -67,7 +101,8 @@ static void purge(struct check_job *j, struct db *db)
     enum err_code rc = registry_purge(db, &disk, clock_wall_ms(), &purged, &err);
     if (rc)
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
-    if (session_purge(db, &err))
+    purge_namespaces(db, &disk);
+    if (session_purge(db, &err) || invitation_purge(db, &err))
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     if (purged)
         log_event(LOG_INFO, "purged", LOG_INT("databases", purged));

@@ -74,6 +74,7 @@ struct api_request {
     struct digest key;  /* in the cache: a person is another one in another namespace */
     bool by_cookie;
     char csrf[SESSION_CSRF_SIZE]; /* what the session's unsafe requests carry */
+    struct str base_url;          /* where people reach the server */
     struct cookie_order cookie;   /* what the handler wants */
     struct bearer *who;           /* held; NULL on public routes */
     const struct actor *by;       /* the same, once request_actor() was asked */

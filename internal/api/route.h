@@ -37,7 +37,7 @@ struct api_route {
     enum capability cap;
     enum route_run run;
     enum wire_op op;
-    bool in_database; /* the path names a namespace and a database in it: {ns} and {db} */
+    bool in_database; /* an engine works in the database that the path names: {ns} and {db} */
     route_loop_fn *on_loop;
     route_worker_fn *on_worker;
 };

@@ -39,6 +39,7 @@ static enum err_code call_handler(struct api_request *r, struct db *db, struct e
         .opt = &r->api->opt,
         .throttle = r->api->throttle,
         .csrf = r->csrf,
+        .base_url = r->base_url,
         .cookie = &r->cookie,
         .item = r->item,
         .by = r->by,
@@ -99,6 +100,7 @@ enum err_code worker_route_run(struct api_request *r, struct err *err)
     r->call.req.body =
         http_body(r->http); /* taken here: the worker must not touch the connection's buffers */
     r->by = request_actor(r);
+    r->base_url = cookie_own_origin(r);
     r->job = (struct workq_job){.run = run, .done = done};
     enum workq_lane lane = r->route->method == HTTP_GET || hashes ? WORKQ_READ : WORKQ_WRITE;
     return workq_submit(

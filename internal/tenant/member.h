@@ -28,12 +28,38 @@ struct membership {
     struct tenant tenant;
     enum member_role role;
 };
-/* ERR_NOT_FOUND: no such namespace, or none of this person's. */
+/* ERR_NOT_FOUND: no such namespace, none of this person's, or it is deleted. */
 MUST_CHECK enum err_code member_find(
     struct db *db, struct str slug, const struct id *account_id, struct membership *ret, struct err *err);
-/* The person's namespaces in the order of their slugs. Arena memory. */
+/* The same for one that is deleted and can still be restored. */
+MUST_CHECK enum err_code member_find_deleted(
+    struct db *db, struct str slug, const struct id *account_id, struct membership *ret, struct err *err);
+/* The person's namespaces in the order of their slugs, deleted ones too. Arena memory. */
 MUST_CHECK enum err_code member_list_of(struct db *db, struct arena *a, const struct id *account_id,
     struct membership **ret, size_t *ret_count, struct err *err);
+
+struct member {
+    struct id account_id;
+    char email[255], name[TENANT_NAME_SIZE];
+    enum member_role role;
+    int64_t joined_at;
+};
+/* In the order of their ids, those after `after` ("" the first), at most `limit`. Arena memory. */
+MUST_CHECK enum err_code member_list(struct db *db, struct arena *a, const struct id *tenant_id,
+    struct str after, int64_t limit, struct member **ret, size_t *ret_count, struct err *err);
+MUST_CHECK enum err_code member_count(
+    struct db *db, const struct id *tenant_id, int64_t *ret, struct err *err);
+
+/* Inside a write transaction, where a role that was read before it may have changed: ERR_FORBIDDEN unless the
+ * person has at least this role. */
+MUST_CHECK enum err_code member_require(struct db *db, const struct id *tenant_id,
+    const struct id *account_id, enum member_role least, enum member_role *ret, struct err *err);
+
+/* Inside a write transaction: `actor` gives `target` another role, or removes them (MEMBER_NONE). Admins may
+ * do that among all but owners; owners to everyone; everyone may leave. ERR_NOT_FOUND no such member,
+ * ERR_FORBIDDEN, ERR_CONFLICT the only owner, and no admin who could take over. */
+MUST_CHECK enum err_code member_change(struct db *db, const struct actor *by, const struct tenant *t,
+    const struct id *actor, struct str target, enum member_role role, struct err *err);
 
 /* Inside a write transaction: ends every membership of the person. Where that was the only owner, the admin
  * of longest standing becomes owner; ERR_CONFLICT names a namespace that has no admin either. */

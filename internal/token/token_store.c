@@ -17,7 +17,7 @@
     " (SELECT count(*) FROM token_table x WHERE x.token_id = t.id),"                                         \
     " (SELECT coalesce(sum(length(CAST(x.table_name AS BLOB))), 0) FROM token_table x WHERE x.token_id = "   \
     "t.id)"                                                                                                  \
-    " FROM token t JOIN namespace n ON n.id = t.namespace_id WHERE t.hash = ?1"
+    " FROM token t JOIN namespace n ON n.id = t.namespace_id AND n.deleted_at IS NULL WHERE t.hash = ?1"
 #define TOKEN_COLUMNS                                                                                        \
     "SELECT t.id, t.name, t.preview, t.role, n.slug, t.database_id, d.slug, t.has_table_scope,"              \
     " t.created_at, t.expires_at, t.last_used_at, t.revoked_at"                                              \

@@ -22,6 +22,11 @@ CALLS = {
     "SIGN_IN": ({"email": "owner@example.com", "password": PASSWORD}, ""), "SIGN_OUT": (None, ""), "SESSION_GET": (None, ""), "SESSION_LIST": (None, ""),
     "SESSION_END": ({"id": "ses_none"}, ""), "SESSION_END_OTHERS": (None, ""), "PASSWORD_CONFIRM": ({"password": PASSWORD}, ""),
     "PASSWORD_CHANGE": ({"currentPassword": PASSWORD, "newPassword": PASSWORD}, ""), "ACCOUNT_DELETE": (None, ""),
+    "NS_LIST": (None, ""), "NS_CREATE": ({"name": "New"}, ""), "NS_GET": (None, ""), "NS_UPDATE": ({"name": "Other"}, ""), "NS_DELETE": (None, ""),
+    "NS_RESTORE": (None, ""), "NS_LEAVE": (None, ""), "MEMBER_LIST": (None, ""), "MEMBER_UPDATE": ({"role": "viewer"}, ""), "MEMBER_REMOVE": (None, ""),
+    "INVITATION_LIST": (None, ""), "INVITATION_CREATE": ({"email": "new@example.com", "role": "viewer"}, ""), "INVITATION_REVOKE": (None, ""),
+    "INVITATION_ACCEPT": (None, ""), "SHARE_LIST": (None, ""), "SHARE_SET": ({"role": "viewer"}, ""), "SHARE_REMOVE": (None, ""),
+    "API_DATABASE_LIST": (None, ""), "API_DATABASE_CREATE": ({"slug": "made-there-{n}"}, ""), "API_DATABASE_GET": (None, ""), "API_DATABASE_DELETE": (None, ""),
     "API_EXPORT": (None, "?format=sql"), "API_IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
 }
 IMPORT_HEADERS = {"Content-Type": "application/sql"}
@@ -33,11 +38,11 @@ class Route:
         schemes = [name for one in doc.get("security", [{"bearer": []}]) for name in one]
         self.public, self.bearer, self.session = not schemes, "bearer" in schemes, "session" in schemes
         self.capability = doc["x-capability"]
-        self.in_namespace, self.in_database = "{ns}" in path, "{db}" in path and "{ns}" in path
+        self.in_namespace, self.in_database = "{ns}" in path, "{ns}" in path and "{db}" in path
         self.takes_json = "application/json" in doc.get("requestBody", {}).get("content", {})
 
     def path(self, ns="acme", db="main"):
-        return self.template.replace("{ns}", ns).replace("{db}", db)
+        return self.template.replace("{ns}", ns).replace("{db}", db).replace("{id}", "none")
 
     def good_call(self, server, ns="acme", db="main", number=0, **more):
         body, query = CALLS[self.id]

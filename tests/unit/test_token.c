@@ -9,7 +9,7 @@ static const char ALPHABET[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkl
 
 void test_token__is_well_formed_when_new(void **state)
 {
-    static const char *const PREFIX[] = {"psql_live_", "psql_test_", "hfs_"};
+    static const char *const PREFIX[] = {"psql_live_", "psql_test_", "hfs_", "hfi_"};
     (void)state;
     for (enum token_kind kind = 0; kind < TOKEN_KIND_COUNT; kind++) {
         for (int i = 0; i < 200; i++) {

@@ -4,6 +4,7 @@
 #include "api/console/views.h"
 #include "base/limits.h"
 #include "base/rand.h"
+#include "tenant/invitation.h"
 
 route_worker_fn console_sign_up, console_sign_in, console_sign_out;
 
@@ -12,7 +13,7 @@ route_worker_fn console_sign_up, console_sign_in, console_sign_out;
 #define SLUG_DIGITS 0x10000
 
 struct credentials {
-    struct str email, password, name;
+    struct str email, password, name, invitation;
 };
 
 /* --- Up --- */
@@ -21,6 +22,7 @@ static const struct jsonr_field sign_up_fields[] = {
     {"email", JF_TEXT, offsetof(struct credentials, email), JF_REQUIRED, 1, ACCOUNT_EMAIL_SIZE - 1},
     {"password", JF_TEXT, offsetof(struct credentials, password), JF_REQUIRED, 1, 256},
     {"name", JF_TEXT, offsetof(struct credentials, name), JF_NULL_OK, 0, 200},
+    {"invitation", JF_TEXT, offsetof(struct credentials, invitation), JF_NULL_OK, 0, 100},
 };
 
 static enum err_code make_account(struct api_call *c, const struct account_new *in)
@@ -29,17 +31,32 @@ static enum err_code make_account(struct api_call *c, const struct account_new *
     return rc ? rc : tx_end(c->db, account_sign_up(c->db, c->by, in, c->err), c->err);
 }
 
+static enum err_code may_sign_up(struct api_call *c, const struct credentials *in)
+{
+    char key[ACCOUNT_EMAIL_SIZE];
+    struct err local = ERR_INIT;
+    if (c->opt->signup == SIGNUP_OPEN)
+        return ERR_OK;
+    if (c->opt->signup == SIGNUP_CLOSED)
+        return err_set(
+            c->err, ERR_FORBIDDEN, "Accounts are made by whoever runs this server: `holdfast user create`");
+    enum err_code rc = invitation_check(c->db, in->invitation, account_email_key(in->email, key), &local);
+    if (rc == ERR_NOT_FOUND)
+        return err_set(
+            c->err, ERR_FORBIDDEN, "Send an invitation for this address, as the last part of its link");
+    return rc ? err_set(c->err, rc, "%s", local.message) : ERR_OK;
+}
+
 /* Whether the address is free is nobody's business: the work and the answer are the same. */
 enum err_code console_sign_up(struct api_call *c)
 {
-    struct credentials in = {STR_EMPTY, STR_EMPTY, STR_EMPTY};
+    struct credentials in = {STR_EMPTY, STR_EMPTY, STR_EMPTY, STR_EMPTY};
     char hash[PASSWORD_HASH_MAX];
     enum err_code rc = call_read_body(c, sign_up_fields, ARRAY_LEN(sign_up_fields), &in);
-    if (!rc && c->opt->signup != SIGNUP_OPEN)
-        rc = err_set(
-            c->err, ERR_FORBIDDEN, "Accounts are made by whoever runs this server: `holdfast user create`");
     if (!rc)
         rc = account_check_email(in.email, c->err);
+    if (!rc)
+        rc = may_sign_up(c, &in);
     if (!rc)
         rc = password_check(in.password, in.email, "/password", c->err);
     if (!rc)
@@ -123,7 +140,7 @@ static enum err_code sign_in_tx(struct api_call *c, const struct actor *by, stru
 
 enum err_code console_sign_in(struct api_call *c)
 {
-    struct credentials in = {STR_EMPTY, STR_EMPTY, STR_EMPTY};
+    struct credentials in = {STR_EMPTY, STR_EMPTY, STR_EMPTY, STR_EMPTY};
     struct actor by = *c->by;
     struct sign_in s = {.made_home = false};
     char csrf[SESSION_CSRF_SIZE];

@@ -45,6 +45,56 @@ void view_session_row(struct jsonw *w, const struct session *s, bool current)
     jsonw_object_end(w);
 }
 
+void view_namespace(struct jsonw *w, const struct membership *m, int64_t members)
+{
+    jsonw_object(w);
+    JSONW_TEXT(w, "id", id_str(&m->tenant.id));
+    JSONW_CSTR(w, "slug", m->tenant.slug);
+    JSONW_CSTR(w, "name", m->tenant.name);
+    JSONW_CSTR(w, "role", member_role_name(m->role));
+    if (members >= 0)
+        JSONW_INT(w, "memberCount", members);
+    view_time(w, "createdAt", m->tenant.created_at);
+    if (m->tenant.deleted_at)
+        view_time(w, "deletedAt", m->tenant.deleted_at);
+    jsonw_object_end(w);
+}
+
+void view_member(struct jsonw *w, const struct member *m)
+{
+    jsonw_object(w);
+    JSONW_TEXT(w, "userId", id_str(&m->account_id));
+    JSONW_CSTR(w, "email", m->email);
+    JSONW_CSTR(w, "name", m->name);
+    JSONW_CSTR(w, "role", member_role_name(m->role));
+    view_time(w, "joinedAt", m->joined_at);
+    jsonw_object_end(w);
+}
+
+void view_invitation(struct jsonw *w, const struct invitation *i, struct str url)
+{
+    jsonw_object(w);
+    JSONW_TEXT(w, "id", id_str(&i->id));
+    JSONW_CSTR(w, "email", i->email);
+    JSONW_CSTR(w, "role", member_role_name(i->role));
+    if (url.len)
+        JSONW_TEXT(w, "url", url);
+    JSONW_BOOL(w, "emailed", false);
+    view_time(w, "createdAt", i->created_at);
+    view_time(w, "expiresAt", i->expires_at);
+    jsonw_object_end(w);
+}
+
+void view_share(struct jsonw *w, const struct share *s)
+{
+    jsonw_object(w);
+    JSONW_TEXT(w, "userId", id_str(&s->account_id));
+    JSONW_CSTR(w, "email", s->email);
+    JSONW_CSTR(w, "role", member_role_name(s->role));
+    view_time(w, "createdAt", s->created_at);
+    jsonw_object_end(w);
+}
+
 void view_done(struct jsonw *w)
 {
     jsonw_object(w);

@@ -4,10 +4,17 @@
 
 #include "account/session.h"
 #include "json/jsonw.h"
+#include "tenant/invitation.h"
+#include "tenant/share.h"
 
 /* The whole answer: session, user, csrfToken. */
 void view_signed_in(struct jsonw *w, const struct person *p, const char *csrf);
 void view_session_row(struct jsonw *w, const struct session *s, bool current);
+/* `members` below 0: not told. */
+void view_namespace(struct jsonw *w, const struct membership *m, int64_t members);
+void view_member(struct jsonw *w, const struct member *m);
+void view_invitation(struct jsonw *w, const struct invitation *i, struct str url); /* url "": not told */
+void view_share(struct jsonw *w, const struct share *s);
 /* {"success":true} */
 void view_done(struct jsonw *w);
 

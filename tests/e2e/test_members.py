@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+"""Namespaces and their people: making, renaming, deleting, inviting, roles, removal, shares; and that nobody sees what is not theirs.
+Usage: test_members.py PATH-OF-HOLDFAST"""
+import concurrent.futures
+import json
+import os
+import re
+import sqlite3
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from people import Person
+
+GOOD = "seven grey geese over the harbour"
+NOBODY = {"Authorization": None}
+ROLES = ["viewer", "editor", "admin", "owner"]
+
+
+def refused(checks, what, answer, status, code):
+    ok = checks.that(f"{what}: {status} {code}", answer.status == status and answer.json.get("code") == code, answer)
+    return answer.json if ok else {}
+
+
+def data(checks, what, answer):
+    ok = checks.that(f"{what}: 200", answer.status == 200 and answer.json.get("success") is True, answer)
+    return answer.json.get("data") if ok else {}
+
+
+def blank(answer):
+    return answer.status, {k: v for k, v in answer.headers.items() if k not in ("x-request-id", "date")}, {**answer.json, "requestId": None}
+
+
+def make(s, email, ns=None, role=None):
+    """A person by the command line, signed in."""
+    words = ["--namespace", ns, "--role", role] if ns else []
+    made = s.run("user", "create", "--data", s.data, "--email", email, "--json", *words, input=GOOD + "\n")
+    p = Person(s, email, GOOD)
+    p.id = json.loads(made.stdout)["id"]
+    p.sign_in()
+    return p
+
+
+def control(s, sql, values=(), write=False):
+    db = sqlite3.connect(f"file:{s.data}/control.db?mode=" + ("rw" if write else "ro"), uri=True)
+    try:
+        rows = db.execute(sql, values).fetchall()
+        db.commit()
+        return rows
+    finally:
+        db.close()
+
+
+def role_in(p, ns):
+    return {n["slug"]: n["role"] for n in p.ask("GET", "/api/namespaces").json["data"]}.get(ns)
+
+
+def namespaces(checks, s):
+    p = make(s, "ns@example.com")
+    first = data(checks, "list", p.ask("GET", "/api/namespaces"))
+    checks.equal("list: the one of the first sign-in", [(n["role"], re.sub("-[0-9a-f]{4}$", "", n["slug"])) for n in first], [("owner", "ns")])
+    made = data(checks, "create", p.ask("POST", "/api/namespaces", {"name": "Acme Works", "slug": "acme-works"}))
+    checks.equal("create: row", {k: made.get(k) for k in ("slug", "name", "role", "memberCount")}, {"slug": "acme-works", "name": "Acme Works", "role": "owner", "memberCount": 1})
+    checks.equal("create: slug from the name", data(checks, "create by name", p.ask("POST", "/api/namespaces", {"name": "Blue Sky!"}))["slug"], "blue-sky")
+    refused(checks, "create: taken", p.ask("POST", "/api/namespaces", {"slug": "acme"}), 409, "conflict")
+    for slug in ("A", "-a", "a-", "a_b", "oauth", "api", "\u00e9"):
+        body = refused(checks, f"create {slug}", p.ask("POST", "/api/namespaces", {"slug": slug}), 400, "invalid_request")
+        checks.equal(f"create {slug}: pointer", body.get("pointer"), "/slug")
+    checks.equal("create: nothing to make a slug from", refused(checks, "create {}", p.ask("POST", "/api/namespaces", {}), 400, "invalid_request").get("pointer"), "/slug")
+    checks.equal("get", data(checks, "get", p.ask("GET", "/api/namespaces/acme-works"))["memberCount"], 1)
+    checks.equal("rename", data(checks, "rename", p.ask("PATCH", "/api/namespaces/acme-works", {"name": "Acme Inc."}))["name"], "Acme Inc.")
+    checks.equal("rename is kept", p.ask("GET", "/api/namespaces/acme-works").json["data"]["name"], "Acme Inc.")
+    db = data(checks, "a database in it", p.ask("POST", "/api/namespaces/acme-works/databases", {"slug": "orders"}))
+    checks.equal("is listed", [d["id"] for d in p.ask("GET", "/api/namespaces/acme-works/databases").json["data"]], [db["id"]])
+    checks.equal("and shown", p.ask("GET", "/api/namespaces/acme-works/databases/orders").json["data"]["slug"], "orders")
+
+
+def deletion(checks, s):
+    p, admin = make(s, "del@example.com"), None
+    p.ask("POST", "/api/namespaces", {"slug": "doomed"})
+    p.ask("POST", "/api/namespaces/doomed/databases", {"slug": "main"})
+    admin = make(s, "del-admin@example.com", "doomed", "admin")
+    token = s.mint("admin", namespace="doomed")["token"]
+    checks.equal("the token works", s.call("GET", "/v1/me", token=token).status, 200)
+    refused(checks, "an admin deletes no namespace", admin.ask("DELETE", "/api/namespaces/doomed"), 403, "forbidden")
+    gone = data(checks, "delete", p.ask("DELETE", "/api/namespaces/doomed"))
+    checks.that("delete: says when", gone.get("deletedAt"), gone)
+    checks.equal("its token is refused at once", s.call("GET", "/v1/me", token=token).status, 401)
+    for who in (p, admin):
+        refused(checks, "nobody gets in", who.ask("GET", "/api/namespaces/doomed"), 404, "not_found")
+    checks.equal("its owner sees it", [n["slug"] for n in p.ask("GET", "/api/namespaces").json["data"] if n.get("deletedAt")], ["doomed"])
+    checks.equal("its admin does not", role_in(admin, "doomed"), None)
+    refused(checks, "the slug stays taken", admin.ask("POST", "/api/namespaces", {"slug": "doomed"}), 409, "conflict")
+    refused(checks, "an admin restores nothing", admin.ask("POST", "/api/namespaces/doomed/restore"), 404, "not_found")
+    refused(checks, "nobody restores what is not deleted", p.ask("POST", "/api/namespaces/acme/restore"), 404, "not_found")
+    back = data(checks, "restore", p.ask("POST", "/api/namespaces/doomed/restore"))
+    checks.that("restore: no deletedAt", "deletedAt" not in back, back)
+    checks.equal("the token works again", s.call("GET", "/v1/me", token=token).status, 200)
+    checks.equal("so does the database", p.ask("GET", "/api/namespaces/doomed/databases/main/export").status, 200)
+
+
+def invite(checks, who, ns, email, role):
+    made = data(checks, f"invite {email} as {role}", who.ask("POST", f"/api/namespaces/{ns}/invitations", {"email": email, "role": role}))
+    url = made.get("url", "")
+    checks.that("the link", re.fullmatch(r"http://127\.0\.0\.1:\d+/invite/hfi_[0-9A-Za-z]{49}", url), made)
+    secret = url.rsplit("/", 1)[-1]
+    who.server.secrets.append(secret)
+    return made, secret
+
+
+def invitations(checks, s):
+    owner, lin, eve = make(s, "inv@example.com"), make(s, "lin@example.com"), make(s, "eve@example.com")
+    owner.ask("POST", "/api/namespaces", {"slug": "club"})
+    made, secret = invite(checks, owner, "club", "Lin@Example.com", "editor")
+    checks.equal("shape", (made["email"], made["role"], made["emailed"]), ("Lin@Example.com", "editor", False))
+    listed = data(checks, "list", owner.ask("GET", "/api/namespaces/club/invitations"))
+    checks.equal("the list does not hold the link", [(i["id"], "url" in i) for i in listed], [(made["id"], False)])
+    for other in (secret[:-1] + ("a" if secret[-1] != "a" else "b"), "hfi_x", "x", s.token):
+        checks.equal("another's invitation looks like none", blank(eve.ask("POST", f"/api/invitations/{secret}/accept")),
+                     blank(eve.ask("POST", f"/api/invitations/{other}/accept")))
+    refused(checks, "another's invitation", eve.ask("POST", f"/api/invitations/{secret}/accept"), 404, "not_found")
+    got = data(checks, "accept", lin.ask("POST", f"/api/invitations/{secret}/accept"))
+    checks.equal("accept: the namespace", (got.get("slug"), got.get("role")), ("club", "editor"))
+    refused(checks, "accept again", lin.ask("POST", f"/api/invitations/{secret}/accept"), 404, "not_found")
+    checks.equal("it is used up", owner.ask("GET", "/api/namespaces/club/invitations").json["data"], [])
+    _, again = invite(checks, owner, "club", "lin@example.com", "viewer")
+    refused(checks, "who is a member", lin.ask("POST", f"/api/invitations/{again}/accept"), 409, "conflict")
+    first, old = invite(checks, owner, "club", "eve@example.com", "viewer")
+    second, new = invite(checks, owner, "club", "EVE@example.com", "admin")
+    refused(checks, "the second takes the place of the first", eve.ask("POST", f"/api/invitations/{old}/accept"), 404, "not_found")
+    refused(checks, "take back what is gone", owner.ask("DELETE", f"/api/namespaces/club/invitations/{first['id']}"), 404, "not_found")
+    other = make(s, "inv2@example.com")
+    other.ask("POST", "/api/namespaces", {"slug": "other-club"})
+    refused(checks, "take back in another namespace", other.ask("DELETE", f"/api/namespaces/other-club/invitations/{second['id']}"), 404, "not_found")
+    checks.equal("take back", owner.ask("DELETE", f"/api/namespaces/club/invitations/{second['id']}").status, 200)
+    refused(checks, "which ends it", eve.ask("POST", f"/api/invitations/{new}/accept"), 404, "not_found")
+    _, late = invite(checks, owner, "club", "eve@example.com", "viewer")
+    control(s, "UPDATE invitation SET expires_at = created_at", write=True)
+    refused(checks, "a late one", eve.ask("POST", f"/api/invitations/{late}/accept"), 404, "not_found")
+    checks.equal("is not listed", owner.ask("GET", "/api/namespaces/club/invitations").json["data"], [])
+    refused(checks, "an editor invites nobody", lin.ask("POST", "/api/namespaces/club/invitations", {"email": "x@example.com", "role": "viewer"}), 403, "forbidden")
+    admin = make(s, "inv-admin@example.com", "club", "admin")
+    refused(checks, "an admin invites no owner", admin.ask("POST", "/api/namespaces/club/invitations", {"email": "x@example.com", "role": "owner"}), 403, "forbidden")
+    checks.that("the secret is nowhere", secret not in "\n".join(map(str, control(s, "SELECT * FROM invitation") + control(s, "SELECT * FROM audit"))))
+    _, race = invite(checks, owner, "club", "race@example.com", "viewer")
+    racers = [make(s, "race@example.com")]
+    racers += [Person(s, "race@example.com", GOOD) for _ in range(7)]
+    for r in racers[1:]:
+        r.cookie, r.csrf = racers[0].cookie, racers[0].csrf
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        seen = sorted(pool.map(lambda r: r.ask("POST", f"/api/invitations/{race}/accept").status, racers))
+    checks.equal("of eight at once one wins", (seen[0], set(seen[1:])), (200, {404}))
+
+
+def sign_up_by_invitation(checks, s):
+    owner = make(s, "host@example.com")
+    owner.ask("POST", "/api/namespaces", {"slug": "guests"})
+    _, secret = invite(checks, owner, "guests", "guest@example.com", "viewer")
+    up = lambda **body: s.call("POST", "/api/auth/sign-up/email", {"password": GOOD, **body}, headers=NOBODY)
+    refused(checks, "without one", up(email="guest@example.com"), 403, "forbidden")
+    refused(checks, "with one for another address", up(email="other@example.com", invitation=secret), 403, "forbidden")
+    refused(checks, "with nonsense", up(email="guest@example.com", invitation="hfi_x"), 403, "forbidden")
+    checks.equal("nobody was made", control(s, "SELECT 1 FROM account WHERE email IN ('guest@example.com', 'other@example.com')"), [])
+    checks.equal("with the right one", up(email="Guest@example.com", invitation=secret).json, {"success": True})
+    guest = Person(s, "guest@example.com", GOOD)
+    checks.equal("sign in", guest.sign_in().status, 200)
+    checks.equal("accept", guest.ask("POST", f"/api/invitations/{secret}/accept").status, 200)
+    checks.equal("is in", role_in(guest, "guests"), "viewer")
+    refused(checks, "it is used up for signing up too", up(email="guest@example.com", invitation=secret), 403, "forbidden")
+
+
+def matrix(checks, s):
+    """Who may do what, role by role: the rows of policy/roles.def as they are seen from outside."""
+    owner = make(s, "matrix@example.com")
+    owner.ask("POST", "/api/namespaces", {"slug": "matrix"})
+    owner.ask("POST", "/api/namespaces/matrix/databases", {"slug": "main"})
+    people = {role: make(s, f"matrix-{role}@example.com", "matrix", role) for role in ROLES}
+    stranger, ns = make(s, "matrix-stranger@example.com"), "/api/namespaces/matrix"
+    victim = make(s, "matrix-victim@example.com", "matrix", "viewer")
+    rows = [("GET", "", None, "viewer"), ("GET", "/members", None, "viewer"), ("GET", "/databases", None, "viewer"), ("GET", "/databases/main", None, "viewer"),
+            ("GET", "/databases/main/export", None, "viewer"), ("GET", "/databases/main/shares", None, "viewer"),
+            ("PATCH", "", {"name": "M"}, "admin"), ("GET", "/invitations", None, "admin"), ("POST", "/invitations", {"email": "m@example.com", "role": "viewer"}, "admin"),
+            ("POST", "/databases", {"slug": "main"}, "admin"), ("DELETE", "/databases/none", None, "admin"), ("PATCH", f"/members/{victim.id}", {"role": "viewer"}, "admin"),
+            ("PUT", f"/databases/main/shares/{victim.id}", {"role": "editor"}, "admin"), ("DELETE", f"/databases/main/shares/{victim.id}", None, "admin"),
+            ("DELETE", "/members/none", None, "admin"), ("DELETE", "/invitations/none", None, "admin"),
+            ("POST", "/databases/main/import", b"CREATE TABLE IF NOT EXISTS m(a);", "admin"),
+            ("PATCH", f"/members/{victim.id}", {"role": "owner"}, "owner")]
+    for method, path, body, least in rows:
+        more = {"Content-Type": "application/sql"} if isinstance(body, bytes) else None
+        for role, p in people.items():
+            a = p.ask(method, ns + path, body, headers=more)
+            may = ROLES.index(role) >= ROLES.index(least)
+            checks.that(f"{role}: {method} {path}: {'may' if may else 'may not'}", (a.status != 403) == may and a.status < 500, a)
+        theirs, missing = stranger.ask(method, ns + path, body, headers=more), stranger.ask(method, "/api/namespaces/never-made" + path, body, headers=more)
+        refused(checks, f"stranger: {method} {path}", theirs, 404, "not_found")
+        checks.equal(f"stranger: {method} {path}: as if it were not there", blank(theirs), blank(missing))
+        a = s.call(method, ns + path, body, headers={**NOBODY, **(more or {})})
+        checks.equal(f"nobody: {method} {path}", a.status, 401)
+
+
+def roles(checks, s):
+    owner = make(s, "roles@example.com")
+    owner.ask("POST", "/api/namespaces", {"slug": "roles"})
+    owner.id = owner.session().json["user"]["id"]
+    admin, editor = make(s, "roles-admin@example.com", "roles", "admin"), make(s, "roles-editor@example.com", "roles", "editor")
+    path = "/api/namespaces/roles/members/"
+    checks.equal("members", [(m["userId"], m["role"]) for m in data(checks, "members", editor.ask("GET", "/api/namespaces/roles/members"))],
+                 [(owner.id, "owner"), (admin.id, "admin"), (editor.id, "editor")])
+    page = data(checks, "page", editor.ask("GET", f"/api/namespaces/roles/members?limit=1&after={owner.id}"))
+    checks.equal("members by page", [m["userId"] for m in page], [admin.id])
+    for query in ("limit=0", "limit=501", "limit=x", "limit=1&limit=2"):
+        refused(checks, f"members with {query}", editor.ask("GET", f"/api/namespaces/roles/members?{query}"), 400, "invalid_request")
+    refused(checks, "an admin makes no owner", admin.ask("PATCH", path + admin.id, {"role": "owner"}), 403, "forbidden")
+    refused(checks, "an admin does not touch an owner", admin.ask("PATCH", path + owner.id, {"role": "viewer"}), 403, "forbidden")
+    refused(checks, "nor removes one", admin.ask("DELETE", path + owner.id), 403, "forbidden")
+    refused(checks, "nobody", admin.ask("PATCH", path + "usr_none", {"role": "viewer"}), 404, "not_found")
+    refused(checks, "no member", admin.ask("DELETE", path + make(s, "roles-out@example.com").id), 404, "not_found")
+    checks.equal("an admin raises an editor", admin.ask("PATCH", path + editor.id, {"role": "admin"}).json["data"], {"userId": editor.id, "role": "admin"})
+    checks.equal("who sees it at once", role_in(editor, "roles"), "admin")
+    checks.equal("and is lowered", admin.ask("PATCH", path + editor.id, {"role": "viewer"}).status, 200)
+    refused(checks, "which holds at once", editor.ask("PATCH", "/api/namespaces/roles", {"name": "x"}), 403, "forbidden")
+    checks.equal("the only owner steps down", owner.ask("PATCH", path + owner.id, {"role": "editor"}).status, 200)
+    checks.equal("the admin takes over", (role_in(owner, "roles"), role_in(admin, "roles")), ("editor", "owner"))
+    refused(checks, "without an admin that is refused", admin.ask("PATCH", path + admin.id, {"role": "viewer"}), 409, "conflict")
+    refused(checks, "leaving too", admin.ask("POST", "/api/namespaces/roles/leave"), 409, "conflict")
+    checks.equal("removal", admin.ask("DELETE", path + editor.id).json["data"], {"userId": editor.id, "role": None})
+    refused(checks, "ends all sessions at once", editor.session(), 401, "unauthorized")
+    editor.sign_in()
+    refused(checks, "and is over afterwards", editor.ask("GET", "/api/namespaces/roles"), 404, "not_found")
+    checks.equal("an editor leaves", owner.ask("POST", "/api/namespaces/roles/leave").json, {"success": True})
+    checks.equal("and is out", role_in(owner, "roles"), None)
+
+
+def never_without_an_owner(checks, s):
+    """Two owners demote each other, or both themselves, at once: one is left, however it goes."""
+    owner = make(s, "pair@example.com")
+    for i in range(6):
+        ns = f"pair-{i}"
+        owner.ask("POST", "/api/namespaces", {"slug": ns})
+        pair = [make(s, f"pair-{i}-{n}@example.com", ns, "owner") for n in (0, 1)]
+        mine = owner.session().json["user"]["id"]
+        checks.equal("the first one leaves", owner.ask("POST", f"/api/namespaces/{ns}/leave").status, 200)
+        targets = [pair[1].id, pair[0].id] if i % 2 else [p.id for p in pair]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            seen = list(pool.map(lambda pt: pt[0].ask("PATCH", f"/api/namespaces/{ns}/members/{pt[1]}", {"role": "viewer"}).status, zip(pair, targets)))
+        left = control(s, "SELECT count(*) FROM namespace_member m JOIN namespace n ON n.id = m.namespace_id WHERE n.slug = ? AND m.role = 'owner'", [ns])
+        checks.that(f"one owner is left ({'each other' if i % 2 else 'themselves'})", left == [(1,)] and sorted(seen)[0] == 200 and sorted(seen)[1] in (403, 409), (left, seen, mine))
+
+
+def shares(checks, s):
+    owner = make(s, "share@example.com")
+    owner.ask("POST", "/api/namespaces", {"slug": "shared"})
+    for slug in ("open", "closed"):
+        owner.ask("POST", "/api/namespaces/shared/databases", {"slug": slug})
+    viewer, admin, out = make(s, "share-v@example.com", "shared", "viewer"), make(s, "share-a@example.com", "shared", "admin"), make(s, "share-o@example.com")
+    path = "/api/namespaces/shared/databases/{}/shares/{}"
+    load = lambda p, db: p.ask("POST", f"/api/namespaces/shared/databases/{db}/import", b"CREATE TABLE IF NOT EXISTS t(a);", headers={"Content-Type": "application/sql"}).status
+    checks.equal("before: an admin loads files", load(admin, "closed"), 200)
+    checks.equal("narrow", owner.ask("PUT", path.format("closed", admin.id), {"role": "viewer"}).json["data"], {"userId": admin.id, "role": "viewer"})
+    checks.equal("narrowed there alone, at once", (load(admin, "closed"), load(admin, "open")), (403, 200))
+    checks.equal("reading stays", admin.ask("GET", "/api/namespaces/shared/databases/closed/export").status, 200)
+    checks.equal("widen", owner.ask("PUT", path.format("open", viewer.id), {"role": "editor"}).status, 200)
+    listed = data(checks, "list", viewer.ask("GET", "/api/namespaces/shared/databases/open/shares"))
+    checks.equal("list", [(r["userId"], r["email"], r["role"]) for r in listed], [(viewer.id, viewer.email, "editor")])
+    checks.equal("again is fine", owner.ask("PUT", path.format("open", viewer.id), {"role": "viewer"}).status, 200)
+    refused(checks, "with a stranger", owner.ask("PUT", path.format("open", out.id), {"role": "viewer"}), 404, "not_found")
+    refused(checks, "with nobody", owner.ask("PUT", path.format("open", "usr_none"), {"role": "viewer"}), 404, "not_found")
+    refused(checks, "of no database", owner.ask("PUT", path.format("none", viewer.id), {"role": "viewer"}), 404, "not_found")
+    checks.equal("end", owner.ask("DELETE", path.format("closed", admin.id)).status, 200)
+    checks.equal("the namespace's role again", load(admin, "closed"), 200)
+    refused(checks, "end again", owner.ask("DELETE", path.format("closed", admin.id)), 404, "not_found")
+    owner.ask("PUT", path.format("open", viewer.id), {"role": "editor"})
+    owner.ask("DELETE", f"/api/namespaces/shared/members/{viewer.id}")
+    checks.equal("removal ends shares", control(s, "SELECT count(*) FROM database_share WHERE account_id = ?", [viewer.id]), [(0,)])
+
+
+def confirmation(checks, s):
+    owner = make(s, "late@example.com")
+    owner.ask("POST", "/api/namespaces", {"slug": "late"})
+    control(s, "UPDATE session SET confirmed_at = confirmed_at - 900001 WHERE account_id = ?", [owner.id], write=True)
+    made = s.mint("readonly")  # bumps the generation
+    s.run("token", "revoke", "--data", s.data, made["id"])
+    for method, path, body in (("DELETE", "", None), ("POST", "/invitations", {"email": "a@example.com", "role": "viewer"}), ("PATCH", f"/members/{owner.id}", {"role": "owner"}),
+                               ("DELETE", f"/members/{owner.id}", None), ("PUT", f"/databases/main/shares/{owner.id}", {"role": "viewer"})):
+        refused(checks, f"{method} {path} after 15 minutes", owner.ask(method, "/api/namespaces/late" + path, body), 403, "confirmation_required")
+    checks.equal("reading does not ask", owner.ask("GET", "/api/namespaces/late/members").status, 200)
+    checks.equal("confirm", owner.ask("POST", "/api/auth/confirm-password", {"password": GOOD}).status, 200)
+    checks.equal("then it passes", owner.ask("DELETE", "/api/namespaces/late").status, 200)
+
+
+def bad_input(checks, s):
+    p = make(s, "bad@example.com")
+    p.ask("POST", "/api/namespaces", {"slug": "bad"})
+    p.ask("POST", "/api/namespaces/bad/databases", {"slug": "main"})
+    ns = "/api/namespaces/bad"
+    values = {"null": None, "true": True, "7": 7, "1.5": 1.5, "[]": [], "{}": {}, '""': "", "long": "x" * 300}
+    routes = [("POST", "/api/namespaces", {"name": "N", "slug": "never-made"}, {"name", "slug"}), ("PATCH", ns, {"name": "N"}, ()),
+              ("POST", ns + "/invitations", {"email": "a@example.com", "role": "viewer"}, ()), ("PATCH", f"{ns}/members/{p.id}", {"role": "owner"}, ()),
+              ("PUT", f"{ns}/databases/main/shares/{p.id}", {"role": "viewer"}, ()), ("POST", ns + "/databases", {"name": "N", "slug": "never-made"}, {"name", "slug"})]
+    before = control(s, "SELECT (SELECT count(*) FROM namespace), (SELECT count(*) FROM invitation), (SELECT count(*) FROM database)")
+    for method, path, good, nullable in routes:
+        for field in good:
+            for what, value in values.items():
+                if value is None and field in nullable:
+                    continue
+                body = refused(checks, f"{method} {path} {field} is {what}", p.ask(method, path, {**good, field: value}), 400, "invalid_request")
+                checks.equal(f"{method} {path} {field} is {what}: pointer", body.get("pointer"), "/" + field)
+            for what, raw in (("a NUL", '"a\\u0000b"'), ("a lone surrogate", '"a\\ud800b"')):
+                text = json.dumps({**good, field: "MARK"}).replace('"MARK"', raw)
+                refused(checks, f"{method} {path} {field} holds {what}", p.ask(method, path, text.encode()), 400, "invalid_request")
+            if field not in nullable:
+                body = refused(checks, f"{method} {path} without {field}", p.ask(method, path, {k: v for k, v in good.items() if k != field}), 400, "invalid_request")
+                checks.equal(f"{method} {path} without {field}: pointer", body.get("pointer"), "/" + field)
+        for what, raw in (("nothing", b""), ("no JSON", b"{"), ("an array", b"[]"), ("a text", b'"x"'), ("null", b"null"), ("depth 33", b'{"a":' * 33 + b"1" + b"}" * 33)):
+            refused(checks, f"{method} {path} with {what}", p.ask(method, path, raw), 400, "invalid_request")
+    for path in (ns + "/invitations", f"{ns}/members/{p.id}", f"{ns}/databases/main/shares/{p.id}"):
+        method = {"/invitations": "POST"}.get(path[len(ns):], "PATCH" if "/members/" in path else "PUT")
+        for role in ("Viewer", "king", "none", " viewer", "readonly"):
+            body = refused(checks, f"{path} with the role {role!r}", p.ask(method, path, {"email": "a@example.com", "role": role} if method == "POST" else {"role": role}), 400, "invalid_request")
+            checks.equal(f"{path} with the role {role!r}: pointer", body.get("pointer"), "/role")
+    for role in ("admin", "owner"):
+        refused(checks, f"share as {role}", p.ask("PUT", f"{ns}/databases/main/shares/{p.id}", {"role": role}), 400, "invalid_request")
+    checks.equal("nothing was made", control(s, "SELECT (SELECT count(*) FROM namespace), (SELECT count(*) FROM invitation), (SELECT count(*) FROM database)"), before)
+    checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())
+
+
+def audited(checks, s):
+    actions = {row[0] for row in control(s, "SELECT action FROM audit")}
+    wanted = {"namespace.created", "namespace.updated", "namespace.deleted", "namespace.restored", "namespace.member_added", "namespace.member_role_changed",
+              "namespace.member_removed", "invitation.created", "invitation.revoked", "invitation.accepted", "database.shared", "database.unshared"}
+    checks.that("what happened is in the audit log", wanted <= actions, wanted - actions)
+    log = s.log()
+    checks.equal("no secret is in the log", [secret for secret in s.secrets if secret and secret in log], [])
+
+
+def main():
+    checks = Checks()
+    with Server(binary_argument()) as s:
+        for part in (namespaces, deletion, invitations, sign_up_by_invitation, matrix, roles, never_without_an_owner, shares, confirmation, bad_input, audited):
+            checks.part(part, checks, s)
+        checks.equal("it stops well", s.stop(), 0)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
