@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 enum {
-    PROGRESS_OPS = 1000,  /* about 10 µs of SQLite's virtual machine */
+    PROGRESS_OPS = 1000,  /* about 10 µs of SQLite's virtual machine, most of the time */
+    LOOK_US_MAX = 4000,   /* looks that lie further apart are made more often, */
+    LOOK_US_MIN = 500,    /* and so near less often */
     IDLE_MS = 1000,       /* after so long without a call the engine tidies up */
     QUIET_MS = 5000,      /* and after so long more it gives its memory back */
     PURGE_US = 600000000, /* how often receipts past their day are removed */
@@ -38,7 +40,7 @@ enum stop_reason engine_stop_reason(struct engine *eng)
     const struct op *op = eng->running;
     if (!op || eng->stop != STOP_NONE)
         return op ? eng->stop : STOP_NONE;
-    int64_t now = clock_mono_us();
+    int64_t now = eng->looked_us = clock_mono_us();
     if (now >= op->call.deadline_us)
         eng->stop = STOP_DEADLINE;
     else if (atomic_load_explicit(&eng->board->cancel_call, memory_order_relaxed) == op->id)
@@ -48,9 +50,47 @@ enum stop_reason engine_stop_reason(struct engine *eng)
     return eng->stop;
 }
 
+static int on_progress(void *arg);
+
+/* An operation can take a thousand times longer than most: each that makes, hashes or spills megabytes.
+ * (SQLite reads the number of operations anew after each call of its progress handler, so that it may be
+ * changed there.) */
+static void pace(struct engine *eng, int64_t before_us)
+{
+    int64_t gap_us = eng->looked_us - (before_us > eng->running_since_us ? before_us : eng->running_since_us);
+    int ops = eng->progress_ops;
+    if (gap_us > LOOK_US_MAX)
+        ops = (int)(ops * LOOK_US_MAX / (2 * gap_us));
+    else if (gap_us < LOOK_US_MIN && ops < PROGRESS_OPS)
+        ops *= 2;
+    ops = ops < 1 ? 1 : ops > PROGRESS_OPS ? PROGRESS_OPS : ops;
+    if (ops != eng->progress_ops)
+        sqlite3_progress_handler(eng->db, eng->progress_ops = ops, on_progress, eng);
+}
+
 static int on_progress(void *arg)
 {
-    return engine_stop_reason(arg) != STOP_NONE;
+    struct engine *eng = arg;
+    int64_t before_us = eng->looked_us;
+    if (engine_stop_reason(eng) != STOP_NONE)
+        return 1;
+    if (eng->running)
+        pace(eng, before_us);
+    return 0;
+}
+
+void engine_begin_pace(struct engine *eng)
+{
+    sqlite3_progress_handler(eng->db, eng->progress_ops = ENGINE_FIRST_OPS, on_progress, eng);
+}
+
+/* Long work inside one operation goes through files: DISTINCT and ORDER BY that spill, CREATE INDEX,
+ * count(*). */
+static void on_file(void *arg)
+{
+    struct engine *eng = arg;
+    if (engine_stop_reason(eng) != STOP_NONE)
+        sqlite3_interrupt(eng->db);
 }
 
 void engine_watch_time(struct engine *eng, sqlite3 *db)
@@ -76,7 +116,8 @@ enum err_code engine_start(struct engine *eng, struct err *err)
         return rc;
     if (querylog_vtab_register(eng) != SQLITE_OK)
         return err_set(err, ERR_UNAVAILABLE, "the query log cannot be set up");
-    engine_watch_time(eng, eng->db);
+    engine_begin_pace(eng);
+    vfs_watch(eng->vfs, on_file, eng);
     wire_put_plain(&eng->channel.out, WIRE_READY, 0);
     channel_flush(&eng->channel);
     return ERR_OK;

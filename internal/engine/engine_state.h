@@ -35,6 +35,8 @@ struct engine {
     int64_t running_since_us;
     bool running_reads; /* may be bounced */
     enum stop_reason stop;
+    int64_t looked_us; /* when the time was last looked at for the running call */
+    int progress_ops;  /* between two looks */
 
     uint64_t wal_pages; /* in the log after the last commit */
     uint64_t page_size;
@@ -71,6 +73,13 @@ void engine_release(struct engine *eng);
 
 /* engine.c: has the running call's time come? Sets eng->stop. */
 enum stop_reason engine_stop_reason(struct engine *eng);
+enum { ENGINE_FIRST_OPS = 100 }; /* before the first look at the time */
+void engine_begin_pace(struct engine *eng);
+static inline void engine_pace_anew(struct engine *eng) /* before a statement: nobody knows how heavy it is */
+{
+    if (eng->progress_ops != ENGINE_FIRST_OPS)
+        engine_begin_pace(eng);
+}
 void engine_watch_time(struct engine *eng, sqlite3 *db); /* stops statements of `db` then */
 
 #endif

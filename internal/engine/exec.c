@@ -280,6 +280,7 @@ static enum err_code run_cached(
 {
     struct engine *eng = op->eng;
     guard_shut_fts5(eng);
+    engine_pace_anew(eng);
     if (op->call.has_table_scope) {
         guard_learn_scope(eng);
         guard_recheck_fts5(eng, &op->call);

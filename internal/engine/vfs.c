@@ -11,6 +11,9 @@ struct vfs {
     sqlite3_vfs *real;
     struct board *board;
     bool keeps_read_lock;
+    void (*watch)(void *arg); /* NULL: nobody */
+    void *watch_arg;
+    unsigned calls; /* of read and write since the last look */
 };
 
 struct file {
@@ -35,13 +38,23 @@ static int file_close(sqlite3_file *f)
     return real->pMethods ? real->pMethods->xClose(real) : SQLITE_OK;
 }
 
+static void look_now_and_then(sqlite3_file *f)
+{
+    enum { CALLS = 16 }; /* a look costs a twentieth of a read */
+    struct vfs *v = ((struct file *)(void *)f)->vfs;
+    if (++v->calls % CALLS == 0 && v->watch)
+        v->watch(v->watch_arg);
+}
+
 static int file_read(sqlite3_file *f, void *out, int n, sqlite3_int64 at)
 {
+    look_now_and_then(f);
     return real_of(f)->pMethods->xRead(real_of(f), out, n, at);
 }
 
 static int file_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
 {
+    look_now_and_then(f);
     return real_of(f)->pMethods->xWrite(real_of(f), data, n, at);
 }
 
@@ -262,6 +275,12 @@ struct vfs *vfs_register(struct board *board, bool keeps_read_lock)
     int rc = sqlite3_vfs_register(&v->base, 1);
     CHECK(rc == SQLITE_OK);
     return v;
+}
+
+void vfs_watch(struct vfs *v, void (*watch)(void *arg), void *arg)
+{
+    v->watch = watch;
+    v->watch_arg = arg;
 }
 
 void vfs_unregister(struct vfs *v)

@@ -16,4 +16,7 @@ struct vfs;
 struct vfs *vfs_register(struct board *board, bool keeps_read_lock);
 void vfs_unregister(struct vfs *v);
 
+/* Calls watch(arg) now and then between reads and writes. */
+void vfs_watch(struct vfs *v, void (*watch)(void *arg), void *arg);
+
 #endif

@@ -618,3 +618,26 @@ void test_engine_turn__nonsense_ends_the_engine(void **state)
     engine_fixture_again(&fx, ENGINE_WRITER);
     assert_int_equal(engine_fixture_stop(&fx), 0);
 }
+
+/* Nobody kills here: the engine itself must end operations that take milliseconds each. */
+void test_engine_turn__heavy_operations_end_at_the_deadline(void **state)
+{
+    static const char *const HEAVY[] = {"SELECT count(DISTINCT randomblob(1000000)) FROM n",
+        "SELECT sum(length(hex(randomblob(1900000)))) FROM n",
+        "SELECT randomblob(500000) FROM n ORDER BY 1 LIMIT 1"};
+    struct engine_fixture fx;
+    (void)state;
+    engine_fixture_start(&fx);
+    for (size_t i = 0; i < ARRAY_LEN(HEAVY); i++) {
+        char sql[200];
+        (void)snprintf(
+            sql, sizeof sql, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) %s", HEAVY[i]);
+        struct wire_call call = engine_call_new(WIRE_OP_QUERY, engine_query_body(&fx, sql, NULL));
+        call.deadline_us = clock_mono_us() + 600000;
+        struct engine_answer a = engine_ask(&fx, &call);
+        assert_int_equal(a.head.status, 504);
+        assert_in_range(clock_mono_us() - call.deadline_us, 0, 450000);
+    }
+    (void)engine_ok(&fx, "SELECT 1");
+    assert_int_equal(engine_fixture_stop(&fx), 0);
+}
