@@ -55,12 +55,21 @@ static enum err_code append(
         err);
 }
 
+/* What the engine was asked with: the upload's format may have come from its content type. */
+static struct str call_arg(const struct api_request *r, const char *name)
+{
+    for (unsigned i = 0; i < r->call.req.arg_count; i++)
+        if (str_eq(r->call.req.args[i].name, str_of(name)))
+            return r->call.req.args[i].value;
+    return STR_EMPTY;
+}
+
 static enum err_code append_in_tx(struct db *db, struct api_request *r, struct err *err)
 {
     if (action_of(r) == AUDIT_DATABASE_IMPORTED)
         return append(db, r,
-            AUDIT_VALUES(audit_text_or_null("table", query_get(&r->args, "table")),
-                audit_text_or_null("format", query_get(&r->args, "format"))),
+            AUDIT_VALUES(audit_text_or_null("table", call_arg(r, "table")),
+                audit_text_or_null("format", call_arg(r, "format"))),
             err);
     struct described d = read_described(r);
     return append(db, r,

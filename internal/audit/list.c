@@ -10,7 +10,7 @@
 #define SQL_LIST SELECT_ENTRY "WHERE a.chain = ?1 AND a.created_at < ?2 ORDER BY a.created_at DESC LIMIT ?3"
 #define SQL_LIST_ACTION                                                                                      \
     SELECT_ENTRY                                                                                             \
-        "WHERE a.chain = ?1 AND a.action = ?4 AND a.created_at < ?2 ORDER BY a.created_at DESC LIMIT ?3"
+    "WHERE a.chain = ?1 AND a.action = ?4 AND a.created_at < ?2 ORDER BY a.created_at DESC LIMIT ?3"
 
 static void map_entry(const struct db_stmt *st, struct audit_entry *ret)
 {
@@ -24,7 +24,7 @@ static enum err_code query(struct db *db, const struct id *namespace_id, const s
     struct db_stmt *ret, struct err *err)
 {
     struct db_value chain = db_text(id_str(namespace_id));
-    struct db_value before = db_int(filter->before_ms ? filter->before_ms : INT64_MAX);
+    struct db_value before = db_int(filter->before_ms);
     struct db_value limit = db_int(filter->limit);
 
     if (filter->action.len)

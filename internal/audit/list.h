@@ -8,7 +8,7 @@
 #include "sqlite/db.h"
 
 struct audit_filter {
-    int64_t before_ms; /* only older rows; 0: from the newest on */
+    int64_t before_ms; /* only older rows; INT64_MAX: from the newest on */
     struct str action; /* exactly this one; "" all */
     int64_t limit;
 };

@@ -105,7 +105,7 @@ static enum err_code read_filter(struct api_call *c, struct audit_filter *ret)
 {
     struct str before = query_get(c->args, "before"), action = query_get(c->args, "action");
 
-    *ret = (struct audit_filter){.action = action.ptr ? action : STR_EMPTY};
+    *ret = (struct audit_filter){.before_ms = INT64_MAX, .action = action.ptr ? action : STR_EMPTY};
     if (action.ptr && !action.len)
         return err_set(
             c->err, ERR_INVALID, "Query parameter \"action\" is empty; name one, like token.created");
