@@ -435,6 +435,35 @@ void test_engine_turn__reader_engine(void **state)
     assert_int_equal(engine_fixture_stop(&writer), 0);
 }
 
+/* A frame may end anywhere in what one read brings: the beginning of a call waits for the rest through the
+ * turn of the calls before it. */
+void test_engine_turn__a_call_in_two_pieces(void **state)
+{
+    struct engine_fixture fx;
+    (void)state;
+    engine_fixture_start(&fx);
+    (void)engine_ok(&fx, "CREATE TABLE t (v)");
+    uint64_t first = queue_sql(&fx, "INSERT INTO t VALUES (1)");
+    size_t whole = fx.out.len;
+    (void)queue_sql(&fx, "INSERT INTO t VALUES (41)");
+    size_t cut = whole + (fx.out.len - whole) / 2;
+    char *rest = arena_need(&fx.arena, fx.out.len - cut);
+    size_t rest_len = fx.out.len - cut;
+    memcpy(rest, fx.out.buf + cut, rest_len);
+    strbuf_truncate(&fx.out, cut);
+    engine_send_all(&fx);
+    struct engine_answer a = engine_receive(&fx);
+    assert_int_equal(a.id, first);
+    assert_int_equal(a.head.status, 200);
+    strbuf_add(&fx.out, rest, rest_len);
+    engine_send_all(&fx);
+    a = engine_receive(&fx);
+    assert_int_equal(a.id, first + 1);
+    assert_int_equal(a.head.status, 200);
+    expect_rows(&fx, "SELECT sum(v) FROM t", "[[42]]");
+    assert_int_equal(engine_fixture_stop(&fx), 0);
+}
+
 /* The front sends calls and nothing else: whoever sends another frame is not the front. */
 void test_engine_turn__a_frame_that_is_no_call_ends_the_engine(void **state)
 {
