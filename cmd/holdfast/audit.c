@@ -265,13 +265,14 @@ static enum err_code read_keys(const struct audit_options *o, struct audit_keys 
     return audit_keys_load(path, ret, err);
 }
 
-static enum err_code verify_data(
-    struct verdict *v, struct audit_verify_options *opt, struct audit_verify_result *r, struct err *err)
+static enum err_code verify_data(const struct verdict *v, const struct audit_verify_options *all,
+    struct audit_verify_result *r, struct err *err)
 {
+    struct audit_verify_options opt = *all;
     struct tenant room;
-    enum err_code code = find_chain(v->db, v->o->namespace_slug, &room, &opt->chain, err);
+    enum err_code code = find_chain(v->db, v->o->namespace_slug, &room, &opt.chain, err);
 
-    return code ? code : audit_verify_db(v->db, opt, r, err);
+    return code ? code : audit_verify_db(v->db, &opt, r, err);
 }
 
 static enum err_code verify_lines(

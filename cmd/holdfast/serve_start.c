@@ -44,6 +44,15 @@ static void forbid_core_files(void)
 #endif
 }
 
+/* So that whoever keeps the log elsewhere can tell a roll-back. */
+static void tell_checkpoint(const struct audit_head *head)
+{
+    char text[AUDIT_HEAD_SIZE];
+
+    audit_head_text(head, text);
+    log_event(LOG_INFO, "audit_signed", LOG_CSTR("checkpoint", text));
+}
+
 /* A roll-back may be a backup that was put back: it is recorded and told, and the server goes on. */
 static enum err_code begin_audit(struct server *s, struct db *db, struct err *err)
 {
@@ -51,8 +60,11 @@ static enum err_code begin_audit(struct server *s, struct db *db, struct err *er
     struct audit_start start;
     enum err_code rc = audit_begin(db, s->data_dir, &start, err);
 
-    if (rc || !start.rolled_back)
+    if (rc)
         return rc;
+    tell_checkpoint(&start.head);
+    if (!start.rolled_back)
+        return ERR_OK;
     audit_head_text(&start.known, known);
     audit_head_text(&start.newest, newest);
     log_event(LOG_ERROR, "audit_rolled_back", LOG_CSTR("signed", known), LOG_CSTR("control_db_has", newest));
@@ -214,6 +226,8 @@ static void end_audit(const struct server *s)
         rc = audit_sign(db, s->data_dir, INT64_MAX, &head, &err);
     if (rc)
         log_event(LOG_ERROR, "audit_sign_failed", LOG_CSTR("error", err.message));
+    else
+        tell_checkpoint(&head);
     db_close(db);
 }
 

@@ -68,6 +68,8 @@ static enum err_code read_end(struct db *db, struct str chain, struct chain_end 
     ret->seq = db_col_int(&st, 0);
     ret->created_at = db_col_int(&st, 1);
     ret->signed_seq = db_col_int(&st, 3);
+    if (ret->seq < 0 || ret->seq == INT64_MAX || ret->created_at >= CLOCK_WALL_MS_END)
+        return err_set(err, ERR_CORRUPT, AUDIT_DAMAGED);
     return audit_from_hex(db_col_text(&st, 2), &ret->hash) ? ERR_OK
                                                            : err_set(err, ERR_CORRUPT, AUDIT_DAMAGED);
 }

@@ -56,7 +56,7 @@ enum err_code audit_head_read(const char *dir, struct audit_head *ret, struct er
         return ERR_OK;
     enum err_code code = fs_read_all(path, AUDIT_HEAD_SIZE, &text, err);
     if (!code && !audit_head_parse(strbuf_str(&text), ret))
-        code = err_set(err, ERR_CORRUPT, AUDIT_HEAD_FILE " is damaged");
+        code = err_set(err, ERR_CORRUPT, AUDIT_HEAD_FILE " is damaged; without it, a new one is written");
     return code;
 }
 
@@ -298,7 +298,6 @@ static enum err_code begin_in_tx(
 
 enum err_code audit_begin(struct db *db, const char *data_dir, struct audit_start *ret, struct err *err)
 {
-    struct audit_head head;
     enum err_code code = audit_key_ensure(data_dir, err);
 
     if (!code)
@@ -306,7 +305,7 @@ enum err_code audit_begin(struct db *db, const char *data_dir, struct audit_star
     if (!code)
         code = tx_end(db, begin_in_tx(db, data_dir, ret, err), err);
     if (!code)
-        code = audit_sign(db, data_dir, INT64_MAX, &head, err);
+        code = audit_sign(db, data_dir, INT64_MAX, &ret->head, err);
     /* A roll-back is on record now, in a row that is signed. */
-    return !code && ret->rolled_back ? write_head(data_dir, &head, err) : code;
+    return !code && ret->rolled_back ? write_head(data_dir, &ret->head, err) : code;
 }

@@ -33,6 +33,7 @@ MUST_CHECK enum err_code audit_sign(
 struct audit_start {
     bool rolled_back;                /* audit.head knows a checkpoint that control.db has not */
     struct audit_head known, newest; /* of audit.head, of control.db before anything was signed */
+    struct audit_head head;          /* the newest checkpoint now */
 };
 /* At the server's start, under the lock: makes the key where there is none, records a key that is new and a
  * roll-back, signs everything. */

@@ -169,7 +169,7 @@ enum err_code audit_import_line(struct audit_import *in, struct str line, struct
     const struct jsonr_value *root;
 
     in->line++;
-    arena_init(&arena, 8 * AUDIT_LINE_MAX);
+    arena_init(&arena, (size_t)8 * AUDIT_LINE_MAX);
     enum err_code code = jsonr_parse(&arena, line, &root, &why);
     if (!code)
         code = read_line(in, root, &why);

@@ -42,8 +42,12 @@ enum err_code audit_key_load(const char *data_dir, struct sign_key **ret, struct
     char path[FS_PATH_MAX];
 
     fs_join(path, data_dir, AUDIT_KEY_FILE);
+    struct err why = ERR_INIT;
     enum err_code code = read_secret(path, &pem, err);
-    return code ? code : sign_key_read(&pem, ret, err);
+    if (code)
+        return code;
+    code = sign_key_read(&pem, ret, &why);
+    return code ? err_set(err, code, AUDIT_KEY_FILE ": %s", why.message) : ERR_OK;
 }
 
 /* Behind the public keys that are there already. */
@@ -53,7 +57,7 @@ static enum err_code write_public(const char *data_dir, const struct sign_key *k
     char path[FS_PATH_MAX];
     enum err_code code = ERR_OK;
 
-    strbuf_init(&text, 2 * PUBLIC_FILE_MAX);
+    strbuf_init(&text, (size_t)2 * PUBLIC_FILE_MAX);
     fs_join(path, data_dir, AUDIT_PUBLIC_FILE);
     if (fs_exists(path))
         code = fs_read_all(path, PUBLIC_FILE_MAX, &text, err);

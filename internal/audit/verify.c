@@ -118,7 +118,7 @@ bool audit_verifier_checkpoint(struct audit_verifier *v, const struct audit_chec
 
 bool audit_verifier_number(struct audit_verifier *v, const struct audit_checkpoint *c)
 {
-    int64_t expected = v->checkpoint + 1;
+    int64_t expected = v->checkpoint < INT64_MAX ? v->checkpoint + 1 : 0;
 
     v->checkpoint = c->number;
     if (c->number == expected)

@@ -112,7 +112,7 @@ static int open_copy(struct db *db, const char *path)
     AUTO_STRBUF uri;
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
 
-    strbuf_init(&uri, 4 * FS_PATH_MAX);
+    strbuf_init(&uri, (size_t)4 * FS_PATH_MAX);
     if (has_log(path))
         return sqlite3_open_v2(path, &db->handle, flags, NULL);
     add_uri(&uri, path);

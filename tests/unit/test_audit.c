@@ -2,8 +2,12 @@
  * record. */
 #include "audit/audit.h"
 #include "audit/chain.h"
+#include "audit/checkpoint.h"
+#include "audit/key.h"
 #include "base/clock.h"
 #include "base/enc.h"
+#include "base/fs.h"
+#include "base/limits.h"
 #include "lib/control_fixture.h"
 #include "lib/fault.h"
 #include <setjmp.h>
@@ -11,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <unistd.h>
 
 #define ROW_AT                                                                                               \
     "SELECT chain, seq, id, created_at, action, actor_kind, actor_user_id, actor_token_id, actor_name, "     \
@@ -301,4 +306,132 @@ void test_audit__a_row_is_whole_or_not_there_when_fsync_fails(void **state)
 {
     (void)state;
     append_under(FAULT_SQLITE_SYNC);
+}
+
+/* --- Checkpoints --- */
+
+static int64_t query_int(struct control_fixture *fx, const char *what)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+
+    assert_int_equal(db_query_one_literal(fx->db, what, DB_NO_ARGS, &st, NULL), ERR_OK);
+    return db_col_int(&st, 0);
+}
+
+void test_audit__what_is_old_enough_is_signed(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct audit_head head;
+    const struct audit_event e = event("db_1");
+
+    (void)state;
+    control_fixture_init(&fx); /* its own namespace has a row of now */
+    assert_int_equal(audit_key_ensure(fx.dir.path, NULL), ERR_OK);
+    clock_test_set(0, 5000);
+    assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+    clock_test_set(0, 9000);
+    assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+    clock_test_stop();
+    assert_int_equal(audit_sign(fx.db, fx.dir.path, 4999, &head, NULL), ERR_OK);
+    assert_int_equal(head.number, 0);
+    assert_int_equal(audit_sign(fx.db, fx.dir.path, 5000, &head, NULL), ERR_OK);
+    assert_int_equal(head.number, 1);
+    assert_int_equal(query_int(&fx, "SELECT seq FROM audit_checkpoint WHERE chain = 'ns_of_this_test'"), 2);
+    assert_int_equal(audit_sign(fx.db, fx.dir.path, INT64_MAX, &head, NULL), ERR_OK); /* the fixture's */
+    assert_int_equal(audit_sign(fx.db, fx.dir.path, INT64_MAX, &head, NULL), ERR_OK); /* nothing is left */
+    assert_int_equal(head.number, 2);
+    struct audit_head noted;
+    assert_int_equal(audit_head_read(fx.dir.path, &noted, NULL), ERR_OK);
+    assert_int_equal(noted.number, 2);
+    assert_true(digest_eq(&noted.hash, &head.hash));
+}
+
+/* The rows stand, and are signed when there is a key. */
+void test_audit__a_key_that_is_missing_stops_no_change(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    const struct audit_event e = event("db_1");
+    struct audit_head head;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    control_fixture_init(&fx);
+    assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
+    for (int64_t i = 0; i < LIMIT_AUDIT_CHECKPOINT_ROWS + 5; i++)
+        assert_int_equal(audit_append(fx.db, &e, NULL), ERR_OK);
+    assert_int_equal(tx_commit(fx.db, NULL), ERR_OK);
+    assert_int_equal(query_int(&fx, "SELECT count(*) FROM audit_checkpoint"), 0);
+    assert_int_equal(audit_sign(fx.db, fx.dir.path, INT64_MAX, &head, &err), ERR_NOT_FOUND);
+    assert_non_null(strstr(err.message, AUDIT_KEY_FILE));
+    assert_int_equal(audit_key_ensure(fx.dir.path, NULL), ERR_OK);
+    assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+    assert_int_equal(query_int(&fx, "SELECT count(*) FROM audit_checkpoint"), 1);
+    assert_int_equal(query_int(&fx, "SELECT signed_seq FROM audit_chain WHERE chain = 'ns_of_this_test'"),
+        LIMIT_AUDIT_CHECKPOINT_ROWS + 6);
+}
+
+void test_audit__signing_is_all_or_nothing_without_memory(void **state)
+{
+    const struct audit_event e = event("db_1");
+    struct audit_head head;
+
+    (void)state;
+    fault_start(FAULT_SQLITE_MEM);
+    AUTO_CONTROL_FIXTURE fx;
+    control_fixture_init(&fx);
+    assert_int_equal(audit_key_ensure(fx.dir.path, NULL), ERR_OK);
+    while (fault_next()) {
+        fault_off();
+        assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+        control_fixture_reopen(&fx);
+        fault_rearm();
+        err_ignore(audit_sign(fx.db, fx.dir.path, INT64_MAX, &head, NULL));
+        fault_off();
+        control_fixture_reopen(&fx);
+        assert_int_equal(
+            query_int(&fx,
+                "SELECT count(*) FROM audit_chain c WHERE signed_seq != coalesce((SELECT max(seq) FROM "
+                "audit_checkpoint p WHERE p.chain = c.chain), 0) OR (signed_seq = seq) != (unsigned_at IS "
+                "NULL)"),
+            0);
+    }
+    assert_in_range(fault_points(), 1, 2000);
+}
+
+void test_audit__a_start_announces_its_key_once(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct audit_start start;
+    struct audit_keys keys;
+
+    (void)state;
+    control_fixture_init(&fx);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(audit_begin(fx.db, fx.dir.path, &start, NULL), ERR_OK);
+        assert_false(start.rolled_back);
+        assert_int_equal(query_int(&fx, "SELECT count(*) FROM audit WHERE action = 'audit.key_used'"), 1);
+    }
+    assert_int_equal(unlink(tmpdir_path(&fx.dir, AUDIT_KEY_FILE)), 0);
+    assert_int_equal(audit_begin(fx.db, fx.dir.path, &start, NULL), ERR_OK);
+    assert_int_equal(query_int(&fx, "SELECT count(*) FROM audit WHERE action = 'audit.key_used'"), 2);
+    assert_int_equal(audit_keys_load(tmpdir_path(&fx.dir, AUDIT_PUBLIC_FILE), &keys, NULL), ERR_OK);
+    assert_int_equal(keys.count, 2);
+    audit_keys_release(&keys);
+}
+
+void test_audit__heads_as_text(void **state)
+{
+    static const char *const BAD[] = {
+        "", "1", ":", "1:", "0:00", "-1:00", "x:00", "1:zz", "1:00", "99999999999999999999:00"};
+    struct audit_head head = {.number = 57}, again;
+    char text[AUDIT_HEAD_SIZE];
+
+    (void)state;
+    memset(head.hash.bytes, 0xab, DIGEST_BYTES);
+    audit_head_text(&head, text);
+    assert_true(audit_head_parse(str_of(text), &again));
+    assert_int_equal(again.number, 57);
+    assert_true(digest_eq(&again.hash, &head.hash));
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++)
+        assert_false(audit_head_parse(str_of(BAD[i]), &again));
 }
