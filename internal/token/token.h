@@ -38,8 +38,9 @@ const char *token_role_name(enum wire_role role); /* the first spelling */
  * format". */
 MUST_CHECK enum err_code token_parse(struct str secret, struct digest *ret, struct err *err);
 
-/* Finds the bearer. ERR_UNAUTHORIZED when the token is unknown, revoked or expired. *ret is the caller's
- * (identity_free). */
+/* Finds the bearer. ERR_UNAUTHORIZED when the token is unknown, revoked or expired, or acts for a person who
+ * is suspended or no member of the namespace any more; where the person may do less than the token, so may
+ * the bearer. *ret is the caller's (identity_free). */
 MUST_CHECK enum err_code token_lookup(
     struct db *db, const struct digest *hash, struct identity **ret, struct err *err);
 
@@ -52,6 +53,7 @@ struct token_new {
     const struct str *tables;
     size_t table_count;
     int64_t expires_in_s; /* 0 never */
+    struct id account_id; /* a program holds it for this person (oauth/access.h); "" for nobody */
 };
 
 struct token {

@@ -4,11 +4,12 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "tenant/member.h"
 
 #define SQL_INSERT                                                                                           \
     "INSERT INTO token(id, namespace_id, hash, preview, name, role, database_id, has_table_scope, "          \
-    "created_at, expires_at)"                                                                                \
-    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+    "created_at, expires_at, account_id)"                                                                    \
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
 #define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
 #define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
 #define SQL_LOOKUP                                                                                           \
@@ -16,8 +17,14 @@
     "t.has_table_scope,"                                                                                     \
     " (SELECT count(*) FROM token_table x WHERE x.token_id = t.id),"                                         \
     " (SELECT coalesce(sum(length(CAST(x.table_name AS BLOB))), 0) FROM token_table x WHERE x.token_id = "   \
-    "t.id)"                                                                                                  \
-    " FROM token t JOIN namespace n ON n.id = t.namespace_id AND n.deleted_at IS NULL WHERE t.hash = ?1"
+    "t.id),"                                                                                                 \
+    " t.account_id, a.suspended_at, CASE WHEN m.role IS NULL THEN NULL ELSE coalesce(s.role, m.role) END,"   \
+    " EXISTS (SELECT 1 FROM oauth_access x WHERE x.token_id = t.id)"                                         \
+    " FROM token t JOIN namespace n ON n.id = t.namespace_id AND n.deleted_at IS NULL"                       \
+    " LEFT JOIN account a ON a.id = t.account_id"                                                            \
+    " LEFT JOIN namespace_member m ON m.namespace_id = t.namespace_id AND m.account_id = t.account_id"       \
+    " LEFT JOIN database_share s ON s.database_id = t.database_id AND s.account_id = t.account_id"           \
+    " WHERE t.hash = ?1"
 #define TOKEN_COLUMNS                                                                                        \
     "SELECT t.id, t.name, t.preview, t.role, n.slug, t.database_id, d.slug, t.has_table_scope,"              \
     " t.created_at, t.expires_at, t.last_used_at, t.revoked_at"                                              \
@@ -58,6 +65,22 @@ static enum err_code read_tables(
     return code;
 }
 
+/* What was given still is, and the giver still is a member who may sign in; the bearer gets no more rights
+ * than the giver. */
+static bool cap_by_person(const struct db_stmt *st, enum wire_role *role)
+{
+    enum member_role member;
+
+    if (db_col_is_null(st, 10))
+        return true;
+    if (!db_col_int(st, 13) || !db_col_is_null(st, 11) || db_col_is_null(st, 12) ||
+        !member_role_parse(db_col_text(st, 12), &member))
+        return false;
+    if (member_engine_role(member) < *role)
+        *role = member_engine_role(member);
+    return true;
+}
+
 static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_at, size_t text_len)
 {
     uint16_t count = (uint16_t)db_col_int(st, 8);
@@ -92,9 +115,12 @@ static enum err_code lookup_in_tx(struct db *db, const char *hex, struct identit
         return err_set(err, ERR_UNAUTHORIZED, "Token revoked");
     size_t text_len = (size_t)db_col_int(&st, 9);
     struct identity *who = map_identity(&st, &text_at, text_len);
-    code = identity_expired(who, clock_wall_ms())
-               ? err_set(err, ERR_UNAUTHORIZED, "Token expired")
-               : read_tables(db, who, (char *)who + text_at, text_len, err);
+    if (!cap_by_person(&st, &who->role))
+        code = err_set(err, ERR_UNAUTHORIZED, "The person for whom this token acts has no access any more");
+    else if (identity_expired(who, clock_wall_ms()))
+        code = err_set(err, ERR_UNAUTHORIZED, "Token expired");
+    else
+        code = read_tables(db, who, (char *)who + text_at, text_len, err);
     if (code)
         identity_free(who);
     else
@@ -250,7 +276,8 @@ static enum err_code insert_token(
             db_text(str_of(token_role_name(in->role))),
             in->database_id.text[0] ? db_text(id_str(&in->database_id)) : db_null(),
             db_int(in->has_table_scope), db_int(now),
-            db_int_or_null(in->expires_in_s ? now + in->expires_in_s * 1000 : 0)),
+            db_int_or_null(in->expires_in_s ? now + in->expires_in_s * 1000 : 0),
+            in->account_id.text[0] ? db_text(id_str(&in->account_id)) : db_null()),
         err);
 }
 

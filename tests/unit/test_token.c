@@ -9,7 +9,14 @@ static const char ALPHABET[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkl
 
 void test_token__is_well_formed_when_new(void **state)
 {
-    static const char *const PREFIX[] = {"psql_live_", "psql_test_", "hfs_", "hfi_"};
+    static const char *const PREFIX[TOKEN_KIND_COUNT] = {[TOKEN_LIVE] = "psql_live_",
+        [TOKEN_TEST] = "psql_test_",
+        [TOKEN_SESSION] = "hfs_",
+        [TOKEN_INVITATION] = "hfi_",
+        [TOKEN_ACCESS] = "psql_oat_",
+        [TOKEN_REFRESH] = "psql_ort_",
+        [TOKEN_CODE] = "psql_oac_",
+        [TOKEN_CLIENT] = "psqlrs_"};
     (void)state;
     for (enum token_kind kind = 0; kind < TOKEN_KIND_COUNT; kind++) {
         for (int i = 0; i < 200; i++) {
