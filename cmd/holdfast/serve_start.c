@@ -15,7 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#define PASSWORD_NICE 10 /* hashing waits for whoever else wants the processor */
+#define PASSWORD_NICE 19 /* hashing waits for whoever else wants the processor */
 
 /* Every connection and every engine needs descriptors; the soft limit of many systems is 1024. Where the hard
  * one is too low as well, fewer clients are served, and the log says so. */

@@ -198,13 +198,17 @@ def confirmation(checks, s):
     checks.equal("still there", p.session().status, 200)
 
 
-def age(s, email, column, ms):
-    """Moves a time of the person's sessions into the past and lets every cache notice."""
+def write(s, sql, values):
     import sqlite3
     control = sqlite3.connect(f"{s.data}/control.db")
-    control.execute(f"UPDATE session SET {column} = {column} - ? WHERE account_id = (SELECT id FROM account WHERE email = ?)", (ms, email))
+    control.execute(sql, values)
     control.commit()
     control.close()
+
+
+def age(s, email, column, ms):
+    """Moves a time of the person's sessions into the past and lets every cache notice."""
+    write(s, f"UPDATE session SET {column} = {column} - ? WHERE account_id = (SELECT id FROM account WHERE email = ?)", (ms, email))
     made = s.mint("readonly")  # bumps the generation
     s.run("token", "revoke", "--data", s.data, made["id"])
 
@@ -257,6 +261,39 @@ def throttling(checks, s):
         seen = list(pool.map(lambda _: Person(s, "parallel@example.com", GOOD).sign_in(OTHER).status, range(40)))
     checks.that("many at once gain nothing", set(seen) <= {401, 429} and 1 <= seen.count(401) <= 6, seen)
     checks.equal("those who are in stay in", p.session().status, 200)
+    seen = [sign_up(s, "same@example.com").status for _ in range(6)]
+    checks.equal("signing up is counted as well", seen, [200] * 5 + [429])
+
+
+def storm(checks, s):
+    """More sign-ins at once than slots and places to wait: those past it are told to come back, and other routes answer meanwhile."""
+    people = [Person(s, f"storm{i}@example.com", GOOD) for i in range(8)]
+    for p in people:
+        sign_up(s, p.email)
+    with concurrent.futures.ThreadPoolExecutor(110) as pool:
+        running = [pool.submit(Person(s, people[i % 8].email, GOOD).sign_in) for i in range(110)]
+        meanwhile = [s.call("GET", "/v1/me").status for _ in range(20)]
+        answers = [r.result() for r in running]
+    seen = {a.status for a in answers}
+    checks.that("a storm is answered", 200 in seen and seen <= {200, 429, 503}, seen)
+    checks.that("who is refused is told when to come back", all(a.headers.get("retry-after", "").isdigit() for a in answers if a.status != 200), seen)
+    checks.that("not everybody fits", 503 in seen, seen)
+    checks.equal("other routes answer", set(meanwhile), {200})
+    for p in people[:2]:
+        checks.that("and nobody is locked out", p.sign_in().status in (200, 429), p.email)
+
+
+def old_hashes(checks, s):
+    """A hash with weaker parameters than today's is made anew by the next sign-in."""
+    p = person(s, "old@example.com")
+    old = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"  # of "password", by argon2's own tests
+    write(s, "UPDATE account SET password_hash = ? WHERE email = ?", (old, p.email))
+    stored = lambda: control_rows(s, "SELECT password_hash FROM account WHERE email = ?", [p.email])[0][0]
+    refused(checks, "another password", p.sign_in(OTHER), 401, "unauthorized")
+    checks.equal("a wrong one changes nothing", stored(), old)
+    checks.equal("the right one", p.sign_in("password").status, 200)
+    checks.that("is hashed anew", stored().startswith("$argon2id$v=19$m=19456,t=2,p=1$"), stored())
+    checks.equal("and still right", p.sign_in("password").status, 200)
 
 
 def bad_input(checks, s):
@@ -383,11 +420,12 @@ def audited(checks, s):
 def main():
     checks, binary = Checks(), binary_argument()
     with Server(binary, args=["--signup", "open"]) as s:
-        for part in (cookies, csrf, first_sign_in, sessions, passwords, confirmation, lifetimes, enumeration, bad_input, commands):
+        for part in (cookies, csrf, first_sign_in, sessions, passwords, confirmation, lifetimes, enumeration, old_hashes, bad_input, commands):
             checks.part(part, checks, s)
         checks.part(audited, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     with Server(binary, args=["--signup", "open"]) as s:
+        checks.part(storm, checks, s)
         checks.part(throttling, checks, s)
     checks.part(secure_cookies, checks, binary)
     checks.part(who_may_sign_up, checks, binary)

@@ -60,6 +60,8 @@ enum err_code console_sign_up(struct api_call *c)
     if (!rc)
         rc = password_check(in.password, in.email, "/password", c->err);
     if (!rc)
+        rc = verify_may_sign_up(c, in.email);
+    if (!rc)
         rc = password_hash(in.password, hash, c->err);
     if (!rc)
         rc = make_account(c, &(struct account_new){in.email, in.name, hash});

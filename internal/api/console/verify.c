@@ -73,6 +73,14 @@ enum err_code verify_sign_in(struct api_call *c, struct str email, struct str pa
     return rc;
 }
 
+enum err_code verify_may_sign_up(struct api_call *c, struct str email)
+{
+    char key[ACCOUNT_EMAIL_SIZE];
+    struct attempt a;
+    struct str account = arena_printf(c->arena, "sign-up " STR_FMT, STR_ARG(account_email_key(email, key)));
+    return begin(c, account, &a); /* never taken back */
+}
+
 enum err_code verify_again(struct api_call *c, struct str password, const char *pointer)
 {
     char key[ACCOUNT_EMAIL_SIZE], rehash[PASSWORD_HASH_MAX];

@@ -10,6 +10,9 @@
  * password under today's parameters, to be stored. */
 MUST_CHECK enum err_code verify_sign_in(struct api_call *c, struct str email, struct str password,
     struct account *ret, char ret_rehash[PASSWORD_HASH_MAX]);
+/* Counts an account that is made, which costs as much as a guess: an address may make as many at once as it
+ * may fail, and then one now and then. ERR_RATE_LIMITED. */
+MUST_CHECK enum err_code verify_may_sign_up(struct api_call *c, struct str email);
 /* The person who asks gives the password once more. ERR_FORBIDDEN at `pointer` when it is wrong. */
 MUST_CHECK enum err_code verify_again(struct api_call *c, struct str password, const char *pointer);
 
