@@ -337,6 +337,23 @@ def bad_input(checks, s):
     checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())
 
 
+def pages(checks, binary):
+    """Every HTML answer has the strict headers; what is shown does not depend on the secret in the address."""
+    strict = {"content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
+              "form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+              "x-frame-options": "DENY", "referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin",
+              "x-content-type-options": "nosniff", "cache-control": "no-store", "content-type": "text/html; charset=utf-8"}
+    for args, hsts in (([], None), (["--public-url", "https://db.example.com"], "max-age=31536000")):
+        with Server(binary, args=args) as s:
+            a = s.call("GET", "/invite/hfi_" + "x" * 49, headers=NOBODY)
+            checks.equal("a page: status", a.status, 200)
+            checks.equal("a page: headers", {k: a.headers.get(k) for k in strict}, strict)
+            checks.equal("a page: HSTS over HTTPS alone", a.headers.get("strict-transport-security"), hsts)
+            checks.equal("a page: the same for every link", s.call("GET", "/invite/%3Cscript%3E", headers=NOBODY).data, a.data)
+            checks.that("a page: nothing inline", b"<script" not in a.data and b"style" not in a.data and b"hfi_" not in a.data, a.data)
+            checks.that("a page: the secret is not logged", "x" * 49 not in s.log())
+
+
 def who_may_sign_up(checks, binary):
     for mode in ("closed", "invite"):
         with Server(binary, args=["--signup", mode]) as s:
@@ -429,6 +446,7 @@ def main():
         checks.part(throttling, checks, s)
     checks.part(secure_cookies, checks, binary)
     checks.part(who_may_sign_up, checks, binary)
+    checks.part(pages, checks, binary)
     return checks.end()
 
 

@@ -25,7 +25,7 @@ CALLS = {
     "NS_LIST": (None, ""), "NS_CREATE": ({"name": "New"}, ""), "NS_GET": (None, ""), "NS_UPDATE": ({"name": "Other"}, ""), "NS_DELETE": (None, ""),
     "NS_RESTORE": (None, ""), "NS_LEAVE": (None, ""), "MEMBER_LIST": (None, ""), "MEMBER_UPDATE": ({"role": "viewer"}, ""), "MEMBER_REMOVE": (None, ""),
     "INVITATION_LIST": (None, ""), "INVITATION_CREATE": ({"email": "new@example.com", "role": "viewer"}, ""), "INVITATION_REVOKE": (None, ""),
-    "INVITATION_ACCEPT": (None, ""), "SHARE_LIST": (None, ""), "SHARE_SET": ({"role": "viewer"}, ""), "SHARE_REMOVE": (None, ""),
+    "INVITE_PAGE": (None, ""), "INVITATION_ACCEPT": (None, ""), "SHARE_LIST": (None, ""), "SHARE_SET": ({"role": "viewer"}, ""), "SHARE_REMOVE": (None, ""),
     "API_DATABASE_LIST": (None, ""), "API_DATABASE_CREATE": ({"slug": "made-there-{n}"}, ""), "API_DATABASE_GET": (None, ""), "API_DATABASE_DELETE": (None, ""),
     "API_EXPORT": (None, "?format=sql"), "API_IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
 }
