@@ -52,10 +52,19 @@ static int file_read(sqlite3_file *f, void *out, int n, sqlite3_int64 at)
     return real_of(f)->pMethods->xRead(real_of(f), out, n, at);
 }
 
+/* A savepoint that outgrows its memory goes to its file in one piece of a megabyte. SQLite's own layer writes
+ * less than 128 KiB at a time, of a multiple of that nothing, and then calls the disk full. */
 static int file_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
 {
+    enum { PIECE_BYTES = 64 << 10 }; /* the largest page */
+    const char *from = data;
     look_now_and_then(f);
-    return real_of(f)->pMethods->xWrite(real_of(f), data, n, at);
+    for (; n > PIECE_BYTES; n -= PIECE_BYTES, from += PIECE_BYTES, at += PIECE_BYTES) {
+        int rc = real_of(f)->pMethods->xWrite(real_of(f), from, PIECE_BYTES, at);
+        if (rc != SQLITE_OK)
+            return rc;
+    }
+    return real_of(f)->pMethods->xWrite(real_of(f), from, n, at);
 }
 
 static int file_truncate(sqlite3_file *f, sqlite3_int64 size)

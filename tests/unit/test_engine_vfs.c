@@ -66,6 +66,27 @@ void test_engine_vfs__sees_what_others_write_meanwhile(void **state)
     assert_string_equal(op_fixture_value(&g_f, "SELECT count(*) FROM t"), "40");
 }
 
+/* More pages than a savepoint keeps in memory: what they were goes to a file in one piece of a megabyte. */
+void test_engine_vfs__savepoints_spill_and_are_undone(void **state)
+{
+    (void)state;
+    run("DROP TABLE IF EXISTS spill");
+    run("CREATE TABLE spill(id INTEGER PRIMARY KEY, v)");
+    run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<1000)"
+        " INSERT INTO spill(v) SELECT zeroblob(3000) FROM n");
+    enum err_code failed = op_fixture_run(&g_f, WIRE_OP_BATCH,
+        S("{\"transaction\":true,\"statements\":[{\"sql\":\"UPDATE spill SET v=randomblob(3000)\"},"
+          "{\"sql\":\"INSERT INTO spill(id) VALUES(1)\"}]}"),
+        NULL);
+    assert_int_equal(failed, ERR_SQL);
+    assert_string_equal(op_fixture_value(&g_f, "SELECT count(*) FROM spill WHERE v=zeroblob(3000)"), "1000");
+    run("UPDATE spill SET v=randomblob(3000)");
+    assert_string_equal(op_fixture_value(&g_f, "SELECT count(*) FROM spill WHERE v=zeroblob(3000)"), "0");
+    run("DELETE FROM spill");
+    assert_string_equal(op_fixture_value(&g_f, "SELECT count(*) FROM spill"), "0");
+    assert_string_equal(op_fixture_value(&g_f, "PRAGMA integrity_check"), "ok");
+}
+
 void test_engine_vfs__lets_the_lock_go_for_its_own_checkpoint(void **state)
 {
     char wal[FS_PATH_MAX];
