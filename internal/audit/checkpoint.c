@@ -204,7 +204,7 @@ static enum err_code any_due(struct db *db, int64_t until_ms, bool *ret, struct 
 static enum err_code note_head(
     struct db *db, const char *data_dir, struct audit_head *ret_head, struct err *err)
 {
-    struct audit_head noted;
+    struct audit_head noted = {.number = 0};
     enum err_code code = audit_head_get(db, ret_head, err);
 
     if (!code)

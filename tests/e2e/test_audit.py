@@ -356,6 +356,24 @@ def keys(checks, binary):
             checks.equal("audit.pub holds both", f.read().count("BEGIN PUBLIC KEY"), 2)
 
 
+def edited(checks, binary):
+    """Rows edited behind a running server: its list stays JSON, it goes on writing, and verifying tells."""
+    with Server(binary) as s:
+        for sql in ("UPDATE audit SET after_values = '{\"not\": json' WHERE seq = 1", "UPDATE audit SET created_at = -5 WHERE seq = 1 AND chain LIKE 'ns%'",
+                    "UPDATE audit SET created_at = 9223372036854775806 WHERE seq = 2 AND chain LIKE 'ns%'", "UPDATE audit SET target_name = x'ff00fe' WHERE seq = 3",
+                    "UPDATE audit SET hash = 'x', action = '\"', actor_kind = x'00' WHERE seq = 4", "UPDATE audit SET created_at = 'text' WHERE seq = 3 AND chain LIKE 'ns%'"):
+            db = sqlite3.connect(os.path.join(s.data, "control.db"))
+            db.execute(sql)
+            db.commit()
+            db.close()
+            answer = page(s, "?limit=500")
+            checks.that(f"the list after {sql}", answer.status == 200 and answer.json["success"], answer)
+        checks.equal("a change goes on", s.call("POST", "/v1/databases", {"slug": "later"}).status, 200)
+        status, found = verify(s, s.data)
+        checks.that("verifying names the first row", status == 1 and found["findings"][0]["seq"] == 1, found)
+        checks.equal("an export of it can be made", s.run("audit", "export", "--data", s.data).returncode, 0)
+
+
 def quarantine(checks, binary):
     """A database whose file is damaged: the server's own act, recorded once."""
     with Server(binary) as s:
@@ -387,6 +405,7 @@ def main():
         checks.equal("it stops well", s.stop(), 0)
     checks.part(roll_back, checks, binary)
     checks.part(keys, checks, binary)
+    checks.part(edited, checks, binary)
     checks.part(quarantine, checks, binary)
     return checks.end()
 
