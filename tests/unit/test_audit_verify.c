@@ -407,6 +407,45 @@ void test_audit_verify__another_key(void **state)
     audit_keys_release(&other);
 }
 
+/* A false history under a key of the forger's own. */
+static void sign_anew(const char *dir)
+{
+    struct audit_head head;
+    struct db *db = NULL;
+
+    assert_int_equal(audit_key_ensure(dir, NULL), ERR_OK);
+    assert_int_equal(db_open(tmpdir_path(&g_log->copy, "control.db"), DB_WRITE, &db, NULL), ERR_OK);
+    assert_int_equal(audit_sign(db, dir, INT64_MAX, &head, NULL), ERR_OK);
+    db_close(db);
+}
+
+/* Where the forger's public key is believed, nothing is found: that is why it is to be kept elsewhere. A
+ * checkpoint that was kept tells as well. */
+void test_audit_verify__both_keys_replaced(void **state)
+{
+    AUTO_STRBUF believed, kept_key, kept_checkpoint;
+    const struct audit_head none = {.number = 0};
+    struct audit_keys forged;
+    sqlite3 *db = open_copy(&g_log->file);
+
+    (void)state;
+    run(db,
+        "UPDATE audit SET target_name = 'x' WHERE chain = 'ns_a' AND seq = 5; DELETE FROM audit_checkpoint;"
+        "UPDATE audit_chain SET signed_seq = 0, unsigned_at = 1");
+    recompute(db, A);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    sign_anew(g_log->copy.path);
+    assert_int_equal(audit_keys_load(tmpdir_path(&g_log->copy, AUDIT_PUBLIC_FILE), &forged, NULL), ERR_OK);
+    verify(&forged, &none, &believed);
+    expect_of("the forger's key is believed", &believed, "");
+    verify(&g_log->keys, &none, &kept_key);
+    expect_of("the key was kept", &kept_key, " 0 checkpoint 1 is signed by a key (");
+    verify(&forged, &g_log->head, &kept_checkpoint);
+    expect_of(
+        "a checkpoint was kept", &kept_checkpoint, " 0 a checkpoint that is known from outside is not here");
+    audit_keys_release(&forged);
+}
+
 /* A chain that could not be signed, or was robbed of its signatures, says so after a while. */
 void test_audit_verify__too_many_rows_without_a_checkpoint(void **state)
 {
