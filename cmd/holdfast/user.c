@@ -20,6 +20,7 @@ struct user_options {
     {                                                                                                        \
         .name = "json", .type = OPTION_FLAG, .offset = AT(json), .help = (text)                              \
     }
+#define NAMESPACES_SHOWN 100 /* of one person */
 #define PASSWORD_HELP                                                                                        \
     "The password is HOLDFAST_PASSWORD, or the first line of standard input where that is no terminal, or "  \
     "else generated and printed, once. "
@@ -67,6 +68,7 @@ static const struct option_spec LIST_OPTIONS[] = {
 static const struct option_command LIST = {
     .name = "user list",
     .summary = "lists accounts and their namespaces, oldest first",
+    .about = "Lists accounts, oldest first, each with its first 100 namespaces.",
     .options = LIST_OPTIONS,
     .option_count = ARRAY_LEN(LIST_OPTIONS),
 };
@@ -182,7 +184,7 @@ static int run_with_password(
     AUTO_SECRET password = SECRET_INIT;
     char hash[PASSWORD_HASH_MAX];
     struct err err = ERR_INIT;
-    bool made;
+    bool made = false;
     enum err_code code = account_check_email(str_of(j->o->email), &err);
 
     if (!code)
@@ -238,7 +240,7 @@ static enum err_code write_one(
 {
     struct membership *in;
     size_t count;
-    enum err_code code = member_list_of(db, a, &user->id, &in, &count, err);
+    enum err_code code = member_list_of(db, a, &user->id, STR_EMPTY, NAMESPACES_SHOWN, &in, &count, err);
 
     if (code)
         return code;
@@ -267,7 +269,7 @@ static enum err_code write_line(
 {
     struct membership *in;
     size_t count;
-    enum err_code code = member_list_of(db, a, &user->id, &in, &count, err);
+    enum err_code code = member_list_of(db, a, &user->id, STR_EMPTY, NAMESPACES_SHOWN, &in, &count, err);
 
     if (code)
         return code;

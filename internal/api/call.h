@@ -32,6 +32,8 @@ struct api_call {
     struct err *err;
 };
 
+/* ?limit=1..500 (default 100) and ?after=KEY of lists that page by key. */
+MUST_CHECK enum err_code call_read_page(struct api_call *c, struct str *ret_after, int64_t *ret_limit);
 /* The body as an object of these fields; others are refused. */
 MUST_CHECK enum err_code call_read_body(
     struct api_call *c, const struct jsonr_field *fields, size_t count, void *out);

@@ -115,3 +115,13 @@ enum err_code call_read_body(struct api_call *c, const struct jsonr_field *field
     enum err_code rc = jsonr_parse(c->arena, c->body, &root, c->err);
     return rc ? rc : jsonr_fields(root, "", fields, count, JSONR_UNKNOWN_REFUSE, out, c->err);
 }
+
+#define PAGE_DEFAULT 100
+#define PAGE_MAX     500
+
+enum err_code call_read_page(struct api_call *c, struct str *ret_after, int64_t *ret_limit)
+{
+    struct str after = query_get(c->args, "after");
+    *ret_after = after.ptr ? after : STR_EMPTY;
+    return query_i64(c->args, "limit", PAGE_DEFAULT, 1, PAGE_MAX, ret_limit, c->err);
+}

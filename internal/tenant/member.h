@@ -34,9 +34,10 @@ MUST_CHECK enum err_code member_find(
 /* The same for one that is deleted and can still be restored. */
 MUST_CHECK enum err_code member_find_deleted(
     struct db *db, struct str slug, const struct id *account_id, struct membership *ret, struct err *err);
-/* The person's namespaces in the order of their slugs, deleted ones too. Arena memory. */
+/* The person's namespaces in the order of their slugs, deleted ones too: those after `after` ("" the first),
+ * at most `limit`. Arena memory. */
 MUST_CHECK enum err_code member_list_of(struct db *db, struct arena *a, const struct id *account_id,
-    struct membership **ret, size_t *ret_count, struct err *err);
+    struct str after, int64_t limit, struct membership **ret, size_t *ret_count, struct err *err);
 
 struct member {
     struct id account_id;

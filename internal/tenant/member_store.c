@@ -24,7 +24,7 @@
 #define SQL_REMOVE_SHARES                                                                                    \
     "DELETE FROM database_share WHERE account_id = ?2"                                                       \
     " AND database_id IN (SELECT id FROM database WHERE namespace_id = ?1)"
-#define SQL_LIST_OF MEMBERSHIP " WHERE m.account_id = ?1 ORDER BY n.slug"
+#define SQL_LIST_OF MEMBERSHIP " WHERE m.account_id = ?1 AND n.slug > ?2 ORDER BY n.slug LIMIT ?3"
 /* A namespace that would be left without an owner. */
 #define SQL_ORPHAN                                                                                           \
     MEMBERSHIP " WHERE m.account_id = ?1 AND m.role = 'owner' AND NOT EXISTS (SELECT 1 FROM"                 \
@@ -207,37 +207,25 @@ enum err_code member_list(struct db *db, struct arena *a, const struct id *tenan
     return ERR_OK;
 }
 
-/* Doubles inside the arena: what is left behind is freed with it. */
-static struct membership *room_for_one(struct arena *a, struct membership *rows, size_t count)
-{
-    if (count & (count - 1))
-        return rows; /* the room is a power of two and not used up */
-    struct membership *more = arena_alloc(a, (count ? 2 * count : 1) * sizeof *more);
-    if (more && count)
-        memcpy(more, rows, count * sizeof *more);
-    return more;
-}
-
-enum err_code member_list_of(struct db *db, struct arena *a, const struct id *account_id,
-    struct membership **ret, size_t *ret_count, struct err *err)
+enum err_code member_list_of(struct db *db, struct arena *a, const struct id *account_id, struct str after,
+    int64_t limit, struct membership **ret, size_t *ret_count, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
-    struct membership *rows = NULL;
-    size_t count = 0;
-    enum err_code code = db_query(db, SQL_LIST_OF, DB_ARGS(db_text(id_str(account_id))), &st, err);
+    struct membership *rows = arena_alloc(a, (size_t)limit * sizeof *rows);
+    size_t n = 0;
 
-    while (!code && db_row(&st)) {
-        rows = room_for_one(a, rows, count);
-        if (!rows)
-            return err_set(err, ERR_TOO_LARGE, "too many namespaces to list at once");
-        map_membership(&st, &rows[count++]);
-    }
+    if (!rows)
+        return err_set(err, ERR_TOO_LARGE, "too many namespaces to list at once");
+    enum err_code code = db_query(
+        db, SQL_LIST_OF, DB_ARGS(db_text(id_str(account_id)), db_text(after), db_int(limit)), &st, err);
+    while (!code && db_row(&st))
+        map_membership(&st, &rows[n++]);
     if (!code)
         code = db_done(&st, err);
     if (code)
         return code;
     *ret = rows;
-    *ret_count = count;
+    *ret_count = n;
     return ERR_OK;
 }
 

@@ -68,6 +68,12 @@ def namespaces(checks, s):
         checks.equal(f"create {slug}: pointer", body.get("pointer"), "/slug")
     checks.equal("create: nothing to make a slug from", refused(checks, "create {}", p.ask("POST", "/api/namespaces", {}), 400, "invalid_request").get("pointer"), "/slug")
     checks.equal("get", data(checks, "get", p.ask("GET", "/api/namespaces/acme-works"))["memberCount"], 1)
+    every = [n["slug"] for n in p.ask("GET", "/api/namespaces").json["data"]]
+    pages, after = [], ""
+    for _ in every:
+        pages += [n["slug"] for n in data(checks, f"page after {after}", p.ask("GET", f"/api/namespaces?limit=1&after={after}"))]
+        after = pages[-1]
+    checks.equal("list: by page", (pages, p.ask("GET", f"/api/namespaces?after={after}").json["data"]), (every, []))
     checks.equal("rename", data(checks, "rename", p.ask("PATCH", "/api/namespaces/acme-works", {"name": "Acme Inc."}))["name"], "Acme Inc.")
     checks.equal("rename is kept", p.ask("GET", "/api/namespaces/acme-works").json["data"]["name"], "Acme Inc.")
     db = data(checks, "a database in it", p.ask("POST", "/api/namespaces/acme-works/databases", {"slug": "orders"}))

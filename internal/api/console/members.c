@@ -9,18 +9,9 @@ route_worker_fn console_member_list, console_member_update, console_member_remov
     console_invitation_create, console_invitation_revoke, console_invitation_accept, console_share_list,
     console_share_set, console_share_remove;
 
-#define LIST_MAX 500
-
 static const struct id *me(const struct api_call *c)
 {
     return &c->person->account.id;
-}
-
-static enum err_code read_page(struct api_call *c, struct str *ret_after, int64_t *ret_limit)
-{
-    struct str after = query_get(c->args, "after");
-    *ret_after = after.ptr ? after : STR_EMPTY;
-    return query_i64(c->args, "limit", 100, 1, LIST_MAX, ret_limit, c->err);
 }
 
 struct wish {
@@ -48,7 +39,7 @@ enum err_code console_member_list(struct api_call *c)
     struct str after;
     size_t count;
     int64_t limit;
-    enum err_code rc = read_page(c, &after, &limit);
+    enum err_code rc = call_read_page(c, &after, &limit);
     if (!rc)
         rc = member_list(c->db, c->arena, &c->who->namespace_id, after, limit, &rows, &count, c->err);
     if (rc)
@@ -111,7 +102,7 @@ enum err_code console_invitation_list(struct api_call *c)
     struct str after;
     size_t count;
     int64_t limit;
-    enum err_code rc = read_page(c, &after, &limit);
+    enum err_code rc = call_read_page(c, &after, &limit);
     if (!rc)
         rc = invitation_list(c->db, c->arena, &c->who->namespace_id, after, limit, &rows, &count, c->err);
     if (rc)
@@ -203,7 +194,7 @@ enum err_code console_share_list(struct api_call *c)
     struct str after;
     size_t count;
     int64_t limit;
-    enum err_code rc = read_page(c, &after, &limit);
+    enum err_code rc = call_read_page(c, &after, &limit);
     if (!rc)
         rc = find_shared(c, &m, &entry);
     if (!rc)

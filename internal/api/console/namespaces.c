@@ -21,8 +21,12 @@ static enum err_code find(struct api_call *c, enum member_role least, struct mem
 enum err_code console_ns_list(struct api_call *c)
 {
     struct membership *rows;
+    struct str after;
     size_t count;
-    enum err_code rc = member_list_of(c->db, c->arena, me(c), &rows, &count, c->err);
+    int64_t limit;
+    enum err_code rc = call_read_page(c, &after, &limit);
+    if (!rc)
+        rc = member_list_of(c->db, c->arena, me(c), after, limit, &rows, &count, c->err);
     if (rc)
         return rc;
     jsonw_array(c->out);

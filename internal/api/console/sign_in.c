@@ -111,7 +111,7 @@ static enum err_code make_home(struct api_call *c, const struct actor *by, const
         return ERR_OK;
     enum err_code rc = account_note_sign_in(c->db, &owner->id, c->err);
     if (!rc)
-        rc = member_list_of(c->db, c->arena, &owner->id, &mine, &count, c->err);
+        rc = member_list_of(c->db, c->arena, &owner->id, STR_EMPTY, 1, &mine, &count, c->err);
     if (rc || count)
         return rc;
     rc = make_namespace(c, by, owner, &home);
