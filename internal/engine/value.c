@@ -81,7 +81,7 @@ static enum err_code wrong_count(
     str_vprint_cut(text, sizeof text, fmt, ap);
     va_end(ap);
     str_print_cut(message, sizeof message, "%s: %s", at, text);
-    struct sqlerr_detail d = {.kind = kind, .position = -1};
+    struct sqlerr_detail d = {.kind = kind, .position = -1, .hint = "send one value for each parameter"};
     return sqlerr_set(op, ERR_SQL, &d, message, err);
 }
 

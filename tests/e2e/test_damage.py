@@ -280,7 +280,7 @@ def breaker(checks, s):
 
 
 def quota(checks, binary):
-    with Server(binary, args=["--max-database-size", "2M"]) as s:
+    with Server(binary, args=["--max-database-size", "4M"]) as s:
         s.query("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)")
         kept = 0
         for _ in range(400):
@@ -293,8 +293,12 @@ def quota(checks, binary):
         checks.equal("reads go on", s.query("SELECT count(*) FROM t").json["data"]["rows"], [[kept]])
         both = s.batch([{"sql": "INSERT INTO t(v) VALUES('a')"}, {"sql": "INSERT INTO t(v) VALUES(hex(zeroblob(200000)))"}])
         checks.equal("a batch that does not fit", (both.status, s.query("SELECT count(*) FROM t WHERE v = 'a'").json["data"]["rows"]), (507, [[0]]))
+        checks.equal("changing every row works", s.query("UPDATE t SET v = replace(v, '0', '1')").status, 200)
         checks.equal("DELETE works", s.query("DELETE FROM t WHERE id % 2").status, 200)
         checks.equal("and makes room", s.query("INSERT INTO t(v) VALUES(hex(zeroblob(10000)))").status, 200)
+        checks.equal("all of it can go, and fits again", [s.query(q).status for q in (
+            "DELETE FROM t", f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<{kept - 10}) INSERT INTO t(v) SELECT hex(zeroblob(10000)) FROM n",
+            "DROP TABLE t")], [200, 200, 200])
 
 
 class Disk:

@@ -105,6 +105,11 @@ def tables(checks, s):
     checks.equal("ndjson: rows", s.query("SELECT * FROM items2 ORDER BY id").json["data"]["rows"], rows)
     got = s.db("export?format=ndjson&table=items2", method="GET")
     checks.equal("ndjson: there and back", [json.loads(l) for l in got.data.decode().splitlines()], [json.loads(l) for l in lines.decode().splitlines()])
+    s.query("CREATE TABLE bare AS SELECT * FROM items2 WHERE 0")
+    none = s.db("export?format=ndjson&table=bare", method="GET").data
+    for what, body, kind in (("nothing", none, TYPES["ndjson"]), ("an empty part", *multipart(none, "bare.ndjson")), ("blank lines", b"\n\n", TYPES["ndjson"])):
+        answer = put(s, "main", body, kind, "?table=bare")
+        checks.equal(f"ndjson: no rows as {what}: imported", (answer.status, answer.json.get("data", {}).get("rows")), (200, 0))
     for fmt, bad in (("ndjson", lines.replace(b'"id": 2', b'"id": 1')), ("ndjson", lines + b"{\n"), ("csv", text.getvalue().encode() + b'9,"unclosed'),
                      ("ndjson", b'{"id": 77, "nope": 1}\n'), ("csv", b"id,nope\n1,2\n"), ("ndjson", b'{"id": 78}\n[1]\n')):
         s.query("DELETE FROM items2")
@@ -147,6 +152,7 @@ def refused(checks, s):
             ("no boundary", b"hello", "multipart/form-data", "", 400), ("JSON", b"{}", "application/json", "", 415), ("no known type", b"x", "image/png", "", 415),
             ("csv without a table", b"a\n1\n", "text/csv", "", 400), ("an empty table name", b"a\n1\n", "text/csv", "?table=", 400),
             ("an empty file", b"", "application/sql", "", 400), ("an unknown format", b"x", "application/sql", "?format=tar", 400),
+            ("an empty CSV", b"", "text/csv", "?table=t", 400), ("no rows for a table that is not there", b"", "application/x-ndjson", "?table=absent", 400),
             ("a table for a dump", b"SELECT 1;", "application/sql", "?table=a", 400)):
         answer = put(s, "main", body, kind, query)
         checks.equal(f"{what}", answer.status, status)

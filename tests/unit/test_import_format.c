@@ -53,6 +53,7 @@ void test_import_format__first_bytes_must_fit(void **state)
     struct err err = ERR_INIT;
     (void)state;
     assert_int_equal(import_format_check(IMPORT_SQL, S("x"), &err), ERR_OK);
+    assert_int_equal(import_format_check(IMPORT_NDJSON, STR_EMPTY, &err), ERR_OK); /* an export of no rows */
     assert_int_equal(import_format_check(IMPORT_SQLITE, S(MAGIC), &err), ERR_OK);
     assert_int_equal(import_format_check(IMPORT_SQL, STR_EMPTY, &err), ERR_INVALID);
     assert_string_equal(err.pointer, "/file");

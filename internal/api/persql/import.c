@@ -44,6 +44,8 @@ static enum err_code place(struct import *x, struct err *err)
     fs_join(out, x->scratch, "out");
     fs_join(path, x->scratch, UPLOAD_NAME);
     enum err_code rc = fs_mkdir_p(checked ? out : x->inbox, 0700, err);
+    if (!rc)
+        rc = upload_need_file(&x->upload, err); /* no byte came: no rows */
     return rc ? rc : spool_publish(&x->upload.spool, checked ? path : x->path, err);
 }
 

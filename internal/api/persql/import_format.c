@@ -73,6 +73,8 @@ enum err_code import_format_find(const struct import_hints *h, enum import_forma
 
 enum err_code import_format_check(enum import_format format, struct str first, struct err *err)
 {
+    if (!first.len && format == IMPORT_NDJSON) /* an export of no rows */
+        return ERR_OK;
     if (!first.len)
         return err_field(err, "/file", "The file is empty");
     if (format == IMPORT_SQLITE && !str_starts(first, SQLITE_MAGIC))

@@ -119,17 +119,24 @@ enum err_code upload_init(struct upload *u, struct api_request *r, struct err *e
 
 /* --- One piece: worker thread --- */
 
-static enum err_code write_file(struct upload *u, struct str bytes, struct err *err)
+enum err_code upload_need_file(struct upload *u, struct err *err)
 {
     char dir[FS_PATH_MAX];
+    if (u->spool.fd >= 0)
+        return ERR_OK;
+    fs_join(dir, u->r->api->opt.data_dir, "tmp");
+    return spool_open(&u->spool, dir, err);
+}
+
+static enum err_code write_file(struct upload *u, struct str bytes, struct err *err)
+{
     size_t n = sizeof u->first - u->first_len;
     if (bytes.len == 0)
         return ERR_OK;
     n = n < bytes.len ? n : bytes.len;
     memcpy(u->first + u->first_len, bytes.ptr, n);
     u->first_len += n;
-    fs_join(dir, u->r->api->opt.data_dir, "tmp");
-    enum err_code rc = u->spool.fd < 0 ? spool_open(&u->spool, dir, err) : ERR_OK;
+    enum err_code rc = upload_need_file(u, err);
     return rc ? rc : spool_write(&u->spool, bytes, err);
 }
 

@@ -30,7 +30,9 @@ struct upload {
  * released in any case. */
 MUST_CHECK enum err_code upload_init(struct upload *u, struct api_request *r, struct err *err);
 void upload_receive(struct upload *u, void (*done)(struct upload *u));
-void upload_release_files(struct upload *u); /* worker thread: it may block */
+/* Makes the file unless a piece has. Worker thread, as the next: they may block. */
+MUST_CHECK enum err_code upload_need_file(struct upload *u, struct err *err);
+void upload_release_files(struct upload *u);
 void upload_release(struct upload *u);
 
 #endif
