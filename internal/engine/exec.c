@@ -43,15 +43,6 @@ static enum err_code parse_query(struct task *t, const struct jsonr_value *root,
         root, "", STATEMENT_FIELDS, ARRAY_LEN(STATEMENT_FIELDS), JSONR_UNKNOWN_IGNORE, r->statements, err);
 }
 
-/* The place of a statement is printed for an error alone: a hundred times it would cost as much as ten
- * inserts. */
-static enum err_code within_statement(struct err *err, enum err_code code, size_t index)
-{
-    char at[40];
-    str_print(at, sizeof at, "/statements/%zu", index);
-    return err_within(err, code, at);
-}
-
 static enum err_code parse_statement(const struct jsonr_value *v, struct exec_statement *ret, struct err *err)
 {
     if (jsonr_kind(v) != JSONR_OBJECT)
@@ -63,6 +54,7 @@ static enum err_code parse_batch(struct task *t, const struct jsonr_value *root,
 {
     struct exec_request *r = t->request;
     struct batch_body body = {NULL, false};
+    char at[40];
     enum err_code rc =
         jsonr_fields(root, "", BATCH_FIELDS, ARRAY_LEN(BATCH_FIELDS), JSONR_UNKNOWN_IGNORE, &body, err);
     if (rc != ERR_OK)
@@ -75,8 +67,10 @@ static enum err_code parse_batch(struct task *t, const struct jsonr_value *root,
     r->statements = arena_need(&t->arena, count * sizeof r->statements[0]);
     for (const struct jsonr_value *v = jsonr_first(body.statements); v; v = jsonr_next(v), r->count++) {
         rc = parse_statement(v, &r->statements[r->count], err);
-        if (rc != ERR_OK)
-            return within_statement(err, rc, r->count);
+        if (rc != ERR_OK) {
+            str_print(at, sizeof at, "/statements/%zu", r->count);
+            return err_within(err, rc, at);
+        }
     }
     return ERR_OK;
 }
@@ -276,7 +270,7 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
 }
 
 static enum err_code run_cached(
-    struct op *op, struct cached *c, const struct jsonr_value *params, struct err *err)
+    struct op *op, struct cached *c, const struct jsonr_value *params, int statement, struct err *err)
 {
     struct engine *eng = op->eng;
     guard_shut_fts5(eng);
@@ -286,7 +280,7 @@ static enum err_code run_cached(
         guard_recheck_fts5(eng, &op->call);
     }
     struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, c->verb, c->sql);
-    enum err_code rc = op_bind_params(op, c->stmt, params, "/params", err);
+    enum err_code rc = op_bind_params(op, c->stmt, params, statement, err);
     if (rc == ERR_OK) {
         eng->guard.makes_virtual_table |= c->makes_virtual_table;
         rc = step_through(op, c, err);
@@ -296,14 +290,14 @@ static enum err_code run_cached(
     return rc;
 }
 
-static enum err_code run_statement(struct op *op, struct exec_statement *s, struct err *err)
+static enum err_code run_statement(struct op *op, struct exec_statement *s, int statement, struct err *err)
 {
     if (!s->cached) {
         enum err_code rc = cache_get(op, s->sql, &s->cached, err);
         if (rc != ERR_OK)
             return rc;
     }
-    enum err_code rc = run_cached(op, s->cached, s->params, err);
+    enum err_code rc = run_cached(op, s->cached, s->params, statement, err);
     cache_unpin(op->eng, s->cached);
     s->cached = NULL;
     return rc;
@@ -321,18 +315,18 @@ enum err_code op_run_QUERY(struct op *op, struct err *err)
 {
     struct task *t = task_of(op);
     forget_last_rowid(op);
-    return run_statement(op, &t->request->statements[0], err);
+    return run_statement(op, &t->request->statements[0], -1, err);
 }
 
 /* One statement of a batch without a transaction: a savepoint of its own. The turn finds out when the whole
  * transaction is gone, so that is not looked at here. */
-static enum err_code run_alone(struct op *op, struct exec_statement *s, struct err *err)
+static enum err_code run_alone(struct op *op, struct exec_statement *s, int statement, struct err *err)
 {
     struct engine *eng = op->eng;
     int rc = own_run(eng, OWN_STEP);
     if (rc != SQLITE_OK)
         return op_sql_error(op, rc, s->sql, err);
-    enum err_code code = run_statement(op, s, err);
+    enum err_code code = run_statement(op, s, statement, err);
     if (code == ERR_OK)
         code = op_check_deferred(op, s->sql, err);
     if (sqlite3_get_autocommit(eng->db))
@@ -356,8 +350,7 @@ static enum err_code run_step(struct task *t, size_t i, bool alone, struct err *
     struct exec_statement *s = &t->request->statements[i];
     if (t->culprit_partial && t->culprit_step == (int)i)
         return told_before(t, err);
-    enum err_code rc = alone ? run_alone(&t->op, s, err) : run_statement(&t->op, s, err);
-    return rc != ERR_OK && err->pointer[0] ? within_statement(err, rc, i) : rc;
+    return alone ? run_alone(&t->op, s, (int)i, err) : run_statement(&t->op, s, (int)i, err);
 }
 
 /* The statements before i stay although this one failed. With a key they must not run again when the call is

@@ -66,11 +66,11 @@ enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *er
 void op_write_column(struct jsonw *w, sqlite3_stmt *stmt, int column);
 
 /* Binds a JSON array (positional) or object (named; ":name", "@name", "$name" or bare "name") of parameters.
- * Errors name
- * "/params/…" below `at`. */
+ * Errors name "/params/…", or for one statement of a batch (`statement` counts from 0, else -1)
+ * "/statements/3/params/…". */
 struct jsonr_value;
 MUST_CHECK enum err_code op_bind_params(
-    struct op *op, sqlite3_stmt *stmt, const struct jsonr_value *params, const char *at, struct err *err);
+    struct op *op, sqlite3_stmt *stmt, const struct jsonr_value *params, int statement, struct err *err);
 
 /* STREAM and SCRATCH lanes only: sends bytes of the body now and blocks while the front does not read. The
  * first call sends op->head. ERR_UNAVAILABLE when the front is gone. */

@@ -127,7 +127,7 @@ enum err_code op_run_EXPLAIN(struct op *op, struct err *err)
         code = prepare_plan(op, in.sql, &stmt, &readonly, err);
     /* Parameters do not change the plan; wrong ones are told as a query would tell them. */
     if (!code && in.params)
-        code = op_bind_params(op, stmt, in.params, "", err);
+        code = op_bind_params(op, stmt, in.params, -1, err);
     if (!code)
         code = read_plan(op, stmt, in.sql, &plan, err);
     (void)sqlite3_finalize(stmt); /* its error was taken by read_plan */

@@ -61,7 +61,7 @@ enum err_code op_run_VALIDATE(struct op *op, struct err *err)
     if (!code && (!stmt || !one))
         code = err_set(&why, ERR_SQL, "exactly one statement is needed");
     if (!code && in.params)
-        code = op_bind_params(op, stmt, in.params, "", &why);
+        code = op_bind_params(op, stmt, in.params, -1, &why);
     if (!code)
         write_acceptance(op, stmt);
     else if (is_verdict(code))
