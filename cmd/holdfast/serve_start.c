@@ -223,7 +223,7 @@ static void end_audit(const struct server *s)
     enum err_code rc = control_connect(&s->control, DB_WRITE, &db, &err);
 
     if (!rc)
-        rc = audit_sign(db, s->data_dir, INT64_MAX, &head, &err);
+        rc = audit_sign(db, s->data_dir, INT64_MAX, AUDIT_SIGN_ALL, &head, &err);
     if (rc)
         log_event(LOG_ERROR, "audit_sign_failed", LOG_CSTR("error", err.message));
     else

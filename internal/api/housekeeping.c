@@ -15,7 +15,8 @@
 
 #define TICK_US         2000000
 #define PURGE_EVERY_US  600000000 /* the trash keeps for days, so ten minutes more do not matter */
-#define SIGN_EVERY_US   60000000  /* rows are signed when they are LIMIT_AUDIT_CHECKPOINT_MS old */
+#define SIGN_EVERY_US   10000000
+#define SIGN_AT_ONCE    256 /* chains: some milliseconds, in which no other change can be made */
 #define CHECK_VALID_US  1000000
 #define PURGE_AT_ONCE   100
 #define PURGE_ARENA_MAX (1 << 20)
@@ -117,7 +118,7 @@ static void sign(struct check_job *j, struct db *db)
     const char *dir = j->api->opt.data_dir;
     enum err_code rc = audit_head_read(dir, &before, &err);
     if (!rc)
-        rc = audit_sign(db, dir, clock_wall_ms() - LIMIT_AUDIT_CHECKPOINT_MS, &after, &err);
+        rc = audit_sign(db, dir, clock_wall_ms() - LIMIT_AUDIT_CHECKPOINT_MS, SIGN_AT_ONCE, &after, &err);
     if (rc) {
         log_event(LOG_ERROR, "audit_sign_failed", LOG_CSTR("error", err.message));
         return;

@@ -175,13 +175,14 @@ static enum err_code sign_some(
     return code;
 }
 
-static enum err_code sign_all(struct db *db, const char *data_dir, int64_t until_ms, struct err *err)
+static enum err_code sign_most(
+    struct db *db, const char *data_dir, int64_t until_ms, size_t most, struct err *err)
 {
     struct sign_key *key = NULL;
     size_t count = DUE_AT_ONCE;
     enum err_code code = audit_key_load(data_dir, &key, err);
 
-    while (!code && count == DUE_AT_ONCE) {
+    for (size_t done = 0; !code && count == DUE_AT_ONCE && done < most; done += DUE_AT_ONCE) {
         code = tx_begin_write(db, err);
         if (!code)
             code = tx_end(db, sign_some(db, key, until_ms, &count, err), err);
@@ -212,14 +213,14 @@ static enum err_code note_head(
     return code || noted.number >= ret_head->number ? code : write_head(data_dir, ret_head, err);
 }
 
-enum err_code audit_sign(
-    struct db *db, const char *data_dir, int64_t until_ms, struct audit_head *ret_head, struct err *err)
+enum err_code audit_sign(struct db *db, const char *data_dir, int64_t until_ms, size_t most,
+    struct audit_head *ret_head, struct err *err)
 {
     bool due;
     enum err_code code = any_due(db, until_ms, &due, err);
 
     if (!code && due)
-        code = sign_all(db, data_dir, until_ms, err);
+        code = sign_most(db, data_dir, until_ms, most, err);
     return code ? code : note_head(db, data_dir, ret_head, err);
 }
 
@@ -305,7 +306,7 @@ enum err_code audit_begin(struct db *db, const char *data_dir, struct audit_star
     if (!code)
         code = tx_end(db, begin_in_tx(db, data_dir, ret, err), err);
     if (!code)
-        code = audit_sign(db, data_dir, INT64_MAX, &ret->head, err);
+        code = audit_sign(db, data_dir, INT64_MAX, AUDIT_SIGN_ALL, &ret->head, err);
     /* A roll-back is on record now, in a row that is signed. */
     return !code && ret->rolled_back ? write_head(data_dir, &ret->head, err) : code;
 }

@@ -25,10 +25,11 @@ MUST_CHECK enum err_code audit_head_read(const char *dir, struct audit_head *ret
 MUST_CHECK enum err_code audit_head_get(
     struct db *db, struct audit_head *ret, struct err *err); /* of control.db */
 
-/* Signs every chain with a row that is unsigned since `until_ms` or longer, then notes the newest checkpoint
- * in audit.head. *ret_head is the newest one afterwards. */
-MUST_CHECK enum err_code audit_sign(
-    struct db *db, const char *data_dir, int64_t until_ms, struct audit_head *ret_head, struct err *err);
+/* Signs chains with a row that is unsigned since `until_ms` or longer, the longest first and about `most` of
+ * them, then notes the newest checkpoint in audit.head. *ret_head is the newest one afterwards. */
+#define AUDIT_SIGN_ALL SIZE_MAX
+MUST_CHECK enum err_code audit_sign(struct db *db, const char *data_dir, int64_t until_ms, size_t most,
+    struct audit_head *ret_head, struct err *err);
 
 struct audit_start {
     bool rolled_back;                /* audit.head knows a checkpoint that control.db has not */

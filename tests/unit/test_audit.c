@@ -332,18 +332,41 @@ void test_audit__what_is_old_enough_is_signed(void **state)
     clock_test_set(0, 9000);
     assert_int_equal(append(&fx, &e, NULL), ERR_OK);
     clock_test_stop();
-    assert_int_equal(audit_sign(fx.db, fx.dir.path, 4999, &head, NULL), ERR_OK);
+    assert_int_equal(audit_sign(fx.db, fx.dir.path, 4999, AUDIT_SIGN_ALL, &head, NULL), ERR_OK);
     assert_int_equal(head.number, 0);
-    assert_int_equal(audit_sign(fx.db, fx.dir.path, 5000, &head, NULL), ERR_OK);
+    assert_int_equal(audit_sign(fx.db, fx.dir.path, 5000, AUDIT_SIGN_ALL, &head, NULL), ERR_OK);
     assert_int_equal(head.number, 1);
     assert_int_equal(query_int(&fx, "SELECT seq FROM audit_checkpoint WHERE chain = 'ns_of_this_test'"), 2);
-    assert_int_equal(audit_sign(fx.db, fx.dir.path, INT64_MAX, &head, NULL), ERR_OK); /* the fixture's */
-    assert_int_equal(audit_sign(fx.db, fx.dir.path, INT64_MAX, &head, NULL), ERR_OK); /* nothing is left */
+    assert_int_equal(
+        audit_sign(fx.db, fx.dir.path, INT64_MAX, AUDIT_SIGN_ALL, &head, NULL), ERR_OK); /* the fixture's */
+    assert_int_equal(
+        audit_sign(fx.db, fx.dir.path, INT64_MAX, AUDIT_SIGN_ALL, &head, NULL), ERR_OK); /* nothing is left */
     assert_int_equal(head.number, 2);
     struct audit_head noted;
     assert_int_equal(audit_head_read(fx.dir.path, &noted, NULL), ERR_OK);
     assert_int_equal(noted.number, 2);
     assert_true(digest_eq(&noted.hash, &head.hash));
+}
+
+/* Others want to write too. */
+void test_audit__not_too_many_are_signed_at_once(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct audit_head head;
+    struct audit_event e = event("db_1");
+
+    (void)state;
+    control_fixture_init(&fx); /* one chain of its own */
+    assert_int_equal(audit_key_ensure(fx.dir.path, NULL), ERR_OK);
+    for (int i = 0; i < 70; i++) {
+        struct id ns = id_new("ns");
+        e.namespace_id = &ns;
+        assert_int_equal(append(&fx, &e, NULL), ERR_OK);
+    }
+    assert_int_equal(audit_sign(fx.db, fx.dir.path, INT64_MAX, 1, &head, NULL), ERR_OK);
+    assert_int_equal(head.number, 64);
+    assert_int_equal(audit_sign(fx.db, fx.dir.path, INT64_MAX, AUDIT_SIGN_ALL, &head, NULL), ERR_OK);
+    assert_int_equal(head.number, 71);
 }
 
 /* The rows stand, and are signed when there is a key. */
@@ -361,7 +384,7 @@ void test_audit__a_key_that_is_missing_stops_no_change(void **state)
         assert_int_equal(audit_append(fx.db, &e, NULL), ERR_OK);
     assert_int_equal(tx_commit(fx.db, NULL), ERR_OK);
     assert_int_equal(query_int(&fx, "SELECT count(*) FROM audit_checkpoint"), 0);
-    assert_int_equal(audit_sign(fx.db, fx.dir.path, INT64_MAX, &head, &err), ERR_NOT_FOUND);
+    assert_int_equal(audit_sign(fx.db, fx.dir.path, INT64_MAX, AUDIT_SIGN_ALL, &head, &err), ERR_NOT_FOUND);
     assert_non_null(strstr(err.message, AUDIT_KEY_FILE));
     assert_int_equal(audit_key_ensure(fx.dir.path, NULL), ERR_OK);
     assert_int_equal(append(&fx, &e, NULL), ERR_OK);
@@ -385,7 +408,7 @@ void test_audit__signing_is_all_or_nothing_without_memory(void **state)
         assert_int_equal(append(&fx, &e, NULL), ERR_OK);
         control_fixture_reopen(&fx);
         fault_rearm();
-        err_ignore(audit_sign(fx.db, fx.dir.path, INT64_MAX, &head, NULL));
+        err_ignore(audit_sign(fx.db, fx.dir.path, INT64_MAX, AUDIT_SIGN_ALL, &head, NULL));
         fault_off();
         control_fixture_reopen(&fx);
         assert_int_equal(

@@ -53,7 +53,8 @@ static void add_rows(struct control_fixture *fx, const char *chain, int count)
 
 static void sign(struct log *log)
 {
-    assert_int_equal(audit_sign(log->fx.db, log->fx.dir.path, INT64_MAX, &log->head, NULL), ERR_OK);
+    assert_int_equal(
+        audit_sign(log->fx.db, log->fx.dir.path, INT64_MAX, AUDIT_SIGN_ALL, &log->head, NULL), ERR_OK);
 }
 
 static void read_file(struct log *log, struct strbuf *out)
@@ -415,7 +416,7 @@ static void sign_anew(const char *dir)
 
     assert_int_equal(audit_key_ensure(dir, NULL), ERR_OK);
     assert_int_equal(db_open(tmpdir_path(&g_log->copy, "control.db"), DB_WRITE, &db, NULL), ERR_OK);
-    assert_int_equal(audit_sign(db, dir, INT64_MAX, &head, NULL), ERR_OK);
+    assert_int_equal(audit_sign(db, dir, INT64_MAX, AUDIT_SIGN_ALL, &head, NULL), ERR_OK);
     db_close(db);
 }
 
