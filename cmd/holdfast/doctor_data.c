@@ -47,7 +47,8 @@ static bool check_directory(struct doctor *d)
         doctor_bad(d, "directory", "remount it for writing, or give the user its rights back",
             "%s cannot be written", d->data);
     unsigned before = d->bad;
-    static const char *const ENTRIES[] = {".", "control.db", "control.gen", "audit.key", "lock", "db", "trash"};
+    static const char *const ENTRIES[] = {
+        ".", "control.db", "control.gen", "audit.key", "lock", "db", "trash"};
     for (size_t i = 0; i < ARRAY_LEN(ENTRIES); i++)
         check_mode(d, ENTRIES[i]);
     if (d->bad == before)
