@@ -259,7 +259,8 @@ static void run_calls(struct bench *b, struct round *r)
         struct wire_call w = wire_call_of(&r->sc->calls[i]);
         (void)engine_queue(&b->fx, &w);
     }
-    engine_send_all(&b->fx);
+    /* On a busy machine the engine can have met its fault, and ended, before it has all of them. */
+    (void)engine_try_send_all(&b->fx);
     for (size_t i = 0; i < count && engine_try_receive(&b->fx, &a); i++) {
         size_t at = (size_t)(a.id - first);
         assert_true(at < count && !r->answered[at]);

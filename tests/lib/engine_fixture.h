@@ -60,6 +60,7 @@ struct wire_call engine_call_new(enum wire_op op, const char *body);
 /* Queues frames; engine_send_all writes them with one write, so that they are one turn. */
 uint64_t engine_queue(struct engine_fixture *fx, const struct wire_call *call);
 void engine_send_all(struct engine_fixture *fx);
+bool engine_try_send_all(struct engine_fixture *fx); /* false: the engine has ended */
 /* The next whole answer of any call. */
 struct engine_answer engine_receive(struct engine_fixture *fx);
 bool engine_try_receive(struct engine_fixture *fx, struct engine_answer *ret); /* false: the engine ended */
