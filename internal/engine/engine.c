@@ -21,6 +21,7 @@ enum {
     QUIET_MS = 5000,      /* and after so long more it gives its memory back */
     PURGE_US = 600000000, /* how often receipts past their day are removed */
     FLUSH_ROWS = 500,     /* of the query log in one transaction */
+    REFUSE_US = 20000,    /* what has not heeded an interrupt for so long gets no more to read */
 };
 
 #define FILE_SLACK_BYTES (1ULL << 30) /* the log beside the database may grow by as much */
@@ -85,12 +86,18 @@ void engine_begin_pace(struct engine *eng)
 }
 
 /* Long work inside one operation goes through files: DISTINCT and ORDER BY that spill, CREATE INDEX,
- * count(*). */
-static void on_file(void *arg)
+ * count(*). DROP TABLE and a DELETE of all rows walk every page and heed no interrupt: they are refused a
+ * read, once, so that the rollback can read again. */
+static bool on_file(void *arg, bool may_refuse)
 {
     struct engine *eng = arg;
-    if (engine_stop_reason(eng) != STOP_NONE)
-        sqlite3_interrupt(eng->db);
+    if (engine_stop_reason(eng) == STOP_NONE)
+        return false;
+    sqlite3_interrupt(eng->db);
+    if (!may_refuse || eng->read_refused || clock_mono_us() - eng->looked_us < REFUSE_US)
+        return false;
+    eng->read_refused = true;
+    return true;
 }
 
 void engine_watch_time(struct engine *eng, sqlite3 *db)

@@ -35,7 +35,8 @@ struct engine {
     int64_t running_since_us;
     bool running_reads; /* may be bounced */
     enum stop_reason stop;
-    int64_t looked_us; /* when the time was last looked at for the running call */
+    int64_t looked_us; /* when the time was last looked at for the running call: then it was stopped, if so */
+    bool read_refused; /* to the running call, which whatever it says of the file is not to be believed */
     int progress_ops;  /* between two looks */
 
     uint64_t wal_pages; /* in the log after the last commit */

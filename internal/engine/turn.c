@@ -57,6 +57,7 @@ static void run_begin(struct engine *eng, struct task *t)
     eng->running_since_us = clock_mono_us();
     eng->running_reads = !t->write;
     eng->stop = STOP_NONE;
+    eng->read_refused = false;
     atomic_store_explicit(&eng->board->running_call, t->op.id, memory_order_relaxed);
 }
 
@@ -93,7 +94,11 @@ static enum err_code run_handler(struct task *t)
     if (rc != ERR_OK)
         return rc;
     task_begin(t);
-    return handler(&t->op, &t->err);
+    rc = handler(&t->op, &t->err);
+    if (!t->op.eng->read_refused)
+        return rc;
+    t->op.error_detail = STR_EMPTY;
+    return op_check_time(&t->op, &t->err);
 }
 
 static void finish(struct engine *eng, struct task *t)

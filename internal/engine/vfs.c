@@ -11,7 +11,7 @@ struct vfs {
     sqlite3_vfs *real;
     struct board *board;
     bool keeps_read_lock;
-    void (*watch)(void *arg); /* NULL: nobody */
+    vfs_watch_fn *watch; /* NULL: nobody */
     void *watch_arg;
     unsigned calls; /* of read and write since the last look */
 };
@@ -21,6 +21,7 @@ struct file {
     struct vfs *vfs;
     sqlite3_file *real;  /* right behind this struct */
     const char *created; /* path of a log that was made just now: its name is not durable yet; else NULL */
+    bool content;        /* the database or its log: a read of it may be refused */
     int kept;            /* the log's read lock that SQLite has let go and this layer still holds; else -1 */
 };
 
@@ -38,18 +39,23 @@ static int file_close(sqlite3_file *f)
     return real->pMethods ? real->pMethods->xClose(real) : SQLITE_OK;
 }
 
-static void look_now_and_then(sqlite3_file *f)
+/* true: the read is refused. */
+static bool look_now_and_then(struct file *f, bool may_refuse)
 {
     enum { CALLS = 16 }; /* a look costs a twentieth of a read */
-    struct vfs *v = ((struct file *)(void *)f)->vfs;
-    if (++v->calls % CALLS == 0 && v->watch)
-        v->watch(v->watch_arg);
+    struct vfs *v = f->vfs;
+    return ++v->calls % CALLS == 0 && v->watch && v->watch(v->watch_arg, may_refuse);
 }
 
-static int file_read(sqlite3_file *f, void *out, int n, sqlite3_int64 at)
+/* A refused read is an I/O error and nothing else, for that is what SQLite is proof against wherever it
+ * comes, in a rollback too: SQLITE_INTERRUPT there would leave pages in the cache that were never committed.
+ */
+static int file_read(sqlite3_file *base, void *out, int n, sqlite3_int64 at)
 {
-    look_now_and_then(f);
-    return real_of(f)->pMethods->xRead(real_of(f), out, n, at);
+    struct file *f = (struct file *)(void *)base;
+    if (look_now_and_then(f, f->content))
+        return SQLITE_IOERR_READ;
+    return f->real->pMethods->xRead(f->real, out, n, at);
 }
 
 /* A savepoint that outgrows its memory goes to its file in one piece of a megabyte. SQLite's own layer writes
@@ -58,7 +64,7 @@ static int file_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at
 {
     enum { PIECE_BYTES = 64 << 10 }; /* the largest page */
     const char *from = data;
-    look_now_and_then(f);
+    (void)look_now_and_then((struct file *)(void *)f, false);
     for (; n > PIECE_BYTES; n -= PIECE_BYTES, from += PIECE_BYTES, at += PIECE_BYTES) {
         int rc = real_of(f)->pMethods->xWrite(real_of(f), from, PIECE_BYTES, at);
         if (rc != SQLITE_OK)
@@ -208,6 +214,7 @@ static int layer_open(sqlite3_vfs *base, sqlite3_filename path, sqlite3_file *ou
     struct file *f = (struct file *)(void *)out;
     int existed = 1;
     *f = (struct file){.vfs = v, .real = (sqlite3_file *)(void *)(f + 1), .kept = -1};
+    f->content = flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL);
     if (flags & SQLITE_OPEN_WAL)
         (void)v->real->xAccess(v->real, path, SQLITE_ACCESS_EXISTS, &existed); /* unknown counts as there */
     f->created = existed ? NULL : path;
@@ -286,7 +293,7 @@ struct vfs *vfs_register(struct board *board, bool keeps_read_lock)
     return v;
 }
 
-void vfs_watch(struct vfs *v, void (*watch)(void *arg), void *arg)
+void vfs_watch(struct vfs *v, vfs_watch_fn *watch, void *arg)
 {
     v->watch = watch;
     v->watch_arg = arg;

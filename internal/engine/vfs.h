@@ -16,7 +16,9 @@ struct vfs;
 struct vfs *vfs_register(struct board *board, bool keeps_read_lock);
 void vfs_unregister(struct vfs *v);
 
-/* Calls watch(arg) now and then between reads and writes. */
-void vfs_watch(struct vfs *v, void (*watch)(void *arg), void *arg);
+/* Calls watch(arg, may_refuse) now and then between reads and writes. When it may refuse and returns true,
+ * that read of the database or its log fails with SQLITE_IOERR_READ. */
+typedef bool vfs_watch_fn(void *arg, bool may_refuse);
+void vfs_watch(struct vfs *v, vfs_watch_fn *watch, void *arg);
 
 #endif

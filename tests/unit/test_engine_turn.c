@@ -670,3 +670,31 @@ void test_engine_turn__heavy_operations_end_at_the_deadline(void **state)
     (void)engine_ok(&fx, "SELECT 1");
     assert_int_equal(engine_fixture_stop(&fx), 0);
 }
+
+/* One operation that walks more than 32,000 pages: nothing in it heeds an interrupt. */
+void test_engine_turn__emptying_a_large_table_ends_at_the_deadline(void **state)
+{
+    static const char *const WALKS[] = {"DELETE FROM big", "DROP TABLE big"};
+    struct engine_fixture fx;
+    struct engine_answer a[3];
+    (void)state;
+    engine_fixture_start(&fx);
+    (void)engine_ok(&fx, "CREATE TABLE big (v)");
+    (void)engine_ok(&fx, "CREATE TABLE t (x)");
+    (void)engine_ok(&fx, ENDLESS "INSERT INTO big SELECT zeroblob(3900000) FROM c LIMIT 34");
+    for (size_t i = 0; i < ARRAY_LEN(WALKS); i++) {
+        struct wire_call call = engine_call_new(WIRE_OP_QUERY, engine_query_body(&fx, WALKS[i], NULL));
+        uint64_t first = queue_sql(&fx, "INSERT INTO t VALUES (1)");
+        call.deadline_us = clock_mono_us() + 5000;
+        (void)engine_queue(&fx, &call);
+        (void)queue_sql(&fx, "INSERT INTO t VALUES (2)");
+        exchange(&fx, first, 3, a);
+        assert_int_equal(a[0].head.status, 200);
+        assert_int_equal(a[1].head.status, 504);
+        expect_has(a[1].body, "\"code\":\"query_timeout\"");
+        assert_int_equal(a[2].head.status, 200);
+    }
+    expect_rows(&fx, "SELECT count(*), (SELECT count(*) FROM t) FROM big", "[[34,4]]");
+    (void)engine_ok(&fx, "DROP TABLE big");
+    assert_int_equal(engine_fixture_stop(&fx), 0);
+}

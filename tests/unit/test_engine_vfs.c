@@ -1,6 +1,7 @@
 /* The read lock that an engine keeps between reads: it is there, it hides nobody's writes, and it is in
  * nobody's way who belongs to the house. */
 #include "base/fs.h"
+#include "engine/vfs.h"
 #include "lib/op_fixture.h"
 #include "lib/unit.h"
 #include <sys/stat.h>
@@ -85,6 +86,79 @@ void test_engine_vfs__savepoints_spill_and_are_undone(void **state)
     run("DELETE FROM spill");
     assert_string_equal(op_fixture_value(&g_f, "SELECT count(*) FROM spill"), "0");
     assert_string_equal(op_fixture_value(&g_f, "PRAGMA integrity_check"), "ok");
+}
+
+static bool refuse_nth(void *arg, bool may_refuse)
+{
+    int *left = arg;
+    return may_refuse && --*left == 0;
+}
+
+static int run_here(sqlite3 *db, const char *sql)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL);
+}
+
+static void expect_untouched(sqlite3 *db)
+{
+    sqlite3_stmt *stmt;
+    assert_int_equal(
+        sqlite3_prepare_v2(db,
+            "SELECT (SELECT count(*) FROM t WHERE v=zeroblob(3000)), (SELECT count(*) FROM note),"
+            " (SELECT integrity_check FROM pragma_integrity_check)",
+            -1, &stmt, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(stmt, 0), 150);
+    assert_int_equal(sqlite3_column_int(stmt, 1), 0);
+    assert_string_equal((const char *)sqlite3_column_text(stmt, 2), "ok");
+    assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+}
+
+/* The nth read is refused, for one n after the other: the whole transaction is taken back, and the connection lives on. */
+static int refuse_each(struct vfs *v, sqlite3 *db, const char *sql)
+{
+    int refused = 0;
+    for (int n = 1;; n += 1 + n / 8) {
+        int left = n;
+        assert_int_equal(
+            run_here(db, "BEGIN IMMEDIATE; INSERT INTO note VALUES(1); SAVEPOINT call"), SQLITE_OK);
+        vfs_watch(v, refuse_nth, &left);
+        int rc = run_here(db, sql);
+        vfs_watch(v, NULL, NULL);
+        assert_true(rc == SQLITE_OK || rc == SQLITE_IOERR_READ || rc == SQLITE_IOERR);
+        assert_int_equal(sqlite3_get_autocommit(db), rc != SQLITE_OK);
+        if (rc == SQLITE_OK)
+            assert_int_equal(run_here(db, "ROLLBACK"), SQLITE_OK);
+        expect_untouched(db);
+        refused += rc != SQLITE_OK;
+        if (left > 0)
+            return refused;
+    }
+}
+
+void test_engine_vfs__a_refused_read_undoes_all_and_breaks_nothing(void **state)
+{
+    static const char *const CALLS[] = {"DELETE FROM t", "DROP TABLE t", "UPDATE t SET v=randomblob(3000)",
+        "DELETE FROM t WHERE id % 3", "CREATE INDEX i ON t(id, v)"};
+    static struct board board;
+    char path[FS_PATH_MAX];
+    sqlite3 *db;
+    (void)state;
+    struct vfs *v = vfs_register(&board, false);
+    fs_join(path, g_f.engine.dir, "refused.db");
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    assert_int_equal(sqlite3_open_v2(path, &db, flags, VFS_NAME), SQLITE_OK);
+    assert_int_equal(
+        run_here(db, "PRAGMA journal_mode=WAL; PRAGMA cache_size=20; PRAGMA synchronous=OFF; PRAGMA "
+                     "temp_store=FILE; CREATE TABLE note(n); CREATE TABLE t(id INTEGER PRIMARY KEY, v);"
+                     "CREATE INDEX tv ON t(v); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n "
+                     "WHERE i<150) INSERT INTO t SELECT i, zeroblob(3000) FROM n"),
+        SQLITE_OK);
+    for (size_t i = 0; i < ARRAY_LEN(CALLS); i++)
+        assert_in_range(refuse_each(v, db, CALLS[i]), 5, 1000);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    vfs_unregister(v);
 }
 
 void test_engine_vfs__lets_the_lock_go_for_its_own_checkpoint(void **state)
