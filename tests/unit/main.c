@@ -1,6 +1,7 @@
 /* Runs the cases of one folder of C tests, found by name (table.awk), in a random order.
  * Usage: unit [SUBJECT…]; SEED=n in the environment repeats an order. The last line is "N passed, N failed".
  */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -70,17 +71,8 @@ static size_t run_group(struct unit_group *group, uint64_t *seed)
     return setup_done ? (size_t)failed : group->count;
 }
 
-/* A supervisor starts its zygote by exec'ing the program it is part of, under this name: here that is this
- * one. */
-static bool is_zygote(int argc, char **argv)
-{
-    return argc == 2 && strcmp(argv[0], "holdfast") == 0 && strcmp(argv[1], "zygote") == 0;
-}
-
 int main(int argc, char **argv)
 {
-    if (is_zygote(argc, argv))
-        return zygote_main(3);
     const char *given = getenv("SEED");
     uint64_t first = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL) ^ (uint64_t)getpid() << 20;
     uint64_t seed = first;
@@ -88,6 +80,9 @@ int main(int argc, char **argv)
 
     if (argc == 2 && strcmp(argv[1], "zygote") == 0) /* a supervisor under test execs its own binary */
         return zygote_main(ZYGOTE_FD);
+    /* Engines are forked from this process, and its threads' arenas would take the address space they are
+     * allowed. */
+    (void)mallopt(M_ARENA_MAX, 1);
     setvbuf(stdout, NULL, _IOLBF, 0);
     while (unit_groups[groups].subject)
         groups++;
