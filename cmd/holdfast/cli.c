@@ -21,6 +21,8 @@ static const struct {
     {"/database", "--database"},
     {"/tableScope", "--tables"},
     {"/expiresIn", "--expires-in"},
+    {"/allowedAddresses", "--allow-address"},
+    {"/overlap", "--overlap"},
 };
 
 static const char *option_of(const char *pointer)

@@ -1,6 +1,7 @@
-/* holdfast token create, list, revoke: works beside a running server, which sees the change at its next
- * request. */
+/* holdfast token create, list, rotate, revoke: works beside a running server, which sees the change at its
+ * next request. */
 #include "token/token.h"
+#include "api/console/views.h"
 #include "base/clock.h"
 #include "cli.h"
 #include "registry/registry.h"
@@ -9,8 +10,8 @@
 
 struct token_options {
     const char *data, *namespace_slug, *role, *database, *name, *id;
-    struct option_list tables;
-    int64_t expires_in_s;
+    struct option_list tables, addresses;
+    int64_t expires_in_s, overlap_s;
     bool json, all;
 };
 
@@ -53,6 +54,13 @@ static const struct option_spec CREATE_OPTIONS[] = {
         .min = 1,
         .max = 315360000,
         .help = "How long the token lives: 90s, 15m, 12h, 30d, 2w; without it until it is revoked"},
+    {.name = "allow-address",
+        .type = OPTION_LIST,
+        .offset = AT(addresses),
+        .value = "A,B",
+        .help =
+            "Where the token may be used from: addresses or networks like 10.0.0.0/8,2001:db8::/32; without "
+            "it from everywhere"},
     {.name = "name",
         .type = OPTION_TEXT,
         .offset = AT(name),
@@ -93,6 +101,35 @@ static const struct option_command LIST = {
     .summary = "lists API tokens, masked, newest first",
     .options = LIST_OPTIONS,
     .option_count = ARRAY_LEN(LIST_OPTIONS),
+};
+
+static const struct option_spec ROTATE_OPTIONS[] = {
+    OPTION_DATA,
+    {.name = "overlap",
+        .type = OPTION_DURATION,
+        .offset = AT(overlap_s),
+        .value = "TIME",
+        .fallback = "1h",
+        .min = 0,
+        .max = 604800,
+        .help = "How long the old secret stays good: 90s, 15m, 12h, 7d; 0 ends it at once"},
+    {.name = "json",
+        .type = OPTION_FLAG,
+        .offset = AT(json),
+        .help = "Prints one object with the token and its id, for scripts"},
+};
+static const struct option_command ROTATE = {
+    .name = "token rotate",
+    .summary = "gives an API token a new secret and prints it, once",
+    .about =
+        "Gives an API token a new secret and prints it. Id, role, limits and expiry stay. The old secret "
+        "stays good for a while, so that it can be replaced everywhere without a gap; one that was rotated "
+        "out before ends at once.",
+    .example = "  holdfast token rotate tok_01k4w8c0v3e7q2m9x5n6r1t0zp --data ./data --overlap 15m\n",
+    .options = ROTATE_OPTIONS,
+    .option_count = ARRAY_LEN(ROTATE_OPTIONS),
+    .operand = "ID",
+    .operand_offset = AT(id),
 };
 
 static const struct option_spec REVOKE_OPTIONS[] = {
@@ -138,6 +175,8 @@ static enum err_code read_wish(
     in->tables = o->tables.items;
     in->table_count = o->tables.count;
     in->expires_in_s = o->expires_in_s;
+    in->addresses = o->addresses.items;
+    in->address_count = o->addresses.count;
     return ERR_OK;
 }
 
@@ -151,54 +190,46 @@ static enum err_code create_in_tx(struct db *db, struct arena *a, const struct t
     return code ? code : token_create(db, cli_actor(CREATE.name, &actor), a, &in, row, secret, err);
 }
 
-static void write_token(struct jsonw *w, const struct token *t, const struct secret *secret)
-{
-    jsonw_object(w);
-    JSONW_CSTR(w, "id", t->id.text);
-    if (secret)
-        JSONW_TEXT(w, "token", secret_reveal(secret));
-    JSONW_CSTR(w, "name", t->name);
-    JSONW_CSTR(w, "preview", t->preview);
-    JSONW_CSTR(w, "role", token_role_name(t->role));
-    JSONW_CSTR(w, "namespace", t->namespace_slug);
-    JSONW_CSTR(w, "database", t->database_slug[0] ? t->database_slug : NULL);
-    jsonw_key(w, "tableScope");
-    if (t->has_table_scope) {
-        jsonw_array(w);
-        for (size_t i = 0; i < t->table_count; i++)
-            jsonw_text(w, t->tables[i]);
-        jsonw_array_end(w);
-    } else {
-        jsonw_null(w);
-    }
-    cli_json_time(w, "createdAt", t->created_at);
-    cli_json_time(w, "expiresAt", t->expires_at);
-    cli_json_time(w, "lastUsedAt", t->last_used_at);
-    cli_json_time(w, "revokedAt", t->revoked_at);
-    jsonw_object_end(w);
-}
-
-static int report_created(const struct token_options *o, const struct token *row, const struct secret *secret)
+/* Hints go to standard error, so that the secret alone is on standard output. */
+static int report_secret(
+    const char *command, const struct token_options *o, const struct token *row, const struct secret *secret)
 {
     AUTO_STRBUF out;
     struct jsonw w;
+    char until[CLOCK_ISO_MAX];
 
     strbuf_init(&out, CLI_OUTPUT_BYTES);
     if (o->json) {
         jsonw_init(&w, &out);
-        write_token(&w, row, secret);
+        view_token(&w, row, secret);
         strbuf_add_char(&out, '\n');
     } else {
         strbuf_addf(&out, STR_FMT "\n", STR_ARG(secret_reveal(secret)));
         (void)fprintf(stderr, "It is not shown again. To end it: holdfast token revoke %s --data %s\n",
             row->id.text, o->data);
+        if (row->overlap_ends_at) {
+            clock_iso(row->overlap_ends_at, until);
+            (void)fprintf(stderr, "The old secret is good until %s.\n", until);
+        }
     }
-    return cli_print(CREATE.name, &out);
+    return cli_print(command, &out);
 }
 
-static int run_create(const void *values)
+static enum err_code rotate_in_tx(struct db *db, struct arena *a, const struct token_options *o,
+    struct token *row, struct secret *secret, struct err *err)
 {
-    const struct token_options *o = values;
+    struct cli_actor actor;
+
+    return token_rotate(
+        db, cli_actor(ROTATE.name, &actor), a, NULL, str_of(o->id), o->overlap_s, row, secret, err);
+}
+
+typedef enum err_code secret_fn(struct db *db, struct arena *a, const struct token_options *o,
+    struct token *row, struct secret *secret, struct err *err);
+
+/* `work` runs in a transaction of its own and gives the secret that is printed. */
+static int run_for_secret(const char *command, const struct token_options *o, secret_fn *work)
+{
     AUTO_ARENA arena;
     AUTO_SECRET secret = SECRET_INIT;
     struct control control;
@@ -209,12 +240,22 @@ static int run_create(const void *values)
 
     arena_init(&arena, CLI_OUTPUT_BYTES);
     if (code)
-        return cli_fail(CREATE.name, &err);
+        return cli_fail(command, &err);
     code = tx_begin_write(db, &err);
     if (!code)
-        code = tx_end(db, create_in_tx(db, &arena, o, &row, &secret, &err), &err);
+        code = tx_end(db, work(db, &arena, o, &row, &secret, &err), &err);
     cli_close(&control, db);
-    return code ? cli_fail(CREATE.name, &err) : report_created(o, &row, &secret);
+    return code ? cli_fail(command, &err) : report_secret(command, o, &row, &secret);
+}
+
+static int run_create(const void *values)
+{
+    return run_for_secret(CREATE.name, values, create_in_tx);
+}
+
+static int run_rotate(const void *values)
+{
+    return run_for_secret(ROTATE.name, values, rotate_in_tx);
 }
 
 /* --- list --- */
@@ -247,7 +288,7 @@ static void write_list(
         jsonw_array(&w);
     for (size_t i = 0; i < count; i++) {
         if (o->json)
-            write_token(&w, &rows[i], NULL);
+            view_token(&w, &rows[i], NULL);
         else
             write_line(&rows[i], out);
     }
@@ -331,4 +372,5 @@ static int run_revoke(const void *values)
 
 const struct cli_command CLI_TOKEN_CREATE = {&CREATE, sizeof(struct token_options), run_create};
 const struct cli_command CLI_TOKEN_LIST = {&LIST, sizeof(struct token_options), run_list};
+const struct cli_command CLI_TOKEN_ROTATE = {&ROTATE, sizeof(struct token_options), run_rotate};
 const struct cli_command CLI_TOKEN_REVOKE = {&REVOKE, sizeof(struct token_options), run_revoke};

@@ -52,6 +52,8 @@ static enum err_code check_token(const struct api_request *r, struct err *err)
     const struct identity *who = r->who->id;
     if (identity_expired(who, clock_wall_ms()))
         return err_set(err, ERR_UNAUTHORIZED, "Token is unknown, revoked or expired");
+    if (!identity_admits(who, http_peer(r->http))) /* says neither which would do nor whose it is */
+        return err_set(err, ERR_FORBIDDEN, "This token may not be used from this address");
     if (r->ns.len && !str_eq(r->ns, str_of(who->namespace_slug)))
         return err_set(err, ERR_FORBIDDEN, "Token namespace mismatch");
     return capability_check(r->route->cap, who->role, limited(who), err);
@@ -192,7 +194,7 @@ static void keep_found(struct api_request *r)
         cache_put_bearer(r->api->cache, &r->key, r->found, r->generation, now_us);
         r->who = r->found;
         r->found = NULL;
-        if (!r->who->person)
+        if (!r->who->person && identity_admits(r->who->id, http_peer(r->http)))
             last_used_note(&r->api->last_used, &r->who->id->token_id);
     }
     if (r->found_db)

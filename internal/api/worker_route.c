@@ -86,7 +86,8 @@ static void done(struct workq_job *job)
 /* Handlers of people's routes read JSON alone: a form of another site must not look like it. */
 static enum err_code check_content_type(const struct api_request *r, struct err *err)
 {
-    bool people = r->route->auth == AUTH_OPEN || r->route->auth == AUTH_COOKIE;
+    enum route_auth auth = r->route->auth;
+    bool people = auth == AUTH_OPEN || auth == AUTH_COOKIE || auth == AUTH_EITHER;
     return people && r->route->method != HTTP_GET ? request_check_json(r, err) : ERR_OK;
 }
 

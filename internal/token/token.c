@@ -62,6 +62,20 @@ bool identity_expired(const struct identity *who, int64_t now_ms)
     return who->expires_at && who->expires_at <= now_ms;
 }
 
+bool identity_admits(const struct identity *who, struct str address)
+{
+    struct network peer;
+
+    if (who->network_count == 0)
+        return true;
+    if (!network_parse(address, &peer))
+        return false;
+    for (unsigned i = 0; i < who->network_count; i++)
+        if (network_within(&peer, &who->networks[i]))
+            return true;
+    return false;
+}
+
 static bool has_control(struct str s)
 {
     for (size_t i = 0; i < s.len; i++)

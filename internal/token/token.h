@@ -1,12 +1,14 @@
 /* API tokens: who may do what with a namespace's databases. A token carries a role and may be bound to one
- * database, some tables and a time. Its secret (crypto/token.h) is shown once; SHA-256 of it is stored.
- * Worker thread, but token_parse and the identity functions: any thread. */
+ * database, some tables, a time and the addresses it is used from. Its secret (crypto/token.h) is shown once;
+ * SHA-256 of it is stored. What a token makes reaches no further than itself. Worker thread, but token_parse
+ * and the identity functions: any thread. */
 #ifndef TOKEN_TOKEN_H
 #define TOKEN_TOKEN_H
 
 #include "audit/actor.h"
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/network.h"
 #include "base/slug.h"
 #include "crypto/token.h"
 #include "sqlite/db.h"
@@ -24,11 +26,15 @@ struct identity {
     int64_t expires_at;    /* 0 never */
     bool has_table_scope;
     uint16_t table_count;
-    struct str tables[]; /* memory of this block */
+    uint16_t network_count;         /* 0: used from everywhere */
+    const struct network *networks; /* memory of this block, as what follows */
+    struct str tables[];
 };
 
 void identity_free(struct identity *who); /* NULL is fine */
 bool identity_expired(const struct identity *who, int64_t now_ms);
+/* May it be used from here? `address` is a numeric one, "" when nobody knows. */
+bool identity_admits(const struct identity *who, struct str address);
 
 /* Accepts "admin", "readwrite", "readonly" and PerSQL's other spelling "write", "read". */
 MUST_CHECK bool token_role_parse(struct str text, enum wire_role *ret);
@@ -52,12 +58,15 @@ struct token_new {
     bool has_table_scope;
     const struct str *tables;
     size_t table_count;
-    int64_t expires_in_s; /* 0 never */
-    struct id account_id; /* a program holds it for this person (oauth/access.h); "" for nobody */
+    int64_t expires_in_s;        /* 0 never */
+    const struct str *addresses; /* as network_parse() takes them */
+    size_t address_count;        /* 0: used from everywhere */
+    struct id account_id;        /* a program holds it for this person (oauth/access.h); "" for nobody */
 };
 
 struct token {
-    struct id id;
+    struct id id, namespace_id;
+    struct id account_id; /* a program holds it for this person; "" nobody */
     char name[TOKEN_NAME_SIZE];
     char preview[TOKEN_MASK_MAX];
     enum wire_role role;
@@ -66,12 +75,17 @@ struct token {
     char database_slug[SLUG_SIZE];
     bool has_table_scope;
     size_t table_count;
-    const struct str *tables;                                 /* arena memory */
+    const struct str *tables; /* arena memory, as `addresses` */
+    const struct str *addresses;
+    size_t address_count;
     int64_t created_at, expires_at, last_used_at, revoked_at; /* 0: not */
+    int64_t overlap_ends_at; /* until then the secret before the last rotation is good; 0: it is not */
 };
 
-/* Inside a write transaction. ERR_INVALID names the field (/name, /tableScope/2, /expiresIn). `a` holds
- * ret->tables. */
+/* Inside a write transaction. ERR_INVALID names the field (/name, /tableScope/2, /expiresIn,
+ * /allowedAddresses/0); ERR_FORBIDDEN too, where `by` is a token that does not reach as far itself. What is
+ * left out of expiry and addresses is then the maker's own. ERR_CONFLICT: the namespace has as many
+ * as it may. `a` holds ret->tables. */
 MUST_CHECK enum err_code token_create(struct db *db, const struct actor *by, struct arena *a,
     const struct token_new *in, struct token *ret, struct secret *ret_secret, struct err *err);
 
@@ -79,6 +93,21 @@ MUST_CHECK enum err_code token_create(struct db *db, const struct actor *by, str
  * Arena memory. */
 MUST_CHECK enum err_code token_list(struct db *db, struct arena *a, struct str namespace_slug,
     bool with_revoked, struct token **ret, size_t *ret_count, struct err *err);
+
+/* A page of a namespace's tokens, newest first: those before `after` ("" the newest), at most `limit`. Arena
+ * memory. */
+MUST_CHECK enum err_code token_page(struct db *db, struct arena *a, const struct id *namespace_id,
+    bool with_revoked, struct str after, int64_t limit, struct token **ret, size_t *ret_count,
+    struct err *err);
+
+/* Inside a write transaction: a new secret for the same token. The old one stays good for `overlap_s` seconds
+ * more, and no longer than the token; one that was rotated out before ends at once, so there are never three.
+ * `namespace_id` NULL: whichever it belongs to. ERR_NOT_FOUND no such token there, ERR_CONFLICT it is revoked
+ * or expired, or a program holds it, ERR_INVALID /overlap, ERR_FORBIDDEN `by` is a token that does not reach
+ * as far. */
+MUST_CHECK enum err_code token_rotate(struct db *db, const struct actor *by, struct arena *a,
+    const struct id *namespace_id, struct str token_id, int64_t overlap_s, struct token *ret,
+    struct secret *ret_secret, struct err *err);
 
 /* Inside a write transaction. Revoking again is fine and keeps the first time. `namespace_id` NULL: whichever
  * it belongs to. ERR_NOT_FOUND no such token there. */

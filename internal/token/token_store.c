@@ -3,13 +3,14 @@
 #include "audit/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "tenant/member.h"
 
 #define SQL_INSERT                                                                                           \
     "INSERT INTO token(id, namespace_id, hash, preview, name, role, database_id, has_table_scope, "          \
-    "created_at, expires_at, account_id)"                                                                    \
-    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    "created_at, expires_at, account_id, addresses)"                                                         \
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
 #define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
 #define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
 #define SQL_LOOKUP                                                                                           \
@@ -19,20 +20,31 @@
     " (SELECT coalesce(sum(length(CAST(x.table_name AS BLOB))), 0) FROM token_table x WHERE x.token_id = "   \
     "t.id),"                                                                                                 \
     " t.account_id, a.suspended_at, CASE WHEN m.role IS NULL THEN NULL ELSE coalesce(s.role, m.role) END,"   \
-    " EXISTS (SELECT 1 FROM oauth_access x WHERE x.token_id = t.id)"                                         \
+    " EXISTS (SELECT 1 FROM oauth_access x WHERE x.token_id = t.id), t.addresses, t.hash <> ?1, "            \
+    "t.former_until"                                                                                         \
     " FROM token t JOIN namespace n ON n.id = t.namespace_id AND n.deleted_at IS NULL"                       \
     " LEFT JOIN account a ON a.id = t.account_id"                                                            \
     " LEFT JOIN namespace_member m ON m.namespace_id = t.namespace_id AND m.account_id = t.account_id"       \
     " LEFT JOIN database_share s ON s.database_id = t.database_id AND s.account_id = t.account_id"           \
-    " WHERE t.hash = ?1"
+    " WHERE t.hash = ?1 OR t.former_hash = ?1"
 #define TOKEN_COLUMNS                                                                                        \
     "SELECT t.id, t.name, t.preview, t.role, n.slug, t.database_id, d.slug, t.has_table_scope,"              \
-    " t.created_at, t.expires_at, t.last_used_at, t.revoked_at"                                              \
+    " t.created_at, t.expires_at, t.last_used_at, t.revoked_at, t.addresses, t.former_until, "               \
+    "t.namespace_id, t.account_id"                                                                           \
     " FROM token t JOIN namespace n ON n.id = t.namespace_id LEFT JOIN database d ON d.id = t.database_id"
 #define SQL_GET TOKEN_COLUMNS " WHERE t.id = ?1"
 /* Without a namespace this scans: a command for the operator. */
 #define SQL_LIST                                                                                             \
     TOKEN_COLUMNS " WHERE (?1 = '' OR n.slug = ?1) AND (?2 = 1 OR t.revoked_at IS NULL) ORDER BY t.id DESC"
+#define SQL_PAGE_ALL TOKEN_COLUMNS " WHERE t.namespace_id = ?1 AND t.id < ?2 ORDER BY t.id DESC LIMIT ?3"
+#define SQL_PAGE_LIVE                                                                                        \
+    TOKEN_COLUMNS " WHERE t.namespace_id = ?1 AND t.id < ?2 AND t.revoked_at IS NULL"                        \
+                  " ORDER BY t.id DESC LIMIT ?3"
+#define BEHIND_EVERY_ID "~"
+/* Whether there is one live token more than ?3 others. */
+#define SQL_IS_FULL                                                                                          \
+    "SELECT 1 FROM token INDEXED BY token_live WHERE namespace_id = ?1 AND revoked_at IS NULL"               \
+    " AND (expires_at IS NULL OR expires_at > ?2) LIMIT 1 OFFSET ?3"
 #define SQL_TO_REVOKE                                                                                        \
     "SELECT namespace_id, name, role, revoked_at FROM token WHERE id = ?1 AND (?2 IS NULL OR namespace_id "  \
     "= ?2)"
@@ -81,11 +93,23 @@ static bool cap_by_person(const struct db_stmt *st, enum wire_role *role)
     return true;
 }
 
+/* The secret before the last rotation ends sooner than the token. */
+static int64_t expiry_of(const struct db_stmt *st)
+{
+    int64_t token = db_col_int(st, 5), secret = db_col_int(st, 16);
+    bool former = db_col_int(st, 15) != 0;
+
+    return former && (!token || secret < token) ? secret : token;
+}
+
 static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_at, size_t text_len)
 {
     uint16_t count = (uint16_t)db_col_int(st, 8);
-    size_t head = sizeof(struct identity) + count * sizeof(struct str);
+    size_t network_count = token_networks_count(db_col_text(st, 14));
+    size_t networks_at = sizeof(struct identity) + count * sizeof(struct str);
+    size_t head = networks_at + network_count * sizeof(struct network);
     struct identity *who = mem_alloc(head + text_len);
+    struct network *networks = (struct network *)(void *)((char *)who + networks_at);
     bool known;
 
     DB_COL_COPY(st, 0, who->token_id.text);
@@ -94,7 +118,10 @@ static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_
     known = token_role_parse(db_col_text(st, 3), &who->role);
     CHECK(known); /* the table's own CHECK */
     DB_COL_COPY(st, 4, who->database_id.text);
-    who->expires_at = db_col_int(st, 5);
+    who->expires_at = expiry_of(st);
+    token_networks_read(db_col_text(st, 14), networks);
+    who->networks = networks;
+    who->network_count = (uint16_t)network_count;
     who->has_table_scope = db_col_int(st, 7) != 0;
     who->table_count = count;
     *ret_text_at = head;
@@ -135,6 +162,13 @@ static void hash_hex(const struct digest *hash, struct strbuf *out)
     CHECK(!strbuf_failed(out));
 }
 
+void token_hash_hex(struct str secret, struct strbuf *out)
+{
+    struct digest hash = token_hash(secret);
+
+    hash_hex(&hash, out);
+}
+
 enum err_code token_lookup(struct db *db, const struct digest *hash, struct identity **ret, struct err *err)
 {
     AUTO_STRBUF hex;
@@ -153,11 +187,21 @@ enum err_code token_lookup(struct db *db, const struct digest *hash, struct iden
 
 /* --- Rows for people --- */
 
-static void map_token(const struct db_stmt *st, struct token *ret)
+static int64_t overlap_end(const struct db_stmt *st)
+{
+    int64_t expires_at = db_col_int(st, 9), until = db_col_int(st, 13);
+
+    if (expires_at && expires_at < until)
+        until = expires_at;
+    return until > clock_wall_ms() ? until : 0;
+}
+
+static void map_token(const struct db_stmt *st, struct arena *a, struct token *ret)
 {
     bool known = token_role_parse(db_col_text(st, 3), &ret->role);
 
     CHECK(known); /* the table's own CHECK */
+    *ret = (struct token){.role = ret->role};
     DB_COL_COPY(st, 0, ret->id.text);
     DB_COL_COPY(st, 1, ret->name);
     DB_COL_COPY(st, 2, ret->preview);
@@ -169,6 +213,10 @@ static void map_token(const struct db_stmt *st, struct token *ret)
     ret->expires_at = db_col_int(st, 9);
     ret->last_used_at = db_col_int(st, 10);
     ret->revoked_at = db_col_int(st, 11);
+    token_networks_split(a, db_col_text(st, 12), &ret->addresses, &ret->address_count);
+    ret->overlap_ends_at = ret->revoked_at ? 0 : overlap_end(st);
+    DB_COL_COPY(st, 14, ret->namespace_id.text);
+    DB_COL_COPY(st, 15, ret->account_id.text);
 }
 
 static enum err_code add_tables(struct db *db, struct arena *a, struct token *t, struct err *err)
@@ -188,15 +236,14 @@ static enum err_code add_tables(struct db *db, struct arena *a, struct token *t,
     return code ? code : db_done(&st, err);
 }
 
-static enum err_code get_token(
-    struct db *db, struct arena *a, struct str id, struct token *ret, struct err *err)
+enum err_code token_get(struct db *db, struct arena *a, struct str id, struct token *ret, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
     enum err_code code = db_query_one(db, SQL_GET, DB_ARGS(db_text(id)), &st, err);
 
     if (code)
         return code;
-    map_token(&st, ret);
+    map_token(&st, a, ret);
     return ret->has_table_scope ? add_tables(db, a, ret, err) : ERR_OK;
 }
 
@@ -224,7 +271,7 @@ enum err_code token_list(struct db *db, struct arena *a, struct str namespace_sl
         rows = room_for_one(a, rows, count);
         if (!rows)
             return err_set(err, ERR_TOO_LARGE, "too many tokens to list at once");
-        map_token(&st, &rows[count]);
+        map_token(&st, a, &rows[count]);
         if (rows[count].has_table_scope)
             code = add_tables(db, a, &rows[count], err);
         count++;
@@ -238,7 +285,50 @@ enum err_code token_list(struct db *db, struct arena *a, struct str namespace_sl
     return code;
 }
 
+enum err_code token_page(struct db *db, struct arena *a, const struct id *namespace_id, bool with_revoked,
+    struct str after, int64_t limit, struct token **ret, size_t *ret_count, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    struct token *rows = arena_alloc(a, (size_t)limit * sizeof *rows);
+    struct str before = after.len ? after : S(BEHIND_EVERY_ID);
+    const struct db_value *args = DB_ARGS(db_text(id_str(namespace_id)), db_text(before), db_int(limit));
+    size_t count = 0;
+
+    if (!rows)
+        return err_set(err, ERR_TOO_LARGE, "too many tokens to list at once");
+    enum err_code code = with_revoked ? db_query(db, SQL_PAGE_ALL, args, &st, err)
+                                      : db_query(db, SQL_PAGE_LIVE, args, &st, err);
+    while (!code && db_row(&st)) {
+        map_token(&st, a, &rows[count]);
+        if (rows[count].has_table_scope)
+            code = add_tables(db, a, &rows[count], err);
+        count++;
+    }
+    if (!code)
+        code = db_done(&st, err);
+    if (code)
+        return code;
+    *ret = rows;
+    *ret_count = count;
+    return ERR_OK;
+}
+
 /* --- Changes --- */
+
+static enum err_code check_room(struct db *db, const struct id *namespace_id, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_IS_FULL,
+        DB_ARGS(
+            db_text(id_str(namespace_id)), db_int(clock_wall_ms()), db_int(LIMIT_TOKENS_PER_NAMESPACE - 1)),
+        &st, err);
+
+    if (code == ERR_NOT_FOUND)
+        return ERR_OK;
+    return code ? code
+                : err_set(err, ERR_CONFLICT, "this namespace has its %d tokens; revoke some first",
+                      (int)LIMIT_TOKENS_PER_NAMESPACE);
+}
 
 static enum err_code check_database(struct db *db, const struct token_new *in, struct err *err)
 {
@@ -260,24 +350,21 @@ static enum err_code insert_tables(struct db *db, const struct token_new *in, st
     return code;
 }
 
-static enum err_code insert_token(
-    struct db *db, const struct token_new *in, struct str id, const struct secret *secret, struct err *err)
+static enum err_code insert_token(struct db *db, const struct token_new *in, const struct token_reach *reach,
+    struct str stored, struct str id, const struct secret *secret, int64_t now, struct err *err)
 {
     AUTO_STRBUF hex;
     char preview[TOKEN_MASK_MAX];
-    int64_t now = clock_wall_ms();
-    struct digest hash = token_hash(secret_reveal(secret));
 
-    hash_hex(&hash, &hex);
+    token_hash_hex(secret_reveal(secret), &hex);
     token_mask(secret_reveal(secret), preview);
     return db_exec(db, SQL_INSERT,
         DB_ARGS(db_text(id), db_text(id_str(&in->namespace_id)), db_text(strbuf_str(&hex)),
             db_text(str_of(preview)), db_text(in->name.len ? in->name : id),
             db_text(str_of(token_role_name(in->role))),
             in->database_id.text[0] ? db_text(id_str(&in->database_id)) : db_null(),
-            db_int(in->has_table_scope), db_int(now),
-            db_int_or_null(in->expires_in_s ? now + in->expires_in_s * 1000 : 0),
-            in->account_id.text[0] ? db_text(id_str(&in->account_id)) : db_null()),
+            db_int(in->has_table_scope), db_int(now), db_int_or_null(reach->expires_at),
+            in->account_id.text[0] ? db_text(id_str(&in->account_id)) : db_null(), db_text(stored)),
         err);
 }
 
@@ -296,8 +383,38 @@ static enum err_code audit_created(struct db *db, const struct actor *by, const 
             .after = AUDIT_VALUES(audit_text("name", str_of(t->name)),
                 audit_text("role", str_of(token_role_name(t->role))),
                 audit_text_or_null("database", str_of(t->database_slug)), scope,
-                audit_time("expiresAt", t->expires_at))},
+                audit_time("expiresAt", t->expires_at),
+                t->address_count ? audit_list("allowedAddresses", t->addresses, t->address_count)
+                                 : audit_null("allowedAddresses"))},
         err);
+}
+
+/* What it is to reach, with what it takes over from the token that makes it, and the text of its addresses.
+ */
+static enum err_code prepare(struct db *db, const struct actor *by, struct arena *a,
+    const struct token_new *in, int64_t now, struct token_reach *reach, struct str *ret_stored,
+    struct err *err)
+{
+    enum err_code code = token_check_new(in, err);
+
+    *reach = (struct token_reach){.role = in->role,
+        .namespace_id = in->namespace_id,
+        .database_id = in->database_id,
+        .has_table_scope = in->has_table_scope,
+        .tables = in->tables,
+        .table_count = in->table_count,
+        .expires_at = in->expires_in_s ? now + in->expires_in_s * 1000 : 0,
+        .addresses = in->addresses,
+        .address_count = in->address_count};
+    if (!code) /* before they are compared */
+        code = token_networks_join(a, in->addresses, in->address_count, ret_stored, err);
+    if (!code)
+        code = token_check_within(db, by, a, true, reach, err);
+    if (!code && reach->address_count && !in->address_count)
+        code = token_networks_join(a, reach->addresses, reach->address_count, ret_stored, err);
+    if (!code)
+        code = check_database(db, in, err);
+    return code ? code : check_room(db, &in->namespace_id, err);
 }
 
 enum err_code token_create(struct db *db, const struct actor *by, struct arena *a, const struct token_new *in,
@@ -305,20 +422,21 @@ enum err_code token_create(struct db *db, const struct actor *by, struct arena *
 {
     AUTO_SECRET secret = SECRET_INIT;
     struct id id = id_new("tok");
-    enum err_code code = token_check_new(in, err);
+    struct token_reach reach;
+    struct str stored;
+    int64_t now = clock_wall_ms();
 
     CHECK(tx_is_write(db));
-    if (!code)
-        code = check_database(db, in, err);
+    enum err_code code = prepare(db, by, a, in, now, &reach, &stored, err);
     if (code)
         return code;
     token_generate(TOKEN_LIVE, &secret);
     tx_announce(db);
-    code = insert_token(db, in, id_str(&id), &secret, err);
+    code = insert_token(db, in, &reach, stored, id_str(&id), &secret, now, err);
     if (!code)
         code = insert_tables(db, in, id_str(&id), err);
     if (!code)
-        code = get_token(db, a, id_str(&id), ret, err);
+        code = token_get(db, a, id_str(&id), ret, err);
     if (!code)
         code = audit_created(db, by, &in->namespace_id, ret, err);
     if (!code)

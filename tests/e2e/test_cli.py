@@ -213,6 +213,20 @@ def check_tokens(cli, checks, first):
     checks.that("the text names every id", all(t["id"] in text for t in listed), text)
     checks.equal("another namespace is an error", cli.run("token", "list", "--data", data, "--namespace", "none").returncode, 1)
 
+    turned = cli.run("token", "rotate", made["id"], "--data", data, "--overlap", "15m", "--json", secret=True)
+    again = json.loads(turned.stdout)
+    checks.that("token rotate prints another secret", TOKEN.fullmatch(again["token"]) and again["token"] != made["token"], turned.stderr)
+    changed = {k for k in made if k != "token" and made[k] != again[k]}
+    checks.equal("and changes nothing else", changed, {"preview", "overlapEndsAt"})
+    bare = cli.run("token", "rotate", made["id"], "--data", data, "--overlap", "0", secret=True)
+    checks.that("without --json the new secret alone is on standard output", TOKEN.fullmatch(bare.stdout.strip()), bare.stdout)
+    checks.that("without an overlap nothing is said of one", "old secret" not in bare.stderr, bare.stderr)
+    plainly = cli.run("token", "rotate", made["id"], "--data", data, secret=True)
+    checks.that("else when it ends", "The old secret is good until 20" in plainly.stderr, plainly.stderr)
+    for words, status, says in ((["tok_none"], 1, "there is no token tok_none"), ([made["id"], "--overlap", "8d"], 2, "--overlap must be between"), ([], 2, "the ID is missing")):
+        done = cli.run("token", "rotate", "--data", data, *words)
+        checks.that(f"token rotate {words}", done.returncode == status and says in done.stderr, done)
+
     generation = open(os.path.join(data, "control.gen"), "rb").read(8)
     revoked = cli.run("token", "revoke", made["id"], "--data", data)
     checks.equal("token revoke ends well", revoked.returncode, 0)
@@ -220,6 +234,7 @@ def check_tokens(cli, checks, first):
     checks.equal("it is no longer listed", made["id"] in cli.run("token", "list", "--data", data, "--json").stdout, False)
     everything = json.loads(cli.run("token", "list", "--data", data, "--all", "--json").stdout)
     checks.that("but with --all", next(t for t in everything if t["id"] == made["id"])["revokedAt"], everything)
+    checks.equal("what is revoked is not rotated", cli.run("token", "rotate", "--data", data, made["id"]).returncode, 1)
     checks.equal("again is fine", cli.run("token", "revoke", "--data", data, made["id"]).returncode, 0)
     gone = cli.run("token", "revoke", "--data", data, "tok_none")
     checks.equal("an unknown id is an error", (gone.returncode, "there is no token tok_none" in gone.stderr), (1, True))
@@ -232,6 +247,8 @@ def check_tokens(cli, checks, first):
         (["--role", "read", "--expires-in", "0s"], 2, "--expires-in must be between"),
         (["--role", "read", "--database", "none"], 1, 'there is no database "none"'),
         (["--role", "read", "--name", "x" * 81], 2, "--name must be at most 80"),
+        (["--role", "read", "--allow-address", "10.0.0.0/8,nowhere"], 2, "--allow-address must be an IP address or a network"),
+        (["--role", "read", "--allow-address", "10.0.0.1/8"], 2, "no bits set behind its prefix"),
         (["--role", "read", "--role", "admin"], 2, "--role is given twice"),
         (["--rle", "read"], 2, "did you mean --role?"),
     ]
@@ -241,7 +258,7 @@ def check_tokens(cli, checks, first):
         checks.that(f"token create {words} says {says}", says in done.stderr, done.stderr)
     after = json.loads(cli.run("token", "list", "--data", data, "--all", "--json").stdout)
     checks.equal("refused wishes leave nothing", len(after), 3)
-    return [first["token"], made["token"], plain.stdout.strip()]
+    return [first["token"], made["token"], again["token"], bare.stdout.strip(), plain.stdout.strip()]
 
 
 def check_no_data(cli, checks):
@@ -530,7 +547,7 @@ def check_help(cli, checks):
     overview = cli.run("--help")
     checks.equal("--help ends well", overview.returncode, 0)
     commands = re.findall(r"^  (\w+(?: [\w-]+)?)  ", overview.stdout, re.M)
-    checks.that("the overview lists the commands", {"serve", "init", "token create", "token list", "token revoke", "doctor", "version"} <= set(commands), commands)
+    checks.that("the overview lists the commands", {"serve", "init", "token create", "token list", "token rotate", "token revoke", "doctor", "version"} <= set(commands), commands)
     checks.that("the zygote is not for people", "zygote" not in overview.stdout)
     for command in commands:
         shown = cli.run(*command.split(), "--help")

@@ -27,6 +27,7 @@ CALLS = {
     "INVITATION_LIST": (None, ""), "INVITATION_CREATE": ({"email": "new@example.com", "role": "viewer"}, ""), "INVITATION_REVOKE": (None, ""),
     "INVITE_PAGE": (None, ""), "INVITATION_ACCEPT": (None, ""), "SHARE_LIST": (None, ""), "SHARE_SET": ({"role": "viewer"}, ""), "SHARE_REMOVE": (None, ""),
     "API_DATABASE_LIST": (None, ""), "API_DATABASE_CREATE": ({"slug": "made-there-{n}"}, ""), "API_DATABASE_GET": (None, ""), "API_DATABASE_DELETE": (None, ""),
+    "TOKEN_LIST": (None, "?limit=5"), "TOKEN_CREATE": ({"name": "Made"}, ""), "TOKEN_REVOKE": (None, ""), "TOKEN_ROTATE": ({"overlap": 60}, ""),
     "API_EXPORT": (None, "?format=sql"), "API_IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
 }
 IMPORT_HEADERS = {"Content-Type": "application/sql"}

@@ -95,6 +95,41 @@ void view_share(struct jsonw *w, const struct share *s)
     jsonw_object_end(w);
 }
 
+/* null where there is no limit. */
+static void view_texts(struct jsonw *w, const char *key, bool limited, const struct str *texts, size_t count)
+{
+    jsonw_key(w, key);
+    if (!limited) {
+        jsonw_null(w);
+        return;
+    }
+    jsonw_array(w);
+    for (size_t i = 0; i < count; i++)
+        jsonw_text(w, texts[i]);
+    jsonw_array_end(w);
+}
+
+void view_token(struct jsonw *w, const struct token *t, const struct secret *secret)
+{
+    jsonw_object(w);
+    JSONW_TEXT(w, "id", id_str(&t->id));
+    if (secret)
+        JSONW_TEXT(w, "token", secret_reveal(secret));
+    JSONW_CSTR(w, "name", t->name);
+    JSONW_CSTR(w, "preview", t->preview);
+    JSONW_CSTR(w, "role", token_role_name(t->role));
+    JSONW_CSTR(w, "namespace", t->namespace_slug);
+    JSONW_CSTR(w, "database", t->database_slug[0] ? t->database_slug : NULL);
+    view_texts(w, "tableScope", t->has_table_scope, t->tables, t->table_count);
+    view_texts(w, "allowedAddresses", t->address_count > 0, t->addresses, t->address_count);
+    view_time(w, "createdAt", t->created_at);
+    view_time(w, "expiresAt", t->expires_at);
+    view_time(w, "lastUsedAt", t->last_used_at);
+    view_time(w, "revokedAt", t->revoked_at);
+    view_time(w, "overlapEndsAt", t->overlap_ends_at);
+    jsonw_object_end(w);
+}
+
 void view_done(struct jsonw *w)
 {
     jsonw_object(w);

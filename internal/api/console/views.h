@@ -4,6 +4,7 @@
 
 #include "account/session.h"
 #include "json/jsonw.h"
+#include "token/token.h"
 #include "tenant/invitation.h"
 #include "tenant/share.h"
 
@@ -15,6 +16,8 @@ void view_namespace(struct jsonw *w, const struct membership *m, int64_t members
 void view_member(struct jsonw *w, const struct member *m);
 void view_invitation(struct jsonw *w, const struct invitation *i, struct str url); /* url "": not told */
 void view_share(struct jsonw *w, const struct share *s);
+/* With its secret just after it was made, else NULL. */
+void view_token(struct jsonw *w, const struct token *t, const struct secret *secret);
 /* {"success":true} */
 void view_done(struct jsonw *w);
 
