@@ -184,7 +184,7 @@ static enum err_code create_in_tx(struct db *db, struct arena *a, const struct t
     struct token *row, struct secret *secret, struct err *err)
 {
     struct cli_actor actor;
-    struct token_new in;
+    struct token_new in = {.name = STR_EMPTY};
     enum err_code code = read_wish(db, o, &in, err);
 
     return code ? code : token_create(db, cli_actor(CREATE.name, &actor), a, &in, row, secret, err);

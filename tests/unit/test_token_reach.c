@@ -1,5 +1,6 @@
 /* Where a token may be used from, new secrets for old, and that no token hands on more than it has. */
 #include "token/token.h"
+#include "account/account.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -516,6 +517,30 @@ void test_token_reach__a_token_rotates_itself_and_nothing_wider(void **state)
     assert_int_equal(rotate_as(&fx, &n.by, NULL, id_str(&row.id), 0, &row, &secret, &err), ERR_OK);
     assert_int_equal(rotate_as(&fx, &n.by, NULL, id_str(&n.own.id), 0, &row, &secret, &err), ERR_OK);
     assert_true(opens(&fx, &secret));
+}
+
+/* Of a person's consent; whatever it made would outlive that. */
+void test_token_reach__what_a_program_holds_makes_nothing_and_is_not_rotated(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    AUTO_SECRET secret = SECRET_INIT, none = SECRET_INIT;
+    const struct account_new who = {.email = S("lin@example.com"), .name = S(""), .hash = "x"};
+    struct account person;
+    struct token held, row;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    start(&fx);
+    assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
+    assert_int_equal(tx_end(fx.db, account_create(fx.db, &TEST_ACTOR, &who, &person, NULL), NULL), ERR_OK);
+    struct token_new in = plain(&fx);
+    in.account_id = person.id;
+    assert_int_equal(create(&fx, &in, &held, &secret), ERR_OK);
+    struct actor by = bearer_of(&held);
+    in.account_id = (struct id){.text = ""};
+    assert_int_equal(create_as(&fx, &by, &in, &row, &none, &err), ERR_FORBIDDEN);
+    assert_int_equal(rotate_as(&fx, &TEST_ACTOR, NULL, id_str(&held.id), 0, &row, &none, &err), ERR_CONFLICT);
+    assert_int_equal(none.len, 0);
 }
 
 /* --- Pages --- */
