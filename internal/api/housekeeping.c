@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "registry/registry.h"
 #include "tenant/invitation.h"
+#include "token/token.h"
 
 #include <dirent.h>
 
@@ -103,7 +104,7 @@ static void purge(struct check_job *j, struct db *db)
     if (rc)
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     purge_namespaces(db, &disk);
-    if (session_purge(db, &err) || invitation_purge(db, &err))
+    if (session_purge(db, &err) || invitation_purge(db, &err) || token_purge(db, &err))
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     if (purged)
         log_event(LOG_INFO, "purged", LOG_INT("databases", purged));

@@ -114,6 +114,11 @@ MUST_CHECK enum err_code token_rotate(struct db *db, const struct actor *by, str
 MUST_CHECK enum err_code token_revoke(struct db *db, const struct actor *by, const struct id *namespace_id,
     struct str token_id, struct err *err);
 
+/* Removes what expired or was revoked more than LIMIT_TOKEN_KEPT_MS ago, LIMIT_TOKEN_PURGE_ROWS at a time,
+ * but nothing that a program holds (oauth/access.h does). The audit log keeps what happened to it. Opens its
+ * own transactions. */
+MUST_CHECK enum err_code token_purge(struct db *db, struct err *err);
+
 /* Remembers a use, never backwards. Inside a write transaction; the server gathers uses and writes them now
  * and then. */
 MUST_CHECK enum err_code token_touch(struct db *db, struct str token_id, int64_t used_at, struct err *err);

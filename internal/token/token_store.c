@@ -51,6 +51,9 @@
 #define SQL_REVOKE "UPDATE token SET revoked_at = ?2 WHERE id = ?1"
 #define SQL_TOUCH                                                                                            \
     "UPDATE token SET last_used_at = ?2 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)"
+#define SQL_PURGE                                                                                            \
+    "DELETE FROM token WHERE id IN (SELECT id FROM token WHERE (expires_at < ?1 OR revoked_at < ?1)"         \
+    " AND account_id IS NULL LIMIT ?2)"
 #define SQL_DATABASE_OF "SELECT 1 FROM database WHERE id = ?1 AND namespace_id = ?2 AND deleted_at IS NULL"
 
 /* --- Looking up a bearer --- */
@@ -501,4 +504,21 @@ enum err_code token_touch(struct db *db, struct str token_id, int64_t used_at, s
 {
     CHECK(tx_is_write(db));
     return db_exec(db, SQL_TOUCH, DB_ARGS(db_text(token_id), db_int(used_at)), err);
+}
+
+/* In pieces, so that others get at the write lock. */
+enum err_code token_purge(struct db *db, struct err *err)
+{
+    int64_t before = clock_wall_ms() - LIMIT_TOKEN_KEPT_MS, removed = LIMIT_TOKEN_PURGE_ROWS;
+    enum err_code code = ERR_OK;
+
+    while (!code && removed == LIMIT_TOKEN_PURGE_ROWS) {
+        code = tx_begin_write(db, err);
+        if (code)
+            return code;
+        code = db_exec(db, SQL_PURGE, DB_ARGS(db_int(before), db_int(LIMIT_TOKEN_PURGE_ROWS)), err);
+        removed = code ? 0 : db_changes(db);
+        code = tx_end(db, code, err);
+    }
+    return code;
 }

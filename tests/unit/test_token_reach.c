@@ -543,6 +543,42 @@ void test_token_reach__what_a_program_holds_makes_nothing_and_is_not_rotated(voi
     assert_int_equal(none.len, 0);
 }
 
+/* --- The end --- */
+
+void test_token_reach__what_ended_is_removed_after_a_while(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    AUTO_SECRET secret = SECRET_INIT;
+    const struct str tables[] = {S("orders")};
+    struct token revoked, expired, live, *rows = NULL;
+    size_t count = 0;
+
+    (void)state;
+    start(&fx);
+    struct token_new in = plain(&fx);
+    assert_int_equal(create(&fx, &in, &live, &secret), ERR_OK);
+    in.has_table_scope = true;
+    in.tables = tables;
+    in.table_count = 1;
+    assert_int_equal(create(&fx, &in, &revoked, &secret), ERR_OK);
+    in.expires_in_s = 100;
+    assert_int_equal(create(&fx, &in, &expired, &secret), ERR_OK);
+    assert_int_equal(revoke(&fx, &revoked), ERR_OK);
+    wait_s(LIMIT_TOKEN_KEPT_MS / 1000);
+    assert_int_equal(token_purge(fx.db, NULL), ERR_OK);
+    assert_int_equal(token_page(fx.db, &arena, &fx.tenant.id, true, S(""), 100, &rows, &count, NULL), ERR_OK);
+    assert_int_equal(count, 3);
+    wait_s(1);
+    assert_int_equal(token_purge(fx.db, NULL), ERR_OK);
+    assert_int_equal(token_page(fx.db, &arena, &fx.tenant.id, true, S(""), 100, &rows, &count, NULL), ERR_OK);
+    assert_int_equal(count, 2); /* the one that expired later stays */
+    wait_s(100);
+    assert_int_equal(token_purge(fx.db, NULL), ERR_OK);
+    assert_int_equal(token_page(fx.db, &arena, &fx.tenant.id, true, S(""), 100, &rows, &count, NULL), ERR_OK);
+    assert_int_equal(count, 1);
+    assert_string_equal(rows[0].id.text, live.id.text);
+}
+
 /* --- Pages --- */
 
 void test_token_reach__pages_hold_every_token_once(void **state)
