@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "engine/engine_state.h"
+#include "engine/rowsec.h"
 #include "engine/sqlerr.h"
 
 enum {
@@ -87,10 +88,29 @@ static enum err_code refuse_text(
     return sqlerr_set(op, ERR_SQL, &d, message, err);
 }
 
+/* A statement that could fail on a row before the policies decided about it is prepared once more, so that it
+ * cannot. */
+static int prepare_once(
+    struct engine *eng, struct str text, unsigned flags, struct cached *e, const char **ret_tail)
+{
+    int rc = sqlite3_prepare_v3(eng->db, text.ptr, (int)text.len + 1, flags, &e->stmt, ret_tail);
+    if (rc != SQLITE_OK || !rowsec_needs_barrier(&eng->guard, e->sql))
+        return rc;
+    (void)sqlite3_finalize(e->stmt); /* never stepped */
+    rowsec_barrier(eng, e->barrier = true);
+    rc = sqlite3_prepare_v3(eng->db, text.ptr, (int)text.len + 1, flags, &e->stmt, ret_tail);
+    rowsec_barrier(eng, false);
+    return rc;
+}
+
 /* Prepares under the call's role and scope. *ret_stmt NULL with ERR_OK does not happen. */
 static enum err_code prepare(struct op *op, struct str sql, bool keep, struct cached *e, struct err *err)
 {
     struct engine *eng = op->eng;
+    struct str text;
+    enum err_code code = rowsec_prepare_text(op, sql, &text, err);
+    if (code != ERR_OK)
+        return code;
     if (op->call.has_table_scope)
         guard_learn_scope(eng);
     struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, e->verb, sql);
@@ -100,10 +120,9 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     bool before = eng->guard.makes_virtual_table;
     eng->guard.makes_virtual_table = false;
     (void)sqlite3_memory_highwater(1); /* so that "out of memory" can be told from "too long" */
-    int rc = sqlite3_prepare_v3(eng->db, sql.ptr, (int)sql.len + 1, flags, &e->stmt, &tail);
+    int rc = prepare_once(eng, text, flags, e, &tail);
     e->makes_virtual_table = eng->guard.makes_virtual_table;
     eng->guard.makes_virtual_table = before;
-    enum err_code code = ERR_OK;
     if (rc != SQLITE_OK)
         code = op_sql_error(op, rc, sql, err);
     guard_leave(&eng->guard, saved);
@@ -111,11 +130,12 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
         return code;
     if (eng->guard.created_view[0])
         e->view = mem_strdup(eng->guard.created_view);
-    struct str rest = sql_skip_blank(str_slice(sql, (size_t)(tail - sql.ptr), sql.len));
+    struct str rest = sql_skip_blank(str_slice(text, (size_t)(tail - text.ptr), text.len));
     if (!e->stmt)
-        return refuse_text(op, sql, rest, "the statement is empty", "send one SQL statement in \"sql\"", err);
+        return refuse_text(
+            op, text, rest, "the statement is empty", "send one SQL statement in \"sql\"", err);
     if (rest.len > 0)
-        return refuse_text(op, sql, rest, "more than one statement in \"sql\"",
+        return refuse_text(op, text, rest, "more than one statement in \"sql\"",
             "send several statements as the array \"statements\" of POST …/batch", err);
     return ERR_OK;
 }

@@ -10,15 +10,15 @@ static const char SQL_OBJECTS[] = "SELECT type, name, tbl_name, sql FROM sqlite_
 static const char SQL_TABLE_LIST[] =
     "SELECT type, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'";
 static const char SQL_COLUMNS[] =
-    "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1)";
-static const char SQL_FKS[] =
-    "SELECT id, seq, \"table\", \"from\", \"to\", on_update, on_delete FROM pragma_foreign_key_list(?1)"
-    " ORDER BY id, seq";
+    "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main')";
+static const char SQL_FKS[] = "SELECT id, seq, \"table\", \"from\", \"to\", on_update, on_delete FROM "
+                              "pragma_foreign_key_list(?1, 'main')"
+                              " ORDER BY id, seq";
 static const char SQL_INDEXES[] =
-    "SELECT l.name, l.\"unique\", l.origin, l.partial, s.sql FROM pragma_index_list(?1) l"
+    "SELECT l.name, l.\"unique\", l.origin, l.partial, s.sql FROM pragma_index_list(?1, 'main') l"
     " LEFT JOIN sqlite_schema s ON s.type = 'index' AND s.name = l.name ORDER BY l.seq DESC";
 static const char SQL_INDEX_COLUMNS[] =
-    "SELECT name, \"desc\", coll FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno";
+    "SELECT name, \"desc\", coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno";
 
 /* The per-table statements, prepared once for the whole schema. */
 struct reader {

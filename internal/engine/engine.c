@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "engine/rowsec.h"
 #include "engine/sandbox.h"
 #include "engine/task.h"
 #include <malloc.h>
@@ -163,6 +164,7 @@ static void tidy_up(struct engine *eng)
 static void give_back(struct engine *eng)
 {
     enum { STATEMENTS_KEPT = 8 };
+    seat_close(eng);
     cache_trim(eng, STATEMENTS_KEPT);
     turn_trim(eng);
     channel_release(&eng->channel);

@@ -14,9 +14,13 @@
 #include "engine/vfs.h"
 
 struct task;
+struct seat;
 
 /* Why the progress handler stopped a statement. */
 enum stop_reason { STOP_NONE, STOP_DEADLINE, STOP_CANCELLED, STOP_BOUNCE };
+
+/* Is it on for any table of the database? */
+enum row_security { ROW_SECURITY_UNKNOWN, ROW_SECURITY_OFF, ROW_SECURITY_ON };
 
 struct engine {
     struct engine_config cfg;
@@ -28,6 +32,9 @@ struct engine {
     struct own own;
     struct channel channel;
     struct querylog log;
+    struct seat *seat;   /* the other connection, NULL none yet: seat.c */
+    bool under_policies; /* the one in `db` is that of calls under policies */
+    enum row_security row_security;
 
     struct task **tasks; /* TURN_TASKS_MAX slots, filled from the start as needed */
     size_t task_count;
@@ -52,6 +59,9 @@ struct engine {
 MUST_CHECK enum err_code engine_start_library(const struct engine *eng, struct err *err);
 MUST_CHECK enum err_code engine_open(struct engine *eng, struct err *err);
 void engine_close(struct engine *eng);
+/* One connection more, up to its guard; its reader only reads once it is settled. */
+MUST_CHECK enum err_code engine_connect(struct engine *eng, struct err *err);
+MUST_CHECK enum err_code engine_settle(struct engine *eng, struct err *err);
 /* Applies the recipe to a connection: limits, switches, functions. Used for scratch files too. */
 MUST_CHECK enum err_code engine_recipe(struct engine *eng, sqlite3 *db, struct err *err);
 void engine_limits(sqlite3 *db);

@@ -1,6 +1,7 @@
 /* QUERY and BATCH: tenant SQL, one statement after the other. */
 #include "base/enc.h"
 #include "base/limits.h"
+#include "engine/rowsec.h"
 #include "engine/sqlerr.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
@@ -140,7 +141,8 @@ struct str exec_text(struct task *t, size_t max)
 struct outcome {
     uint64_t read;
     int64_t written, last_rowid; /* rowid: before the statement */
-    int64_t rows, counted;       /* rows returned; sum of the first row's integers */
+    int64_t changes;
+    int64_t rows, counted; /* rows returned; sum of the first row's integers */
 };
 
 /* Rows that the statement's loops really visited. */
@@ -228,13 +230,25 @@ static void forget_own_rows(struct op *op, const struct cached *c, struct outcom
     sqlite3_set_last_insert_rowid(op->eng->db, o->last_rowid);
 }
 
+/* Under policies: rows that were visited would tell of rows that are hidden, and what the shadow's triggers
+ * did is the statement's own. */
+static void count_under_policies(struct op *op, const struct cached *c, struct outcome *o)
+{
+    const struct rowsec *rs = op->eng->guard.rowsec;
+    if (!rs)
+        return;
+    o->read = (uint64_t)o->rows;
+    if (!c->reads && rs->changed > 0)
+        o->changes = o->written = rs->changed;
+}
+
 static void write_counts(struct op *op, struct cached *c, const struct outcome *o)
 {
     struct jsonw *w = op->w;
     JSONW_INT(w, "rowsRead", (int64_t)o->read);
     JSONW_INT(w, "rowsWritten", o->written);
     if (!c->reads) {
-        JSONW_INT(w, "changes", o->written ? sqlite3_changes64(op->eng->db) : 0);
+        JSONW_INT(w, "changes", o->written ? o->changes : 0);
         JSONW_INT(w, "lastInsertRowid", sqlite3_last_insert_rowid(op->eng->db));
     }
     op->head.rows_read += o->read;
@@ -263,7 +277,9 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
     if (code != ERR_OK)
         return code;
     o.written = sqlite3_total_changes64(eng->db) - before;
+    o.changes = sqlite3_changes64(eng->db);
     forget_own_rows(op, c, &o);
+    count_under_policies(op, c, &o);
     write_counts(op, c, &o);
     jsonw_object_end(op->w);
     return ERR_OK;
@@ -283,7 +299,13 @@ static enum err_code run_cached(
     enum err_code rc = op_bind_params(op, c->stmt, params, statement, err);
     if (rc == ERR_OK) {
         eng->guard.makes_virtual_table |= c->makes_virtual_table;
+        if (eng->guard.rowsec)
+            eng->guard.rowsec->changed = 0;
+        if (c->barrier) /* SQLite prepares again when the schema changed */
+            rowsec_barrier(eng, true);
         rc = step_through(op, c, err);
+        if (c->barrier)
+            rowsec_barrier(eng, false);
     }
     guard_leave(&eng->guard, saved);
     (void)sqlite3_clear_bindings(c->stmt); /* cannot fail; parameters must not outlive their call */

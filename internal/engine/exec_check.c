@@ -4,6 +4,23 @@
 #include "engine/sqlerr.h"
 #include "engine/task.h"
 
+/* A table with row security that is dropped or renamed would leave its rows open under the next name. */
+static enum err_code check_secured(struct op *op, struct err *err)
+{
+    struct sqlerr_detail d = {.kind = "unknown", .position = -1};
+    char text[GUARD_TEXT_MAX] = "";
+    sqlite3_stmt *stmt = own_get(op->eng, OWN_SECURED_LOST);
+    int rc = stmt ? own_step(op->eng, stmt) : sqlite3_extended_errcode(op->eng->db);
+    if (rc == SQLITE_ROW)
+        str_print_cut(text, sizeof text,
+            "row-level security is on for table \"%s\": switch it off before the table is dropped or renamed",
+            (const char *)sqlite3_column_text(stmt, 0));
+    (void)sqlite3_reset(stmt); /* repeats the error of the step */
+    if (rc == SQLITE_DONE)
+        return ERR_OK;
+    return text[0] ? sqlerr_set(op, ERR_FORBIDDEN, &d, text, err) : op_sql_error(op, rc, STR_EMPTY, err);
+}
+
 /* Names and numbers of objects after a statement that changed the schema. */
 static enum err_code check_schema(struct op *op, struct str sql, bool may_grow, struct err *err)
 {
@@ -25,7 +42,7 @@ static enum err_code check_schema(struct op *op, struct str sql, bool may_grow, 
         return sqlerr_set(
             op, ERR_SQL, &d, "the database has too many tables, indexes, views and triggers", err);
     }
-    return ERR_OK;
+    return check_secured(op, err);
 }
 
 /* SQLite does not look into a view while it is made. Reading it would be refused to everybody, so making it

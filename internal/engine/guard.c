@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "engine/engine_state.h"
+#include "engine/rowsec.h"
 #include <stdlib.h>
 
 enum arg_kind { ARG_NONE, ARG_TABLE, ARG_NAME };
@@ -104,7 +105,7 @@ static bool is_part_of_scoped_fts5(const struct guard *g, struct str table)
 }
 
 /* The first reason counts: what follows is often its consequence. */
-static int PRINTF_LIKE(2, 3) refuse(struct guard *g, const char *fmt, ...)
+int guard_refuse(struct guard *g, const char *fmt, ...)
 {
     if (!g->refused) {
         va_list ap;
@@ -127,8 +128,9 @@ static int refuse_role(struct guard *g, enum wire_role least)
     bool first = !g->refused;
     if (sql_verb_changes_schema(g->verb))
         least = WIRE_ROLE_ADMIN;
-    int rc = refuse(g, "%s needs a token with the role %s; this token's role is %s", sql_verb_name(g->verb),
-        least == WIRE_ROLE_ADMIN ? "admin" : "readwrite or admin", role_name(g->call->role));
+    int rc =
+        guard_refuse(g, "%s needs a token with the role %s; this token's role is %s", sql_verb_name(g->verb),
+            least == WIRE_ROLE_ADMIN ? "admin" : "readwrite or admin", role_name(g->call->role));
     if (first)
         g->role_too_low = true;
     return rc;
@@ -144,18 +146,18 @@ static int check_sqlite_table(struct guard *g, int action, struct str name, cons
     bool ddl = sql_verb_changes_schema(g->verb);
     schema = schema || (g->verb == SQL_VERB_ALTER && str_starts_nocase(name, S("sqlite_temp_")));
     if (!schema && !stat && !sequence)
-        return refuse(g, "%.*s belongs to SQLite and is not available", STR_ARG(name));
+        return guard_refuse(g, "%.*s belongs to SQLite and is not available", STR_ARG(name));
     if (action == SQLITE_READ) {
         bool needed = ddl && (g->verb != SQL_VERB_CREATE || str_eq_nocase(str_of(column), S("ROWID")));
         if (needed || guard_in_scope(g->call, name))
             return SQLITE_OK;
-        return refuse(g, "Token scope does not include table \"%.*s\"", STR_ARG(name));
+        return guard_refuse(g, "Token scope does not include table \"%.*s\"", STR_ARG(name));
     }
     if (g->call->role < WIRE_ROLE_ADMIN)
         return refuse_role(g, WIRE_ROLE_ADMIN);
     if (ddl || (sequence && guard_in_scope(g->call, name)))
         return SQLITE_OK;
-    return refuse(
+    return guard_refuse(
         g, "%.*s belongs to SQLite and cannot be changed by %s", STR_ARG(name), sql_verb_name(g->verb));
 }
 
@@ -167,12 +169,12 @@ static int check_table(struct guard *g, int action, struct str name, const char 
         return SQLITE_OK;
     bool log = action == SQLITE_READ && str_eq_nocase(name, QUERY_LOG_TABLE);
     if (guard_name_reserved(name) && !log)
-        return refuse(g,
+        return guard_refuse(g,
             "\"%.*s\" is a reserved name: the server keeps names that begin with _sys_ and _persql_ "
             "(and json_each, json_tree) for itself",
             STR_ARG(name));
     if (!guard_in_scope(g->call, name) && !is_part_of_scoped_fts5(g, name))
-        return refuse(g, "Token scope does not include table \"%.*s\"", STR_ARG(name));
+        return guard_refuse(g, "Token scope does not include table \"%.*s\"", STR_ARG(name));
     return SQLITE_OK;
 }
 
@@ -183,7 +185,7 @@ static int check_arg(struct guard *g, int action, enum arg_kind kind, const char
     if (kind == ARG_TABLE)
         return check_table(g, action, str_of(name), column);
     if (guard_name_reserved(str_of(name)))
-        return refuse(g, "\"%s\" is a reserved name", name);
+        return guard_refuse(g, "\"%s\" is a reserved name", name);
     return SQLITE_OK;
 }
 
@@ -194,7 +196,7 @@ static int check_upkeep(struct guard *g, struct str table)
 {
     if (guard_in_scope(g->call, table))
         return SQLITE_OK;
-    return refuse(g,
+    return guard_refuse(g,
         "a token with a table scope can %s the tables of its scope, one by one, and nothing else",
         sql_verb_name(g->verb));
 }
@@ -210,20 +212,35 @@ static int compare_name(const void *key, const void *item)
     return strcmp(key, *(const char *const *)item);
 }
 
+/* A row must not be seen at one time and hidden at another for no reason of its own. */
+static int check_policy_function(struct guard *g, const char *name)
+{
+    static const char *const FICKLE[] = {
+        "changes", "last_insert_rowid", "random", "randomblob", "total_changes"};
+    if (str_eq(str_of(name), S("_sys_claim")))
+        return SQLITE_OK;
+    if (one_of(str_of(name), FICKLE, ARRAY_LEN(FICKLE)))
+        return guard_refuse(g, "a policy cannot use %s()", name);
+    return ROWSEC_PASS;
+}
+
 static int check_function(struct guard *g, const char *name)
 {
+    int policy = g->policy_text ? check_policy_function(g, name) : ROWSEC_PASS;
+    if (policy != ROWSEC_PASS)
+        return policy;
     /* ALTER TABLE … RENAME TO tells the authorizer only the old name; this function it alone calls. */
     if (g->call->has_table_scope && strcmp(name, "sqlite_rename_table") == 0)
-        return refuse(
+        return guard_refuse(
             g, "a token with a table scope cannot rename tables, because the new name is outside it");
     if (bsearch(name, FUNCTIONS, ARRAY_LEN(FUNCTIONS), sizeof FUNCTIONS[0], compare_name))
         return SQLITE_OK;
-    return refuse(g, "the function %s() is not available here", name);
+    return guard_refuse(g, "the function %s() is not available here", name);
 }
 
 static int refuse_pragma(struct guard *g, const char *name)
 {
-    return refuse(g,
+    return guard_refuse(g,
         "PRAGMA %s is not available: the server sets how databases run; table_info, table_xinfo, table_list, "
         "index_list, index_info, foreign_key_list, foreign_key_check, page_count, page_size, freelist_count, "
         "user_version and defer_foreign_keys are",
@@ -247,9 +264,9 @@ static int check_pragma_value(struct guard *g, const struct pragma_rule *rule, c
     if (g->call->role < WIRE_ROLE_READWRITE)
         return refuse_role(g, WIRE_ROLE_READWRITE);
     if (rule->form == PRAGMA_VALUE_INT && !is_integer(value))
-        return refuse(g, "PRAGMA %s takes an integer", rule->name);
+        return guard_refuse(g, "PRAGMA %s takes an integer", rule->name);
     if (rule->form == PRAGMA_VALUE_BOOL && !is_boolean(value))
-        return refuse(g, "PRAGMA %s takes ON or OFF", rule->name);
+        return guard_refuse(g, "PRAGMA %s takes ON or OFF", rule->name);
     g->one_shot = true;
     if (rule->form == PRAGMA_VALUE_BOOL)
         g->defers_foreign_keys = true;
@@ -271,12 +288,13 @@ static int check_pragma(struct guard *g, const char *name, const char *value)
         return check_table(g, SQLITE_READ, str_of(value), NULL);
     if (rule->form == PRAGMA_TABLE || rule->form == PRAGMA_NAME) {
         if (g->call->has_table_scope)
-            return refuse(g,
+            return guard_refuse(g,
                 "PRAGMA %s is not available to a token with a table scope, because its answer is not bound "
                 "to one table",
                 name);
-        return value && guard_name_reserved(str_of(value)) ? refuse(g, "\"%s\" is a reserved name", value)
-                                                           : SQLITE_OK;
+        return value && guard_name_reserved(str_of(value))
+                   ? guard_refuse(g, "\"%s\" is a reserved name", value)
+                   : SQLITE_OK;
     }
     return check_pragma_value(g, rule, value);
 }
@@ -313,11 +331,12 @@ static int check_special(struct guard *g, int action, const char *first, const c
                    : SQLITE_OK;
     case SQLITE_CREATE_VTABLE:
         if (!one_of(str_of(second), MODULES, ARRAY_LEN(MODULES)))
-            return refuse(
+            return guard_refuse(
                 g, "virtual tables are made with fts5 or fts5vocab; the module %s is not available", second);
         if (speaks_of_reserved(g->sql))
-            return refuse(g, "a virtual table cannot use the server's own tables: _sys_… and _persql_… are "
-                             "reserved names, also as content= and other arguments");
+            return guard_refuse(g,
+                "a virtual table cannot use the server's own tables: _sys_… and _persql_… are "
+                "reserved names, also as content= and other arguments");
         g->makes_virtual_table = true;
         return SQLITE_OK;
     case SQLITE_CREATE_VIEW:
@@ -325,7 +344,7 @@ static int check_special(struct guard *g, int action, const char *first, const c
         return SQLITE_OK;
     case SQLITE_CREATE_TRIGGER:
         if (g->call->has_table_scope)
-            return refuse(
+            return guard_refuse(
                 g, "a token with a table scope cannot create triggers, because they run for every caller");
         return SQLITE_OK;
     default: return SQLITE_OK;
@@ -339,21 +358,25 @@ static bool is_temp_schema(const char *name)
            str_eq_nocase(str_of(name), S("sqlite_temp_schema"));
 }
 
-static int check_tenant(
-    struct guard *g, int action, const char *first, const char *second, const char *database)
+static int check_tenant(struct guard *g, int action, const char *first, const char *second,
+    const char *database, const char *accessor)
 {
     static const struct action_rule NO_RULE = {0, ARG_NONE, ARG_NONE, NULL};
     const struct action_rule *rule = action >= 0 && action < ACTIONS_MAX ? &ACTIONS[action] : &NO_RULE;
     if (rule->refusal)
-        return refuse(g, "%s", rule->refusal);
+        return guard_refuse(g, "%s", rule->refusal);
     if (rule->role == 0)
-        return refuse(g, "this kind of statement is not available");
+        return guard_refuse(g, "this kind of statement is not available");
     if (g->call->role < rule->role)
         return refuse_role(g, rule->role);
-    if (database && strcmp(database, "temp") == 0 && !(g->verb == SQL_VERB_ALTER && is_temp_schema(first)))
-        return refuse(g, "temporary tables, views and triggers are not available, because a connection "
-                         "serves many callers: "
-                         "use WITH … AS, or an ordinary table");
+    int policy = g->rowsec ? rowsec_authorize(g, action, first, second, database, accessor) : ROWSEC_PASS;
+    if (policy != ROWSEC_PASS)
+        return policy;
+    if (database && strcmp(database, "temp") == 0 && !(g->verb == SQL_VERB_ALTER && is_temp_schema(first)) &&
+        !(g->rowsec && rowsec_is_shadow(g->rowsec, str_of(first))))
+        return guard_refuse(g, "temporary tables, views and triggers are not available, because a connection "
+                               "serves many callers: "
+                               "use WITH … AS, or an ordinary table");
     int rc = check_special(g, action, first, second);
     if (rc == SQLITE_OK)
         rc = check_arg(g, action, rule->first, first, second);
@@ -362,12 +385,20 @@ static int check_tenant(
     return rc;
 }
 
+static int check_system(struct guard *g, int action, const char *first, const char *second)
+{
+    int rc = rowsec_authorize_system(g, action, first, second);
+    return rc == ROWSEC_PASS ? check_function(g, second) : rc;
+}
+
 static int authorize(
     void *arg, int action, const char *first, const char *second, const char *database, const char *accessor)
 {
     struct guard *g = arg;
     if (g->mode == GUARD_TENANT)
-        return check_tenant(g, action, first, second, database);
+        return check_tenant(g, action, first, second, database, accessor);
+    if (g->mode == GUARD_SYSTEM)
+        return check_system(g, action, first, second);
     /* A trigger or a view of the tenant must not run with the engine's own rights. */
     return accessor ? SQLITE_DENY : SQLITE_OK;
 }
@@ -475,6 +506,15 @@ struct guard_saved guard_enter_tenant(
     g->sql = sql;
     g->refused = g->role_too_low = g->one_shot = false;
     g->created_view[0] = '\0';
+    if (g->rowsec)
+        g->rowsec->leaky = g->rowsec->used = false;
+    return saved;
+}
+
+struct guard_saved guard_enter_system(struct guard *g)
+{
+    struct guard_saved saved = save(g);
+    g->mode = GUARD_SYSTEM;
     return saved;
 }
 
@@ -498,6 +538,6 @@ bool guard_refuses_verb(struct guard *g, enum sql_verb verb)
     if (!VERB_REFUSALS[verb])
         return false;
     g->refused = false;
-    (void)refuse(g, "%s", VERB_REFUSALS[verb]);
+    (void)guard_refuse(g, "%s", VERB_REFUSALS[verb]);
     return true;
 }

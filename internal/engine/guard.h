@@ -2,7 +2,8 @@
  * once (setting it again would expire every statement); what it enforces is switched by its mode:
  *
  *   GUARD_OWN     the engine's own SQL: anything, except what a trigger or a view of the tenant causes
- *   GUARD_TENANT  SQL of a caller: role and table scope of one call
+ *   GUARD_TENANT  SQL of a caller: role and table scope of one call; with `rowsec`, under policies
+ *   GUARD_SYSTEM  SQL of ours that changes rows for a caller under policies, with the triggers that follow
  *
  * The mode must be right while a statement is prepared and while it is stepped, since SQLite prepares again
  * after a schema change, and FTS5 and the pragma functions prepare while they run. */
@@ -15,15 +16,20 @@
 #include "wire/wire.h"
 #include <sqlite3.h>
 
-enum guard_mode { GUARD_OWN, GUARD_TENANT };
+enum guard_mode { GUARD_OWN, GUARD_TENANT, GUARD_SYSTEM };
+
+struct rowsec;
 
 #define GUARD_TEXT_MAX 320
 
 struct guard {
     enum guard_mode mode;
+    struct rowsec *rowsec;        /* of the connection under policies; NULL: the other */
     const struct wire_call *call; /* GUARD_TENANT: whose role and scope */
     enum sql_verb verb;
-    struct str sql; /* the statement, for what the authorizer is not told */
+    bool policy_text; /* a policy is looked at before it is stored: its own functions, and the same answer
+                         twice */
+    struct str sql;   /* the statement, for what the authorizer is not told */
     struct map
         fts5; /* names of the FTS5 tables, as of schema_version: their parts are in a scope that holds them */
     struct map indexes;     /* name of an index → name of its table (mem_), as of schema_version */
@@ -56,6 +62,7 @@ void guard_watch(struct guard *g, sqlite3 *db); /* a second connection under the
 struct guard_saved guard_enter_tenant(
     struct guard *g, const struct wire_call *call, enum sql_verb verb, struct str sql);
 struct guard_saved guard_enter_own(struct guard *g);
+struct guard_saved guard_enter_system(struct guard *g);
 void guard_leave(struct guard *g, struct guard_saved saved);
 
 /* Before SQL of a call with a table scope: learns which tables are FTS5's and whose the indexes are, when the
@@ -66,6 +73,9 @@ void guard_recheck_fts5(struct engine *eng, const struct wire_call *call);
 
 /* Before SQL of any call: the inner statements of FTS5 that were prepared with our own rights are not its. */
 void guard_shut_fts5(struct engine *eng);
+
+/* SQLITE_DENY, and the reason for the caller; the first one counts. */
+int guard_refuse(struct guard *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Statements that are refused by their first word; fills g->text. false: let SQLite look at it. */
 bool guard_refuses_verb(struct guard *g, enum sql_verb verb);

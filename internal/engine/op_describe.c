@@ -4,6 +4,7 @@
  * "views":[{"view","description","columns","triggers","sql"}]}. With ?format=compact the body is text. */
 #include "engine/descriptions.h"
 #include "engine/op_describe.h"
+#include "engine/rowsec.h"
 
 enum { COMPACT_MAX = 4 << 20 };
 
@@ -188,7 +189,7 @@ static enum err_code read_all(struct op *op, struct describe *d, struct err *err
         return err_set(err, ERR_TOO_LARGE, "the schema is too large to be described in one call");
     d->rows = rows;
     for (const struct cat_table *t = d->cat.tables; t && !code; t = t->next)
-        code = rowcount_of(&src, t, &budget, rows++, err);
+        code = rowsec_rowcount(op, &src, t, &budget, rows++, err);
     return code;
 }
 

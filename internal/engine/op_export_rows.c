@@ -9,6 +9,7 @@
 #include "engine/csv.h"
 #include "engine/op_export.h"
 #include "engine/rowcount.h"
+#include "engine/rowsec.h"
 #include "engine/sink.h"
 #include "engine/sql_literal.h"
 #include "engine/tagged.h"
@@ -152,7 +153,7 @@ static enum err_code estimate_rows(
         return ERR_OK; /* to count it may be as much work as to read it */
     enum err_code code = rowcount_budget(&src, &budget, err);
     if (!code)
-        code = rowcount_of(&src, t, &budget, &all, err);
+        code = rowsec_rowcount(op, &src, t, &budget, &all, err);
     if (!code && (uint64_t)all.rows >= rows)
         op->head.bytes_estimate = (uint64_t)((double)bytes / (double)rows * (double)all.rows);
     return code;

@@ -1,6 +1,7 @@
 /* What every handler may use: own and tenant statements, streams, time. */
 #include "base/check.h"
 #include "base/clock.h"
+#include "engine/rowsec.h"
 #include "engine/sqlerr.h"
 #include "engine/task.h"
 
@@ -19,7 +20,10 @@ enum err_code op_prepare_tenant(
     struct guard *g = &op->eng->guard;
     enum sql_verb verb = sql_verb(sql);
     const char *tail = NULL;
+    struct str text = sql;
     enum err_code code = sqlerr_check_verb(op, verb, err);
+    if (code == ERR_OK)
+        code = rowsec_prepare_text(op, sql, &text, err);
     if (code != ERR_OK)
         return code;
     guard_shut_fts5(op->eng);
@@ -29,12 +33,12 @@ enum err_code op_prepare_tenant(
     }
     struct guard_saved saved = guard_enter_tenant(g, &op->call, verb, sql);
     (void)sqlite3_memory_highwater(1); /* for sqlerr_is_program_too_long */
-    int rc = sqlite3_prepare_v2(op->eng->db, sql.ptr, (int)sql.len, ret, &tail);
+    int rc = sqlite3_prepare_v2(op->eng->db, text.ptr, (int)text.len, ret, &tail);
     if (rc != SQLITE_OK)
         code = op_sql_error(op, rc, sql, err);
     guard_leave(g, saved);
     if (code == ERR_OK)
-        *ret_tail_empty = sql_skip_blank(str_slice(sql, (size_t)(tail - sql.ptr), sql.len)).len == 0;
+        *ret_tail_empty = sql_skip_blank(str_slice(text, (size_t)(tail - text.ptr), text.len)).len == 0;
     return code;
 }
 

@@ -18,6 +18,11 @@ static op_fn *const HANDLERS[WIRE_OP_COUNT] = {
     [WIRE_OP_IMPORT] = op_run_IMPORT,
     [WIRE_OP_UPLOAD_CHECK] = op_run_UPLOAD_CHECK,
     [WIRE_OP_INTEGRITY] = op_run_INTEGRITY,
+    [WIRE_OP_POLICY_LIST] = op_run_POLICY_LIST,
+    [WIRE_OP_POLICY_SET] = op_run_POLICY_SET,
+    [WIRE_OP_POLICY_DROP] = op_run_POLICY_DROP,
+    [WIRE_OP_POLICY_TEST] = op_run_POLICY_TEST,
+    [WIRE_OP_ROW_SECURITY_SET] = op_run_ROW_SECURITY_SET,
 };
 
 op_fn *op_handler(enum wire_op op)

@@ -2,6 +2,7 @@
  * data: [{"name","rowCount"}], with "rowCountExact":false where the count is an estimate. */
 #include "engine/op.h"
 #include "engine/rowcount.h"
+#include "engine/rowsec.h"
 
 enum err_code op_run_TABLES(struct op *op, struct err *err)
 {
@@ -14,7 +15,7 @@ enum err_code op_run_TABLES(struct op *op, struct err *err)
     jsonw_array(op->w);
     for (const struct cat_table *t = cat.tables; !code && t; t = t->next) {
         struct rowcount rows;
-        code = rowcount_of(&src, t, &budget, &rows, err);
+        code = rowsec_rowcount(op, &src, t, &budget, &rows, err);
         if (code)
             break;
         jsonw_object(op->w);

@@ -7,6 +7,7 @@
 #include "engine/engine_state.h"
 #include "engine/functions.h"
 #include "engine/identity.h"
+#include "engine/rowsec.h"
 #include "sqlite/migrations_embedded.h"
 #include <stdio.h>
 
@@ -266,14 +267,35 @@ enum err_code engine_open(struct engine *eng, struct err *err)
         code = migrate(eng->db, &is_new, err);
     if (!code && !known && eng->cfg.mode == ENGINE_WRITER)
         code = identity_keep(eng, is_new, err);
+    if (!code && rowsec_register(eng, eng->db) != SQLITE_OK)
+        code = err_set(err, ERR_UNAVAILABLE, "the functions of policies cannot be set up");
     if (code)
         return code;
     guard_attach(&eng->guard, eng->db);
     return eng->cfg.mode == ENGINE_SCRATCH_MODE ? ERR_OK : count_reserved(eng, err);
 }
 
+enum err_code engine_connect(struct engine *eng, struct err *err)
+{
+    int rc = open_file(eng);
+    enum err_code code =
+        rc == SQLITE_OK ? engine_recipe(eng, eng->db, err) : failed(eng->db, rc, "opening the database", err);
+    if (!code && eng->cfg.mode == ENGINE_WRITER)
+        code = set_file_pragmas(eng, err);
+    if (!code && rowsec_register(eng, eng->db) != SQLITE_OK)
+        code = err_set(err, ERR_UNAVAILABLE, "the functions of policies cannot be set up");
+    guard_attach(&eng->guard, eng->db);
+    return code;
+}
+
+enum err_code engine_settle(struct engine *eng, struct err *err)
+{
+    return eng->cfg.mode == ENGINE_READER ? run(eng->db, "PRAGMA query_only = ON", err) : ERR_OK;
+}
+
 void engine_close(struct engine *eng)
 {
+    seat_close(eng);
     cache_release(eng);
     own_release(eng);
     guard_release(&eng->guard);

@@ -17,7 +17,13 @@ static const char *const SQL[OWN_COUNT] = {
         "SELECT count(*), total(name LIKE '\\_sys\\_%' ESCAPE '\\'),"
         " total(name LIKE '\\_persql\\_%' ESCAPE '\\' OR name LIKE 'json%\\_each' ESCAPE '\\'"
         "   OR name LIKE 'json%\\_tree' ESCAPE '\\') FROM sqlite_schema",
-    [OWN_SCHEMA_VERSION] = "PRAGMA schema_version",
+    [OWN_SCHEMA_VERSION] = "PRAGMA main.schema_version",
+    [OWN_POLICY_VERSION] = "SELECT value FROM _sys_meta WHERE key = 'policies'",
+    [OWN_SECURED_LOST] =
+        "SELECT table_name FROM _sys_row_security r WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema s"
+        " WHERE s.type = 'table' AND s.name = r.table_name COLLATE NOCASE"
+        " AND s.sql NOT LIKE 'CREATE VIRTUAL TABLE%')",
+    [OWN_ROW_SECURITY] = "SELECT 1 FROM _sys_row_security LIMIT 1",
     [OWN_FTS5_TABLES] =
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%USING%fts5%'",
     [OWN_INDEXES] = "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index'",

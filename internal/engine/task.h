@@ -6,6 +6,7 @@
 #include "engine/engine_state.h"
 
 struct exec_request;
+struct jsonr_value;
 
 struct task {
     struct op op;
@@ -14,13 +15,15 @@ struct task {
     struct jsonw w;
     struct id log_id;
 
-    struct exec_request *request; /* QUERY and BATCH: the parsed body */
-    bool keyed;                   /* carries an Idempotency-Key or a Plan-Key */
-    bool write;                   /* goes the way of the group commit */
-    bool finished;                /* rc, err and body are final */
-    bool keep_effects;            /* failed, but what it did before stays (batch without a transaction) */
-    bool replayed;                /* body is a stored answer */
-    bool streamed;                /* op_stream sent its head */
+    const struct jsonr_value *claims; /* of the token, NULL none */
+    struct exec_request *request;     /* QUERY and BATCH: the parsed body */
+    bool keyed;                       /* carries an Idempotency-Key or a Plan-Key */
+    bool write;                       /* goes the way of the group commit */
+    bool under_policies;              /* runs on the connection for these: seat.c */
+    bool finished;                    /* rc, err and body are final */
+    bool keep_effects;                /* failed, but what it did before stays (batch without a transaction) */
+    bool replayed;                    /* body is a stored answer */
+    bool streamed;                    /* op_stream sent its head */
 
     /* A batch without a transaction that goes on where an earlier try failed (receipts.c): statements that
      * are done, and their results as JSON, in arena memory. */

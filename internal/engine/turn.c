@@ -10,7 +10,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/rowsec.h"
 #include "engine/task.h"
+#include "json/jsonr.h"
 
 enum {
     GROUP_US_MAX = 10000,       /* a group that took so long is committed before the next write begins */
@@ -53,6 +55,7 @@ void turn_release(struct engine *eng)
 
 static void run_begin(struct engine *eng, struct task *t)
 {
+    rowsec_tell(eng, &t->op.call, t->claims);
     eng->running = &t->op;
     eng->running_since_us = clock_mono_us();
     eng->running_reads = !t->write;
@@ -65,6 +68,7 @@ static void run_end(struct engine *eng, struct task *t)
 {
     t->used_us += clock_mono_us() - eng->running_since_us;
     eng->running = NULL;
+    rowsec_tell(eng, &t->op.call, NULL);
     atomic_store_explicit(&eng->board->running_call, 0, memory_order_relaxed);
 }
 
@@ -91,6 +95,8 @@ static enum err_code run_handler(struct task *t)
     if (!handler)
         return err_set(&t->err, ERR_NOT_IMPLEMENTED, "%s is not available", wire_op_name(t->op.call.op));
     enum err_code rc = late(t) ? op_check_time(&t->op, &t->err) : ERR_OK;
+    if (rc == ERR_OK && t->under_policies)
+        rc = rowsec_check_op(&t->op, &t->err);
     if (rc != ERR_OK)
         return rc;
     task_begin(t);
@@ -140,19 +146,42 @@ static bool needs_snapshot(const struct task *t)
     return t->op.call.op != WIRE_OP_QUERY && t->op.call.op != WIRE_OP_PING;
 }
 
-static void run_reads(struct engine *eng)
+/* Its connection cannot be had: the reads that need it get the reason. */
+static void fail_reads(struct engine *eng, bool under_policies, const struct err *err)
 {
+    for (size_t i = 0; i < eng->task_count; i++) {
+        struct task *t = eng->tasks[i];
+        if (t->finished || t->write || t->under_policies != under_policies)
+            continue;
+        t->err = *err;
+        settle(t, err->code);
+        finish(eng, t);
+    }
+}
+
+/* The reads of one of the two connections. */
+static void run_reads(struct engine *eng, bool under_policies)
+{
+    struct err err = ERR_INIT;
     size_t reads = 0;
     bool snapshot = false;
     for (size_t i = 0; i < eng->task_count; i++) {
         const struct task *t = eng->tasks[i];
-        reads += !t->finished && !t->write;
-        snapshot = snapshot || (!t->finished && !t->write && needs_snapshot(t));
+        if (t->finished || t->write || t->under_policies != under_policies)
+            continue;
+        reads++;
+        snapshot = snapshot || needs_snapshot(t);
+    }
+    if (reads == 0)
+        return;
+    if (seat_take(eng, under_policies, &err)) {
+        fail_reads(eng, under_policies, &err);
+        return;
     }
     bool transaction = reads > 1 || snapshot;
     for (size_t i = 0; i < eng->task_count; i++) {
         struct task *t = eng->tasks[i];
-        if (t->finished || t->write)
+        if (t->finished || t->write || t->under_policies != under_policies)
             continue;
         if (transaction && sqlite3_get_autocommit(eng->db))
             (void)own_run(eng, OWN_BEGIN_READ); /* without it every read locks for itself */
@@ -318,6 +347,12 @@ static void set_phase(struct engine *eng, enum board_phase phase)
     atomic_store_explicit(&eng->board->phase, (uint32_t)phase, memory_order_release);
 }
 
+static bool changes_policies(const struct task *t)
+{
+    enum wire_op op = t->op.call.op;
+    return op == WIRE_OP_POLICY_SET || op == WIRE_OP_POLICY_DROP || op == WIRE_OP_ROW_SECURITY_SET;
+}
+
 /* Runs writes from `first` until `last` or until the group has grown enough. *ret_lost: the transaction is
  * gone, and the call before the returned index is to blame. */
 static size_t run_group(struct engine *eng, size_t first, size_t last, bool *ret_lost)
@@ -334,6 +369,8 @@ static size_t run_group(struct engine *eng, size_t first, size_t last, bool *ret
             break;
         }
         bytes += t->body.len;
+        if (changes_policies(t))
+            break; /* what comes next must see them */
         if (clock_mono_us() - begin > GROUP_US_MAX || bytes > GROUP_BYTES_MAX)
             break;
     }
@@ -398,6 +435,53 @@ static size_t write_group(struct engine *eng, size_t first, size_t last)
     }
 }
 
+/* Where the writes of one connection end; what is no write belongs to either. */
+static size_t end_of_seat(const struct engine *eng, size_t first)
+{
+    bool under_policies = eng->tasks[first]->under_policies;
+    size_t end = first + 1;
+    while (end < eng->task_count &&
+           !(eng->tasks[end]->write && eng->tasks[end]->under_policies != under_policies))
+        end++;
+    return end;
+}
+
+/* A call that came before row security was switched on runs after it. */
+static bool is_stale(struct engine *eng, size_t first, size_t last)
+{
+    bool stale = false;
+    for (size_t i = first; i < last; i++)
+        stale |= eng->tasks[i]->write &&
+                 rowsec_applies(eng, &eng->tasks[i]->op.call) != eng->tasks[i]->under_policies;
+    return stale;
+}
+
+static void fail_stale(struct engine *eng, size_t first, size_t last, struct err *err)
+{
+    if (!err->code) {
+        err->retry_after_s = 1;
+        (void)err_set(err, ERR_BUSY, "row-level security was changed while the call waited; try again");
+    }
+    for (size_t i = first; i < last; i++) {
+        if (!eng->tasks[i]->write)
+            continue;
+        eng->tasks[i]->err = *err;
+        settle(eng->tasks[i], err->code);
+    }
+}
+
+/* The next group, on its connection; returns where it ends. */
+static size_t run_next(struct engine *eng, size_t first)
+{
+    struct err err = ERR_INIT;
+    size_t last = end_of_seat(eng, first);
+    enum err_code rc = seat_take(eng, eng->tasks[first]->under_policies, &err);
+    if (rc == ERR_OK && !is_stale(eng, first, last))
+        return write_group(eng, first, last);
+    fail_stale(eng, first, last, &err);
+    return last;
+}
+
 static void run_writes(struct engine *eng)
 {
     for (size_t first = 0; first < eng->task_count;) {
@@ -405,7 +489,7 @@ static void run_writes(struct engine *eng)
             first++;
             continue;
         }
-        size_t end = write_group(eng, first, eng->task_count);
+        size_t end = run_next(eng, first);
         for (; first < end; first++) {
             if (eng->tasks[first]->write)
                 finish(eng, eng->tasks[first]);
@@ -453,9 +537,15 @@ static enum err_code take(struct engine *eng, const struct wire_header *h, struc
         return rc;
     eng->task_count++;
     t->log_id = id_next(&eng->log.ids, "ql");
-    run_begin(eng, t);
-    rc = classify(eng, t, &t->err);
-    run_end(eng, t);
+    t->under_policies = rowsec_applies(eng, &t->op.call);
+    rc = seat_take(eng, t->under_policies, &t->err);
+    if (rc == ERR_OK && t->op.call.claims.len)
+        rc = jsonr_parse(&t->arena, t->op.call.claims, &t->claims, &t->err);
+    if (rc == ERR_OK) {
+        run_begin(eng, t);
+        rc = classify(eng, t, &t->err);
+        run_end(eng, t);
+    }
     if (rc != ERR_OK) {
         t->write = false;
         settle(t, rc);
@@ -483,13 +573,20 @@ enum err_code turn_run(struct engine *eng, struct err *err)
 {
     int64_t begin = clock_mono_us();
     CHECK(eng->task_count == 0 && sqlite3_get_autocommit(eng->db));
+    if (eng->cfg.mode == ENGINE_READER)
+        rowsec_forget(eng); /* the writer may have switched it */
     enum err_code rc = take_all(eng, err);
     if (rc == ERR_OK) {
-        run_reads(eng);
+        run_reads(eng, false);
+        run_reads(eng, true);
         if (eng->channel.out.len > 0)
             channel_flush(&eng->channel);
         if (!eng->channel.closed)
             run_writes(eng);
+    }
+    if (!eng->leaving) {
+        enum err_code seated = seat_take(eng, false, err);
+        CHECK(seated == ERR_OK); /* it is open */
     }
     for (size_t i = 0; i < eng->task_count; i++) {
         exec_release(eng->tasks[i]);

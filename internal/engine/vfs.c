@@ -128,8 +128,12 @@ static int file_check_lock(sqlite3_file *f, int *ret)
     return real_of(f)->pMethods->xCheckReservedLock(real_of(f), ret);
 }
 
+static int let_go(struct file *f);
+
 static int file_control(sqlite3_file *f, int what, void *arg)
 {
+    if (what == VFS_LET_GO)
+        return let_go((struct file *)(void *)f);
     return real_of(f)->pMethods->xFileControl(real_of(f), what, arg);
 }
 

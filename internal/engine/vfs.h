@@ -11,6 +11,9 @@ struct vfs;
 
 #define VFS_NAME "holdfast"
 
+/* sqlite3_file_control: lets the kept lock go, before another connection of this process writes. */
+#define VFS_LET_GO 7001
+
 /* Registers the layer; call once after sqlite3_initialize. `board` outlives it. `keeps_read_lock`: only for
  * the process that makes the checkpoints, for a kept lock stops everybody else's. */
 struct vfs *vfs_register(struct board *board, bool keeps_read_lock);

@@ -5,14 +5,22 @@
 #include <assert.h>
 
 /* u32 lengths of the strings that every call has, in this order; the body is last in the frame. */
-enum { LEN_REQUEST_ID, LEN_TOKEN_ID, LEN_IDEMPOTENCY_KEY, LEN_PLAN_KEY, LEN_PLAN_STEP, LEN_BODY, LEN_COUNT };
+enum {
+    LEN_REQUEST_ID,
+    LEN_TOKEN_ID,
+    LEN_IDEMPOTENCY_KEY,
+    LEN_PLAN_KEY,
+    LEN_PLAN_STEP,
+    LEN_CLAIMS,
+    LEN_BODY,
+    LEN_COUNT
+};
 
 struct call_fixed {
     int64_t deadline_us;
     uint32_t len[LEN_COUNT];
     uint16_t op, role, table_count, arg_count;
     uint32_t has_table_scope;
-    uint32_t zero;
 };
 static_assert(sizeof(struct call_fixed) == 48, "no padding in a frame");
 
@@ -59,6 +67,7 @@ static void call_strings(const struct wire_call *call, struct str out[LEN_COUNT]
     out[LEN_IDEMPOTENCY_KEY] = call->idempotency_key;
     out[LEN_PLAN_KEY] = call->plan_key;
     out[LEN_PLAN_STEP] = call->plan_step;
+    out[LEN_CLAIMS] = call->claims;
     out[LEN_BODY] = call->body;
 }
 
@@ -248,7 +257,7 @@ static bool take_fixed(struct str *in, struct call_fixed *fixed, struct wire_cal
         return false;
     if (fixed->role < WIRE_ROLE_READONLY || fixed->role >= WIRE_ROLE_COUNT)
         return false;
-    if (fixed->has_table_scope > 1 || fixed->zero != 0 || fixed->arg_count > WIRE_ARGS_MAX)
+    if (fixed->has_table_scope > 1 || fixed->arg_count > WIRE_ARGS_MAX)
         return false;
     if (fixed->table_count > (fixed->has_table_scope ? WIRE_TABLES_MAX : 0))
         return false;
@@ -269,7 +278,8 @@ enum err_code wire_get_call(struct str body, struct arena *a, struct wire_call *
               take(&body, fixed.len[LEN_TOKEN_ID], &call.token_id) &&
               take(&body, fixed.len[LEN_IDEMPOTENCY_KEY], &call.idempotency_key) &&
               take(&body, fixed.len[LEN_PLAN_KEY], &call.plan_key) &&
-              take(&body, fixed.len[LEN_PLAN_STEP], &call.plan_step) && take_tables(&body, a, &call) &&
+              take(&body, fixed.len[LEN_PLAN_STEP], &call.plan_step) &&
+              take(&body, fixed.len[LEN_CLAIMS], &call.claims) && take_tables(&body, a, &call) &&
               take_args(&body, &call) && take(&body, fixed.len[LEN_BODY], &call.body) && body.len == 0;
     if (!ok)
         return err_set(err, ERR_INVALID, "a call frame that does not decode");

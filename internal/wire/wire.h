@@ -66,6 +66,7 @@ struct wire_call {
     struct str token_id;        /* public id of the bearer: query log, scope of idempotency keys */
     struct str idempotency_key; /* "" none */
     struct str plan_key, plan_step;
+    struct str claims;    /* the token's, a JSON object of scalars; "" none */
     bool has_table_scope; /* true: only the tables below may be touched (possibly none) */
     uint16_t table_count;
     const struct str *tables; /* decoded: arena memory */

@@ -15,6 +15,7 @@ struct op_fixture {
     struct wire_reply_head head;
     struct str error;         /* of a failed call, "" none */
     enum wire_role role;      /* admin unless changed */
+    struct str claims;        /* of the token, "" none */
     const struct str *tables; /* table scope; NULL none */
     uint16_t table_count;
 };

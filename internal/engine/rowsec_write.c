@@ -1,0 +1,134 @@
+/* UPDATE and DELETE under row-level security: the functions behind the shadow's INSTEAD OF triggers, and
+ * those that policies speak to. */
+#include "engine/engine_state.h"
+#include "engine/rowsec.h"
+#include "json/jsonr.h"
+
+/* _sys_claim(name): NULL when the token has none of that name. */
+static void fn_claim(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct engine *eng = sqlite3_user_data(ctx);
+    const struct rowsec *rs = eng->guard.rowsec;
+    const char *name = (const char *)sqlite3_value_text(argv[0]);
+    (void)argc;
+    const struct jsonr_value *v = rs && rs->claims && name ? jsonr_member(rs->claims, str_of(name)) : NULL;
+    switch (v ? jsonr_kind(v) : JSONR_NULL) {
+    case JSONR_TEXT:
+        sqlite3_result_text64(ctx, jsonr_text(v).ptr, jsonr_text(v).len, SQLITE_TRANSIENT, SQLITE_UTF8);
+        break;
+    case JSONR_INT: sqlite3_result_int64(ctx, jsonr_int(v)); break;
+    case JSONR_REAL: sqlite3_result_double(ctx, jsonr_real(v)); break;
+    case JSONR_BOOL: sqlite3_result_int(ctx, jsonr_bool(v)); break;
+    default: sqlite3_result_null(ctx); break;
+    }
+}
+
+/* _sys_holds(roles): is the token's role among them? */
+static void fn_holds(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct engine *eng = sqlite3_user_data(ctx);
+    const struct rowsec *rs = eng->guard.rowsec;
+    (void)argc;
+    int bit = rs && rs->role ? 1 << ((int)rs->role - 1) : 0;
+    sqlite3_result_int(ctx, (sqlite3_value_int(argv[0]) & bit) != 0);
+}
+
+static void fail(sqlite3_context *ctx, sqlite3 *db, int rc)
+{
+    sqlite3_result_error(ctx, sqlite3_errmsg(db), -1);
+    sqlite3_result_error_code(ctx, rc);
+}
+
+/* Runs one statement of the table under the rights of the system. SQLITE_ROW, SQLITE_DONE or an error. */
+static int run(
+    struct engine *eng, struct rowsec_table *t, enum rowsec_write which, sqlite3_value **values, int count)
+{
+    int rc = SQLITE_OK;
+    struct guard_saved saved = guard_enter_system(&eng->guard);
+    if (!t->stmt[which])
+        rc = sqlite3_prepare_v2(eng->db, t->sql[which], -1, &t->stmt[which], NULL);
+    sqlite3_stmt *stmt = t->stmt[which];
+    for (int i = 0; rc == SQLITE_OK && i < count; i++)
+        rc = sqlite3_bind_value(stmt, i + 1, values[i]);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
+    int reset = sqlite3_reset(stmt); /* of NULL: fine */
+    if (stmt)
+        (void)sqlite3_clear_bindings(stmt); /* cannot fail */
+    guard_leave(&eng->guard, saved);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? rc : reset != SQLITE_OK ? reset : rc;
+}
+
+static struct rowsec_table *table_of(sqlite3_context *ctx, sqlite3_value **argv)
+{
+    struct engine *eng = sqlite3_user_data(ctx);
+    struct rowsec_table *t = eng->guard.rowsec ? eng->guard.rowsec->tables : NULL;
+    for (int n = sqlite3_value_int(argv[0]); t && n > 0; n--)
+        t = t->next;
+    if (!t)
+        sqlite3_result_error(ctx, "no such table", -1);
+    return t;
+}
+
+static void refuse_row(sqlite3_context *ctx, const struct rowsec_table *t)
+{
+    char text[GUARD_TEXT_MAX];
+    str_print_cut(text, sizeof text,
+        "row-level security: no policy for UPDATE lets the new row into table \"" STR_FMT "\"",
+        STR_ARG(t->name));
+    sqlite3_result_error(ctx, text, -1);
+}
+
+/* _sys_rls_update(table, values …, keys of the old row …, keys of the new row …): rows changed. */
+static void fn_update(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct engine *eng = sqlite3_user_data(ctx);
+    struct rowsec_table *t = table_of(ctx, argv);
+    if (!t || argc != 1 + t->value_count + 2 * t->key_count)
+        return;
+    int rc = run(eng, t, ROWSEC_DO_UPDATE, argv + 1, t->value_count + t->key_count);
+    int64_t changed = rc == SQLITE_DONE ? sqlite3_changes64(eng->db) : 0;
+    if (changed > 0)
+        rc = run(eng, t, ROWSEC_CHECK_UPDATE, argv + 1 + t->value_count + t->key_count, t->key_count);
+    if (rc != SQLITE_DONE && rc != SQLITE_ROW) {
+        fail(ctx, eng->db, rc);
+    } else if (changed > 0 && rc == SQLITE_DONE) {
+        refuse_row(ctx, t);
+    } else {
+        eng->guard.rowsec->changed += changed;
+        sqlite3_result_int64(ctx, changed);
+    }
+}
+
+/* _sys_rls_delete(table, keys …): rows deleted. */
+static void fn_delete(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct engine *eng = sqlite3_user_data(ctx);
+    struct rowsec_table *t = table_of(ctx, argv);
+    if (!t || argc != 1 + t->key_count)
+        return;
+    int rc = run(eng, t, ROWSEC_DO_DELETE, argv + 1, t->key_count);
+    if (rc != SQLITE_DONE) {
+        fail(ctx, eng->db, rc);
+        return;
+    }
+    eng->guard.rowsec->changed += sqlite3_changes64(eng->db);
+    sqlite3_result_int64(ctx, sqlite3_changes64(eng->db));
+}
+
+/* Claims are the same for the whole of a statement, which lets SQLite look rows up by them. */
+int rowsec_register(struct engine *eng, sqlite3 *db)
+{
+    enum {
+        FIXED = SQLITE_UTF8 | SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC,
+        ACTS = SQLITE_UTF8 | SQLITE_INNOCUOUS
+    };
+    int rc = sqlite3_create_function_v2(db, "_sys_claim", 1, FIXED, eng, fn_claim, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(db, "_sys_holds", 1, FIXED, eng, fn_holds, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(db, "_sys_rls_update", -1, ACTS, eng, fn_update, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(db, "_sys_rls_delete", -1, ACTS, eng, fn_delete, NULL, NULL, NULL);
+    return rc;
+}
