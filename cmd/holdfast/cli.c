@@ -22,6 +22,7 @@ static const struct {
     {"/tableScope", "--tables"},
     {"/expiresIn", "--expires-in"},
     {"/allowedAddresses", "--allow-address"},
+    {"/claims", "--claims"},
     {"/overlap", "--overlap"},
 };
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 struct token_options {
-    const char *data, *namespace_slug, *role, *database, *name, *id;
+    const char *data, *namespace_slug, *role, *database, *name, *claims, *id;
     struct option_list tables, addresses;
     int64_t expires_in_s, overlap_s;
     bool json, all;
@@ -47,6 +47,11 @@ static const struct option_spec CREATE_OPTIONS[] = {
         .offset = AT(tables),
         .value = "A,B",
         .help = "Binds the token to these tables, whatever the role"},
+    {.name = "claims",
+        .type = OPTION_TEXT,
+        .offset = AT(claims),
+        .value = "JSON",
+        .help = "What row-level security is told of the bearer: {\"tenant\":\"a\"} is :auth_tenant in a policy"},
     {.name = "expires-in",
         .type = OPTION_DURATION,
         .offset = AT(expires_in_s),
@@ -171,6 +176,7 @@ static enum err_code read_wish(
     in->namespace_id = tenant.id;
     in->database_id = o->database ? database.id : (struct id){.text = ""};
     in->name = str_of(o->name);
+    in->claims = str_of(o->claims);
     in->has_table_scope = o->tables.given;
     in->tables = o->tables.items;
     in->table_count = o->tables.count;
@@ -273,9 +279,10 @@ static void write_line(const struct token *t, struct strbuf *out)
 
     if (t->last_used_at)
         clock_iso(t->last_used_at, used);
-    strbuf_addf(out, "%-30s  %-24s  %-9s  %-7s  %-24s  %s/%s%s  %s\n", t->id.text, t->preview,
+    strbuf_addf(out, "%-30s  %-24s  %-9s  %-7s  %-24s  %s/%s%s%s  %s\n", t->id.text, t->preview,
         token_role_name(t->role), state_of(t), used, t->namespace_slug,
-        t->database_slug[0] ? t->database_slug : "*", t->has_table_scope ? " (tables)" : "", t->name);
+        t->database_slug[0] ? t->database_slug : "*", t->has_table_scope ? " (tables)" : "",
+        t->claims.len ? " (claims)" : "", t->name);
 }
 
 static void write_list(

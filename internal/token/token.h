@@ -24,6 +24,7 @@ struct identity {
     enum wire_role role;
     struct id database_id; /* "" every database of the namespace */
     int64_t expires_at;    /* 0 never */
+    struct str claims;     /* a JSON object of scalars, "" none; memory of this block */
     bool has_table_scope;
     uint16_t table_count;
     uint16_t network_count;         /* 0: used from everywhere */
@@ -35,6 +36,12 @@ void identity_free(struct identity *who); /* NULL is fine */
 bool identity_expired(const struct identity *who, int64_t now_ms);
 /* May it be used from here? `address` is a numeric one, "" when nobody knows. */
 bool identity_admits(const struct identity *who, struct str address);
+
+/* Claims, an object of scalars, as they are stored and sent: arena memory, "" for an empty one. ERR_INVALID
+ * names the member. */
+struct jsonr_value;
+MUST_CHECK enum err_code token_claims_text(
+    struct arena *a, const struct jsonr_value *claims, struct str *ret, struct err *err);
 
 /* Accepts "admin", "readwrite", "readonly" and PerSQL's other spelling "write", "read". */
 MUST_CHECK bool token_role_parse(struct str text, enum wire_role *ret);
@@ -61,6 +68,7 @@ struct token_new {
     int64_t expires_in_s;        /* 0 never */
     const struct str *addresses; /* as network_parse() takes them */
     size_t address_count;        /* 0: used from everywhere */
+    struct str claims;           /* JSON, "" none: {"tenant": "a"} is :auth_tenant in the policies of row-level security */
     struct id account_id;        /* a program holds it for this person (oauth/access.h); "" for nobody */
 };
 
@@ -78,13 +86,14 @@ struct token {
     const struct str *tables; /* arena memory, as `addresses` */
     const struct str *addresses;
     size_t address_count;
+    struct str claims; /* JSON, "" none; arena memory */
     int64_t created_at, expires_at, last_used_at, revoked_at; /* 0: not */
     int64_t overlap_ends_at; /* until then the secret before the last rotation is good; 0: it is not */
 };
 
 /* Inside a write transaction. ERR_INVALID names the field (/name, /tableScope/2, /expiresIn,
- * /allowedAddresses/0); ERR_FORBIDDEN too, where `by` is a token that does not reach as far itself. What is
- * left out of expiry and addresses is then the maker's own. ERR_CONFLICT: the namespace has as many
+ * /allowedAddresses/0, /claims/tenant); ERR_FORBIDDEN too, where `by` is a token that does not reach as far itself. What is
+ * left out of expiry, addresses and claims is then the maker's own. ERR_CONFLICT: the namespace has as many
  * as it may. `a` holds ret->tables. */
 MUST_CHECK enum err_code token_create(struct db *db, const struct actor *by, struct arena *a,
     const struct token_new *in, struct token *ret, struct secret *ret_secret, struct err *err);

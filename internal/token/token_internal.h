@@ -6,6 +6,9 @@
 
 /* The rules that need no database. */
 MUST_CHECK enum err_code token_check_new(const struct token_new *in, struct err *err);
+/* Claims in their one spelling, arena memory; "" for none and for {}. */
+MUST_CHECK enum err_code token_check_claims(
+    struct arena *a, struct str json, struct str *ret, struct err *err);
 
 /* One row with its tables and addresses. ERR_NOT_FOUND. */
 MUST_CHECK enum err_code token_get(
@@ -36,11 +39,12 @@ struct token_reach {
     int64_t expires_at; /* 0 never */
     const struct str *addresses;
     size_t address_count;
+    struct str claims; /* in their one spelling, "" none */
 };
 
 /* ERR_OK when `by` is no token. Else the token of `by` must be alive (ERR_UNAUTHORIZED) and reach as far as
- * `wanted` (ERR_FORBIDDEN names the field). Where `inherits`, what *wanted leaves open in time and addresses
- * is filled from it first. Inside a write transaction. */
+ * `wanted` (ERR_FORBIDDEN names the field). Where `inherits`, what *wanted leaves open in time, addresses
+ * and claims is filled from it first. Inside a write transaction. */
 MUST_CHECK enum err_code token_check_within(struct db *db, const struct actor *by, struct arena *a,
     bool inherits, struct token_reach *wanted, struct err *err);
 

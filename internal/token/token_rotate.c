@@ -44,7 +44,8 @@ static enum err_code check_within(
         .table_count = t->table_count,
         .expires_at = t->expires_at,
         .addresses = t->addresses,
-        .address_count = t->address_count};
+        .address_count = t->address_count,
+        .claims = t->claims};
     enum err_code code = token_check_within(db, by, a, false, &reach, err);
 
     if (code == ERR_FORBIDDEN) /* a field of the token, not of the request */

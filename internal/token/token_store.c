@@ -9,8 +9,8 @@
 
 #define SQL_INSERT                                                                                           \
     "INSERT INTO token(id, namespace_id, hash, preview, name, role, database_id, has_table_scope, "          \
-    "created_at, expires_at, account_id, addresses)"                                                         \
-    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+    "created_at, expires_at, account_id, addresses, claims)"                                                 \
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
 #define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
 #define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
 #define SQL_LOOKUP                                                                                           \
@@ -21,7 +21,7 @@
     "t.id),"                                                                                                 \
     " t.account_id, a.suspended_at, CASE WHEN m.role IS NULL THEN NULL ELSE coalesce(s.role, m.role) END,"   \
     " EXISTS (SELECT 1 FROM oauth_access x WHERE x.token_id = t.id), t.addresses, t.hash <> ?1, "            \
-    "t.former_until"                                                                                         \
+    "t.former_until, t.claims"                                                                               \
     " FROM token t JOIN namespace n ON n.id = t.namespace_id AND n.deleted_at IS NULL"                       \
     " LEFT JOIN account a ON a.id = t.account_id"                                                            \
     " LEFT JOIN namespace_member m ON m.namespace_id = t.namespace_id AND m.account_id = t.account_id"       \
@@ -30,7 +30,7 @@
 #define TOKEN_COLUMNS                                                                                        \
     "SELECT t.id, t.name, t.preview, t.role, n.slug, t.database_id, d.slug, t.has_table_scope,"              \
     " t.created_at, t.expires_at, t.last_used_at, t.revoked_at, t.addresses, t.former_until, "               \
-    "t.namespace_id, t.account_id"                                                                           \
+    "t.namespace_id, t.account_id, t.claims"                                                                           \
     " FROM token t JOIN namespace n ON n.id = t.namespace_id LEFT JOIN database d ON d.id = t.database_id"
 #define SQL_GET TOKEN_COLUMNS " WHERE t.id = ?1"
 /* Without a namespace this scans: a command for the operator. */
@@ -111,7 +111,9 @@ static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_
     size_t network_count = token_networks_count(db_col_text(st, 14));
     size_t networks_at = sizeof(struct identity) + count * sizeof(struct str);
     size_t head = networks_at + network_count * sizeof(struct network);
-    struct identity *who = mem_alloc(head + text_len);
+    struct str claims = db_col_is_null(st, 17) ? STR_EMPTY : db_col_text(st, 17);
+    struct identity *who = mem_alloc(head + text_len + claims.len);
+    char *after = (char *)who + head + text_len;
     struct network *networks = (struct network *)(void *)((char *)who + networks_at);
     bool known;
 
@@ -127,6 +129,8 @@ static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_
     who->network_count = (uint16_t)network_count;
     who->has_table_scope = db_col_int(st, 7) != 0;
     who->table_count = count;
+    memcpy(after, claims.ptr, claims.len);
+    who->claims = str_make(after, claims.len);
     *ret_text_at = head;
     return who;
 }
@@ -220,6 +224,7 @@ static void map_token(const struct db_stmt *st, struct arena *a, struct token *r
     ret->overlap_ends_at = ret->revoked_at ? 0 : overlap_end(st);
     DB_COL_COPY(st, 14, ret->namespace_id.text);
     DB_COL_COPY(st, 15, ret->account_id.text);
+    ret->claims = db_col_is_null(st, 16) ? STR_EMPTY : arena_copy(a, db_col_text(st, 16));
 }
 
 static enum err_code add_tables(struct db *db, struct arena *a, struct token *t, struct err *err)
@@ -367,7 +372,8 @@ static enum err_code insert_token(struct db *db, const struct token_new *in, con
             db_text(str_of(token_role_name(in->role))),
             in->database_id.text[0] ? db_text(id_str(&in->database_id)) : db_null(),
             db_int(in->has_table_scope), db_int(now), db_int_or_null(reach->expires_at),
-            in->account_id.text[0] ? db_text(id_str(&in->account_id)) : db_null(), db_text(stored)),
+            in->account_id.text[0] ? db_text(id_str(&in->account_id)) : db_null(), db_text(stored),
+            reach->claims.len ? db_text(reach->claims) : db_null()),
         err);
 }
 
@@ -388,7 +394,8 @@ static enum err_code audit_created(struct db *db, const struct actor *by, const 
                 audit_text_or_null("database", str_of(t->database_slug)), scope,
                 audit_time("expiresAt", t->expires_at),
                 t->address_count ? audit_list("allowedAddresses", t->addresses, t->address_count)
-                                 : audit_null("allowedAddresses"))},
+                                 : audit_null("allowedAddresses"),
+                audit_text_or_null("claims", t->claims))},
         err);
 }
 
@@ -411,6 +418,8 @@ static enum err_code prepare(struct db *db, const struct actor *by, struct arena
         .address_count = in->address_count};
     if (!code) /* before they are compared */
         code = token_networks_join(a, in->addresses, in->address_count, ret_stored, err);
+    if (!code)
+        code = token_check_claims(a, in->claims, &reach->claims, err);
     if (!code)
         code = token_check_within(db, by, a, true, reach, err);
     if (!code && reach->address_count && !in->address_count)

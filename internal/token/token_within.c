@@ -71,6 +71,8 @@ static enum err_code check_reach(const struct token *own, const struct token_rea
         return refuse(err, "/database", "must be the one of your own token");
     if (own->expires_at && (!wanted->expires_at || wanted->expires_at > own->expires_at))
         return refuse(err, "/expiresIn", "is longer than your own token lives");
+    if (own->claims.len && !str_eq(own->claims, wanted->claims))
+        return refuse(err, "/claims", "must be those of your own token");
     enum err_code code = check_tables(own, wanted, err);
     return code ? code : check_addresses(own, wanted, err);
 }
@@ -91,6 +93,8 @@ enum err_code token_check_within(struct db *db, const struct actor *by, struct a
         return err_set(err, ERR_FORBIDDEN, "A program that acts for a person makes and renews no tokens");
     if (inherits && !wanted->expires_at)
         wanted->expires_at = own.expires_at;
+    if (inherits && !wanted->claims.len)
+        wanted->claims = own.claims;
     if (inherits && !wanted->address_count) {
         wanted->addresses = own.addresses;
         wanted->address_count = own.address_count;

@@ -58,7 +58,7 @@ enum err_code console_token_list(struct api_call *c)
 
 struct token_wish {
     struct str name, role, database;
-    const struct jsonr_value *tables, *addresses;
+    const struct jsonr_value *tables, *addresses, *claims;
     int64_t expires_in_s;
 };
 
@@ -68,6 +68,7 @@ static const struct jsonr_field create_fields[] = {
     {"database", JF_TEXT, offsetof(struct token_wish, database), JF_NULL_OK, 1, SLUG_BYTES},
     {"tableScope", JF_ARRAY, offsetof(struct token_wish, tables), JF_NULL_OK, 0, WIRE_TABLES_MAX},
     {"allowedAddresses", JF_ARRAY, offsetof(struct token_wish, addresses), JF_NULL_OK, 1, 32},
+    {"claims", JF_OBJECT, offsetof(struct token_wish, claims), JF_NULL_OK, 0, 0},
     {"expiresIn", JF_INT, offsetof(struct token_wish, expires_in_s), JF_NULL_OK, 1, 315360000},
 };
 
@@ -123,6 +124,8 @@ static enum err_code read_wish(struct api_call *c, struct token_new *ret, struct
         rc = read_texts(c, wish.tables, "tableScope", &ret->tables, &ret->table_count);
     if (!rc)
         rc = read_texts(c, wish.addresses, "allowedAddresses", &ret->addresses, &ret->address_count);
+    if (!rc && wish.claims)
+        rc = token_claims_text(c->arena, wish.claims, &ret->claims, c->err);
     if (rc)
         return rc;
     ret->namespace_id = c->who->namespace_id;

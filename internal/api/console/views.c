@@ -122,6 +122,11 @@ void view_token(struct jsonw *w, const struct token *t, const struct secret *sec
     JSONW_CSTR(w, "database", t->database_slug[0] ? t->database_slug : NULL);
     view_texts(w, "tableScope", t->has_table_scope, t->tables, t->table_count);
     view_texts(w, "allowedAddresses", t->address_count > 0, t->addresses, t->address_count);
+    jsonw_key(w, "claims");
+    if (t->claims.len)
+        jsonw_raw(w, t->claims);
+    else
+        jsonw_null(w);
     view_time(w, "createdAt", t->created_at);
     view_time(w, "expiresAt", t->expires_at);
     view_time(w, "lastUsedAt", t->last_used_at);
