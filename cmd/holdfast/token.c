@@ -51,7 +51,8 @@ static const struct option_spec CREATE_OPTIONS[] = {
         .type = OPTION_TEXT,
         .offset = AT(claims),
         .value = "JSON",
-        .help = "What row-level security is told of the bearer: {\"tenant\":\"a\"} is :auth_tenant in a policy"},
+        .help =
+            "What row-level security is told of the bearer: {\"tenant\":\"a\"} is :auth_tenant in a policy"},
     {.name = "expires-in",
         .type = OPTION_DURATION,
         .offset = AT(expires_in_s),

@@ -14,6 +14,10 @@ static enum audit_action action_of(const struct api_request *r)
 {
     switch (r->route->id) {
     case ROUTE_DESCRIBE_SET: return AUDIT_DATABASE_DESCRIBED;
+    case ROUTE_POLICY_CREATE: return AUDIT_POLICY_CREATED;
+    case ROUTE_POLICY_UPDATE: return AUDIT_POLICY_UPDATED;
+    case ROUTE_POLICY_DELETE: return AUDIT_POLICY_DELETED;
+    case ROUTE_ROW_SECURITY_SET: return AUDIT_POLICY_ROW_SECURITY;
     case ROUTE_IMPORT:
     case ROUTE_API_IMPORT: return AUDIT_DATABASE_IMPORTED;
     default: return AUDIT_ACTION_COUNT;
@@ -64,8 +68,49 @@ static struct str call_arg(const struct api_request *r, const char *name)
     return STR_EMPTY;
 }
 
+struct policed {
+    struct str name, table, expression, using, check, command;
+    bool enabled;
+};
+
+static const struct jsonr_field POLICED[] = {
+    {"name", JF_TEXT, offsetof(struct policed, name), 0, 0, 0},
+    {"tableName", JF_TEXT, offsetof(struct policed, table), 0, 0, 0},
+    {"command", JF_TEXT, offsetof(struct policed, command), 0, 0, 0},
+    {"expression", JF_TEXT, offsetof(struct policed, expression), 0, 0, 0},
+    {"using", JF_TEXT, offsetof(struct policed, using), JF_NULL_OK, 0, 0},
+    {"withCheck", JF_TEXT, offsetof(struct policed, check), JF_NULL_OK, 0, 0},
+    {"enabled", JF_BOOL, offsetof(struct policed, enabled), 0, 0, 0},
+};
+
+/* What was asked for; a member that was not sent was not changed. */
+static enum err_code append_policy(struct db *db, struct api_request *r, struct err *err)
+{
+    struct policed p = {.name = {NULL, 0}};
+    const struct jsonr_value *root = NULL;
+
+    if (r->call.req.body.len && !jsonr_parse(&r->arena, r->call.req.body, &root, NULL))
+        err_ignore(jsonr_fields(root, "", POLICED, ARRAY_LEN(POLICED), JSONR_UNKNOWN_IGNORE, &p, NULL));
+    bool told = root && jsonr_member(root, S("enabled"));
+    return append(db, r,
+        AUDIT_VALUES(audit_text_or_null("policy", r->item), audit_text_or_null("name", p.name),
+            audit_text_or_null("tableName", p.table), audit_text_or_null("command", p.command),
+            audit_text_or_null("using", p.using.len ? p.using : p.expression),
+            audit_text_or_null("withCheck", p.check),
+            audit_text_or_null("enabled", told ? p.enabled ? S("true") : S("false") : STR_EMPTY)),
+        err);
+}
+
+static bool is_policy(enum audit_action action)
+{
+    return action == AUDIT_POLICY_CREATED || action == AUDIT_POLICY_UPDATED ||
+           action == AUDIT_POLICY_DELETED || action == AUDIT_POLICY_ROW_SECURITY;
+}
+
 static enum err_code append_in_tx(struct db *db, struct api_request *r, struct err *err)
 {
+    if (is_policy(action_of(r)))
+        return append_policy(db, r, err);
     if (action_of(r) == AUDIT_DATABASE_IMPORTED)
         return append(db, r,
             AUDIT_VALUES(audit_text_or_null("table", call_arg(r, "table")),

@@ -56,11 +56,16 @@ enum err_code request_fill_call(struct api_request *r, int64_t timeout_us, struc
     call->deadline_us = clock_mono_us() + timeout_us;
     call->request_id = http_request_id(r->http);
     call->token_id = id_str(&who->token_id);
+    call->claims = who->claims;
     call->has_table_scope = who->has_table_scope;
     call->table_count = who->table_count;
     call->tables = who->tables;
     call->idempotency_key = call->plan_key = call->plan_step = call->body = STR_EMPTY;
     fill_args(r, call);
+    if (r->item.len) {
+        CHECK(call->arg_count < WIRE_ARGS_MAX);
+        call->args[call->arg_count++] = (struct wire_arg){S("id"), r->item};
+    }
     return r->route->cap == CAP_SQL ? fill_keys(r, call, err) : ERR_OK;
 }
 
@@ -146,10 +151,16 @@ enum err_code request_check_json(const struct api_request *r, struct err *err)
     return ERR_OK;
 }
 
+void request_expect_body(struct api_request *r)
+{
+    r->call.on_data = request_gather;
+    r->call.on_done = on_done;
+}
+
 enum err_code engine_route_run(struct api_request *r, struct err *err)
 {
     enum err_code rc = request_fill_call(r, r->api->opt.statement_timeout_us, err);
-    if (!rc && r->route->method != HTTP_GET) {
+    if (!rc && r->route->method != HTTP_GET && r->route->method != HTTP_DELETE) {
         r->call.req.body = http_body(r->http);
         rc = request_check_json(r, err);
         if (!rc && !r->call.req.body.len)
@@ -157,7 +168,6 @@ enum err_code engine_route_run(struct api_request *r, struct err *err)
     }
     if (rc)
         return rc;
-    r->call.on_data = request_gather;
-    r->call.on_done = on_done;
+    request_expect_body(r);
     return request_submit(r, err);
 }

@@ -118,6 +118,8 @@ MUST_CHECK enum err_code request_check_json(const struct api_request *r, struct 
 
 /* Fills r->call.req from the request: role, scope, deadline, headers, arguments, body. */
 MUST_CHECK enum err_code request_fill_call(struct api_request *r, int64_t timeout_us, struct err *err);
+/* The engine's whole body becomes the answer. */
+void request_expect_body(struct api_request *r);
 /* Submits r->call; *done* is called as for supervise_submit. The client's going away cancels it. */
 MUST_CHECK enum err_code request_submit(struct api_request *r, struct err *err);
 /* Gathers the reply in r->head and r->body; for r->call.on_data. */

@@ -68,8 +68,9 @@ struct token_new {
     int64_t expires_in_s;        /* 0 never */
     const struct str *addresses; /* as network_parse() takes them */
     size_t address_count;        /* 0: used from everywhere */
-    struct str claims;           /* JSON, "" none: {"tenant": "a"} is :auth_tenant in the policies of row-level security */
-    struct id account_id;        /* a program holds it for this person (oauth/access.h); "" for nobody */
+    struct str
+        claims; /* JSON, "" none: {"tenant": "a"} is :auth_tenant in the policies of row-level security */
+    struct id account_id; /* a program holds it for this person (oauth/access.h); "" for nobody */
 };
 
 struct token {
@@ -86,15 +87,15 @@ struct token {
     const struct str *tables; /* arena memory, as `addresses` */
     const struct str *addresses;
     size_t address_count;
-    struct str claims; /* JSON, "" none; arena memory */
+    struct str claims;                                        /* JSON, "" none; arena memory */
     int64_t created_at, expires_at, last_used_at, revoked_at; /* 0: not */
     int64_t overlap_ends_at; /* until then the secret before the last rotation is good; 0: it is not */
 };
 
 /* Inside a write transaction. ERR_INVALID names the field (/name, /tableScope/2, /expiresIn,
- * /allowedAddresses/0, /claims/tenant); ERR_FORBIDDEN too, where `by` is a token that does not reach as far itself. What is
- * left out of expiry, addresses and claims is then the maker's own. ERR_CONFLICT: the namespace has as many
- * as it may. `a` holds ret->tables. */
+ * /allowedAddresses/0, /claims/tenant); ERR_FORBIDDEN too, where `by` is a token that does not reach as far
+ * itself. What is left out of expiry, addresses and claims is then the maker's own. ERR_CONFLICT: the
+ * namespace has as many as it may. `a` holds ret->tables. */
 MUST_CHECK enum err_code token_create(struct db *db, const struct actor *by, struct arena *a,
     const struct token_new *in, struct token *ret, struct secret *ret_secret, struct err *err);
 

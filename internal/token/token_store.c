@@ -30,7 +30,7 @@
 #define TOKEN_COLUMNS                                                                                        \
     "SELECT t.id, t.name, t.preview, t.role, n.slug, t.database_id, d.slug, t.has_table_scope,"              \
     " t.created_at, t.expires_at, t.last_used_at, t.revoked_at, t.addresses, t.former_until, "               \
-    "t.namespace_id, t.account_id, t.claims"                                                                           \
+    "t.namespace_id, t.account_id, t.claims"                                                                 \
     " FROM token t JOIN namespace n ON n.id = t.namespace_id LEFT JOIN database d ON d.id = t.database_id"
 #define SQL_GET TOKEN_COLUMNS " WHERE t.id = ?1"
 /* Without a namespace this scans: a command for the operator. */

@@ -12,7 +12,7 @@ from routes import routes
 # capability: the roles that have it
 MATRIX = {"PUBLIC": "admin readwrite readonly", "IDENTITY": "admin readwrite readonly", "DB_LIST": "admin readwrite readonly", "DB_MANAGE": "admin",
           "SQL": "admin readwrite readonly", "SCHEMA_READ": "admin readwrite readonly", "SCHEMA_EDIT": "admin", "EXPORT": "admin readwrite readonly",
-          "IMPORT": "admin", "AUDIT_READ": "admin"}
+          "IMPORT": "admin", "POLICY": "admin", "AUDIT_READ": "admin"}
 
 SCHEMA = [
     "CREATE TABLE orders(id INTEGER PRIMARY KEY, total REAL)", "CREATE TABLE customers(id INTEGER PRIMARY KEY, email TEXT)",
@@ -72,7 +72,9 @@ def roles_by_routes(checks, s):
             if r.id.endswith(("DATABASE_DELETE", "DATABASE_RESTORE")) and role == "admin":
                 continue  # tests/e2e/test_routes.py
             a = r.good_call(s, token=token, number=f"{n}-{role}")
-            if role in MATRIX[r.capability].split():
+            if role == "admin" and r.id in ("POLICY_UPDATE", "POLICY_DELETE"):
+                checks.equal(f"{role} may {r.id}, but there is no such policy", a.status, 404)
+            elif role in MATRIX[r.capability].split():
                 checks.equal(f"{role} may {r.id}", a.status, 200)
             else:
                 checks.that(f"{role} may not {r.id}", a.status == 403 and a.json["code"] == "forbidden" and role in a.json["error"], a)
