@@ -81,6 +81,24 @@ def life(checks, s, policy, a):
     checks.that("audited", {"policy.created", "policy.updated", "policy.deleted", "policy.row_security"} <= seen, seen)
 
 
+def no_way_around(checks, s):
+    """An admin token with claims stands under the policies, and hands on nothing else."""
+    own = s.mint("admin", "--claims", '{"tenant":"a"}')["token"]
+    tokens = "/api/namespaces/acme/tokens"
+    made = s.call("POST", tokens, {"name": "child"}, token=own)
+    checks.equal("a child has its maker's claims", made.json["data"]["claims"], {"tenant": "a"}) or print(made)
+    for claims in ({"tenant": "b"}, {"tenant": "a", "more": 1}):
+        checks.equal(f"no child with {claims}", s.call("POST", tokens, {"name": "child", "claims": claims}, token=own).status, 403)
+    checks.equal("spelled otherwise", s.call("POST", tokens, {"name": "child", "claims": {"tenant": "a"}}, token=own).status, 200)
+    free = s.mint("readonly")["id"]
+    checks.equal("no rotation of another's", s.call("POST", f"{tokens}/{free}/rotate", {}, token=own).status, 403)
+    for method, path, body in (("POST", "/policies", {"name": "x", "tableName": "notes", "expression": "1"}), ("GET", "/policies", None),
+                               ("PUT", "/row-security", {"tableName": "notes", "enabled": False}), ("POST", "/policies/test", {"tableName": "notes"})):
+        checks.equal(f"{method} {path}", s.call(method, BASE + path, body, token=own).status, 403)
+    for sql in ("CREATE TABLE x AS SELECT * FROM notes", "ALTER TABLE notes ADD COLUMN z", "CREATE VIEW x AS SELECT * FROM main.notes", "DROP TABLE free"):
+        checks.that(sql, s.query(sql, token=own).status in (400, 403))
+
+
 def bad_input(checks, s):
     good = {"name": "n", "tableName": "notes", "expression": "1"}
     for change, pointer in (({"name": ""}, "/name"), ({"name": 5}, "/name"), ({"tableName": "nope"}, "/tableName"), ({"tableName": None}, "/tableName"),
@@ -134,6 +152,7 @@ def main():
     with Server(binary_argument()) as s:
         policy, a, _, _ = tenants(checks, s)
         reach(checks, s, a)
+        no_way_around(checks, s)
         life(checks, s, policy, a)
         bad_input(checks, s)
         many_at_once(checks, s)
