@@ -192,7 +192,7 @@ run: ## installs what is missing, builds, serves on http://127.0.0.1:8080 with i
 
 test: ## installs what tests need, builds, runs every suite; the last line is "N passed, N failed" (T="e2e/ unit" picks)
 	$(BOOTSTRAP) build test
-	@$(SUBMAKE) all test-binaries
+	@$(SUBMAKE) all test-binaries tests/clients/node_modules/.installed
 	@B=$(B) tests/run $(T)
 
 demo: ## the product's main job against a fresh server, on real data

@@ -4,6 +4,8 @@
 
 #include "api/housekeeping.h"
 #include "audit/checkpoint.h"
+#include "base/clock.h"
+#include "crypto/keyring.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -85,6 +87,8 @@ static enum err_code open_control(struct server *s, struct err *err)
         rc = registry_recover(db, &disk, &found, err);
     if (!rc)
         rc = begin_audit(s, db, err);
+    if (!rc)
+        rc = keyring_rotate(s->data_dir, clock_wall_ms(), err);
     db_close(db);
     if (!rc && found.finished + found.failed)
         log_event(found.failed ? LOG_WARN : LOG_INFO, "recovered", LOG_INT("finished", found.finished),

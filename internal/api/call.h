@@ -4,6 +4,7 @@
 #define API_CALL_H
 
 #include "account/throttle.h"
+#include "api/answer.h"
 #include "api/request.h"
 #include "audit/actor.h"
 #include "http/query.h"
@@ -29,6 +30,11 @@ struct api_call {
     struct str body;
     struct arena *arena;
     struct jsonw *out;
+    struct strbuf *text;                    /* the same body, for pages */
+    struct api_answer *answer;              /* how it is sent, where that is not an envelope */
+    const struct digest *session;           /* AUTH_PAGE: the cookie's, NULL none */
+    struct str authorization, content_type; /* headers; ptr NULL none */
+    struct str raw_query;
     struct err *err;
 };
 

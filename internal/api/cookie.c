@@ -88,6 +88,15 @@ enum err_code cookie_read(struct api_request *r, struct err *err)
     return rc ? rc : check_token(r, err);
 }
 
+enum err_code cookie_read_page(struct api_request *r, struct err *err)
+{
+    struct str secret = cookie_find(http_header(r->http, "Cookie"), cookie_name(r->api));
+    r->by_cookie = session_parse(secret, &r->hash, NULL) == ERR_OK;
+    if (r->by_cookie)
+        session_csrf(secret, r->csrf);
+    return r->route->method == HTTP_GET ? ERR_OK : cookie_check_site(r, err);
+}
+
 static void set(struct api_request *r, struct str value, int64_t max_age_s)
 {
     AUTO_STRBUF line;

@@ -24,6 +24,10 @@ struct str cookie_own_origin(struct api_request *r);
  * methods. */
 MUST_CHECK enum err_code cookie_read(struct api_request *r, struct err *err);
 
+/* The same for a page, which shows something to strangers too: no session is no error (r->by_cookie false),
+ * and the form's token is checked by the handler. ERR_CSRF. */
+MUST_CHECK enum err_code cookie_read_page(struct api_request *r, struct err *err);
+
 /* Headers of the reply: a new cookie, or an end of the one there is. */
 void cookie_set(struct api_request *r, const struct secret *secret);
 void cookie_clear(struct api_request *r);

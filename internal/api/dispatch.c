@@ -262,7 +262,9 @@ static enum err_code read_credential(struct api_request *r, struct err *err)
 static enum err_code admit(struct api_request *r, struct err *err)
 {
     enum err_code rc = r->route->auth == AUTH_OPEN ? cookie_check_site(r, err) : ERR_OK;
-    if (rc || r->route->auth <= AUTH_OPEN)
+    if (!rc && r->route->auth == AUTH_PAGE)
+        rc = cookie_read_page(r, err);
+    if (rc || r->route->auth <= AUTH_PAGE)
         return rc ? rc : run(r, err);
     rc = read_credential(r, err);
     if (rc)

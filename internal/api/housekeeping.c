@@ -4,6 +4,8 @@
 
 #include "account/session.h"
 #include "audit/checkpoint.h"
+#include "crypto/keyring.h"
+#include "oauth/access.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -104,7 +106,8 @@ static void purge(struct check_job *j, struct db *db)
     if (rc)
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     purge_namespaces(db, &disk);
-    if (session_purge(db, &err) || invitation_purge(db, &err) || token_purge(db, &err))
+    if (session_purge(db, &err) || invitation_purge(db, &err) || token_purge(db, &err) ||
+        access_purge(db, &err) || keyring_rotate(j->api->opt.data_dir, clock_wall_ms(), &err))
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     if (purged)
         log_event(LOG_INFO, "purged", LOG_INT("databases", purged));

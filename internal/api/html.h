@@ -8,6 +8,10 @@
 
 struct api_request;
 
+/* The headers alone. Browsers apply form-action to where the answer of a form redirects as well, so
+ * `form_origin` is allowed there too ("" none; ptr NULL: a page without a form). */
+void html_set_headers(struct api_request *r, struct str form_origin);
+
 void html_reply(struct api_request *r, int status, struct str page);
 
 #endif

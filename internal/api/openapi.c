@@ -57,7 +57,8 @@ static const struct field fields[] = {
 bool openapi_answers_bare(unsigned route)
 {
     CHECK(route < ROUTE_COUNT);
-    return str_starts(str_of(docs[route].answer), S("raw:"));
+    struct str answer = str_of(docs[route].answer);
+    return str_starts(answer, S("raw:")) || str_starts(answer, S("text:"));
 }
 
 const char *openapi_query_arg(unsigned route, unsigned nth)
@@ -225,6 +226,8 @@ static void write_request(struct jsonw *w, const struct doc *d)
     JSONW_BOOL(w, "required", true);
     if (strcmp(d->request, "raw:file") == 0)
         write_content(w, "application/octet-stream", S("string"));
+    else if (str_starts(str_of(d->request), S("form:")))
+        write_content(w, "application/x-www-form-urlencoded", str_of(d->request + 5));
     else
         write_content(w, "application/json", str_of(d->request));
     jsonw_object_end(w);

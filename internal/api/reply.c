@@ -95,10 +95,38 @@ static bool takes_bearer(const struct api_request *r)
     return r->route && (r->route->auth == AUTH_BEARER || r->route->auth == AUTH_EITHER);
 }
 
+void request_reply_answer(struct api_request *r)
+{
+    const struct api_answer *a = &r->answer;
+    struct http_request *http = r->http;
+    if (a->status == 401)
+        r->api->metrics.auth_failures++;
+    answer_set_headers(r);
+    request_account(r, a->status, ERR_OK);
+    if (a->kind == ANSWER_REDIRECT)
+        http_reply(http, a->status, NULL, STR_EMPTY);
+    else
+        http_reply(http, a->status, answer_content_type(a), strbuf_str(&r->body));
+    request_free(r);
+}
+
+/* People are told on a page. */
+static void fail_page(struct api_request *r, const struct err *err)
+{
+    r->answer = (struct api_answer){.kind = ANSWER_PAGE, .status = err_status(err->code)};
+    strbuf_reset(&r->body);
+    answer_write_failure(&r->body, err);
+    request_reply_answer(r);
+}
+
 void request_fail(struct api_request *r, const struct err *err)
 {
     struct http_request *http = r->http;
     CHECK(err->code != ERR_OK);
+    if (r->route && r->route->auth == AUTH_PAGE) {
+        fail_page(r, err);
+        return;
+    }
     if (err->code == ERR_UNAUTHORIZED)
         r->api->metrics.auth_failures++;
     if (err->code == ERR_UNAUTHORIZED && takes_bearer(r)) {

@@ -11,6 +11,7 @@
 #include "api/api.h"
 #include "api/cache.h"
 #include "account/session.h"
+#include "api/answer.h"
 #include "api/last_used.h"
 #include "api/request_metrics.h"
 #include "api/route.h"
@@ -76,6 +77,7 @@ struct api_request {
     char csrf[SESSION_CSRF_SIZE]; /* what the session's unsafe requests carry */
     struct str base_url;          /* where people reach the server */
     struct cookie_order cookie;   /* what the handler wants */
+    struct api_answer answer;     /* the same */
     struct bearer *who;           /* held; NULL on public routes */
     const struct actor *by;       /* the same, once request_actor() was asked */
     struct id db_id;              /* of {ns}/{db} */
@@ -106,6 +108,8 @@ void request_reply(struct api_request *r, int status, const char *content_type, 
 void request_reply_body(
     struct api_request *r, int status, const char *content_type); /* r->body, without copying */
 void request_fail(struct api_request *r, const struct err *err);
+/* r->body, as r->answer says. */
+void request_reply_answer(struct api_request *r);
 /* The answer was sent by other means (a stream): counts, logs and frees. */
 void request_end(struct api_request *r, int status, enum err_code code);
 

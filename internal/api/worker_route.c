@@ -48,12 +48,18 @@ static enum err_code call_handler(struct api_request *r, struct db *db, struct e
         .body = r->call.req.body,
         .arena = &r->arena,
         .out = &w,
+        .text = &r->body,
+        .answer = &r->answer,
+        .session = r->route->auth == AUTH_PAGE && r->by_cookie ? &r->hash : NULL,
+        .authorization = http_header(r->http, "Authorization"),
+        .content_type = http_header(r->http, "Content-Type"),
+        .raw_query = http_query(r->http),
         .err = err};
     jsonw_init(&w, &r->body);
     enum err_code rc = openapi_answers_bare(r->route->id) ? r->route->on_worker(&call) : enveloped(r, &call);
     if (rc)
         return rc;
-    CHECK(jsonw_done(&w));
+    CHECK(r->answer.kind >= ANSWER_PAGE || strbuf_failed(&r->body) || r->body.len == 0 || jsonw_done(&w));
     return strbuf_failed(&r->body) ? err_set(err, ERR_TOO_LARGE, "The answer is too large") : ERR_OK;
 }
 
@@ -79,6 +85,8 @@ static void done(struct workq_job *job)
         cookie_clear(r);
     if (r->err.code)
         request_fail(r, &r->err);
+    else if (r->answer.kind)
+        request_reply_answer(r);
     else
         request_reply_body(r, 200, "application/json");
 }

@@ -5,6 +5,7 @@ import json
 from holdfast import PASSWORD
 
 DB = "/v1/db/{ns}/{db}"
+FORM = b"x=y"  # of a form; what is in it is tested in tests/e2e/test_oauth.py
 
 # operationId: (body or None, query string, headers). {ns} and {db} in paths are filled in.
 CALLS = {
@@ -31,9 +32,20 @@ CALLS = {
     "INVITE_PAGE": (None, ""), "INVITATION_ACCEPT": (None, ""), "SHARE_LIST": (None, ""), "SHARE_SET": ({"role": "viewer"}, ""), "SHARE_REMOVE": (None, ""),
     "API_DATABASE_LIST": (None, ""), "API_DATABASE_CREATE": ({"slug": "made-there-{n}"}, ""), "API_DATABASE_GET": (None, ""), "API_DATABASE_DELETE": (None, ""),
     "TOKEN_LIST": (None, "?limit=5"), "TOKEN_CREATE": ({"name": "Made"}, ""), "TOKEN_REVOKE": (None, ""), "TOKEN_ROTATE": ({"overlap": 60}, ""),
+    "OAUTH_AS": (None, ""), "OAUTH_OPENID": (None, ""), "OAUTH_RESOURCE": (None, ""), "OAUTH_JWKS": (None, ""), "OAUTH_AUTHORIZE": (None, ""),
+    "OAUTH_CONSENT": (FORM, ""), "OAUTH_SIGN_IN": (FORM, ""), "OAUTH_END_SESSION": (None, ""), "OAUTH_SIGN_OUT": (FORM, ""), "OAUTH_TOKEN": (FORM, ""),
+    "OAUTH_REVOKE": (FORM, ""), "OAUTH_INTROSPECT": (FORM, ""), "OAUTH_REGISTER": ({"redirect_uris": ["https://app.example.com/cb"]}, ""),
+    "OAUTH_USERINFO": (None, ""), "OAUTH_USERINFO_POST": (None, ""),
+    "OAUTH_CLIENT_LIST": (None, ""), "OAUTH_CLIENT_CREATE": ({"name": "App", "redirectUris": ["https://app.example.com/cb"]}, ""),
+    "OAUTH_CLIENT_UPDATE": ({"name": "Other"}, ""), "OAUTH_CLIENT_SECRET": (None, ""), "OAUTH_CLIENT_DELETE": (None, ""),
+    "APP_LIST": (None, ""), "APP_WITHDRAW": (None, ""),
     "API_EXPORT": (None, "?format=sql"), "API_IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
 }
 IMPORT_HEADERS = {"Content-Type": "application/sql"}
+FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
+# What public routes answer to these calls by a stranger, where it is not 200.
+STRANGER = {"SIGN_UP": 403, "OAUTH_AUTHORIZE": 400, "OAUTH_CONSENT": 400, "OAUTH_SIGN_IN": 400, "OAUTH_TOKEN": 401, "OAUTH_REVOKE": 401, "OAUTH_INTROSPECT": 401,
+            "OAUTH_REGISTER": 201, "OAUTH_USERINFO": 401, "OAUTH_USERINFO_POST": 401}
 
 
 class Route:
@@ -50,7 +62,7 @@ class Route:
 
     def good_call(self, server, ns="acme", db="main", number=0, **more):
         body, query = CALLS[self.id]
-        headers = dict(IMPORT_HEADERS) if isinstance(body, bytes) else {}
+        headers = dict(FORM_HEADERS if body is FORM else IMPORT_HEADERS) if isinstance(body, bytes) else {}
         headers.update(more.pop("headers", {}))
         if isinstance(body, dict):
             body = json.loads(json.dumps(body).replace("{n}", str(number)))

@@ -46,8 +46,12 @@ void test_api_routes__every_route_is_in_the_document(void **state)
         (void)member(member(op, "responses"), "default");
         const struct jsonr_value *security =
             jsonr_member(op, S("security")); /* a bearer when it says nothing */
-        static const size_t schemes[] = {
-            [AUTH_NONE] = 0, [AUTH_OPEN] = 0, [AUTH_BEARER] = 1, [AUTH_COOKIE] = 1, [AUTH_EITHER] = 2};
+        static const size_t schemes[] = {[AUTH_NONE] = 0,
+            [AUTH_OPEN] = 0,
+            [AUTH_PAGE] = 0,
+            [AUTH_BEARER] = 1,
+            [AUTH_COOKIE] = 1,
+            [AUTH_EITHER] = 2};
         assert_int_equal(security ? jsonr_count(security) : 1, schemes[api_routes[i].auth]);
     }
 }
@@ -87,7 +91,7 @@ void test_api_routes__rows_are_consistent(void **state)
         const struct api_route *r = &api_routes[i];
         if (r->in_database)
             assert_true(strstr(r->path, "{ns}") && strstr(r->path, "{db}"));
-        assert_int_equal(r->auth == AUTH_NONE || r->auth == AUTH_OPEN, r->cap == CAP_PUBLIC);
+        assert_int_equal(r->auth <= AUTH_PAGE, r->cap == CAP_PUBLIC);
         assert_int_equal(r->run == RUN_WORKER || r->run == RUN_PASSWORD, r->on_worker != NULL);
         if (strstr(r->path, "{ns}") && (r->auth == AUTH_COOKIE || r->auth == AUTH_EITHER))
             assert_int_equal(

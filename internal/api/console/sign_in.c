@@ -1,5 +1,6 @@
 /* /api/auth: signing up, in and out. The first two run on the password pool. */
 #include "api/call.h"
+#include "api/console/sign_in.h"
 #include "api/console/verify.h"
 #include "api/console/views.h"
 #include "base/limits.h"
@@ -140,15 +141,11 @@ static enum err_code sign_in_tx(struct api_call *c, const struct actor *by, stru
     return rc ? rc : make_home(c, by, &s->account, &s->main, &s->made_home);
 }
 
-enum err_code console_sign_in(struct api_call *c)
+enum err_code sign_in_person(struct api_call *c, struct str email, struct str password, struct person *ret)
 {
-    struct credentials in = {STR_EMPTY, STR_EMPTY, STR_EMPTY, STR_EMPTY};
     struct actor by = *c->by;
     struct sign_in s = {.made_home = false};
-    char csrf[SESSION_CSRF_SIZE];
-    enum err_code rc = call_read_body(c, sign_in_fields, ARRAY_LEN(sign_in_fields), &in);
-    if (!rc)
-        rc = verify_sign_in(c, in.email, in.password, &s.account, s.rehash);
+    enum err_code rc = verify_sign_in(c, email, password, &s.account, s.rehash);
     if (!rc)
         rc = tx_begin_write(c->db, c->err);
     if (rc)
@@ -160,8 +157,22 @@ enum err_code console_sign_in(struct api_call *c)
         return rc;
     if (s.made_home) /* what fails stays an intent, which the next start finishes */
         err_ignore(registry_create_finish(c->db, c->disk, &s.main, NULL));
+    *ret = s.person;
+    return ERR_OK;
+}
+
+enum err_code console_sign_in(struct api_call *c)
+{
+    struct credentials in = {STR_EMPTY, STR_EMPTY, STR_EMPTY, STR_EMPTY};
+    struct person who;
+    char csrf[SESSION_CSRF_SIZE];
+    enum err_code rc = call_read_body(c, sign_in_fields, ARRAY_LEN(sign_in_fields), &in);
+    if (!rc)
+        rc = sign_in_person(c, in.email, in.password, &who);
+    if (rc)
+        return rc;
     session_csrf(secret_reveal(&c->cookie->secret), csrf);
-    view_signed_in(c->out, &s.person, csrf);
+    view_signed_in(c->out, &who, csrf);
     return ERR_OK;
 }
 

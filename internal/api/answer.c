@@ -1,0 +1,35 @@
+#include "api/answer.h"
+
+#include "api/html.h"
+#include "api/markup.h"
+#include "api/request.h"
+
+void answer_set_headers(struct api_request *r)
+{
+    const struct api_answer *a = &r->answer;
+
+    if (a->authenticate.len)
+        http_set_header(r->http, "WWW-Authenticate", a->authenticate);
+    if (a->kind == ANSWER_REDIRECT)
+        http_set_header(r->http, "Location", a->location);
+    if (a->kind != ANSWER_JSON) {
+        html_set_headers(r, a->form_origin);
+    } else if (!a->may_be_cached) {
+        http_set_header(r->http, "Cache-Control", S("no-store"));
+        http_set_header(r->http, "Pragma", S("no-cache"));
+    }
+}
+
+const char *answer_content_type(const struct api_answer *a)
+{
+    return a->kind == ANSWER_JSON ? "application/json" : "text/html; charset=utf-8";
+}
+
+void answer_write_failure(struct strbuf *out, const struct err *err)
+{
+    MARKUP(out, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>That did not work - "
+                "Holdfast</title>\n"
+                "<h1>That did not work</h1>\n<p>");
+    markup_text(out, str_of(err->message));
+    MARKUP(out, "</p>\n</html>\n");
+}
