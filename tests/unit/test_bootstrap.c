@@ -150,7 +150,7 @@ void test_bootstrap__wishes_are_checked_first(void **state)
 }
 
 /* Writes, fsyncs and renames fail in turn, SQLite's too. There are several hundred by now, most of them pages
- * of migrations that SQLite writes alike, and each attempt hashes a password: so every second one fails with
+ * of migrations that SQLite writes alike, and each attempt hashes a password: so every fourth one fails with
  * one error and every sixteenth with the other. */
 void test_bootstrap__is_all_or_nothing_when_io_fails(void **state)
 {
