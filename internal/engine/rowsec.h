@@ -36,6 +36,7 @@ enum rowsec_write { ROWSEC_DO_UPDATE, ROWSEC_CHECK_UPDATE, ROWSEC_DO_DELETE, ROW
 struct rowsec_table {
     struct rowsec_table *next;
     struct str name;
+    bool replaces; /* rows that conflict, unseen: it is not written */
     int key_count, value_count;
     const char *sql[ROWSEC_WRITE_COUNT]; /* NULL: the table has no primary key */
     sqlite3_stmt *stmt[ROWSEC_WRITE_COUNT];
@@ -81,6 +82,11 @@ bool rowsec_is_current(struct engine *eng, const struct rowsec *rs);
 
 /* rowsec_text.c: an expression of a person as SQL of ours. false: ret_problem says what is wrong. */
 bool rowsec_translate(struct str expression, struct strbuf *out, const char **ret_problem);
+
+/* Without a quote or bracket: then its only spelling in a statement is itself. */
+bool rowsec_is_plain(struct str name);
+/* Does the definition of a table say ON CONFLICT REPLACE? */
+bool rowsec_replaces(struct str create_table);
 
 /* Where the table of an INSERT stands. ok false: it is none, or none that this reads. */
 struct rowsec_target {

@@ -10,7 +10,7 @@
 
 enum { SQL_MAX = 1 << 20, ARENA_MAX = 32 << 20, ARGUMENTS_MAX = 127, NAMES_MAX = 200 };
 
-static const char SQL_TABLES[] = "SELECT s.name FROM _sys_row_security r JOIN main.sqlite_schema s"
+static const char SQL_TABLES[] = "SELECT s.name, s.sql FROM _sys_row_security r JOIN main.sqlite_schema s"
                                  " ON s.name = r.table_name COLLATE NOCASE AND s.type = 'table'"
                                  " AND s.sql NOT LIKE 'CREATE VIRTUAL TABLE%' ORDER BY s.name";
 static const char SQL_OBJECTS[] = "SELECT type, name, sql FROM main.sqlite_schema"
@@ -206,7 +206,7 @@ static void write_texts(struct builder *b, struct rowsec_table *t)
     int n = 0;
     t->key_count = b->key_count;
     t->value_count = b->value_count;
-    if (b->key_count == 0 || 1 + b->value_count + 2 * b->key_count > ARGUMENTS_MAX)
+    if (t->replaces || b->key_count == 0 || 1 + b->value_count + 2 * b->key_count > ARGUMENTS_MAX)
         return;
     add_quoted(b, "UPDATE main.", b->name);
     for (const struct column *c = b->columns; c; c = c->next) {
@@ -292,7 +292,7 @@ static bool has_rowid(struct builder *b)
     return !without;
 }
 
-static enum err_code make_insert(struct builder *b)
+static enum err_code make_insert(struct builder *b, const struct rowsec_table *t)
 {
     const char *rowid = has_rowid(b) ? rowid_name(b) : NULL;
     begin_trigger(b, 'i', "AFTER INSERT ON main.");
@@ -302,7 +302,7 @@ static enum err_code make_insert(struct builder *b)
                         : "row-level security: table \"%s\" has no policy for INSERT%s",
         b->inserters);
     strbuf_add_char(&b->sql, ')');
-    if (rowid || b->key_count) {
+    if (!t->replaces && (rowid || b->key_count)) {
         add_quoted(b, " WHERE NOT EXISTS (SELECT 1 FROM main.", b->name);
         strbuf_add_cstr(&b->sql, " WHERE ");
         if (rowid)
@@ -333,7 +333,8 @@ static enum err_code make_change(struct builder *b, const struct rowsec_table *t
     if (!t->sql[ROWSEC_DO_UPDATE]) {
         strbuf_add_cstr(&b->sql, "SELECT RAISE(ABORT, ");
         add_text(b,
-            "row-level security: rows of table \"%s\" are changed by their primary key, and it has none%s",
+            "row-level security: rows of table \"%s\" are changed by their primary key, and it has none or "
+            "replaces rows%s",
             "");
         strbuf_add_char(&b->sql, ')');
     } else {
@@ -354,7 +355,7 @@ static enum err_code make_shadow(struct builder *b, struct rowsec_table *t)
 {
     enum err_code code = make_view(b);
     if (!code)
-        code = make_insert(b);
+        code = make_insert(b, t);
     if (!code)
         code = make_change(b, t, false);
     return code ? code : make_change(b, t, true);
@@ -415,21 +416,12 @@ static enum err_code read_tables(struct builder *b)
     int rc = SQLITE_ROW;
     while (!code && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         struct rowsec_table *t = ARENA_NEW(&b->rs->arena, struct rowsec_table);
-        *t = (struct rowsec_table){.name = text_at(b, stmt, 0)};
+        *t = (struct rowsec_table){
+            .name = text_at(b, stmt, 0), .replaces = rowsec_replaces(column_bytes(stmt, 1))};
         *tail = t;
         tail = &t->next;
     }
     return code || rc == SQLITE_DONE ? code : failed(b);
-}
-
-/* A name in quotes could be spelled in a way that is not found in a text. */
-static bool plain(struct str name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        if (memchr("\"'`[]", name.ptr[i], 5))
-            return false;
-    }
-    return name.len > 0;
 }
 
 static enum err_code add_trigger(struct builder *b, struct str name)
@@ -441,7 +433,7 @@ static enum err_code add_trigger(struct builder *b, struct str name)
     int rc = sqlite3_bind_text(stmt, 1, name.ptr, (int)name.len, SQLITE_STATIC);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(stmt);
-    if (rc == SQLITE_DONE && plain(name))
+    if (rc == SQLITE_DONE && rowsec_is_plain(name))
         (void)add_name(b, &b->rs->triggers, name);
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? ERR_OK : failed(b);
 }

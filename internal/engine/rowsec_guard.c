@@ -8,6 +8,7 @@
 #define _GNU_SOURCE /* strcasestr */
 #include "engine/engine_state.h"
 #include "engine/rowsec.h"
+#include "engine/sql_token.h"
 #include <stdlib.h>
 
 static const char *const LEAKPROOF_FUNCTIONS[] = {
@@ -75,11 +76,11 @@ static bool is_trigger(const struct guard *g, const char *accessor)
 
 static bool is_name_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '$' || (unsigned char)c >= 0x80;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
 }
 
-/* The word main, in whatever quotes: a name has no other spelling. */
+/* The word main, in whatever quotes: a name has no other spelling. Bytes beyond ASCII are no part of a word
+ * here, for some of them are white space to SQLite. */
 static bool says_main(struct str sql)
 {
     for (size_t i = 0; i + 4 <= sql.len; i++) {
@@ -141,7 +142,8 @@ static int check_table(
     const struct rowsec_name *view = find(rs->views, table);
     if (view && shadow)
         rs->leaky |= view->leaky;
-    if (find_closed(rs, table) && !is_trigger(g, accessor) && (accessor || text_holds(g->sql, table)))
+    if (find_closed(rs, table) && !is_trigger(g, accessor) &&
+        (accessor || text_holds(g->sql, table) || !rowsec_is_plain(table)))
         return guard_refuse(g,
             "table \"" STR_FMT "\" is not available under row-level security, because what it indexes is not "
             "bound to the rows of one caller",
@@ -150,6 +152,8 @@ static int check_table(
         str_starts_nocase(table, S("_persql_")))
         return guard_refuse(
             g, "table \"" STR_FMT "\" is not available under row-level security", STR_ARG(table));
+    if (str_starts_nocase(table, S("json")))
+        rs->leaky = true; /* json_each and its like fail on what is no JSON */
     if (!rowsec_table(rs, table))
         return ROWSEC_PASS;
     rs->used = true;
@@ -244,6 +248,9 @@ enum err_code rowsec_prepare_text(struct op *op, struct str sql, struct str *ret
         return ERR_OK;
     if (text_holds(sql, S(ROWSEC_PREFIX)))
         return err_set(err, ERR_FORBIDDEN, "names that begin with _sys_ are reserved");
+    if (text_holds(sql, S("\xef\xbb\xbf"))) /* white space to SQLite, and to nobody else */
+        return err_set(err, ERR_FORBIDDEN,
+            "under row-level security a statement cannot hold U+FEFF; text with it goes into a parameter");
     struct rowsec_target t = rowsec_insert_target(op->arena, sql);
     if (!t.ok || !rowsec_table(rs, t.name))
         return ERR_OK;
@@ -252,10 +259,25 @@ enum err_code rowsec_prepare_text(struct op *op, struct str sql, struct str *ret
     return ret->ptr ? ERR_OK : err_set(err, ERR_TOO_LARGE, "the statement is too large");
 }
 
+/* A subquery is run when the first row needs it, and can fail in many ways: LIMIT 'x', a sum that is too
+ * large. */
+static bool has_subquery(struct str sql)
+{
+    int depth = 0;
+    for (struct sql_token t = sql_token_next(&sql); t.kind != SQL_TOKEN_END; t = sql_token_next(&sql)) {
+        if (t.kind == SQL_TOKEN_OTHER)
+            depth += (t.text.ptr[0] == '(') - (t.text.ptr[0] == ')');
+        else if (depth > 0 && (sql_token_is(t, S("SELECT")) || sql_token_is(t, S("VALUES"))))
+            return true;
+    }
+    return false;
+}
+
 /* "||" is an operator that can fail, on a result that is too long. */
 bool rowsec_needs_barrier(const struct guard *g, struct str sql)
 {
-    return g->rowsec && g->rowsec->used && (g->rowsec->leaky || text_holds(sql, S("||")));
+    return g->rowsec && g->rowsec->used &&
+           (g->rowsec->leaky || text_holds(sql, S("||")) || has_subquery(sql));
 }
 
 /* Without these two, nothing outside of a view is evaluated before the view's own WHERE. The amalgamation is

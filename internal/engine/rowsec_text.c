@@ -152,3 +152,26 @@ struct rowsec_target rowsec_insert_target(struct arena *a, struct str sql)
     ret.name = sql_token_value(a, name);
     return ret;
 }
+
+/* --- Names and definitions --- */
+
+bool rowsec_is_plain(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if (memchr("\"'`[]", name.ptr[i], 5))
+            return false;
+    }
+    return name.len > 0;
+}
+
+bool rowsec_replaces(struct str create_table)
+{
+    bool conflict = false;
+    struct sql_token t = sql_token_next(&create_table);
+    for (; t.kind != SQL_TOKEN_END; t = sql_token_next(&create_table)) {
+        if (conflict && sql_token_is(t, S("REPLACE")))
+            return true;
+        conflict = sql_token_is(t, S("CONFLICT"));
+    }
+    return false;
+}

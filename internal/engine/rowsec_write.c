@@ -79,12 +79,25 @@ static void refuse_row(sqlite3_context *ctx, const struct rowsec_table *t)
     sqlite3_result_error(ctx, text, -1);
 }
 
+/* A key with NULL in it is no key: it could be that of many rows. */
+static bool has_null(sqlite3_context *ctx, sqlite3_value **keys, int count)
+{
+    bool null = false;
+    for (int i = 0; i < count; i++)
+        null |= sqlite3_value_type(keys[i]) == SQLITE_NULL;
+    if (null)
+        sqlite3_result_error(
+            ctx, "row-level security: a row whose primary key is NULL cannot be changed", -1);
+    return null;
+}
+
 /* _sys_rls_update(table, values …, keys of the old row …, keys of the new row …): rows changed. */
 static void fn_update(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
     struct engine *eng = sqlite3_user_data(ctx);
     struct rowsec_table *t = table_of(ctx, argv);
-    if (!t || argc != 1 + t->value_count + 2 * t->key_count)
+    if (!t || argc != 1 + t->value_count + 2 * t->key_count ||
+        has_null(ctx, argv + 1 + t->value_count, t->key_count))
         return;
     int rc = run(eng, t, ROWSEC_DO_UPDATE, argv + 1, t->value_count + t->key_count);
     int64_t changed = rc == SQLITE_DONE ? sqlite3_changes64(eng->db) : 0;
@@ -105,7 +118,7 @@ static void fn_delete(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
     struct engine *eng = sqlite3_user_data(ctx);
     struct rowsec_table *t = table_of(ctx, argv);
-    if (!t || argc != 1 + t->key_count)
+    if (!t || argc != 1 + t->key_count || has_null(ctx, argv + 1, t->key_count))
         return;
     int rc = run(eng, t, ROWSEC_DO_DELETE, argv + 1, t->key_count);
     if (rc != SQLITE_DONE) {

@@ -29,6 +29,12 @@ static const char *const SCHEMA[] = {
     "CREATE TABLE loose (tenant TEXT, body TEXT)",
     "CREATE TABLE log (what TEXT)",
     "CREATE TABLE wr (k TEXT PRIMARY KEY, tenant TEXT, body TEXT) WITHOUT ROWID",
+    "CREATE TABLE eager (id INTEGER PRIMARY KEY ON CONFLICT REPLACE, tenant TEXT, body TEXT)",
+    "CREATE TABLE nulls (k TEXT PRIMARY KEY, tenant TEXT, body TEXT)",
+    "CREATE VIRTUAL TABLE \"od\"\"d\" USING fts5(body)",
+    "INSERT INTO \"od\"\"d\" VALUES ('" SECRET "')",
+    "INSERT INTO eager VALUES (1, 'a', 'mine'), (2, 'b', '" SECRET "')",
+    "INSERT INTO nulls VALUES (NULL, 'a', 'mine'), (NULL, 'b', '" SECRET "'), ('k', 'a', 'mine')",
     "CREATE VIEW all_notes AS SELECT id, tenant, body FROM notes",
     "CREATE VIEW deep AS WITH notes_ai AS (SELECT * FROM main.notes) SELECT * FROM notes_ai",
     "CREATE VIEW loud AS SELECT id, '<' || body || '>' AS body FROM notes",
@@ -118,7 +124,7 @@ static const char *rows(const char *sql)
 
 static void begin(void)
 {
-    static const char *const TABLES[] = {"notes", "tags", "loose", "wr"};
+    static const char *const TABLES[] = {"notes", "tags", "loose", "wr", "eager", "nulls"};
     op_fixture_init(&fx);
     for (size_t i = 0; i < ARRAY_LEN(SCHEMA); i++)
         query_ok(SCHEMA[i]);
@@ -257,6 +263,8 @@ void test_rowsec__no_attack_reaches_the_hidden_row(void **state)
     assert_string_equal(rows("SELECT * FROM tags WHERE note = 2"), "2 2 " SECRET " ;");
     assert_string_equal(rows("SELECT count(*) FROM loose WHERE tenant = 'b'"), "1 ;");
     assert_string_equal(rows("SELECT k, tenant, body FROM wr WHERE tenant = 'b'"), "k2 b " SECRET " ;");
+    assert_string_equal(rows("SELECT body FROM eager WHERE id = 2"), SECRET " ;");
+    assert_string_equal(rows("SELECT count(*) FROM nulls WHERE tenant = 'b'"), "1 ;");
     assert_string_equal(rows("SELECT count(*) FROM notes WHERE tenant NOT IN ('a', 'b')"), "0 ;");
     end();
 }
@@ -296,6 +304,12 @@ void test_rowsec__errors_tell_nothing_about_hidden_rows(void **state)
         "SELECT id FROM all_notes WHERE CASE WHEN body = '%s' THEN abs(-9223372036854775807 - 1) ELSE 1 END",
         "SELECT k FROM wr WHERE k > '' AND CASE WHEN body = '%s' THEN abs(-9223372036854775807 - 1) ELSE 1 "
         "END",
+        "SELECT id FROM notes WHERE body = '%s' AND (SELECT sum(x) FROM (SELECT 9223372036854775807 AS x "
+        "UNION ALL SELECT 1))",
+        "SELECT id FROM notes WHERE body = '%s' AND (SELECT 1 LIMIT 'x')",
+        "SELECT id FROM notes WHERE body = '%s' AND EXISTS (SELECT 1 FROM json_each('x'))",
+        "SELECT id FROM notes, json_each('x') WHERE body = '%s'",
+        "SELECT id FROM notes WHERE body = '%s' AND (SELECT count(*) OVER (ROWS (-1) PRECEDING))",
         "SELECT id FROM notes WHERE body = '%s' AND n = 20",
         "SELECT id FROM notes WHERE id = 2 OR body = '%s'",
     };
