@@ -1,0 +1,107 @@
+/* See template.h. */
+#include "api/persql/template.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+
+#define PARSED_MAX  (64 << 20)
+#define BATCH_BYTES (256 << 10) /* a batch ends behind the statement that passes this */
+
+struct batch {
+    struct api_call *c;
+    const struct id *to;
+    struct strbuf body;
+    struct jsonw w;
+    int64_t count;
+};
+
+static enum err_code ask(
+    struct api_call *c, const struct id *db, enum wire_op op, struct str body, struct strbuf *out)
+{
+    struct wire_reply_head head;
+    const struct wire_call call = {.op = op,
+        .role = WIRE_ROLE_ADMIN,
+        .deadline_us = clock_mono_us() + c->opt->statement_timeout_us,
+        .request_id = c->by->request_id,
+        .token_id = id_str(&c->who->token_id),
+        .idempotency_key = STR_EMPTY,
+        .plan_key = STR_EMPTY,
+        .plan_step = STR_EMPTY,
+        .body = body};
+    enum err_code rc = supervise_call_sync(c->opt->supervisor, id_str(db), &call, &head, out, c->err);
+    if (rc || head.status == 200)
+        return rc;
+    return err_set(c->err, head.status >= 500 ? (enum err_code)head.code : ERR_CONFLICT,
+        "The schema of the template cannot be copied");
+}
+
+static void begin(struct batch *b)
+{
+    strbuf_reset(&b->body);
+    jsonw_init(&b->w, &b->body);
+    jsonw_object(&b->w);
+    JSONW_BOOL(&b->w, "transaction", true);
+    jsonw_key(&b->w, "statements");
+    jsonw_array(&b->w);
+    b->count = 0;
+}
+
+static enum err_code send(struct batch *b)
+{
+    AUTO_STRBUF out;
+    strbuf_init(&out, LIMIT_RESULT_BYTES);
+    jsonw_array_end(&b->w);
+    jsonw_object_end(&b->w);
+    enum err_code rc = b->count ? ask(b->c, b->to, WIRE_OP_BATCH, strbuf_str(&b->body), &out) : ERR_OK;
+    begin(b);
+    return rc;
+}
+
+static enum err_code add_all(struct batch *b, const struct jsonr_value *data, struct str kind)
+{
+    enum err_code rc = ERR_OK;
+    const struct jsonr_value *list = jsonr_member(data, kind);
+    for (const struct jsonr_value *v = list ? jsonr_first(list) : NULL; v && !rc; v = jsonr_next(v)) {
+        const struct jsonr_value *sql = jsonr_member(v, S("sql"));
+        if (!sql || jsonr_kind(sql) != JSONR_TEXT)
+            return err_set(b->c->err, ERR_CONFLICT, "The schema of the template cannot be copied");
+        jsonw_object(&b->w);
+        JSONW_TEXT(&b->w, "sql", jsonr_text(sql));
+        jsonw_object_end(&b->w);
+        if (++b->count == LIMIT_BATCH_STATEMENTS || strbuf_str(&b->body).len > BATCH_BYTES)
+            rc = send(b);
+    }
+    return rc;
+}
+
+static enum err_code copy_all(struct api_call *c, const struct jsonr_value *data, const struct id *to)
+{
+    static const struct str kinds[] = {{"tables", 6}, {"views", 5}, {"indexes", 7}, {"triggers", 8}};
+    struct batch b = {.c = c, .to = to};
+    enum err_code rc = ERR_OK;
+    strbuf_init(&b.body, LIMIT_BODY_BYTES);
+    begin(&b);
+    for (size_t i = 0; !rc && i < ARRAY_LEN(kinds); i++)
+        rc = add_all(&b, data, kinds[i]);
+    if (!rc)
+        rc = send(&b);
+    strbuf_release(&b.body);
+    return rc;
+}
+
+enum err_code template_copy(struct api_call *c, const struct id *from, const struct id *to)
+{
+    AUTO_ARENA arena;
+    AUTO_STRBUF out;
+    const struct jsonr_value *root, *data = NULL;
+    arena_init(&arena, PARSED_MAX);
+    strbuf_init(&out, LIMIT_RESULT_BYTES);
+    enum err_code rc = ask(c, from, WIRE_OP_SCHEMA, STR_EMPTY, &out);
+    if (!rc)
+        rc = jsonr_parse(&arena, strbuf_str(&out), &root, c->err);
+    if (!rc && jsonr_kind(root) == JSONR_OBJECT)
+        data = jsonr_member(root, S("data"));
+    if (!rc && (!data || jsonr_kind(data) != JSONR_OBJECT))
+        rc = err_set(c->err, ERR_CONFLICT, "The schema of the template cannot be copied");
+    return rc ? rc : copy_all(c, data, to);
+}

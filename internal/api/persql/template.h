@@ -1,0 +1,12 @@
+/* Copying the schema of one database into another that is empty: tables, views, indexes, triggers, no rows.
+ * Worker thread. */
+#ifndef API_PERSQL_TEMPLATE_H
+#define API_PERSQL_TEMPLATE_H
+
+#include "api/call.h"
+
+/* Runs as the bearer, who is an admin. In several transactions when there are many objects, so what fails may
+ * leave some of them. ERR_CONFLICT the schema of `from` cannot be made anew; the engine's other errors. */
+MUST_CHECK enum err_code template_copy(struct api_call *c, const struct id *from, const struct id *to);
+
+#endif

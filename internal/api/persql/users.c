@@ -1,0 +1,135 @@
+/* POST /v1/users: the database of one person of an app, and a token for it alone. Worker thread. */
+#include "api/call.h"
+#include "api/persql/template.h"
+#include "api/persql/views.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "registry/user.h"
+
+route_worker_fn persql_user_provision;
+
+#define SUBJECT_CHARS 256
+#define EXPIRES_S     3600
+
+struct user_wish {
+    struct str subject, template, role;
+    int64_t expires_in_s; /* 0 not said */
+};
+
+static const struct jsonr_field user_fields[] = {
+    {"subject", JF_TEXT, offsetof(struct user_wish, subject), JF_REQUIRED, 1, 4 * SUBJECT_CHARS},
+    {"template", JF_TEXT, offsetof(struct user_wish, template), JF_NULL_OK, 1, 63},
+    {"role", JF_TEXT, offsetof(struct user_wish, role), JF_NULL_OK, 1, 20},
+    {"expiresIn", JF_INT, offsetof(struct user_wish, expires_in_s), JF_NULL_OK, 60, 86400},
+};
+
+static enum err_code check_subject(struct str s, struct err *err)
+{
+    size_t chars = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char b = (unsigned char)s.ptr[i];
+        if (b < ' ' || b == 0x7f)
+            return err_field(err, "/subject", "must not hold control characters");
+        chars += (b & 0xc0) != 0x80; /* every byte but those that continue a character */
+    }
+    return chars > SUBJECT_CHARS ? err_field(err, "/subject", "must be at most %d characters", SUBJECT_CHARS)
+                                 : ERR_OK;
+}
+
+static enum err_code read_wish(struct api_call *c, struct user_wish *in, enum wire_role *ret_role)
+{
+    const struct jsonr_value *root;
+    if (!c->body.len)
+        return err_field(c->err, "", "The body is empty; send {\"subject\":…}");
+    enum err_code rc = jsonr_parse(c->arena, c->body, &root, c->err);
+    if (!rc)
+        rc = jsonr_fields(root, "", user_fields, ARRAY_LEN(user_fields), JSONR_UNKNOWN_IGNORE, in, c->err);
+    if (!rc)
+        rc = check_subject(in->subject, c->err);
+    if (!rc && (!token_role_parse(in->role, ret_role) || *ret_role == WIRE_ROLE_ADMIN))
+        rc = err_field(c->err, "/role", "must be write or read");
+    return rc;
+}
+
+static enum err_code find_template(struct api_call *c, struct str slug, struct registry_entry *ret)
+{
+    enum err_code rc = registry_get(c->db, &c->who->namespace_id, slug, ret, c->err);
+    return rc == ERR_NOT_FOUND ? err_field(c->err, "/template", "is no database of this namespace") : rc;
+}
+
+/* What was made without its template is of no use to anybody. */
+static enum err_code fill(
+    struct api_call *c, const struct registry_entry *template, const struct registry_entry *made)
+{
+    struct registry_entry gone;
+    enum err_code rc = template_copy(c, &template->id, &made->id);
+    if (rc)
+        err_ignore(registry_delete(c->db, c->disk, c->by, &made->namespace_id, str_of(made->slug), &gone,
+            NULL)); /* else it is begun anew after a while */
+    return rc;
+}
+
+/* An hour, or what is left of the token that asks. */
+static int64_t expires_in(const struct api_call *c, int64_t wish_s)
+{
+    int64_t left_s = c->who->expires_at ? (c->who->expires_at - clock_wall_ms()) / 1000 : EXPIRES_S;
+    if (wish_s)
+        return wish_s;
+    return left_s < EXPIRES_S ? (left_s > 0 ? left_s : 1) : EXPIRES_S;
+}
+
+static enum err_code mint_tx(struct api_call *c, const struct registry_entry *of, bool made,
+    const struct token_new *in, struct token *ret, struct secret *ret_secret)
+{
+    enum err_code rc = made ? registry_user_ready(c->db, &of->id, c->err) : ERR_OK;
+    return rc ? rc : token_create(c->db, c->by, c->arena, in, ret, ret_secret, c->err);
+}
+
+static void view(struct api_call *c, const struct registry_entry *e, const struct token *t,
+    const struct secret *secret, bool made)
+{
+    jsonw_object(c->out);
+    jsonw_key(c->out, "database");
+    view_database(c->out, e);
+    JSONW_CSTR(c->out, "namespaceSlug", e->namespace_slug);
+    JSONW_TEXT(c->out, "token", secret_reveal(secret));
+    JSONW_TEXT(c->out, "tokenId", id_str(&t->id));
+    view_time(c->out, "expiresAt", t->expires_at);
+    JSONW_BOOL(c->out, "created", made);
+    jsonw_object_end(c->out);
+}
+
+static enum err_code provision(struct api_call *c, const struct user_wish *in, enum wire_role role)
+{
+    struct registry_entry template, entry;
+    struct token token;
+    AUTO_SECRET secret = SECRET_INIT;
+    bool made;
+    enum err_code rc = in->template.len ? find_template(c, in->template, &template) : ERR_OK;
+    if (!rc)
+        rc = registry_user_open(
+            c->db, c->disk, c->by, &c->who->namespace_id, in->subject, &entry, &made, c->err);
+    if (!rc && made && in->template.len)
+        rc = fill(c, &template, &entry);
+    if (rc)
+        return rc;
+    const struct token_new wish = {.namespace_id = entry.namespace_id,
+        .name = str_of(entry.slug),
+        .role = role,
+        .database_id = entry.id,
+        .expires_in_s = expires_in(c, in->expires_in_s)};
+    rc = tx_begin_write(c->db, c->err);
+    if (!rc)
+        rc = tx_end(c->db, mint_tx(c, &entry, made, &wish, &token, &secret), c->err);
+    if (!rc)
+        view(c, &entry, &token, &secret, made);
+    return rc;
+}
+
+enum err_code persql_user_provision(struct api_call *c)
+{
+    struct user_wish in = {.subject = STR_EMPTY, .template = STR_EMPTY, .role = S("write")};
+    enum wire_role role;
+    enum err_code rc = read_wish(c, &in, &role);
+    return rc ? rc : provision(c, &in, role);
+}
