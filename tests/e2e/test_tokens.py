@@ -16,7 +16,7 @@ from people import Person
 TOKENS = "/api/namespaces/acme/tokens"
 SECRET = re.compile(r"psql_live_[0-9A-Za-z]{49}")
 GOOD = "seven grey geese over the harbour"
-MEMBERS = ["createdAt", "database", "expiresAt", "id", "lastUsedAt", "name", "namespace", "overlapEndsAt", "preview", "revokedAt", "role", "tableScope", "allowedAddresses"]
+MEMBERS = ["claims", "createdAt", "database", "expiresAt", "id", "lastUsedAt", "name", "namespace", "overlapEndsAt", "preview", "revokedAt", "role", "tableScope", "allowedAddresses"]
 
 
 def refused(checks, what, answer, status, code, pointer=None):
@@ -137,7 +137,12 @@ def by_tokens(checks, s):
     for body, pointer in (({"expiresIn": 3600}, "/expiresIn"), ({"allowedAddresses": ["0.0.0.0/0"]}, "/allowedAddresses/0"),
                           ({"allowedAddresses": ["127.0.0.1", "::1"]}, "/allowedAddresses/1")):
         refused(checks, f"more is not: {body}", s.call("POST", TOKENS, body, token=narrow["token"]), 403, "forbidden", pointer)
+    told = make(s, checks, {"name": "told", "claims": {"tenant": "a"}})
+    checks.equal("claims are handed on", make(s, checks, {"role": "readonly"}, told["token"])["claims"], {"tenant": "a"})
+    for claims in ({"tenant": "b"}, {"tenant": "a", "more": 1}):
+        refused(checks, f"others are not: {claims}", s.call("POST", TOKENS, {"claims": claims}, token=told["token"]), 403, "forbidden", "/claims")
     wide = make(s, checks, {"name": "wide"})
+    refused(checks, "nor is a secret of a token that is told nothing", s.call("POST", f"{TOKENS}/{wide['id']}/rotate", {}, token=told["token"]), 403, "forbidden")
     body = refused(checks, "rotate what is wider", s.call("POST", f"{TOKENS}/{wide['id']}/rotate", {}, token=narrow["token"]), 403, "forbidden")
     checks.that("no secret in the refusal", not SECRET.search(json.dumps(body)), body)
     checks.equal("it still opens", status(s, wide["token"]), 200)
@@ -227,7 +232,7 @@ FIELDS = {
                            ["1.2.3"], ["01.2.3.4"], ["*"], ["x" * 300]],
     "allowedAddresses/1": [["10.0.0.1", "10.0.0.1/32"], ["::1", "0:0:0:0:0:0:0:1"], ["10.0.0.1", "::ffff:10.0.0.1"]],
     "expiresIn": [0, -1, 315360001, 1.5, "60", [], {}, True, 9223372036854775807],
-    "claims": [{}], "token": ["psql_live_x"], "preview": ["x"], "namespaceId": ["ns_x"],
+    "claims": [5, "x", [], True], "claims/a": [{"a": {}}, {"a": []}], "token": ["psql_live_x"], "preview": ["x"], "namespaceId": ["ns_x"],
 }
 
 
