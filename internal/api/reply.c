@@ -1,4 +1,5 @@
 /* The two ends of a request's life: taken from the free list, answered, counted, logged, given back. */
+#include "api/cookie.h"
 #include "api/request.h"
 
 #include "base/check.h"
@@ -119,6 +120,15 @@ static void fail_page(struct api_request *r, const struct err *err)
     request_reply_answer(r);
 }
 
+/* Where a program finds out whom to ask for a token (RFC 9728). */
+static struct str bearer_challenge(struct api_request *r)
+{
+    struct str text = arena_printf(&r->arena,
+        "Bearer realm=\"holdfast\", resource_metadata=\"" STR_FMT "/.well-known/oauth-protected-resource\"",
+        STR_ARG(cookie_own_origin(r)));
+    return text.ptr ? text : S("Bearer realm=\"holdfast\"");
+}
+
 void request_fail(struct api_request *r, const struct err *err)
 {
     struct http_request *http = r->http;
@@ -130,7 +140,7 @@ void request_fail(struct api_request *r, const struct err *err)
     if (err->code == ERR_UNAUTHORIZED)
         r->api->metrics.auth_failures++;
     if (err->code == ERR_UNAUTHORIZED && takes_bearer(r)) {
-        http_set_header(http, "WWW-Authenticate", S("Bearer realm=\"holdfast\""));
+        http_set_header(http, "WWW-Authenticate", bearer_challenge(r));
     }
     request_account(r, err_status(err->code), err->code);
     http_reply_error(http, err);

@@ -137,26 +137,28 @@ enum err_code grant_give(struct db *db, const struct actor *by, const struct id 
     return code ? code : audit_grant(db, by, AUDIT_OAUTH_GRANTED, ret, err);
 }
 
+static enum err_code read_rows(struct db_stmt *st, struct grant *rows, size_t *ret_count, struct err *err)
+{
+    size_t count = 0;
+
+    for (; db_row(st); count++)
+        map_grant(st, &rows[count]);
+    *ret_count = count;
+    return db_done(st, err);
+}
+
 enum err_code grant_list(struct db *db, struct arena *a, const struct id *account_id, struct grant **ret,
     size_t *ret_count, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
-    struct grant *rows = arena_alloc(a, GRANTS_MAX * sizeof *rows);
-    size_t count = 0;
-
-    if (!rows)
-        return err_set(err, ERR_TOO_LARGE, "too many apps to list at once");
     enum err_code code =
         db_query(db, SQL_LIST, DB_ARGS(db_text(id_str(account_id)), db_int(GRANTS_MAX)), &st, err);
-    while (!code && db_row(&st))
-        map_grant(&st, &rows[count++]);
-    if (!code)
-        code = db_done(&st, err);
+
     if (code)
         return code;
-    *ret = rows;
-    *ret_count = count;
-    return ERR_OK;
+    *ret = arena_alloc(a, GRANTS_MAX * sizeof **ret);
+    return *ret ? read_rows(&st, *ret, ret_count, err)
+                : err_set(err, ERR_TOO_LARGE, "too many apps to list at once");
 }
 
 static enum err_code find_given(
