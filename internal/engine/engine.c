@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -22,7 +23,8 @@ enum {
     QUIET_MS = 5000,      /* and after so long more it gives its memory back */
     PURGE_US = 600000000, /* how often receipts past their day are removed */
     FLUSH_ROWS = 500,     /* of the query log in one transaction */
-    REFUSE_US = 20000,    /* what has not heeded an interrupt for so long gets no more to read */
+    STAND_BACK_US = 50000,
+    REFUSE_US = 20000, /* what has not heeded an interrupt for so long gets no more to read */
 };
 
 #define FILE_SLACK_BYTES (1ULL << 30) /* the log beside the database may grow by as much */
@@ -37,6 +39,16 @@ static bool should_bounce(const struct engine *eng, int64_t now)
            atomic_load_explicit(&eng->board->has_readers, memory_order_relaxed) > 0;
 }
 
+/* A read that computes for long gives way to everybody's short calls. Nobody without privileges can take that
+ * back: the front exchanges the engine once it is idle. A write does not stand back, for its neighbours in
+ * the transaction wait for it. */
+static void stand_back(struct engine *eng)
+{
+    eng->stands_back = true;
+    (void)setpriority(PRIO_PROCESS, 0, SANDBOX_NICE); /* being nicer cannot be refused */
+    atomic_store_explicit(&eng->board->stands_back, 1, memory_order_relaxed);
+}
+
 enum stop_reason engine_stop_reason(struct engine *eng)
 {
     const struct op *op = eng->running;
@@ -49,6 +61,9 @@ enum stop_reason engine_stop_reason(struct engine *eng)
         eng->stop = STOP_CANCELLED;
     else if (should_bounce(eng, now))
         eng->stop = STOP_BOUNCE;
+    else if (eng->running_reads && !eng->stands_back && eng->cfg.mode != ENGINE_SCRATCH_MODE &&
+             now - eng->running_since_us > STAND_BACK_US)
+        stand_back(eng);
     return eng->stop;
 }
 

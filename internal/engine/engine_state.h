@@ -43,6 +43,7 @@ struct engine {
     bool running_reads; /* may be bounced */
     enum stop_reason stop;
     int64_t looked_us; /* when the time was last looked at for the running call: then it was stopped, if so */
+    bool stands_back;  /* see board */
     bool read_refused; /* to the running call, which whatever it says of the file is not to be believed */
     int progress_ops;  /* between two looks */
 

@@ -146,7 +146,7 @@ static int allow_names(scmp_filter_ctx ctx)
     return 0;
 }
 
-/* Memory is never executable, locks are the only fcntl beside flags. */
+/* Memory is never executable, locks are the only fcntl beside flags, priority only falls. */
 static int allow_conditions(scmp_filter_ctx ctx)
 {
     static const int COMMANDS[] = {F_GETFD, F_SETFD, F_GETFL, F_SETLK, F_SETLKW, F_GETLK};
@@ -155,6 +155,10 @@ static int allow_conditions(scmp_filter_ctx ctx)
     if (rc == 0)
         rc = seccomp_rule_add(
             ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    if (rc == 0)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 3,
+            SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS), SCMP_A1(SCMP_CMP_EQ, 0),
+            SCMP_A2(SCMP_CMP_EQ, SANDBOX_NICE)); /* itself alone */
     for (size_t i = 0; i < ARRAY_LEN(COMMANDS) && rc == 0; i++)
         rc = seccomp_rule_add(
             ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)COMMANDS[i], 0));

@@ -28,6 +28,9 @@ struct sandbox {
 MUST_CHECK enum err_code sandbox_prepare(struct sandbox *ret, struct err *err);
 void sandbox_release(struct sandbox *sb);
 
+/* The only priority that an engine may give itself: the lowest. */
+enum { SANDBOX_NICE = 19 };
+
 /* Enters; afterwards only `keep_fd`, standard input, output and error are open. `file_bytes_max` bounds each
  * file. */
 MUST_CHECK enum err_code sandbox_enter(

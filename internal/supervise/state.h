@@ -28,6 +28,7 @@
 #define READ_BUFFER         ((size_t)2 * WIRE_REPLY_FRAME_MAX)
 #define STALL_US            30000000 /* a paused stream is killed after */
 #define LEAVE_US            10000000 /* an engine that was asked to leave is killed after */
+#define STOOD_BACK_US       1000000  /* an engine with a low priority leaves when it was idle for so long */
 #define OPEN_US             30000000 /* an engine that does not become ready is killed after */
 #define STARTS_MAX          32       /* requests to the zygote without an answer */
 #define SCRATCH_MAX         8        /* uploads checked at once */

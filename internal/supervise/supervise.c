@@ -68,6 +68,13 @@ static void tick_idle(struct supervisor *s, int64_t now)
     }
 }
 
+/* A low priority is for good: the next call, which may be a short one, finds another engine. One that is
+ * called again and again is let be, or a spinning tenant would get a fresh start each time. */
+static bool stands_back(const struct peer *e)
+{
+    return e->board && atomic_load_explicit(&e->board->stands_back, memory_order_relaxed);
+}
+
 static void tick_engines(struct supervisor *s, int64_t now)
 {
     struct list *it, *nx;
@@ -78,6 +85,8 @@ static void tick_engines(struct supervisor *s, int64_t now)
         bool slow_open = e->state == PEER_OPENING && e->end == END_NONE && now - e->asked_us > OPEN_US;
         if (slow_leave || slow_open)
             peer_kill(e, END_STUCK);
+        if (e->idle && stands_back(e) && now - e->idle_us > STOOD_BACK_US)
+            peer_leave(e);
     }
 }
 

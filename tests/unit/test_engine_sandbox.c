@@ -112,6 +112,8 @@ static int link_out(void)
     ACT(execve, execl("/bin/true", "true", (char *)NULL))                                                    \
     ACT(execveat, syscall(SYS_execveat, AT_FDCWD, "/bin/true", NULL, NULL, 0))                               \
     ACT(ptrace, ptrace(PTRACE_TRACEME, 0, NULL, NULL))                                                       \
+    ACT(priority_up, setpriority(PRIO_PROCESS, 0, -5))                                                       \
+    ACT(priority_of_others, setpriority(PRIO_PROCESS, (id_t)getppid(), 19))                                  \
     ACT(kill_parent, kill(getppid(), 0))                                                                     \
     ACT(kill_all, kill(-1, 0))                                                                               \
     ACT(tgkill, syscall(SYS_tgkill, getpid(), getpid(), 0))                                                  \

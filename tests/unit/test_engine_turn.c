@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -696,5 +697,28 @@ void test_engine_turn__emptying_a_large_table_ends_at_the_deadline(void **state)
     }
     expect_rows(&fx, "SELECT count(*), (SELECT count(*) FROM t) FROM big", "[[34,4]]");
     (void)engine_ok(&fx, "DROP TABLE big");
+    assert_int_equal(engine_fixture_stop(&fx), 0);
+}
+
+/* A long read lowers the engine's priority, and says so; short reads and long writes do not. */
+void test_engine_turn__long_reads_stand_back(void **state)
+{
+    struct engine_fixture fx;
+    (void)state;
+    engine_fixture_start(&fx);
+    int before = getpriority(PRIO_PROCESS, (id_t)fx.pid);
+    (void)engine_ok(&fx, "CREATE TABLE t (x)");
+    struct wire_call call = engine_call_new(WIRE_OP_QUERY,
+        engine_query_body(&fx, "INSERT INTO t SELECT x FROM (" ENDLESS "SELECT x FROM c) WHERE x < 0", NULL));
+    call.deadline_us = clock_mono_us() + 300000;
+    assert_int_equal(engine_ask(&fx, &call).head.status, 504);
+    assert_int_equal(atomic_load(&fx.board->stands_back), 0);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)fx.pid), before);
+    call.body = str_of(engine_query_body(&fx, ENDLESS "SELECT count(*) FROM c", NULL));
+    call.deadline_us = clock_mono_us() + 300000;
+    assert_int_equal(engine_ask(&fx, &call).head.status, 504);
+    assert_int_equal(atomic_load(&fx.board->stands_back), 1);
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)fx.pid), 19);
+    (void)engine_ok(&fx, "SELECT 1");
     assert_int_equal(engine_fixture_stop(&fx), 0);
 }

@@ -193,6 +193,31 @@ static void expect_keyed(struct fixture *fx, const char *body, const char *key, 
 
 /* A zygote that dies takes its engines with it, perhaps in the middle of a commit: a call with a key is done
  * once all the same, and nobody is blamed. */
+/* An engine whose priority fell for a long read is exchanged once it is idle, without any call noticing. */
+void test_supervise_engine__one_that_stands_back_is_exchanged(void **state)
+{
+    struct fixture *fx = fixture_new();
+    struct tcall slow = tcall(fx, "db_1",
+        "{\"sql\":\"WITH RECURSIVE c(n) AS (VALUES(1) UNION ALL SELECT n+1 FROM c) "
+        "SELECT count(*) FROM c\"}");
+    (void)state;
+    new_database(fx, "db_1");
+    expect_sql(fx, "db_1", "{\"sql\":\"CREATE TABLE t(a)\"}", "\"success\":true");
+    pid_t zygote = zygote_of(getpid()), engine = engine_of(zygote);
+    assert_int_equal(stats(fx).engines, 1);
+    slow.call.req.deadline_us = clock_mono_us() + 200000;
+    submit(&slow);
+    run(fx);
+    for (int i = 0; i < 1000 && stats(fx).engines > 0; i++)
+        run_for(fx, 10000);
+    assert_int_equal(stats(fx).engines, 0);
+    expect_sql(fx, "db_1", "{\"sql\":\"SELECT 'n=' || count(*) FROM t\"}", "n=0");
+    assert_true(engine_of(zygote) != engine);
+    assert_int_equal(stats(fx).crashes, 0);
+    strbuf_release(&slow.got);
+    fixture_free(fx);
+}
+
 void test_supervise_engine__the_zygote_is_started_again(void **state)
 {
     struct fixture *fx = fixture_new();
