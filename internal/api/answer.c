@@ -4,10 +4,20 @@
 #include "api/markup.h"
 #include "api/request.h"
 
+static void set_retry_after(struct api_request *r, int seconds)
+{
+    char text[16];
+
+    str_print(text, sizeof text, "%d", seconds);
+    http_set_header(r->http, "Retry-After", str_of(text));
+}
+
 void answer_set_headers(struct api_request *r)
 {
     const struct api_answer *a = &r->answer;
 
+    if (a->retry_after_s > 0)
+        set_retry_after(r, a->retry_after_s);
     if (a->authenticate.len)
         http_set_header(r->http, "WWW-Authenticate", a->authenticate);
     if (a->kind == ANSWER_REDIRECT)

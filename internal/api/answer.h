@@ -17,6 +17,7 @@ struct api_answer {
     struct str
         form_origin; /* pages with a form: where its answer may lead besides here; arena memory, "" nowhere */
     struct str authenticate; /* WWW-Authenticate, "" none */
+    int retry_after_s;       /* 0: not told */
     bool may_be_cached;
 };
 

@@ -114,7 +114,8 @@ void request_reply_answer(struct api_request *r)
 /* People are told on a page. */
 static void fail_page(struct api_request *r, const struct err *err)
 {
-    r->answer = (struct api_answer){.kind = ANSWER_PAGE, .status = err_status(err->code)};
+    r->answer = (struct api_answer){
+        .kind = ANSWER_PAGE, .status = err_status(err->code), .retry_after_s = err->retry_after_s};
     strbuf_reset(&r->body);
     answer_write_failure(&r->body, err);
     request_reply_answer(r);

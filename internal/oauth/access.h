@@ -33,7 +33,9 @@ MUST_CHECK enum err_code code_create(
 struct code_use {
     const struct client *client; /* authenticated */
     struct str code, redirect_uri;
-    struct str verifier, resource; /* ptr NULL none */
+    struct str verifier;
+    struct str
+        resource; /* one of ours; a code without one may name it here (RFC 8707, 2.2). Both: ptr NULL none */
 };
 
 /* One family of tokens, and for whom. */

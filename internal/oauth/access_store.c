@@ -157,7 +157,7 @@ static enum err_code check_asked(const struct refresh_use *use, const struct fam
 {
     if (use->has_scope && ((use->scope & ~f->scope) || !use->scope))
         return oauth_refuse(no, OAUTH_INVALID_SCOPE, "The scope is more than was given");
-    if (use->resource.ptr && !str_eq(use->resource, str_of(f->resource)))
+    if (use->resource.ptr && f->resource[0] && !str_eq(use->resource, str_of(f->resource)))
         return oauth_refuse(no, OAUTH_INVALID_TARGET, "The token was given for another resource");
     return ERR_OK;
 }

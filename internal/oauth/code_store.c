@@ -53,7 +53,8 @@ static void judge(const struct db_stmt *st, const struct code_use *use, struct c
     CHECK(known); /* we wrote it */
     ret->wrong_redirect = !str_eq(db_col_text(st, 0), use->redirect_uri);
     ret->wrong_verifier = !verifier_fits(st, use->verifier);
-    ret->wrong_resource = use->resource.ptr && !str_eq(db_col_text(st, 2), use->resource);
+    ret->wrong_resource =
+        use->resource.ptr && !db_col_is_null(st, 2) && !str_eq(db_col_text(st, 2), use->resource);
     ret->expired = db_col_int(st, 4) <= clock_wall_ms();
     ret->used = !db_col_is_null(st, 5);
     ret->foreign = !str_eq(db_col_text(st, 9), id_str(&use->client->id));

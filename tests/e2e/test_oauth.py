@@ -282,6 +282,14 @@ def forms(checks, s):
 
 # --- The token endpoint ------------------------------------------------------------------------------------------------
 
+def guessing(checks, s):
+    a, b = app(s), Browser(s, "guessed@example.com", PASSWORD)
+    page = Page(b.authorize(a.ask()))
+    tries = [b.sign_in(page, "a wrong password, again") for _ in range(7)]
+    checks.equal("guesses are slowed down", ([t.status for t in tries[:5]], tries[-1].status), ([401] * 5, 429))
+    checks.that("and the page says for how long", int(tries[-1].headers.get("retry-after", 0)) >= 1 and Page(tries[-1]).action == "/oauth/sign-in", tries[-1].headers)
+
+
 def exchanges(checks, s):
     a, other, b = app(s), app(s, "Other"), owner(s)
     public = register(s, token_endpoint_auth_method="none")
@@ -322,6 +330,10 @@ def exchanges(checks, s):
         checks.equal(f"{method} is no way", s.call(method, "/oauth/token?" + encode(good), headers=NOBODY).status, 405)
     checks.equal("after all that the code still works once", a.redeem(code).status, 200)
     checks.equal("by the form", a.redeem(b.code(a), "post").status, 200)
+    own = f"http://127.0.0.1:{s.port}"
+    checks.equal("a resource that is named first here", a.redeem(b.code(a), resource=own).status, 200)
+    refused(checks, "another one", a.redeem(b.code(a), resource=own + "/other"), 400, "invalid_target")
+    refused(checks, "another spelling than the request's", a.redeem(b.code(a, resource=own), resource=own + "/"), 400, "invalid_target")
     first = a.redeem(b.code(a)).json["access_token"]
     code = b.code(a)
     token = a.redeem(code).json["access_token"]
@@ -525,7 +537,7 @@ def keys(checks, s):
 def main():
     checks, binary = Checks(), binary_argument()
     with Server(binary) as s:
-        for part in (flow, withdrawing, connecting, login_alone, redirects, requests, prompts, forms, exchanges, race, refreshing, giving_back, registering, apps, leaving, documents, audit, keys):
+        for part in (flow, withdrawing, connecting, login_alone, redirects, requests, prompts, forms, guessing, exchanges, race, refreshing, giving_back, registering, apps, leaving, documents, audit, keys):
             checks.part(part, checks, s)
     with Server(binary, args=["--public-url", "https://db.example.com"]) as s:
         d = s.call("GET", "/.well-known/openid-configuration", headers=NOBODY).json

@@ -85,17 +85,10 @@ static enum err_code read_pkce(struct ask *a, struct refusal *no)
     return ERR_OK;
 }
 
-/* The one resource there is, with or without a slash at its end. */
 static enum err_code read_resource(struct api_call *c, struct ask *a, struct refusal *no)
 {
-    struct str given = query_get(a->args, "resource");
-
-    a->resource = given;
-    if (!given.ptr || str_eq(given, c->base_url))
-        return ERR_OK;
-    if (given.len == c->base_url.len + 1 && str_starts(given, c->base_url) && str_ends(given, S("/")))
-        return ERR_OK;
-    return oauth_refuse(no, OAUTH_INVALID_TARGET, "resource is this server's own address");
+    a->resource = query_get(a->args, "resource");
+    return oauth_check_resource(c, a->resource, no);
 }
 
 static enum err_code read_prompt(struct ask *a, struct refusal *no)

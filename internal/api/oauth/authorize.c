@@ -253,9 +253,11 @@ enum err_code oauth_sign_in(struct api_call *c)
     c->err = outer;
     if (rc && !may_try_again(rc))
         return err_set(c->err, rc, "%s", why.message);
-    if (rc)
-        page_sign_in(c, &a, email.ptr ? email : STR_EMPTY, why.message, err_status(rc));
-    else
+    if (!rc) {
         oauth_redirect(c, ask_address(c, &a, true));
+        return ERR_OK;
+    }
+    page_sign_in(c, &a, email.ptr ? email : STR_EMPTY, why.message, err_status(rc));
+    c->answer->retry_after_s = why.retry_after_s;
     return ERR_OK;
 }

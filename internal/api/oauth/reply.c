@@ -44,6 +44,15 @@ enum err_code oauth_reply_refusal(struct api_call *c, const struct refusal *no)
     return ERR_OK;
 }
 
+enum err_code oauth_check_resource(struct api_call *c, struct str given, struct refusal *no)
+{
+    if (!given.ptr || str_eq(given, c->base_url))
+        return ERR_OK;
+    if (given.len == c->base_url.len + 1 && str_starts(given, c->base_url) && str_ends(given, S("/")))
+        return ERR_OK;
+    return oauth_refuse(no, OAUTH_INVALID_TARGET, "resource is this server's own address");
+}
+
 /* --- Who asks --- */
 
 enum err_code oauth_find_person(struct api_call *c, struct person *ret, bool *ret_found)

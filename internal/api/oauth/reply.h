@@ -14,6 +14,9 @@ void oauth_reply_empty(struct api_call *c);
 /* 303, so that a browser does not send a form on. */
 void oauth_redirect(struct api_call *c, struct str location);
 
+/* There is one resource: this server, with or without a slash at its end. ptr NULL is fine. */
+MUST_CHECK enum err_code oauth_check_resource(struct api_call *c, struct str given, struct refusal *no);
+
 /* Who looks at a page; false: nobody who is signed in. */
 MUST_CHECK enum err_code oauth_find_person(struct api_call *c, struct person *ret, bool *ret_found);
 

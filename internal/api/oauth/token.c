@@ -100,6 +100,8 @@ static enum err_code exchange(struct api_call *c, struct exchange *x, struct ref
         rc = oauth_read_client(c, &x->form, &x->client, no);
     if (!rc && !no->error)
         rc = find_grant(x, &run, no);
+    if (!rc && !no->error)
+        rc = oauth_check_resource(c, query_get(&x->form, "resource"), no);
     if (rc || no->error)
         return rc;
     act_as(c, x);
