@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from holdfast import Checks, Server, binary_argument
@@ -89,11 +90,12 @@ def templates(checks, s):
 def together(checks, s):
     """Many requests for one subject at the same time: one makes the database, the others get it or are told to come again."""
     def one(_):
-        while True:
+        for _ in range(5000):
             answer = s.call("POST", USERS, {"subject": "crowd", "template": "app-template"})
             if answer.status != 503:
                 return answer
             assert answer.headers.get("retry-after"), answer
+        return answer
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(one, range(16)))
     found = [a.json.get("data", {}) for a in answers]
@@ -107,6 +109,22 @@ def together(checks, s):
     anew = ask(s, checks, "when its maker is gone", {"subject": "crowd", "template": "app-template"})
     checks.equal("it is begun anew", (anew["created"], anew["database"]["id"] != found[0]["database"]["id"]), (True, True))
     checks.equal("whole, too", query(s, anew, "SELECT count(*) FROM named").status, 200)
+
+
+def busy(checks, s):
+    """A template whose writer is held up: the request ends after a few seconds, and nothing half made is handed out."""
+    slow = "UPDATE lists SET name = name WHERE (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c) > 0"
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        held, number, answer = pool.submit(s.query, slow, db="app-template"), 0, None
+        while not held.done() and (answer is None or answer.status == 200):
+            number, begun = number + 1, time.monotonic()
+            answer = s.call("POST", USERS, {"subject": f"patient {number}", "template": "app-template"})
+            took = time.monotonic() - begun
+        checks.equal("the statement runs into its own deadline", held.result().status, 504)
+    refused(checks, "the request says why", answer, 504, "query_timeout")
+    checks.that("within a few seconds", 2 < took < 5, took)
+    whole = ask(s, checks, "afterwards", {"subject": f"patient {number}", "template": "app-template"})
+    checks.equal("it is made, whole", (whole["created"], query(s, whole, "SELECT count(*) FROM named").status), (True, 200))
 
 
 FIELDS = {"subject": [None, "", 5, [], {}, True, "x" * 257, "\u00e9" * 257, "a\u0007", "a\u0000"], "template": ["none", "", 5, [], {}, True, "x" * 64],
@@ -136,8 +154,8 @@ def refusals(checks, s):
 
 def main():
     checks = Checks()
-    with Server(binary_argument()) as s:
-        for part in (plain, templates, together, refusals):
+    with Server(binary_argument(), args=["--statement-timeout", "8s"]) as s:
+        for part in (plain, templates, together, busy, refusals):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()

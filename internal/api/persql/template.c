@@ -9,19 +9,20 @@
 
 struct batch {
     struct api_call *c;
+    int64_t deadline_us;
     const struct id *to;
     struct strbuf body;
     struct jsonw w;
     int64_t count;
 };
 
-static enum err_code ask(
-    struct api_call *c, const struct id *db, enum wire_op op, struct str body, struct strbuf *out)
+static enum err_code ask(struct api_call *c, const struct id *db, enum wire_op op, struct str body,
+    int64_t deadline_us, struct strbuf *out)
 {
     struct wire_reply_head head;
     const struct wire_call call = {.op = op,
         .role = WIRE_ROLE_ADMIN,
-        .deadline_us = clock_mono_us() + c->opt->statement_timeout_us,
+        .deadline_us = deadline_us,
         .request_id = c->by->request_id,
         .token_id = id_str(&c->who->token_id),
         .idempotency_key = STR_EMPTY,
@@ -52,7 +53,8 @@ static enum err_code send(struct batch *b)
     strbuf_init(&out, LIMIT_RESULT_BYTES);
     jsonw_array_end(&b->w);
     jsonw_object_end(&b->w);
-    enum err_code rc = b->count ? ask(b->c, b->to, WIRE_OP_BATCH, strbuf_str(&b->body), &out) : ERR_OK;
+    enum err_code rc =
+        b->count ? ask(b->c, b->to, WIRE_OP_BATCH, strbuf_str(&b->body), b->deadline_us, &out) : ERR_OK;
     begin(b);
     return rc;
 }
@@ -74,10 +76,11 @@ static enum err_code add_all(struct batch *b, const struct jsonr_value *data, st
     return rc;
 }
 
-static enum err_code copy_all(struct api_call *c, const struct jsonr_value *data, const struct id *to)
+static enum err_code copy_all(
+    struct api_call *c, const struct jsonr_value *data, const struct id *to, int64_t deadline_us)
 {
     static const struct str kinds[] = {{"tables", 6}, {"views", 5}, {"indexes", 7}, {"triggers", 8}};
-    struct batch b = {.c = c, .to = to};
+    struct batch b = {.c = c, .deadline_us = deadline_us, .to = to};
     enum err_code rc = ERR_OK;
     strbuf_init(&b.body, LIMIT_BODY_BYTES);
     begin(&b);
@@ -94,14 +97,15 @@ enum err_code template_copy(struct api_call *c, const struct id *from, const str
     AUTO_ARENA arena;
     AUTO_STRBUF out;
     const struct jsonr_value *root, *data = NULL;
+    int64_t deadline_us = clock_mono_us() + LIMIT_TEMPLATE_MS * 1000;
     arena_init(&arena, PARSED_MAX);
     strbuf_init(&out, LIMIT_RESULT_BYTES);
-    enum err_code rc = ask(c, from, WIRE_OP_SCHEMA, STR_EMPTY, &out);
+    enum err_code rc = ask(c, from, WIRE_OP_SCHEMA, STR_EMPTY, deadline_us, &out);
     if (!rc)
         rc = jsonr_parse(&arena, strbuf_str(&out), &root, c->err);
     if (!rc && jsonr_kind(root) == JSONR_OBJECT)
         data = jsonr_member(root, S("data"));
     if (!rc && (!data || jsonr_kind(data) != JSONR_OBJECT))
         rc = err_set(c->err, ERR_CONFLICT, "The schema of the template cannot be copied");
-    return rc ? rc : copy_all(c, data, to);
+    return rc ? rc : copy_all(c, data, to, deadline_us);
 }

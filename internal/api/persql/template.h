@@ -6,7 +6,8 @@
 #include "api/call.h"
 
 /* Runs as the bearer, who is an admin. In several transactions when there are many objects, so what fails may
- * leave some of them. ERR_CONFLICT the schema of `from` cannot be made anew; the engine's other errors. */
+ * leave some of them. Takes LIMIT_TEMPLATE_MS at most. ERR_CONFLICT the schema of `from` cannot be made anew;
+ * the engine's other errors. */
 MUST_CHECK enum err_code template_copy(struct api_call *c, const struct id *from, const struct id *to);
 
 #endif
