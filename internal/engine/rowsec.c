@@ -10,6 +10,11 @@ void rowsec_forget(struct engine *eng)
     eng->row_security = ROW_SECURITY_UNKNOWN;
 }
 
+bool rowsec_changed_by(enum wire_op op)
+{
+    return op == WIRE_OP_POLICY_SET || op == WIRE_OP_POLICY_DROP || op == WIRE_OP_ROW_SECURITY_SET;
+}
+
 /* A file from before row security has none. Whatever else goes wrong counts as on. */
 static enum row_security look(struct engine *eng)
 {

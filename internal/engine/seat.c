@@ -95,7 +95,7 @@ static enum err_code take_under_policies(struct engine *eng, struct err *err)
         eng->seat = MEM_NEW(struct seat);
     if (!eng->under_policies)
         change_places(eng);
-    if (eng->db && !rowsec_is_current(eng, &eng->seat->rowsec)) {
+    if (eng->db && !eng->policies_current && !rowsec_is_current(eng, &eng->seat->rowsec)) {
         if (is_held(eng)) {
             err->retry_after_s = 1;
             return err_set(
@@ -103,7 +103,9 @@ static enum err_code take_under_policies(struct engine *eng, struct err *err)
         }
         close_seated(eng);
     }
-    return eng->db ? ERR_OK : open_seated(eng, err);
+    enum err_code code = eng->db ? ERR_OK : open_seated(eng, err);
+    eng->policies_current = code == ERR_OK;
+    return code;
 }
 
 enum err_code seat_take(struct engine *eng, bool under_policies, struct err *err)

@@ -347,12 +347,6 @@ static void set_phase(struct engine *eng, enum board_phase phase)
     atomic_store_explicit(&eng->board->phase, (uint32_t)phase, memory_order_release);
 }
 
-static bool changes_policies(const struct task *t)
-{
-    enum wire_op op = t->op.call.op;
-    return op == WIRE_OP_POLICY_SET || op == WIRE_OP_POLICY_DROP || op == WIRE_OP_ROW_SECURITY_SET;
-}
-
 /* Runs writes from `first` until `last` or until the group has grown enough. *ret_lost: the transaction is
  * gone, and the call before the returned index is to blame. */
 static size_t run_group(struct engine *eng, size_t first, size_t last, bool *ret_lost)
@@ -369,7 +363,7 @@ static size_t run_group(struct engine *eng, size_t first, size_t last, bool *ret
             break;
         }
         bytes += t->body.len;
-        if (changes_policies(t))
+        if (rowsec_changed_by(t->op.call.op))
             break; /* what comes next must see them */
         if (clock_mono_us() - begin > GROUP_US_MAX || bytes > GROUP_BYTES_MAX)
             break;
@@ -476,8 +470,11 @@ static size_t run_next(struct engine *eng, size_t first)
     struct err err = ERR_INIT;
     size_t last = end_of_seat(eng, first);
     enum err_code rc = seat_take(eng, eng->tasks[first]->under_policies, &err);
-    if (rc == ERR_OK && !is_stale(eng, first, last))
-        return write_group(eng, first, last);
+    if (rc == ERR_OK && !is_stale(eng, first, last)) {
+        size_t end = write_group(eng, first, last);
+        eng->policies_current &= eng->under_policies; /* the others may change them */
+        return end;
+    }
     fail_stale(eng, first, last, &err);
     return last;
 }
@@ -573,6 +570,7 @@ enum err_code turn_run(struct engine *eng, struct err *err)
 {
     int64_t begin = clock_mono_us();
     CHECK(eng->task_count == 0 && sqlite3_get_autocommit(eng->db));
+    eng->policies_current = false;
     if (eng->cfg.mode == ENGINE_READER)
         rowsec_forget(eng); /* the writer may have switched it */
     enum err_code rc = take_all(eng, err);
