@@ -32,8 +32,8 @@ struct engine {
     struct own own;
     struct channel channel;
     struct querylog log;
-    struct seat *seat;   /* the other connection, NULL none yet: seat.c */
-    bool under_policies; /* the one in `db` is that of calls under policies */
+    struct seat *seat;     /* the other connection, NULL none yet: seat.c */
+    bool under_policies;   /* the one in `db` is that of calls under policies */
     bool policies_current; /* in this turn the seat was found as the policies and the schema are */
     enum row_security row_security;
 

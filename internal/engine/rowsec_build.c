@@ -17,6 +17,8 @@ static const char SQL_OBJECTS[] = "SELECT type, name, sql FROM main.sqlite_schem
                                   " WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL TABLE%'";
 static const char SQL_NAMED_IN_VIEW[] = "SELECT 1 FROM main.sqlite_schema WHERE type = 'view' AND"
                                         " instr(lower(sql), lower(?1))";
+static const char SQL_WITHOUT_ROWID[] =
+    "SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND wr AND name = ?1";
 static const char SQL_COLUMNS[] =
     "SELECT name, pk, hidden FROM pragma_table_xinfo(?1, 'main') WHERE hidden <> 1 ORDER BY pk";
 static const char SQL_POLICIES[] =
@@ -281,15 +283,11 @@ static const char *rowid_name(const struct builder *b)
 /* A table without a rowid has a primary key of columns that are not NULL. */
 static bool has_rowid(struct builder *b)
 {
-    sqlite3_stmt *stmt = NULL;
-    char *sql =
-        sqlite3_mprintf("SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND wr AND name = %.*Q",
-            (int)b->name.len, b->name.ptr);
-    bool without = sql && sqlite3_prepare_v2(b->eng->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
-                   sqlite3_step(stmt) == SQLITE_ROW;
-    (void)sqlite3_finalize(stmt); /* what fails here fails in the trigger too */
-    sqlite3_free(sql);
-    return !without;
+    AUTO_SQL *stmt = NULL;
+    if (prepare(b, SQL_WITHOUT_ROWID, &stmt))
+        return true; /* what fails here fails in the trigger too */
+    int rc = sqlite3_bind_text(stmt, 1, b->name.ptr, (int)b->name.len, SQLITE_STATIC);
+    return rc != SQLITE_OK || sqlite3_step(stmt) != SQLITE_ROW;
 }
 
 static enum err_code make_insert(struct builder *b, const struct rowsec_table *t)
