@@ -48,7 +48,7 @@ static bool check_directory(struct doctor *d)
             "%s cannot be written", d->data);
     unsigned before = d->bad;
     static const char *const ENTRIES[] = {
-        ".", "control.db", "control.gen", "audit.key", "lock", "db", "trash"};
+        ".", "control.db", "control.gen", "audit.key", "audit.head", "lock", "db", "trash"};
     for (size_t i = 0; i < ARRAY_LEN(ENTRIES); i++)
         check_mode(d, ENTRIES[i]);
     if (d->bad == before)

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { PUBLIC_FILE_MAX = 8192, PUBLIC_MODE = 0644, PRIVATE_MODE = 0600 };
+enum { PUBLIC_FILE_MAX = 8192, FILE_MODE = 0600 };
 
 void audit_key_id(const struct sign_key *key, char out[AUDIT_KEY_ID_SIZE])
 {
@@ -62,7 +62,7 @@ static enum err_code write_public(const char *data_dir, const struct sign_key *k
     if (fs_exists(path))
         code = fs_read_all(path, PUBLIC_FILE_MAX, &text, err);
     sign_key_write_public(key, &text);
-    return code ? code : fs_write_atomic(path, strbuf_str(&text), PUBLIC_MODE, err);
+    return code ? code : fs_write_atomic(path, strbuf_str(&text), FILE_MODE, err);
 }
 
 /* The public half first: what a crash leaves is a public key that never signed anything. */
@@ -76,7 +76,7 @@ static enum err_code make_pair(const char *data_dir, struct err *err)
     sign_key_write(key, &pem);
     sign_key_free(key);
     fs_join(path, data_dir, AUDIT_KEY_FILE);
-    return code ? code : fs_write_atomic(path, secret_reveal(&pem), PRIVATE_MODE, err);
+    return code ? code : fs_write_atomic(path, secret_reveal(&pem), FILE_MODE, err);
 }
 
 enum err_code audit_key_ensure(const char *data_dir, struct err *err)
