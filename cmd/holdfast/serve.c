@@ -10,20 +10,30 @@
 
 #define URL_MAX 4096
 
-/* The public address when one is given, else the one it listens on. */
-static void describe_address(struct server *s)
+/* The one it listens on. */
+static void find_address(struct server *s)
 {
     bool v6 = strchr(s->opt->listen.host, ':') != NULL;
     strbuf_init(&s->url, URL_MAX);
     strbuf_addf(&s->url, "%s://%s%s%s:%u", s->opt->tls_cert ? "https" : "http", v6 ? "[" : "",
         s->opt->listen.host, v6 ? "]" : "", http_server_port(s->http));
     CHECK(!strbuf_failed(&s->url));
-    (void)printf("listening on %s\n", strbuf_cstr(&s->url));
-    (void)fflush(stdout); /* whoever waits for the line reads it through a pipe */
+}
+
+static void use_public_address(struct server *s)
+{
     if (!s->opt->public_url)
         return;
     strbuf_reset(&s->url);
     strbuf_add_cstr(&s->url, s->opt->public_url);
+}
+
+static void describe_address(struct server *s)
+{
+    find_address(s);
+    (void)printf("listening on %s\n", strbuf_cstr(&s->url));
+    (void)fflush(stdout); /* whoever waits for the line reads it through a pipe */
+    use_public_address(s);
 }
 
 static void ask_for_flush(void *server)
@@ -55,6 +65,17 @@ static void run(struct server *s)
     log_event(LOG_INFO, "stopped", LOG_INT("status", s->exit_status));
 }
 
+/* What was made on the way is shown all the same: the next start finds a directory in use and cannot. */
+static int fail(struct server *s, const struct err *err)
+{
+    if (s->first_start) {
+        find_address(s);
+        use_public_address(s);
+        server_welcome(s);
+    }
+    return cli_fail(SERVE_DESCRIBE.name, err);
+}
+
 /* Until it is told to stop. */
 static int serve(const void *values)
 {
@@ -65,7 +86,7 @@ static int serve(const void *values)
     log_setup((enum log_level)opt->log_level, (enum log_format)opt->log_format);
     (void)signal(SIGPIPE, SIG_IGN); /* a client that is gone shows as an error of write */
     if (server_start(&s, &err)) {
-        s.exit_status = cli_fail(SERVE_DESCRIBE.name, &err);
+        s.exit_status = fail(&s, &err);
     } else {
         run(&s);
     }

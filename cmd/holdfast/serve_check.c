@@ -63,6 +63,10 @@ enum err_code serve_explain(const struct serve_options *opt, enum err_code code,
     if (str_starts(said, S("the TLS key")))
         return err_set(err, code, "--tls-key %s is not the private key of %s in PEM form (%s)", opt->tls_key,
             opt->tls_cert, cause.message);
+    if (str_starts(said, S("trusted proxies: ")))
+        return err_set(err, code, "--trusted-proxies: %s", cause.message + strlen("trusted proxies: "));
+    if (str_starts(said, S("CORS origins: ")))
+        return err_set(err, code, "--cors-origins: %s", cause.message + strlen("CORS origins: "));
     static const struct str DOING = {"listening on the given address: ", 32};
     const char *text = cause.message + (str_starts(said, DOING) ? DOING.len : 0);
     return err_set(err, code, "--listen %s:%u: %s", opt->listen.host, (unsigned)opt->listen.port, text);

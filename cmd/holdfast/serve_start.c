@@ -96,15 +96,23 @@ static enum err_code open_control(struct server *s, struct err *err)
     return rc;
 }
 
-static enum err_code open_data(struct server *s, struct err *err)
+/* A directory in use is locked before anything else is tried: who starts a second server is to hear of the
+ * first. One that is to be made stays unmade until nothing but it is missing. */
+static enum err_code look_at_data(struct server *s, enum bootstrap_state *ret, struct err *err)
 {
-    enum bootstrap_state state;
-    enum err_code rc = bootstrap_look(s->opt->data, &state, err);
-    if (!rc && state == BOOTSTRAP_FOREIGN)
+    enum err_code rc = bootstrap_look(s->opt->data, ret, err);
+    if (!rc && *ret == BOOTSTRAP_FOREIGN)
         rc = err_set(err, ERR_CONFLICT,
             "%s holds other files and no control database; give an empty directory", s->opt->data);
+    return !rc && *ret == BOOTSTRAP_READY ? bootstrap_lock(s->opt->data, &s->lock_fd, err) : rc;
+}
+
+static enum err_code open_data(struct server *s, struct err *err)
+{
+    enum bootstrap_state state; /* anew: another process may have made it by now */
+    enum err_code rc = s->lock_fd >= 0 ? ERR_OK : bootstrap_lock(s->opt->data, &s->lock_fd, err);
     if (!rc)
-        rc = bootstrap_lock(s->opt->data, &s->lock_fd, err);
+        rc = bootstrap_look(s->opt->data, &state, err);
     if (rc)
         return rc;
     char *absolute = realpath(s->opt->data, s->data_dir);
@@ -181,13 +189,26 @@ static enum err_code start_http(struct server *s, struct err *err)
         .head_max = (size_t)LIMIT_HEAD_BYTES,
         .body_max = (size_t)LIMIT_BODY_BYTES,
         .body_rule = api_body_rule,
-        .on_request = api_on_request,
-        .arg = s->api};
+        .on_request = api_on_request};
     enum err_code rc = http_server_new(s->loop, &opt, &s->http, err);
-    if (rc)
-        return serve_explain(s->opt, rc, err);
-    api_set_server(s->api, s->http);
-    return ERR_OK;
+    return rc ? serve_explain(s->opt, rc, err) : ERR_OK;
+}
+
+/* All that options can be wrong about, the address that is taken above all, so that a first start that cannot
+ * serve leaves no directory behind whose password nobody was shown. */
+static enum err_code check_all(struct server *s, struct err *err)
+{
+    enum bootstrap_state state;
+    enum err_code rc = serve_check(s->opt, err);
+    if (!rc)
+        rc = fit_caps(s, err);
+    if (!rc)
+        rc = check_sandbox(s, err);
+    if (!rc)
+        rc = look_at_data(s, &state, err);
+    if (!rc)
+        rc = loop_new(&s->loop, err);
+    return rc ? rc : start_http(s, err);
 }
 
 enum err_code server_start(struct server *s, struct err *err)
@@ -198,15 +219,9 @@ enum err_code server_start(struct server *s, struct err *err)
         .queue_max = (unsigned)LIMIT_PASSWORD_QUEUE,
         .nice = PASSWORD_NICE};
     forbid_core_files();
-    enum err_code rc = serve_check(s->opt, err);
-    if (!rc)
-        rc = fit_caps(s, err);
-    if (!rc)
-        rc = check_sandbox(s, err);
+    enum err_code rc = check_all(s, err);
     if (!rc)
         rc = open_data(s, err);
-    if (!rc)
-        rc = loop_new(&s->loop, err);
     if (!rc)
         rc = start_supervisor(s, err);
     if (!rc)
@@ -215,7 +230,11 @@ enum err_code server_start(struct server *s, struct err *err)
         rc = workq_new(&pool, &s->passwords, err);
     if (!rc)
         rc = start_api(s, err);
-    return rc ? rc : start_http(s, err);
+    if (rc)
+        return rc;
+    api_set_server(s->api, s->http);
+    http_server_set_arg(s->http, s->api);
+    return ERR_OK;
 }
 
 /* So that what is copied while the server is down is signed whole. */
@@ -247,7 +266,7 @@ void server_release(struct server *s)
         supervise_free(s->supervisor);
     if (s->loop)
         loop_free(s->loop);
-    if (s->control_open && s->http)
+    if (s->control_open && s->api)
         end_audit(s);
     if (s->control_open)
         control_close(&s->control);

@@ -13,14 +13,54 @@ static const char ALLOW_HEADERS[] =
 static const char EXPOSE_HEADERS[] = "X-Request-Id, Retry-After, Content-Disposition, Idempotency-Replayed, "
                                      "Plan-Replayed, X-Import-Bytes, X-Export-Bytes-Estimate";
 
-struct http_cors *cors_new(const char *origins)
+static bool only(struct str text, const char *passing)
 {
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!plain && (c == '\0' || !strchr(passing, c)))
+            return false;
+    }
+    return text.len > 0;
+}
+
+/* As browsers write it: scheme://host or scheme://host:port, no path. Anything else would never match. */
+static bool is_origin(struct str text)
+{
+    size_t at = 0;
+    while (at < text.len && !str_starts(str_slice(text, at, text.len), S("://")))
+        at++;
+    return at < text.len && only(str_slice(text, 0, at), "+-.") &&
+           only(str_slice(text, at + 3, text.len), "-._:[]");
+}
+
+static enum err_code check_origins(struct str origins, struct err *err)
+{
+    struct str part;
+    while (origins.len > 0 && str_cut(&origins, ',', &part)) {
+        if (!is_origin(str_trim(part)))
+            return err_set(err, ERR_INVALID,
+                "CORS origins: \"" STR_FMT "\" is not an origin like https://app.example.com or "
+                "http://localhost:5173; * alone allows all",
+                STR_ARG(str_slice(str_trim(part), 0, 64)));
+    }
+    return ERR_OK;
+}
+
+enum err_code cors_new(const char *origins, struct http_cors **ret, struct err *err)
+{
+    *ret = NULL;
     if (!origins || !origins[0])
-        return NULL;
+        return ERR_OK;
+    bool any = str_eq(str_trim(str_of(origins)), S("*"));
+    enum err_code code = any ? ERR_OK : check_origins(str_of(origins), err);
+    if (code)
+        return code;
     struct http_cors *cors = MEM_NEW(struct http_cors);
-    cors->any = str_eq(str_trim(str_of(origins)), S("*"));
+    cors->any = any;
     cors->origins = mem_strdup(origins);
-    return cors;
+    *ret = cors;
+    return ERR_OK;
 }
 
 void cors_free(struct http_cors *cors)

@@ -66,6 +66,8 @@ struct http_options {
 
 MUST_CHECK enum err_code http_server_new(
     struct loop *l, const struct http_options *opt, struct http_server **ret, struct err *err);
+/* For who listens before there is anyone to serve: options.arg, until the loop runs. */
+void http_server_set_arg(struct http_server *s, void *arg);
 uint16_t http_server_port(const struct http_server *s);
 MUST_CHECK enum err_code http_server_reload_tls(
     struct http_server *s, struct err *err); /* new connections use the new files */

@@ -210,7 +210,8 @@ void request_begin(struct http_connection *c); /* the head is parsed: path, quer
 void request_new_id(struct http_server *s, struct http_request *req);
 
 /* cors.c */
-struct http_cors *cors_new(const char *origins); /* NULL for none */
+/* *ret is NULL for none. ERR_INVALID says what an origin looks like. */
+MUST_CHECK enum err_code cors_new(const char *origins, struct http_cors **ret, struct err *err);
 void cors_free(struct http_cors *cors);
 void cors_add_headers(const struct http_cors *cors, const struct http_request *req, struct strbuf *out);
 bool cors_is_preflight(const struct http_request *req);

@@ -313,7 +313,6 @@ static struct http_server *make_server(struct loop *l, const struct http_options
     list_init(&s->closing);
     map_init(&s->per_ip);
     strbuf_init(&s->compose, HTTP_REPLY_HEAD_MAX + HTTP_COPY_MAX);
-    s->cors = cors_new(opt->cors_origins);
     s->evhttp = make_evhttp(s);
     s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     loop_turn_init(&s->attach_turn, l, attach_accepted, s);
@@ -333,6 +332,8 @@ enum err_code http_server_new(
         return err_set(err, ERR_INTERNAL, "the request guard is broken: it is wrong about %s", through);
     struct http_server *s = make_server(l, opt);
     enum err_code code = peer_set_new(opt->trusted_proxies, &s->proxies, err);
+    if (code == ERR_OK)
+        code = cors_new(opt->cors_origins, &s->cors, err);
     if (code == ERR_OK && opt->tls_cert) {
         s->tls_cert = mem_strdup(opt->tls_cert);
         s->tls_key = mem_strdup(opt->tls_key ? opt->tls_key : opt->tls_cert);
@@ -346,6 +347,12 @@ enum err_code http_server_new(
     }
     *ret = s;
     return ERR_OK;
+}
+
+void http_server_set_arg(struct http_server *s, void *arg)
+{
+    CHECK(s->stats.accepted == 0);
+    s->opt.arg = arg;
 }
 
 uint16_t http_server_port(const struct http_server *s)

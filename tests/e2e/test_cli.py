@@ -69,7 +69,7 @@ def check_init(cli, checks):
         checks.equal(f"{folder} is private", stat.S_IMODE(os.lstat(folder).st_mode), 0o700)
         for name in files:
             checks.equal(f"{name} is private", stat.S_IMODE(os.lstat(os.path.join(folder, name)).st_mode), 0o600)
-    checks.equal("nothing temporary stays", [n for n in os.listdir(cli.path("first")) if n not in ("control.db", "control.gen", "db", "lock")], [])
+    checks.equal("nothing temporary stays", [n for n in os.listdir(cli.path("first")) if n not in ("audit.head", "audit.key", "audit.pub", "control.db", "control.gen", "db", "lock")], [])
     checks.equal("main has its directory", len(os.listdir(os.path.join(cli.path("first"), "db"))), 1)
     control = sqlite3.connect(os.path.join(cli.path("first"), "control.db"))
     dump = "\n".join(control.iterdump())
@@ -295,10 +295,10 @@ def check_bad_arguments(cli, checks):
         ([*serve, "--public-url", "not a url"], 2, ["--public-url", '"not a url"']),
         ([*serve, "--public-url", "http://"], 2, ["--public-url", '"http://"']),
         ([*serve, "--public-url", ""], 2, ["--public-url"]),
-        (["serve", "--data", "/proc/nope"], 1, ["the data directory /proc/nope"]),
-        (["serve", "--data", file], 1, [f"the data directory {file}", "Not a directory"]),
-        (["serve", "--data", file + "/x"], 1, [f"the data directory {file}/x", "Not a directory"]),
-        (["serve", "--data", "/sys/nope"], 1, ["the data directory /sys/nope"]),
+        (["serve", "--listen", "127.0.0.1:0", "--data", "/proc/nope"], 1, ["the data directory /proc/nope"]),
+        (["serve", "--listen", "127.0.0.1:0", "--data", file], 1, [f"the data directory {file}", "Not a directory"]),
+        (["serve", "--listen", "127.0.0.1:0", "--data", file + "/x"], 1, [f"the data directory {file}/x", "Not a directory"]),
+        (["serve", "--listen", "127.0.0.1:0", "--data", "/sys/nope"], 1, ["the data directory /sys/nope"]),
         (["serve", "--data", ""], 2, ["--data must not be empty"]),
         (["serve", "--data"], 2, ["--data needs a value"]),
         (["serve"], 2, ["--data DIR is missing", "HOLDFAST_DATA"]),
@@ -323,7 +323,8 @@ def check_bad_arguments(cli, checks):
         ([*serve, "--workers", "0"], 2, ["--workers", "between 1 and 64"]),
         ([*serve, "--workers", "many"], 2, ["--workers", '"many"']),
         ([*serve, "--max-connections", "1e9"], 2, ["--max-connections"]),
-        ([*serve, "--trusted-proxies", "not an address"], (1, 2), ["trusted"]),
+        ([*serve, "--trusted-proxies", "not an address"], 2, ["--trusted-proxies", '"not an address"']),
+        ([*serve, "--cors-origins", "https://a.example,foo"], 2, ["--cors-origins", '"foo"', "https://app.example.com"]),
         (["serv"], 2, ['"serv"', 'did you mean "serve"?']),
         (["-x"], 2, ['"-x"', "holdfast --help"]),
         ([], 2, ["Usage: holdfast COMMAND"]),

@@ -82,9 +82,14 @@ def misuse(checks, binary):
         taken.listen()
         refused = s.run("serve", "--data", s.data, "--listen", f"127.0.0.1:{taken.getsockname()[1]}", check=False)
     checks.that("an address in use is refused with a sentence", refused.returncode != 0 and "in use" in refused.stderr, refused)
-    for args in (["--tls-cert", "/nope"], ["--tls-cert", "/nope", "--tls-key", "/nope"], ["--listen", "nonsense"], ["--statement-timeout", "x"], ["--no-such"]):
-        refused = s.run("serve", "--data", s.data, "--listen", "127.0.0.1:0", *args, check=False)
-        checks.that(f"serve {shlex.join(args)} is refused", refused.returncode != 0 and refused.stderr.strip(), refused)
+    checks.that("and leaves no directory whose password nobody saw", not os.path.exists(s.data), refused)
+    for args in (["--tls-cert", "/nope"], ["--tls-cert", "/nope", "--tls-key", "/nope"], ["--listen", "nonsense"], ["--statement-timeout", "x"], ["--no-such"],
+                 ["--listen", "192.0.2.1:0"], ["--listen", "no.such.host.invalid:0"], ["--trusted-proxies", "foo"], ["--cors-origins", "foo"],
+                 ["--tls-cert", __file__, "--tls-key", __file__]):
+        base = ["serve", "--data", s.data] + ([] if "--listen" in args else ["--listen", "127.0.0.1:0"])
+        refused = s.run(*base, *args, check=False)
+        checks.that(f"serve {shlex.join(args)} is refused and told why", refused.returncode != 0 and args[0] in refused.stderr, refused)
+        checks.that(f"serve {shlex.join(args)} makes nothing", not os.path.exists(s.data))
     shutil_rmtree(s.dir)
 
 

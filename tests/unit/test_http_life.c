@@ -496,7 +496,7 @@ void test_http_life__draining_finishes_what_runs(void **state)
     httpd_stop(&h);
 }
 
-void test_http_life__an_address_in_use_is_an_error(void **state)
+void test_http_life__what_it_cannot_listen_with_is_an_error(void **state)
 {
     (void)state;
     struct httpd h;
@@ -506,11 +506,19 @@ void test_http_life__an_address_in_use_is_an_error(void **state)
     httpd_start(&h, (struct http_options){.port = 0});
     assert_int_equal(loop_new(&l, &err), ERR_OK);
     struct http_options taken = {.host = "127.0.0.1", .port = h.port}, nowhere = {.host = "no such host"},
-                        proxies = {.host = "127.0.0.1", .trusted_proxies = "10.0.0.1, x"};
+                        proxies = {.host = "127.0.0.1", .trusted_proxies = "10.0.0.1, x"},
+                        origins = {.host = "127.0.0.1"};
     assert_int_equal(http_server_new(l, &taken, &s, &err), ERR_UNAVAILABLE);
     assert_int_equal(http_server_new(l, &nowhere, &s, &err), ERR_INVALID);
     assert_int_equal(http_server_new(l, &proxies, &s, &err), ERR_INVALID);
     expect_str(str_of(err.message), "trusted proxies: \" x\" is not a numeric address");
+    static const char *const BAD[] = {"foo", "https://", "://x", "https://a/", "https://*.a", "*,https://a",
+        "https://a https://b", "https://a,,https://b", "null"};
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
+        origins.cors_origins = BAD[i];
+        assert_int_equal(http_server_new(l, &origins, &s, &err), ERR_INVALID);
+        assert_non_null(strstr(err.message, "is not an origin like https://app.example.com"));
+    }
     loop_free(l);
     httpd_stop(&h);
 }
