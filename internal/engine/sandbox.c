@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -236,6 +237,39 @@ static enum err_code set_limits(uint64_t file_bytes_max, struct err *err)
     return ok ? ERR_OK : err_errno(err, ERR_UNAVAILABLE, "setting resource limits");
 }
 
+/* --- Capabilities --- */
+
+static bool set_capabilities(uint32_t effective, uint32_t permitted)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
+        {.effective = effective, .permitted = permitted}};
+    return syscall(SYS_capset, &head, data) == 0;
+}
+
+static bool may_open(const char *dir)
+{
+    AUTO_FD root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return root >= 0 && faccessat(root, ".", R_OK | W_OK | X_OK, AT_EACCESS) == 0 &&
+           (faccessat(root, "main.db", R_OK | W_OK, AT_EACCESS) == 0 || errno == ENOENT);
+}
+
+/* What root's engine could do if it left seccomp. A server that runs as root over the files of somebody else
+ * needs one of them to open these; Landlock still says which. */
+static enum err_code drop_capabilities(const char *dir, struct err *err)
+{
+    enum { CAPABILITIES_MAX = 64 };
+    uint32_t foreign = CAP_TO_MASK(CAP_DAC_OVERRIDE);
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* they go with the permitted ones too */
+    for (unsigned long cap = 0; cap < CAPABILITIES_MAX; cap++)
+        (void)prctl(
+            PR_CAPBSET_DROP, cap, 0, 0, 0); /* EPERM: it is no privileged process; EINVAL: no such one */
+    if (set_capabilities(0, foreign) && !may_open(dir))
+        return set_capabilities(foreign, foreign) ? ERR_OK
+                                                  : err_errno(err, ERR_UNAVAILABLE, "dropping capabilities");
+    return set_capabilities(0, 0) ? ERR_OK : err_errno(err, ERR_UNAVAILABLE, "dropping capabilities");
+}
+
 void sandbox_tidy(int keep_fd)
 {
     enum { FIRST_FD = STDERR_FILENO + 1 };
@@ -254,7 +288,9 @@ enum err_code sandbox_enter(
     sandbox_tidy(keep_fd);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return err_errno(err, ERR_UNAVAILABLE, "giving up privileges");
-    enum err_code rc = enter_landlock(sb->landlock_abi, dir, err);
+    enum err_code rc = drop_capabilities(dir, err);
+    if (rc == ERR_OK)
+        rc = enter_landlock(sb->landlock_abi, dir, err);
     if (rc == ERR_OK)
         rc = set_limits(file_bytes_max, err);
     if (rc != ERR_OK)

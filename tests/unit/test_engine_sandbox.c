@@ -280,6 +280,52 @@ void test_engine_sandbox__lets_sqlite_work(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* One process inside, while it waits: its line of /proc/…/status as a number. */
+static unsigned long long status_mask(pid_t pid, const char *name)
+{
+    char path[64], line[256];
+    unsigned long long mask = ~0ULL;
+    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        if (strncmp(line, name, strlen(name)) == 0)
+            mask = strtoull(line + strlen(name) + 1, NULL, 16);
+    }
+    (void)fclose(f);
+    return mask;
+}
+
+/* Root's engines too. The bounding set can be emptied by root alone; nobody else has any use for it. */
+void test_engine_sandbox__drops_all_capabilities(void **state)
+{
+    static const char *const SETS[] = {"CapInh", "CapPrm", "CapEff", "CapAmb", "CapBnd"};
+    int status, fds[2];
+    char byte;
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct err err = ERR_INIT;
+        if (sandbox_enter(&sandbox, inside, fds[1], 1 << 20, &err) != ERR_OK)
+            _exit(99);
+        bool told = write(fds[1], "x", 1) == 1 && read(fds[1], &byte, 1) == 1;
+        _exit(told ? 0 : 1);
+    }
+    assert_int_equal(read(fds[0], &byte, 1), 1);
+    for (size_t i = 0; i < ARRAY_LEN(SETS); i++) {
+        if (strcmp(SETS[i], "CapBnd") != 0 || geteuid() == 0)
+            assert_int_equal(status_mask(pid, SETS[i]), 0);
+    }
+    assert_int_equal(status_mask(pid, "NoNewPrivs"), 1);
+    assert_int_equal(write(fds[0], "x", 1), 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
 static long environment_is_empty(void)
 {
     return getenv("PATH") || getenv("HOME") || !getenv("TZ") ? -1 : 0;
