@@ -264,6 +264,30 @@ void test_opdoctor__a_scope_limits_what_is_said(void **state)
     f.tables = NULL;
 }
 
+/* What others sent, with their values, is not for whoever may not read the query log. */
+void test_opdoctor__a_scope_hides_the_statements_of_others(void **state)
+{
+    static const struct str scope[] = {{"seen", 4}, {"_persql_meta_query_log", 22}};
+    (void)state;
+    fresh("CREATE TABLE seen(id INTEGER PRIMARY KEY, card);"
+          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+          " INSERT INTO seen SELECT i, 'card ' || i FROM n");
+    log_statement("SELECT * FROM seen WHERE card = 'CARD-4111'", 300, 100000);
+    log_statement("SELECT count(*), 'LITERAL' FROM seen", 300, 100000);
+    assert_non_null(finding("missing_index"));
+    assert_non_null(strstr(f.out.ptr, "CARD-4111"));
+    f.tables = scope;
+    f.table_count = 1;
+    assert_null(finding("missing_index"));
+    assert_null(finding("slow_query"));
+    assert_null(strstr(f.out.ptr, "CARD-4111"));
+    assert_null(strstr(f.out.ptr, "LITERAL"));
+    f.table_count = 2;
+    assert_non_null(finding("missing_index"));
+    f.tables = NULL;
+    f.table_count = 0;
+}
+
 /* Such a table could be made before its arguments were looked at. FTS5 keeps its inner statements: one that
  * the doctor's own rights have prepared must not serve a caller. */
 void test_opdoctor__an_old_virtual_table_over_our_own_stays_shut(void **state)
