@@ -432,7 +432,10 @@ static enum err_code op_source_check_time(void *arg, struct err *err)
 
 static enum err_code op_source_failed(void *arg, int rc, struct str sql, struct err *err)
 {
-    return op_sql_error(arg, rc, sql, err);
+    struct op *op = arg;
+    enum err_code code = op_sql_error(op, rc, sql, err);
+    op->error_detail = STR_EMPTY; /* of a statement of ours, or of a view that nobody asked for */
+    return code;
 }
 
 struct catalog_source catalog_source_of_op(struct op *op)

@@ -58,7 +58,7 @@ enum err_code op_run_QUERY_LOG(struct op *op, struct err *err)
     }
     jsonw_array_end(op->w);
     if (rc != SQLITE_DONE)
-        code = op_sql_error(op, rc, S(SQL_LIST), err);
+        code = op_sql_error(op, rc, STR_EMPTY, err);
     (void)sqlite3_finalize(stmt); /* repeats the error of the step */
     return code;
 }

@@ -11,7 +11,11 @@ enum err_code op_prepare_internal(struct op *op, const char *sql, sqlite3_stmt *
     op->eng->guard.own_reads = true;
     int rc = sqlite3_prepare_v2(op->eng->db, sql, -1, ret, NULL);
     guard_leave(&op->eng->guard, saved);
-    return rc == SQLITE_OK ? ERR_OK : op_sql_error(op, rc, str_of(sql), err);
+    if (rc == SQLITE_OK)
+        return ERR_OK;
+    enum err_code code = op_sql_error(op, rc, str_of(sql), err);
+    op->error_detail = STR_EMPTY; /* it would speak of a statement that the caller did not send */
+    return code;
 }
 
 enum err_code op_prepare_tenant(

@@ -302,3 +302,21 @@ void test_opdescribe__a_huge_table_is_estimated(void **state)
     assert_in_range(rows, 54000, 66000); /* exact on a fast machine */
     op_fixture_release(&big);
 }
+
+/* Every reader of the schema looks into the views, also into those that cannot be read; what is wrong with
+ * them is not what was wrong with the call. */
+void test_opdescribe__errors_speak_of_the_call_alone(void **state)
+{
+    static const struct op_arg EXPORT[] = {{"format", "csv"}, {NULL, NULL}};
+    (void)state;
+    op_fixture_sql(&f, "CREATE VIEW a1 AS SELECT * FROM a2; CREATE VIEW a2 AS SELECT * FROM a1");
+    (void)expect_refused(WIRE_OP_DESCRIBE_SET, "{}", ERR_INVALID);
+    assert_null(strstr(f.out.ptr, "errorDetail"));
+    assert_int_not_equal(
+        op_fixture_run(&f, WIRE_OP_DESCRIBE_SET, S("{\"table\":\"nothing\",\"description\":\"x\"}"), NULL),
+        ERR_OK);
+    assert_null(strstr(f.out.ptr, "errorDetail"));
+    assert_int_not_equal(op_fixture_run(&f, WIRE_OP_EXPORT, STR_EMPTY, EXPORT), ERR_OK);
+    assert_null(strstr(f.out.ptr, "errorDetail"));
+    op_fixture_sql(&f, "DROP VIEW a1; DROP VIEW a2");
+}
