@@ -319,6 +319,7 @@ static enum err_code run_statement(struct op *op, struct exec_statement *s, int 
         if (rc != ERR_OK)
             return rc;
     }
+    task_of(op)->wrote |= !s->cached->reads;
     enum err_code rc = run_cached(op, s->cached, s->params, statement, err);
     cache_unpin(op->eng, s->cached);
     s->cached = NULL;
@@ -384,7 +385,7 @@ static enum err_code keep_before(
     struct str detail = t->op.error_detail;
     t->op.statement_index = (int)i;
     t->keep_effects = true;
-    if (!t->keyed || i == 0 ||
+    if (!t->keyed || !t->wrote || i == 0 ||
         sqlite3_get_autocommit(t->op.eng->db)) /* gone: this will be run again up to here */
         return rc;
     enum err_code code = receipts_store_part(t, i, results, &noted);

@@ -2,7 +2,7 @@
  * transaction of its effect, so there is never one without the other; two calls with one key in the same turn
  * are one after the other. Only successes are kept, and of a batch without a transaction, which keeps what
  * came before the statement that failed, the results of what came before: sent again it goes on from there.
- */
+ * Calls whose statements only read are run again: their answers would let who may only read fill the file. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "engine/task.h"
@@ -102,6 +102,7 @@ static enum err_code go_on(struct task *t, sqlite3_stmt *stmt, struct err *err)
 {
     t->done_results = arena_copy(&t->arena, column_bytes(stmt, 1));
     t->done_count = (size_t)sqlite3_column_int(stmt, 0);
+    t->wrote = true;
     return t->done_results.ptr ? ERR_OK : err_set(err, ERR_TOO_LARGE, "the answer is too large");
 }
 
@@ -164,16 +165,24 @@ static enum err_code end_change(struct task *t, sqlite3_stmt *stmt, int rc, stru
         (void)sqlite3_clear_bindings(stmt); /* cannot fail */
     if (rc == SQLITE_DONE)
         return ERR_OK;
-    if ((rc & 0xff) == SQLITE_TOOBIG)
-        return err_set(err, ERR_SQL,
-            "the answer is too large to be kept for its Idempotency-Key: select less, or send no key");
     return op_sql_error(&t->op, reset != SQLITE_OK ? reset : rc, STR_EMPTY, err);
+}
+
+static enum err_code too_large(struct err *err)
+{
+    return err_set(err, ERR_SQL,
+        "the answer is too large to be kept for its Idempotency-Key, which may have %lld bytes: return less, "
+        "or send "
+        "no key; nothing was written",
+        (long long)LIMIT_KEPT_ANSWER_BYTES);
 }
 
 static enum err_code store_one(struct task *t, const char *kind, const struct receipt_key *k, int64_t status,
     struct str body, struct err *err)
 {
     struct engine *eng = t->op.eng;
+    if (body.len > (size_t)LIMIT_KEPT_ANSWER_BYTES)
+        return too_large(err);
     sqlite3_stmt *stmt = own_get(eng, OWN_RECEIPT_PUT);
     int rc = stmt ? bind_key(stmt, t, kind, k) : sqlite3_extended_errcode(eng->db);
     if (rc == SQLITE_OK)

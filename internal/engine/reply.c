@@ -47,7 +47,7 @@ void task_rewind(struct task *t)
     t->op.statement_index = -1;
     t->rc = ERR_OK;
     t->err = (struct err)ERR_INIT;
-    t->finished = t->keep_effects = t->replayed = false;
+    t->finished = t->keep_effects = t->replayed = t->wrote = false;
 }
 
 void task_begin(struct task *t)

@@ -195,6 +195,12 @@ static void run_reads(struct engine *eng, bool under_policies)
 
 /* --- Writes --- */
 
+/* A query or batch that only read leaves nothing that could be done twice. */
+static bool keeps_receipt(const struct task *t)
+{
+    return t->keyed && (t->wrote || wire_op_lane(t->op.call.op) == WIRE_LANE_WRITE);
+}
+
 static enum err_code try_write(struct task *t)
 {
     bool replayed = false;
@@ -215,7 +221,7 @@ static enum err_code try_write(struct task *t)
         t->used_us += clock_mono_us() - t->op.eng->running_since_us;
         t->op.eng->running_since_us = clock_mono_us();
         rc = task_succeed(t, &t->err);
-        if (rc == ERR_OK && t->keyed)
+        if (rc == ERR_OK && keeps_receipt(t))
             rc = receipts_store(t, &t->err);
     }
     return rc;

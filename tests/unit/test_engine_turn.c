@@ -307,6 +307,40 @@ void test_engine_turn__idempotency(void **state)
     assert_int_equal(engine_fixture_stop(&fx), 0);
 }
 
+/* Who may only read must not fill the file with answers; and what is too large to be kept is said with its
+ * limit. */
+void test_engine_turn__answers_of_reads_are_not_kept(void **state)
+{
+    struct engine_fixture fx;
+    struct engine_answer a;
+    (void)state;
+    engine_fixture_start(&fx);
+    (void)engine_ok(&fx, "CREATE TABLE t (x)");
+    struct wire_call read = keyed(&fx, "SELECT count(*) FROM t", S("read"));
+    read.role = WIRE_ROLE_READONLY;
+    assert_int_equal(engine_ask(&fx, &read).head.status, 200);
+    (void)engine_ok(&fx, "INSERT INTO t VALUES (1)");
+    a = engine_ask(&fx, &read);
+    assert_int_equal(a.head.idempotency_replayed, 0);
+    assert_non_null(memmem(a.body.ptr, a.body.len, "[[1]]", 5));
+    struct wire_call batch = engine_call_new(WIRE_OP_BATCH,
+        "{\"statements\":[{\"sql\":\"SELECT 1\"},{\"sql\":\"SELECT nope\"}],\"transaction\":false}");
+    batch.idempotency_key = S("reads");
+    assert_int_equal(engine_ask(&fx, &batch).head.status, 400);
+    batch.body = S("{\"statements\":[{\"sql\":\"SELECT 1\"},{\"sql\":\"SELECT 2\"}],\"transaction\":false}");
+    assert_int_equal(engine_ask(&fx, &batch).head.status, 200); /* a kept part would make it 422 */
+    struct wire_call nothing = keyed(&fx, "UPDATE t SET x = 2 WHERE x = 7", S("none"));
+    assert_int_equal(engine_ask(&fx, &nothing).head.status, 200);
+    assert_int_equal(engine_ask(&fx, &nothing).head.idempotency_replayed, 1);
+    struct wire_call large =
+        keyed(&fx, "INSERT INTO t VALUES (3) RETURNING hex(zeroblob(1960000))", S("large"));
+    a = engine_ask(&fx, &large);
+    assert_int_equal(a.head.status, 400);
+    assert_non_null(memmem(a.body.ptr, a.body.len, "3900000 bytes", 13));
+    expect_rows(&fx, "SELECT count(*) FROM t", "[[1]]");
+    assert_int_equal(engine_fixture_stop(&fx), 0);
+}
+
 void test_engine_turn__failures_are_not_kept(void **state)
 {
     struct engine_fixture fx;
