@@ -62,6 +62,13 @@ static enum err_code check_view(struct op *op, const char *view, struct err *err
     return code;
 }
 
+enum err_code op_check_dropped_view(struct op *op, struct err *err)
+{
+    char view[sizeof op->eng->guard.dropped_view];
+    memcpy(view, op->eng->guard.dropped_view, sizeof view);
+    return op->call.has_table_scope && view[0] ? check_view(op, view, err) : ERR_OK;
+}
+
 /* Looking into views costs time in proportion to the chain they form, so only where something could be
  * hidden. */
 static bool view_is_suspect(const struct op *op, struct str sql)

@@ -342,6 +342,17 @@ static int check_special(struct guard *g, int action, const char *first, const c
     case SQLITE_CREATE_VIEW:
         str_print_cut(g->created_view, sizeof g->created_view, "%s", first);
         return SQLITE_OK;
+    case SQLITE_DROP_VIEW:
+        str_print_cut(g->dropped_view, sizeof g->dropped_view, "%s", first);
+        if (g->call->has_table_scope && strlen(first) >= sizeof g->dropped_view)
+            return guard_refuse(g, "a token with a table scope cannot drop a view with so long a name");
+        return SQLITE_OK;
+    case SQLITE_DROP_TRIGGER: /* DROP TABLE and DROP VIEW say it of each trigger that goes with them */
+        if (g->call->has_table_scope)
+            return guard_refuse(g,
+                "a token with a table scope cannot drop triggers, nor a table or view that has "
+                "one, because they guard it for every caller");
+        return SQLITE_OK;
     case SQLITE_CREATE_TRIGGER:
         if (g->call->has_table_scope)
             return guard_refuse(
@@ -505,7 +516,7 @@ struct guard_saved guard_enter_tenant(
     g->verb = verb;
     g->sql = sql;
     g->refused = g->role_too_low = g->one_shot = false;
-    g->created_view[0] = '\0';
+    g->created_view[0] = g->dropped_view[0] = '\0';
     if (g->rowsec)
         g->rowsec->leaky = g->rowsec->used = false;
     return saved;

@@ -41,6 +41,10 @@ enum err_code op_prepare_tenant(
     if (rc != SQLITE_OK)
         code = op_sql_error(op, rc, sql, err);
     guard_leave(g, saved);
+    if (code == ERR_OK && (code = op_check_dropped_view(op, err)) != ERR_OK) {
+        (void)sqlite3_finalize(*ret); /* never stepped */
+        *ret = NULL;
+    }
     if (code == ERR_OK)
         *ret_tail_empty = sql_skip_blank(str_slice(text, (size_t)(tail - text.ptr), text.len)).len == 0;
     return code;

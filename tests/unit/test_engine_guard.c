@@ -27,6 +27,9 @@ static const char *const SCHEMA[] = {
     "INSERT INTO orders VALUES (1, 1, 9.5)",
     "INSERT INTO docs (body) VALUES ('running horses'), ('a quiet night')",
     "CREATE TABLE spare (x)",
+    "CREATE TABLE guarded (x)",
+    "CREATE TRIGGER guarded_ai AFTER INSERT ON guarded BEGIN INSERT INTO customers (email) VALUES (new.x); "
+    "END",
 };
 
 static struct engine_fixture fx;
@@ -286,7 +289,7 @@ void test_engine_guard__what_sqlite_defends(void **state)
     (void)engine_ok(&fx, "SELECT * FROM docs_fts");
 }
 
-/* Token scope: orders, open_orders, log, rich, docs_fts, mine. */
+/* Token scope: orders, open_orders, log, rich, docs_fts, mine, guarded. */
 static const struct row SCOPED[] = {
     {AD, 200, "SELECT * FROM orders", NULL},
     {AD, 200, "SELECT count(*) FROM Orders AS o", NULL},
@@ -332,6 +335,10 @@ static const struct row SCOPED[] = {
     {AD, 403,
         "CREATE TRIGGER t AFTER INSERT ON orders BEGIN INSERT INTO log SELECT email FROM customers; END",
         "triggers"},
+    {AD, 403, "DROP TRIGGER orders_log", "cannot drop triggers"},
+    {AD, 403, "DROP TRIGGER IF EXISTS guarded_ai", "cannot drop triggers"},
+    {AD, 403, "DROP TABLE guarded", "cannot drop triggers"},
+    {AD, 403, "DROP VIEW rich", NULL},
     {AD, 403, "SELECT * FROM sqlite_schema", "sqlite_master"},
     {AD, 403, "PRAGMA table_info(customers)", "customers"},
     {AD, 403, "PRAGMA table_list", NULL},
@@ -361,8 +368,8 @@ static const struct row SCOPED[] = {
 
 void test_engine_guard__table_scope(void **state)
 {
-    static const struct str TABLES[] = {
-        {"orders", 6}, {"open_orders", 11}, {"log", 3}, {"rich", 4}, {"docs_fts", 8}, {"mine", 4}};
+    static const struct str TABLES[] = {{"orders", 6}, {"open_orders", 11}, {"log", 3}, {"rich", 4},
+        {"docs_fts", 8}, {"mine", 4}, {"guarded", 7}};
     size_t failed = 0;
     (void)state;
     (void)engine_ok(&fx, "CREATE INDEX customers_by_email ON customers (email COLLATE nocase)");
