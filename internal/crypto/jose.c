@@ -29,7 +29,7 @@ static enum err_code encode(jwt_t *jwt, const struct jose_key *key, const char *
     struct strbuf *out, struct err *err)
 {
     AUTO_STRBUF pem;
-    strbuf_init(&pem, 2 * JOSE_PEM_MAX);
+    strbuf_init(&pem, (size_t)2 * JOSE_PEM_MAX);
     jose_key_write_private(key, &pem);
     int rc = jwt_set_alg(
         jwt, library_alg(jose_key_alg(key)), (const unsigned char *)strbuf_cstr(&pem), (int)pem.len);
@@ -230,7 +230,7 @@ static bool is_for(const struct jsonr_value *claims, struct str audience)
 enum err_code jose_check_claims(
     const struct jsonr_value *claims, const struct jose_expect *expect, struct err *err)
 {
-    int64_t exp, nbf, iat, skew = SKEW_S * MS_PER_S, now = expect->now_ms;
+    int64_t exp, nbf, iat, skew = (int64_t)SKEW_S * MS_PER_S, now = expect->now_ms;
     struct str issuer = text_member(claims, S("iss"));
 
     if (!read_time(claims, S("exp"), true, &exp) || !read_time(claims, S("nbf"), false, &nbf) ||

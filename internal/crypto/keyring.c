@@ -117,7 +117,7 @@ static enum err_code make_key(const struct ring *r, enum jose_alg alg, int64_t m
     char path[FS_PATH_MAX], name[NAME_SIZE];
     struct jose_key *key = jose_key_generate(alg);
 
-    strbuf_init(&pem, 2 * JOSE_PEM_MAX);
+    strbuf_init(&pem, (size_t)2 * JOSE_PEM_MAX);
     jose_key_write_private(key, &pem);
     str_print(
         name, sizeof name, "%s-%013lld-%s.pem", jose_alg_name(alg), (long long)made_ms, jose_key_kid(key));

@@ -88,7 +88,7 @@ void test_jose__keys_survive_as_text_and_show_no_private_part(void **state)
         AUTO_STRBUF pem, jwk, token;
         struct jsonw w;
         struct jose_key *again = NULL;
-        strbuf_init(&pem, 2 * JOSE_PEM_MAX);
+        strbuf_init(&pem, (size_t)2 * JOSE_PEM_MAX);
         strbuf_init(&jwk, 2000);
         jose_key_write_private(all[i], &pem);
         assert_int_equal(jose_key_read(strbuf_str(&pem), &again, NULL), ERR_OK);
@@ -239,7 +239,7 @@ static void add_signature(enum how how, struct strbuf *token)
     unsigned char sig[512] = {0};
     size_t len = sizeof sig;
     AUTO_STRBUF pem, public;
-    strbuf_init(&pem, 2 * JOSE_PEM_MAX);
+    strbuf_init(&pem, (size_t)2 * JOSE_PEM_MAX);
     strbuf_init(&public, JOSE_PEM_MAX);
     jose_key_write_public(rsa, &public);
     struct str input = strbuf_str(token);

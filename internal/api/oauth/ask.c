@@ -206,7 +206,7 @@ struct str ask_address(struct api_call *c, const struct ask *a, bool signed_in)
 {
     AUTO_STRBUF out;
 
-    strbuf_init(&out, 4 * ADDRESS_BYTES_MAX);
+    strbuf_init(&out, (size_t)4 * ADDRESS_BYTES_MAX);
     strbuf_add_cstr(&out, "/oauth/authorize?");
     for (unsigned i = 0; i < a->args->count; i++) {
         const struct query_param *p = &a->args->items[i];

@@ -2,6 +2,7 @@
  * thread. */
 #include "api/oauth/form.h"
 #include "api/oauth/reply.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "crypto/keyring.h"
@@ -11,7 +12,7 @@ route_worker_fn oauth_token, oauth_revoke, oauth_introspect;
 
 #define MS_PER_S   1000
 #define CLAIMS_MAX 8192
-#define TOKEN_MAX  (2 * SECRET_MAX)
+#define TOKEN_MAX  512
 
 /* --- Exchange --- */
 
@@ -93,7 +94,7 @@ static enum err_code find_grant(const struct exchange *x, grant_fn **ret, struct
 /* A refusal commits as well: it may have ended what a thief holds. */
 static enum err_code exchange(struct api_call *c, struct exchange *x, struct refusal *no)
 {
-    grant_fn *run;
+    grant_fn *run = NULL;
     enum err_code rc = form_read_alone(c, &x->form, no);
 
     if (!rc && !no->error)
@@ -104,6 +105,7 @@ static enum err_code exchange(struct api_call *c, struct exchange *x, struct ref
         rc = oauth_check_resource(c, query_get(&x->form, "resource"), no);
     if (rc || no->error)
         return rc;
+    CHECK(run != NULL); /* else it was refused */
     act_as(c, x);
     rc = tx_begin_write(c->db, c->err);
     if (!rc)
