@@ -133,6 +133,32 @@ def withdrawing(checks, s):
     refused(checks, "and it is nobody", a.refresh(t["refresh_token"]), 401, "invalid_client")
 
 
+def people_who_go(checks, s):
+    """A token acts for its person: suspended, demoted, deleted, the token follows at the next request."""
+    a = app(s, "Follows", refreshTokens=True)
+    for name in ("gone", "held"):
+        s.run("user", "create", "--email", f"{name}@example.com", "--data", s.data, input=PASSWORD + "\n")
+    gone, held = (Browser(s, f"{n}@example.com", PASSWORD) for n in ("gone", "held"))
+    t = {b.email: a.redeem(b.code(a)).json for b in (gone, held)}
+    ask = lambda b: s.call("POST", f"/v1/db/{t[b.email]['database']}/query", {"sql": "SELECT 1"}, token=t[b.email]["access_token"]).status
+    checks.equal("each has a database of its own", ([ask(b) for b in (gone, held)], len({x["database"] for x in t.values()})), ([200, 200], 2))
+    checks.equal("not the other's", s.call("POST", f"/v1/db/{t[held.email]['database']}/query", {"sql": "SELECT 1"}, token=t[gone.email]["access_token"]).status, 403)
+    s.run("user", "suspend", held.email, "--data", s.data)
+    checks.equal("suspended", ask(held), 401)
+    refused(checks, "refreshing while suspended", a.refresh(t[held.email]["refresh_token"]), 400, "invalid_grant")
+    s.run("user", "resume", held.email, "--data", s.data)
+    checks.equal("resumed", ask(held), 200)
+    p = Person(s, gone.email, PASSWORD)
+    p.sign_in()
+    answer = p.ask("POST", "/api/auth/delete-user")
+    if answer.status == 409:  # the only owner of a namespace ends that first
+        for n in p.ask("GET", "/api/namespaces").json["data"]:
+            p.ask("DELETE", f"/api/namespaces/{n['slug']}")
+        checks.equal("a deleted namespace opens nothing", ask(gone), 401)
+    else:
+        checks.equal("account deleted", (answer.status, ask(gone)), (200, 401))
+
+
 def connecting(checks, s):
     a, b = app(s, "Connects", databaseMode="connect"), owner(s)
     page = Page(b.sign_in(Page(b.authorize(a.ask(scope="database")))))
@@ -537,7 +563,7 @@ def keys(checks, s):
 def main():
     checks, binary = Checks(), binary_argument()
     with Server(binary) as s:
-        for part in (flow, withdrawing, connecting, login_alone, redirects, requests, prompts, forms, guessing, exchanges, race, refreshing, giving_back, registering, apps, leaving, documents, audit, keys):
+        for part in (flow, withdrawing, people_who_go, connecting, login_alone, redirects, requests, prompts, forms, guessing, exchanges, race, refreshing, giving_back, registering, apps, leaving, documents, audit, keys):
             checks.part(part, checks, s)
     with Server(binary, args=["--public-url", "https://db.example.com"]) as s:
         d = s.call("GET", "/.well-known/openid-configuration", headers=NOBODY).json
