@@ -6,9 +6,12 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
+import socket
 import sqlite3
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from holdfast import Checks, Server, binary_argument
@@ -74,6 +77,18 @@ def whole_databases(checks, s):
         checks.equal("another SQLite reads the file", theirs.execute("SELECT name, big FROM people ORDER BY id").fetchall(),
                      [("Ada; 'quote' \"double\"\nline", 2**63 - 1), ("\u00e4\U0001f600", -2**63)])
         checks.equal("and finds it whole", theirs.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+    s.call("POST", "/v1/databases", {"slug": "left"})
+    s.query("CREATE TABLE much AS SELECT zeroblob(3000000) AS a", db="left")
+    for _ in range(40):  # the client leaves at once when it has the last byte
+        with socket.create_connection(("127.0.0.1", s.port)) as c:
+            c.sendall(b"GET /v1/db/acme/left/export?format=sqlite HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + s.token.encode() + b"\r\n\r\n")
+            answer = http.client.HTTPResponse(c)
+            answer.begin()
+            checks.equal("an export for one who leaves is whole", len(answer.read()), int(answer.getheader("Content-Length")))
+    until = time.monotonic() + 20
+    while len(ended := re.findall(r'/export"? status=200 code=(\w+)', s.log())) < 41 and time.monotonic() < until:
+        s.call("GET", "/healthz")
+    checks.equal("and logged as that", set(ended), {"ok"})
     dump = s.db("export", method="GET").data.decode()
     checks.that("SQL is the default", dump.lstrip().upper().startswith(("PRAGMA", "BEGIN", "--")), dump[:100])
     scratch = sqlite3.connect(":memory:")

@@ -126,6 +126,12 @@ static void on_data(struct engine_call *call, const struct wire_reply_head *head
     pump(x);
 }
 
+/* All that was announced is with the HTTP layer. */
+static bool is_whole(const struct export *x)
+{
+    return x->r->head.bytes_total > 0 && x->left == 0 && x->pending.len == 0 && !x->err.code;
+}
+
 static void on_done(struct engine_call *call, const struct err *err)
 {
     struct api_request *r = call->arg;
@@ -140,7 +146,7 @@ static void on_done(struct engine_call *call, const struct err *err)
         return;
     }
     x->over = true;
-    if (err)
+    if (err && !(r->gone && is_whole(x))) /* the client may leave as soon as it has the last byte */
         x->err = *err;
     else if (strbuf_failed(&x->pending))
         x->err.code = ERR_INTERNAL;
