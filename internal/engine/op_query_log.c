@@ -21,7 +21,7 @@ static enum err_code read_args(struct op *op, struct str *ret_before, int64_t *r
     *ret_limit = ROWS_DEFAULT;
     *ret_before = before.ptr ? before : STR_EMPTY;
     if (limit.ptr && !str_to_i64(limit, 1, ROWS_MAX, ret_limit))
-        return err_field(err, "limit", "must be a number from 1 to %d", ROWS_MAX);
+        return err_field(err, "/limit", "must be a number from 1 to %d", ROWS_MAX);
     if (!op_table_visible(op, S("_persql_meta_query_log")))
         return err_set(err, ERR_FORBIDDEN, "Token scope does not include table \"_persql_meta_query_log\"");
     return ERR_OK;

@@ -76,6 +76,9 @@ enum err_code query_i64(const struct query *q, const char *name, int64_t absent,
     }
     if (str_to_i64(value, min, max, ret))
         return ERR_OK;
-    return err_set(err, ERR_INVALID,
-        "query parameter \"%s\" must be a whole number from %" PRId64 " to %" PRId64, name, min, max);
+    AUTO_STRBUF pointer;
+    strbuf_init(&pointer, sizeof err->pointer);
+    strbuf_addf(&pointer, "/%s", name);
+    return err_field(
+        err, strbuf_cstr(&pointer), "must be a whole number from %" PRId64 " to %" PRId64, min, max);
 }

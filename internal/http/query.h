@@ -24,7 +24,7 @@ MUST_CHECK enum err_code query_parse(struct str raw, struct arena *arena, struct
 /* ptr NULL when absent. */
 struct str query_get(const struct query *q, const char *name);
 
-/* A decimal number within [min, max]; `absent` when the parameter is missing. */
+/* A decimal number within [min, max]; `absent` when the parameter is missing. ERR_INVALID points at /name. */
 MUST_CHECK enum err_code query_i64(const struct query *q, const char *name, int64_t absent, int64_t min,
     int64_t max, int64_t *ret, struct err *err);
 

@@ -83,7 +83,7 @@ void test_query__numbers_are_checked_and_named(void **state)
     assert_int_equal(n, 25);
     assert_int_equal(query_i64(&q, "big", 1, 1, 100, &n, &err), ERR_INVALID);
     assert_int_equal(query_i64(&q, "size", 1, 1, 100, &n, &err), ERR_INVALID);
-    assert_string_equal(err.message, "query parameter \"size\" must be a whole number from 1 to 100");
+    assert_string_equal(err.message, "/size: must be a whole number from 1 to 100");
     assert_null(query_get(&q, "absent").ptr);
     assert_int_equal(query_get(&q, "size").len, 1);
 }
