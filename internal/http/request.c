@@ -4,7 +4,7 @@
 #include "http/http_internal.h"
 #include <event2/keyvalq_struct.h>
 
-enum { ID_GIVEN_MIN = 8, ID_COUNT_DIGITS = 10 };
+enum { ID_COUNT_DIGITS = 10 };
 
 void request_new_id(struct http_server *s, struct http_request *req)
 {
@@ -20,14 +20,14 @@ void request_new_id(struct http_server *s, struct http_request *req)
 
 static bool id_is_fit(struct str id)
 {
-    if (!id.ptr || id.len < ID_GIVEN_MIN || id.len > HTTP_ID_MAX)
+    if (id.len == 0 || id.len > HTTP_ID_MAX)
         return false;
     if (str_starts(id, S("psql_"))) /* a token in the wrong header must not reach a log */
         return false;
     for (size_t i = 0; i < id.len; i++) {
         char c = id.ptr[i];
         if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-                c == '_'))
+                c == '_' || c == '.'))
             return false;
     }
     return true;

@@ -81,6 +81,10 @@ def databases(checks, s):
     envelope(checks, "duplicate slug", s.call("POST", "/v1/databases", {"slug": "scratch"}), 409, "conflict")
     page = [data_of(checks, f"page {n}", s.call("GET", f"/v1/databases?pageSize=3&page={n}")) for n in (1, 2, 3)]
     checks.equal("pages", [[r["slug"] for r in p] for p in page], [["main", "scratch", "hello-world"], ["x1"], []])
+    for path, pointer in (("/v1/databases?pageSize=0", "/pageSize"), ("/v1/databases?page=0", "/page"), ("/v1/db/acme/main/query-log?limit=0", "/limit"),
+                          ("/v1/db/acme/main/search?q=a&limit=0", "/limit"), ("/api/namespaces/acme/audit?limit=0", "/limit")):
+        a = s.call("GET", path)
+        checks.equal(f"{path} points at its parameter", (a.status, a.json.get("pointer")), (400, pointer))
     for query in ("pageSize=0", "pageSize=101", "pageSize=x", "page=0", "page=-1", "page=99999999999999999999", "page=1&page=2", "page=%zz"):
         envelope(checks, f"list with {query}", s.call("GET", f"/v1/databases?{query}"), 400, "invalid_request")
     checks.equal("get", data_of(checks, "get", s.call("GET", "/v1/databases/scratch"))["id"], made["id"])
@@ -272,7 +276,8 @@ def paths_and_methods(checks, s):
 def headers(checks, s):
     a = s.call("GET", "/v1/me", headers={"X-Request-Id": "my-request_123"})
     checks.equal("the client's request id comes back", a.headers.get("x-request-id"), "my-request_123")
-    for bad in ("short", "x" * 65, "has space in it", "quote\"quote"):
+    checks.equal("a short one as well", s.call("GET", "/v1/me", headers={"X-Request-Id": "a.b"}).headers.get("x-request-id"), "a.b")
+    for bad in ("x" * 65, "has space in it", "quote\"quote"):
         checks.that(f"a malformed request id is replaced: {bad!r}", s.call("GET", "/v1/me", headers={"X-Request-Id": bad}).headers["x-request-id"] != bad)
     ids = {s.call("GET", "/healthz").headers["x-request-id"] for _ in range(20)}
     checks.equal("request ids differ", len(ids), 20)

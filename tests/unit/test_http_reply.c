@@ -29,12 +29,17 @@ void test_http_reply__a_fit_request_id_is_kept_and_another_replaced(void **state
     (void)state;
     AUTO_REPLY kept = probe_ask(h.port, WITH("X-Request-Id: abc-DEF_0123"));
     expect_str(probe_header(&kept, "X-Request-Id"), "abc-DEF_0123");
-    static const struct str unfit[] = {{"X-Request-Id: short", 19}, {"X-Request-Id: has space in it", 29},
-        {"X-Request-Id: a/b/c/d/e/f", 25}, {"X: y", 4}};
+    AUTO_REPLY shortest = probe_ask(h.port, WITH("X-Request-Id: ."));
+    expect_str(probe_header(&shortest, "X-Request-Id"), ".");
+#define LONGEST "0123456789012345678901234567890123456789012345678901234567890123"
+    AUTO_REPLY longest = probe_ask(h.port, WITH("X-Request-Id: " LONGEST));
+    expect_str(probe_header(&longest, "X-Request-Id"), LONGEST);
+    static const char *const unfit[] = {"X-Request-Id: " LONGEST "4", "X-Request-Id: has space in it",
+        "X-Request-Id: a/b/c/d/e/f", "X-Request-Id:", "X: y"};
     for (size_t i = 0; i < ARRAY_LEN(unfit); i++) {
         AUTO_STRBUF raw;
         strbuf_init(&raw, 256);
-        strbuf_addf(&raw, "GET /echo HTTP/1.1\r\nHost: a\r\n" STR_FMT "\r\n\r\n", STR_ARG(unfit[i]));
+        strbuf_addf(&raw, "GET /echo HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n", unfit[i]);
         AUTO_REPLY r = probe_ask(h.port, strbuf_str(&raw)), again = probe_ask(h.port, strbuf_str(&raw));
         struct str id = probe_header(&r, "X-Request-Id");
         assert_true(str_starts(id, S("req_")));
