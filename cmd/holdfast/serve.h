@@ -3,7 +3,7 @@
  *
  *   start   options, TLS files, listening socket ─► lock ─► first start ─► control.db, recovery, clean ─►
  *           supervisor, workers, api ─► "listening on …"
- *   stop    SIGTERM ─► not ready, no new connections ─► 25 s to finish ─► interrupt ─► engines checkpoint and
+ *   stop    SIGTERM ─► not ready, new requests get 503 ─► 25 s to finish ─► interrupt ─► engines checkpoint and
  *           leave ─► exit 0; a second SIGTERM ends the process at once, which is as safe as SIGKILL
  */
 #ifndef CMD_SERVE_H

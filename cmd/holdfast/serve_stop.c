@@ -59,6 +59,7 @@ static void stop_step(void *arg)
     }
     if (!s->shutting_down && (idle(s) || since_us > INTERRUPT_US)) {
         s->shutting_down = true;
+        http_server_stop_listening(s->http);
         supervise_shutdown(s->supervisor, engines_gone, s);
     }
     loop_timer_set(&s->stop_timer, POLL_US);

@@ -11,6 +11,8 @@
 #include "registry/registry.h"
 #include "tenant/share.h"
 
+#define RETRY_STOPPING_S 5 /* as supervise/ says */
+
 static enum err_code find_route(struct api_request *r, struct err *err)
 {
     struct route_match m;
@@ -288,11 +290,23 @@ static enum err_code admit(struct api_request *r, struct err *err)
     return run(r, err);
 }
 
+/* While the server stops, probes are answered and everything else is sent elsewhere. */
+static enum err_code refuse_new(const struct api_request *r, struct err *err)
+{
+    if (!r->api->draining || r->route->auth == AUTH_NONE)
+        return ERR_OK;
+    err_set(err, ERR_UNAVAILABLE, "the server is shutting down");
+    err->retry_after_s = RETRY_STOPPING_S;
+    return ERR_UNAVAILABLE;
+}
+
 void api_on_request(void *arg, struct http_request *http)
 {
     struct api_request *r = request_new(arg, http);
     struct err err = ERR_INIT;
     enum err_code rc = find_route(r, &err);
+    if (!rc)
+        rc = refuse_new(r, &err);
     if (!rc)
         rc = admit(r, &err);
     if (rc)

@@ -71,8 +71,9 @@ void http_server_set_arg(struct http_server *s, void *arg);
 uint16_t http_server_port(const struct http_server *s);
 MUST_CHECK enum err_code http_server_reload_tls(
     struct http_server *s, struct err *err); /* new connections use the new files */
-void http_server_drain(
-    struct http_server *s); /* no new connections; replies carry Connection: close; idle ones close */
+/* Replies carry Connection: close, idle connections end; new ones are still taken and get one answer each. */
+void http_server_drain(struct http_server *s);
+void http_server_stop_listening(struct http_server *s);     /* no new connections; idle ones end again */
 unsigned http_server_requests(const struct http_server *s); /* not yet answered */
 void http_server_free(struct http_server *s);               /* only with no request open */
 
@@ -92,8 +93,8 @@ struct str http_header(const struct http_request *req, const char *name);
 struct str http_body(struct http_request *req); /* whole and contiguous, of one that is not streamed; valid
                                                    until answered */
 struct str http_peer(const struct http_request *req); /* client address, through trusted proxies */
-struct str http_request_id(
-    const struct http_request *req); /* the client's X-Request-Id when well-formed, else ours */
+struct str http_request_id(const struct http_request
+        *req); /* the client's X-Request-Id when it is 1 to 64 of [A-Za-z0-9._-], else ours */
 int64_t http_arrived_us(const struct http_request *req); /* clock_mono_us() when the handler was called */
 
 /* The body of a streamed request. Nothing of it is read, and Expect is not answered, before the first call; a

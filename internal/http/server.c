@@ -372,19 +372,29 @@ enum err_code http_server_reload_tls(struct http_server *s, struct err *err)
     return ERR_OK;
 }
 
-void http_server_drain(struct http_server *s)
+static void end_idle(struct http_server *s)
 {
     struct list *it, *nx;
-    s->draining = true;
-    if (s->bound)
-        evhttp_del_accept_socket(s->evhttp, s->bound);
-    s->bound = NULL;
     LIST_EACH(it, nx, &s->connections)
     {
         struct http_connection *c = LIST_ITEM(it, struct http_connection, node);
         if (c->phase == PHASE_IDLE || c->phase == PHASE_HANDSHAKE)
             conn_kill(c);
     }
+}
+
+void http_server_drain(struct http_server *s)
+{
+    s->draining = true;
+    end_idle(s);
+}
+
+void http_server_stop_listening(struct http_server *s)
+{
+    if (s->bound)
+        evhttp_del_accept_socket(s->evhttp, s->bound);
+    s->bound = NULL;
+    end_idle(s);
 }
 
 unsigned http_server_requests(const struct http_server *s)

@@ -265,6 +265,13 @@ class SlowStop:
         self.caller.start()
         until(lambda: open_requests(s) >= 2)
         s.proc.send_signal(signal.SIGTERM)
+        until(lambda: "event=stopping" in s.log())
+        s.local = threading.local()  # connections at rest were ended
+        checks.equal("who balances load is told", [(a.status, a.json["status"]) for a in (s.call("GET", "/readyz"), s.call("GET", "/healthz"))],
+                     [(503, "draining"), (200, "ok")])
+        for a in (s.query("SELECT 1"), s.call("GET", "/v1/me"), s.call("GET", "/v1/me", token="none")):
+            checks.equal("what comes now is sent elsewhere", [a.status, a.json["code"], a.headers.get("retry-after"), a.headers.get("connection")],
+                         [503, "unavailable", "5", "close"])
 
     def end(self):
         s, checks = self.server, self.checks

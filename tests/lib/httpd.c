@@ -311,6 +311,17 @@ void httpd_drain(struct httpd *h)
     visit(&v);
 }
 
+static void do_stop_listening(struct visit *v)
+{
+    http_server_stop_listening(v->h->server);
+}
+
+void httpd_stop_listening(struct httpd *h)
+{
+    struct visit v = {.h = h, .fn = do_stop_listening};
+    visit(&v);
+}
+
 static void do_reload(struct visit *v)
 {
     v->code = http_server_reload_tls(v->h->server, v->err);

@@ -54,6 +54,7 @@ void httpd_start(struct httpd *h, struct http_options opt);
 void httpd_stop(struct httpd *h); /* releases what is held */
 void httpd_release(struct httpd *h);
 void httpd_drain(struct httpd *h);
+void httpd_stop_listening(struct httpd *h);
 enum err_code httpd_reload_tls(struct httpd *h, struct err *err);
 unsigned long httpd_count(struct httpd *h, enum httpd_counter which);
 struct http_stats httpd_stats(struct httpd *h);

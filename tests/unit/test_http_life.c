@@ -482,6 +482,16 @@ void test_http_life__draining_finishes_what_runs(void **state)
     assert_true(httpd_wait(&h, HTTPD_OPEN, 3));
     httpd_drain(&h);
     expect_closed(&idle);
+    late = open_client(&h);
+    assert_true(probe_send(&late, S("GET /echo HTTP/1.1\r\nHost: a\r\n\r\n")));
+    AUTO_REPLY last = probe_take(&late, false);
+    assert_int_equal(last.status, 200);
+    expect_str(probe_header(&last, "Connection"), "close");
+    expect_closed(&late);
+    struct probe unused = open_client(&h);
+    assert_true(httpd_wait(&h, HTTPD_OPEN, 3));
+    httpd_stop_listening(&h);
+    expect_closed(&unused);
     assert_false(probe_open(&late, h.port));
     assert_int_equal(httpd_count(&h, HTTPD_REQUESTS), 1);
     httpd_release(&h);
