@@ -1,7 +1,7 @@
 /* The key that signs the audit log: <data>/audit.key (PEM) and its public half <data>/audit.pub, which may
- * be handed to whoever verifies; both are 0600 like all of <data>. The private key is read for each signature and wiped after it, so that
- * it is in memory for moments only. A lost key is replaced at the server's next start: audit.pub then holds
- * both, oldest first. Worker thread and commands. */
+ * be handed to whoever verifies; both are 0600 like all of <data>. The private key is read for each signature
+ * and wiped after it, so that it is in memory for moments only. A lost key is replaced at the server's next
+ * start: audit.pub then holds both, oldest first. Worker thread and commands. */
 #ifndef AUDIT_KEY_H
 #define AUDIT_KEY_H
 

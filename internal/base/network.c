@@ -51,7 +51,7 @@ bool network_parse(struct str text, struct network *ret)
 
     if (!str_cut(&rest, '/', &address) || !parse_address(address, &n))
         return false;
-    bits = n.len * 8;
+    bits = (int64_t)n.len * 8;
     if (rest.ptr &&
         (rest.len == 0 || (rest.len > 1 && rest.ptr[0] == '0') || !str_to_i64(rest, 0, bits, &bits)))
         return false;

@@ -61,7 +61,8 @@ static size_t wanted(const struct channel *ch)
 
 void channel_set_patience(int fd, int patience_ms)
 {
-    struct timeval patience = {.tv_sec = patience_ms / 1000, .tv_usec = patience_ms % 1000 * 1000};
+    struct timeval patience = {
+        .tv_sec = patience_ms / 1000, .tv_usec = (suseconds_t)(patience_ms % 1000) * 1000};
     CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
 }
 

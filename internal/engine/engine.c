@@ -77,7 +77,7 @@ static void pace(struct engine *eng, int64_t before_us)
     int64_t gap_us = eng->looked_us - (before_us > eng->running_since_us ? before_us : eng->running_since_us);
     int ops = eng->progress_ops;
     if (gap_us > LOOK_US_MAX)
-        ops = (int)(ops * LOOK_US_MAX / (2 * gap_us));
+        ops = (int)((int64_t)ops * LOOK_US_MAX / (2 * gap_us));
     else if (gap_us < LOOK_US_MIN && ops < PROGRESS_OPS)
         ops *= 2;
     ops = ops < 1 ? 1 : ops > PROGRESS_OPS ? PROGRESS_OPS : ops;

@@ -336,8 +336,9 @@ static enum err_code make_change(struct builder *b, const struct rowsec_table *t
             "");
         strbuf_add_char(&b->sql, ')');
     } else {
-        strbuf_addf(
-            &b->sql, "SELECT RAISE(IGNORE) WHERE _sys_rls_%s(%d", deletes ? "delete" : "update", b->number);
+        strbuf_add_cstr(&b->sql, "SELECT RAISE(IGNORE) WHERE ");
+        strbuf_add_cstr(&b->sql, deletes ? "_sys_rls_delete(" : "_sys_rls_update(");
+        strbuf_add_i64(&b->sql, b->number);
         if (!deletes)
             add_arguments(b, "NEW.", false);
         add_arguments(b, "OLD.", true);

@@ -115,7 +115,8 @@ static void expect_untouched(sqlite3 *db)
     assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
 }
 
-/* The nth read is refused, for one n after the other: the whole transaction is taken back, and the connection lives on. */
+/* The nth read is refused, for one n after the other: the whole transaction is taken back, and the connection
+ * lives on. */
 static int refuse_each(struct vfs *v, sqlite3 *db, const char *sql)
 {
     int refused = 0;

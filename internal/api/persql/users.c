@@ -17,7 +17,7 @@ struct user_wish {
 };
 
 static const struct jsonr_field user_fields[] = {
-    {"subject", JF_TEXT, offsetof(struct user_wish, subject), JF_REQUIRED, 1, 4 * SUBJECT_CHARS},
+    {"subject", JF_TEXT, offsetof(struct user_wish, subject), JF_REQUIRED, 1, (int64_t)4 * SUBJECT_CHARS},
     {"template", JF_TEXT, offsetof(struct user_wish, template), JF_NULL_OK, 1, 63},
     {"role", JF_TEXT, offsetof(struct user_wish, role), JF_NULL_OK, 1, 20},
     {"expiresIn", JF_INT, offsetof(struct user_wish, expires_in_s), JF_NULL_OK, 60, 86400},
