@@ -25,7 +25,6 @@ READS = None
 ROUTES = {
     "POLICY_CREATE": "policy.created", "POLICY_UPDATE": "policy.updated", "POLICY_DELETE": "policy.deleted", "POLICY_TEST": None,
     "ROW_SECURITY_SET": "policy.row_security",
-   
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",
     "DESCRIBE_SET": "database.described", "IMPORT": "database.imported", "API_IMPORT": "database.imported",
     "QUERY": DATA, "BATCH": DATA, "EXPLAIN": READS, "VALIDATE": READS,
@@ -35,11 +34,13 @@ ROUTES = {
     "NS_RESTORE": "namespace.restored", "NS_LEAVE": "namespace.member_removed", "MEMBER_UPDATE": "namespace.member_role_changed",
     "MEMBER_REMOVE": "namespace.member_removed", "INVITATION_CREATE": "invitation.created", "INVITATION_REVOKE": "invitation.revoked",
     "INVITATION_ACCEPT": "invitation.accepted", "SHARE_SET": "database.shared", "SHARE_REMOVE": "database.unshared",
-    "API_DATABASE_CREATE": "database.created", "API_DATABASE_DELETE": "database.deleted",
+    "API_DATABASE_CREATE": "database.created", "API_DATABASE_DELETE": "database.deleted", "USER_PROVISION": "database.created",
+    "TOKEN_CREATE": "token.created", "TOKEN_REVOKE": "token.revoked", "TOKEN_ROTATE": "token.rotated",
 }
 # And each command; None: it changes nothing.
 COMMANDS = {
     "serve": "audit.key_used", "init": "namespace.created", "token create": "token.created", "token list": None, "token revoke": "token.revoked",
+    "token rotate": "token.rotated",
     "user create": "user.created", "user list": None, "user reset-password": "user.password_changed", "user suspend": "user.suspended",
     "user resume": "user.resumed", "audit verify": None, "audit export": None, "doctor": None, "version": None,
     "key replace": "signing_key.replaced",
@@ -125,6 +126,9 @@ def call_of(s, r, owner):
         made = s.call("POST", "/api/namespaces/acme/databases/main/policies",
                       {"name": name, "tableName": "orders", "expression": "1", "enabled": False}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made), {"enabled": False} if r.method == "PATCH" else None)
+    if r.id in ("TOKEN_REVOKE", "TOKEN_ROTATE"):
+        made = s.mint("readonly")["id"]
+        return lambda: s.call(r.method, r.path().replace("none", made), {"overlap": 60} if r.method == "POST" else None)
     if r.bearer:
         return lambda: r.good_call(s)
     if r.id == "SIGN_UP":
@@ -175,9 +179,9 @@ def every_route(checks, s):
 def every_command(checks, s):
     listed = [" ".join(line.split("  ")[1].split()) for line in s.run("--help").stdout.splitlines() if line.startswith("  ")]
     checks.equal("every command says here what it records", sorted(listed), sorted(COMMANDS))
-    token = s.mint("readonly")["id"]
+    token, other = s.mint("readonly")["id"], s.mint("readonly")["id"]
     given = {"token create": ["--namespace", "acme", "--role", "readonly"], "token list": [], "token revoke": [token],
-             "user create": ["--email", "by-command@example.com"], "user list": [], "user reset-password": ["by-command@example.com"],
+             "token rotate": [other], "user create": ["--email", "by-command@example.com"], "user list": [], "user reset-password": ["by-command@example.com"],
              "user suspend": ["by-command@example.com"], "user resume": ["by-command@example.com"], "audit verify": [], "audit export": [], "key replace": []}
     for command, words in given.items():
         before = marks(s.data)
