@@ -123,7 +123,7 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     int rc = prepare_once(eng, text, flags, e, &tail);
     e->makes_virtual_table = eng->guard.makes_virtual_table;
     eng->guard.makes_virtual_table = before;
-    if (rc != SQLITE_OK)
+    if (rc != SQLITE_OK || guard_hides_drop(&eng->guard))
         code = op_sql_error(op, rc, sql, err);
     guard_leave(&eng->guard, saved);
     if (code == ERR_OK)

@@ -123,7 +123,7 @@ static const char *role_name(enum wire_role role)
     return role == WIRE_ROLE_ADMIN ? "admin" : role == WIRE_ROLE_READWRITE ? "readwrite" : "readonly";
 }
 
-static int refuse_role(struct guard *g, enum wire_role least)
+int guard_refuse_role(struct guard *g, enum wire_role least)
 {
     bool first = !g->refused;
     if (sql_verb_changes_schema(g->verb))
@@ -154,7 +154,7 @@ static int check_sqlite_table(struct guard *g, int action, struct str name, cons
         return guard_refuse(g, "Token scope does not include table \"%.*s\"", STR_ARG(name));
     }
     if (g->call->role < WIRE_ROLE_ADMIN)
-        return refuse_role(g, WIRE_ROLE_ADMIN);
+        return guard_refuse_role(g, WIRE_ROLE_ADMIN);
     if (ddl || (sequence && guard_in_scope(g->call, name)))
         return SQLITE_OK;
     return guard_refuse(
@@ -174,7 +174,11 @@ static int check_table(struct guard *g, int action, struct str name, const char 
             "(and json_each, json_tree) for itself",
             STR_ARG(name));
     if (!guard_in_scope(g->call, name) && !is_part_of_scoped_fts5(g, name))
-        return guard_refuse(g, "Token scope does not include table \"%.*s\"", STR_ARG(name));
+        return guard_refuse_table(g, name);
+    /* An index over a hidden table tells of its rows, although none is read from there. */
+    const char *content = g->call->has_table_scope ? map_get(&g->fts5, name) : NULL;
+    if (content && content[0] && !guard_in_scope(g->call, str_of(content)))
+        return guard_refuse_table(g, str_of(content));
     return SQLITE_OK;
 }
 
@@ -231,8 +235,7 @@ static int check_function(struct guard *g, const char *name)
         return policy;
     /* ALTER TABLE … RENAME TO tells the authorizer only the old name; this function it alone calls. */
     if (g->call->has_table_scope && strcmp(name, "sqlite_rename_table") == 0)
-        return guard_refuse(
-            g, "a token with a table scope cannot rename tables, because the new name is outside it");
+        return guard_refuse_rename(g);
     if (bsearch(name, FUNCTIONS, ARRAY_LEN(FUNCTIONS), sizeof FUNCTIONS[0], compare_name))
         return SQLITE_OK;
     return guard_refuse(g, "the function %s() is not available here", name);
@@ -262,7 +265,7 @@ static bool is_boolean(const char *value)
 static int check_pragma_value(struct guard *g, const struct pragma_rule *rule, const char *value)
 {
     if (g->call->role < WIRE_ROLE_READWRITE)
-        return refuse_role(g, WIRE_ROLE_READWRITE);
+        return guard_refuse_role(g, WIRE_ROLE_READWRITE);
     if (rule->form == PRAGMA_VALUE_INT && !is_integer(value))
         return guard_refuse(g, "PRAGMA %s takes an integer", rule->name);
     if (rule->form == PRAGMA_VALUE_BOOL && !is_boolean(value))
@@ -342,6 +345,8 @@ static int check_special(struct guard *g, int action, const char *first, const c
     case SQLITE_CREATE_VIEW:
         str_print_cut(g->created_view, sizeof g->created_view, "%s", first);
         return SQLITE_OK;
+    case SQLITE_DROP_INDEX:
+        return guard_in_scope(g->call, str_of(second)) ? SQLITE_OK : guard_refuse_index(g);
     case SQLITE_DROP_VIEW:
         str_print_cut(g->dropped_view, sizeof g->dropped_view, "%s", first);
         if (g->call->has_table_scope && strlen(first) >= sizeof g->dropped_view)
@@ -349,9 +354,7 @@ static int check_special(struct guard *g, int action, const char *first, const c
         return SQLITE_OK;
     case SQLITE_DROP_TRIGGER: /* DROP TABLE and DROP VIEW say it of each trigger that goes with them */
         if (g->call->has_table_scope)
-            return guard_refuse(g,
-                "a token with a table scope cannot drop triggers, nor a table or view that has "
-                "one, because they guard it for every caller");
+            return guard_refuse_trigger(g);
         return SQLITE_OK;
     case SQLITE_CREATE_TRIGGER:
         if (g->call->has_table_scope)
@@ -379,7 +382,9 @@ static int check_tenant(struct guard *g, int action, const char *first, const ch
     if (rule->role == 0)
         return guard_refuse(g, "this kind of statement is not available");
     if (g->call->role < rule->role)
-        return refuse_role(g, rule->role);
+        return guard_refuse_role(g, rule->role);
+    g->drops |= action == SQLITE_DROP_TABLE || action == SQLITE_DROP_VTABLE || action == SQLITE_DROP_VIEW ||
+                action == SQLITE_DROP_INDEX || action == SQLITE_DROP_TRIGGER;
     int policy = g->rowsec ? rowsec_authorize(g, action, first, second, database, accessor) : ROWSEC_PASS;
     if (policy != ROWSEC_PASS)
         return policy;
@@ -429,6 +434,9 @@ static void forget_names(struct guard *g)
     void *table;
     while (map_next(&g->indexes, &pos, &name, &table))
         mem_free(table);
+    pos = 0;
+    while (map_next(&g->fts5, &pos, &name, &table))
+        mem_free(table);
     map_release(&g->indexes);
     map_release(&g->fts5);
 }
@@ -448,9 +456,13 @@ static void learn_names(struct engine *eng)
 {
     struct guard *g = &eng->guard;
     sqlite3_stmt *stmt = own_get(eng, OWN_FTS5_TABLES);
-    while (stmt && own_step(eng, stmt) == SQLITE_ROW)
-        (void)map_put(&g->fts5, name_at(stmt, 0), g); /* a set */
-    (void)sqlite3_reset(stmt);                        /* what is not known is not allowed */
+    while (stmt && own_step(eng, stmt) == SQLITE_ROW) {
+        struct arena a;
+        arena_init(&a, 1 << 20);
+        mem_free(map_put(&g->fts5, name_at(stmt, 0), mem_dup_str(guard_fts5_content(name_at(stmt, 1), &a))));
+        arena_release(&a);
+    }
+    (void)sqlite3_reset(stmt); /* what is not known is not allowed */
     stmt = own_get(eng, OWN_INDEXES);
     while (stmt && own_step(eng, stmt) == SQLITE_ROW)
         mem_free(
@@ -516,6 +528,7 @@ struct guard_saved guard_enter_tenant(
     g->verb = verb;
     g->sql = sql;
     g->refused = g->role_too_low = g->one_shot = false;
+    g->drops = false;
     g->created_view[0] = g->dropped_view[0] = '\0';
     if (g->rowsec)
         g->rowsec->leaky = g->rowsec->used = false;

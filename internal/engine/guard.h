@@ -27,18 +27,19 @@ struct guard {
     struct rowsec *rowsec;        /* of the connection under policies; NULL: the other */
     const struct wire_call *call; /* GUARD_TENANT: whose role and scope */
     enum sql_verb verb;
-    bool policy_text; /* a policy is looked at before it is stored: its own functions, and the same answer
-                         twice */
-    struct str sql;   /* the statement, for what the authorizer is not told */
-    struct map
-        fts5; /* names of the FTS5 tables, as of schema_version: their parts are in a scope that holds them */
-    struct map indexes;     /* name of an index → name of its table (mem_), as of schema_version */
+    bool policy_text;   /* a policy is looked at before it is stored: its own functions, and the same answer
+                           twice */
+    struct str sql;     /* the statement, for what the authorizer is not told */
+    struct map fts5;    /* name of an FTS5 table → table that it indexes, "" its own (mem_), as of
+                           schema_version: its parts are in a scope that holds it */
+    struct map indexes; /* name of an index → name of its table (mem_), as of schema_version */
     int64_t schema_version; /* -1: not read yet */
     /* set by the authorizer */
     bool refused;             /* since guard_enter: `text` says why */
     bool role_too_low;        /* the reason was the role */
     bool one_shot;            /* preparing had an effect of its own (PRAGMA x = y): never cache */
     char created_view[128];   /* by CREATE VIEW, since guard_enter; "" when it is longer */
+    bool drops;               /* since guard_enter: something that exists is to be dropped */
     char dropped_view[128];   /* by DROP VIEW, likewise */
     bool defers_foreign_keys; /* PRAGMA defer_foreign_keys was set: the turn must reset it */
     bool own_reads;           /* since guard_shut_fts5: SQL of ours ran that may have gone through FTS5 */
@@ -77,6 +78,21 @@ void guard_shut_fts5(struct engine *eng);
 
 /* SQLITE_DENY, and the reason for the caller; the first one counts. */
 int guard_refuse(struct guard *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* guard_scope.c: the reasons that must not tell a hidden object from a missing one. */
+int guard_refuse_table(struct guard *g, struct str table);
+int guard_refuse_index(struct guard *g);
+int guard_refuse_trigger(struct guard *g);
+int guard_refuse_rename(struct guard *g);
+int guard_refuse_role(struct guard *g, enum wire_role least);
+/* SQLite's message about a call with a table scope, inside guard_enter: true: g->text is to be said in its
+ * place. */
+bool guard_hides_error(struct guard *g, struct str message, struct str missing_table);
+/* After preparing, inside guard_enter: true: what would do nothing is refused like what exists but is hidden.
+ */
+bool guard_hides_drop(struct guard *g);
+/* The table that an FTS5 table indexes, "" none. */
+struct str guard_fts5_content(struct str create_table, struct arena *a);
 
 /* Statements that are refused by their first word; fills g->text. false: let SQLite look at it. */
 bool guard_refuses_verb(struct guard *g, enum sql_verb verb);

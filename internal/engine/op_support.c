@@ -38,10 +38,12 @@ enum err_code op_prepare_tenant(
     struct guard_saved saved = guard_enter_tenant(g, &op->call, verb, sql);
     (void)sqlite3_memory_highwater(1); /* for sqlerr_is_program_too_long */
     int rc = sqlite3_prepare_v2(op->eng->db, text.ptr, (int)text.len, ret, &tail);
-    if (rc != SQLITE_OK)
+    if (rc != SQLITE_OK || guard_hides_drop(g))
         code = op_sql_error(op, rc, sql, err);
     guard_leave(g, saved);
-    if (code == ERR_OK && (code = op_check_dropped_view(op, err)) != ERR_OK) {
+    if (code == ERR_OK)
+        code = op_check_dropped_view(op, err);
+    if (code != ERR_OK) {
         (void)sqlite3_finalize(*ret); /* never stepped */
         *ret = NULL;
     }

@@ -24,8 +24,8 @@ static const char *const SQL[OWN_COUNT] = {
         " WHERE s.type = 'table' AND s.name = r.table_name COLLATE NOCASE"
         " AND s.sql NOT LIKE 'CREATE VIRTUAL TABLE%')",
     [OWN_ROW_SECURITY] = "SELECT 1 FROM _sys_row_security LIMIT 1",
-    [OWN_FTS5_TABLES] =
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%USING%fts5%'",
+    [OWN_FTS5_TABLES] = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE "
+                        "VIRTUAL TABLE%USING%fts5%'",
     [OWN_INDEXES] = "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index'",
     [OWN_RECEIPT_GET] = "SELECT status, body, op, request FROM _sys_applied"
                         " WHERE kind = ?1 AND token_id = ?2 AND key = ?3 AND step = ?4 AND created_ms > ?5",

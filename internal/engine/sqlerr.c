@@ -345,12 +345,10 @@ static enum err_code hidden_error(struct op *op, const struct pattern *p, const 
     struct str message, struct err *err)
 {
     struct sqlerr_detail plain = {.kind = "unknown", .position = -1};
-    char text[GUARD_TEXT_MAX];
-    if (p->name == NAME_TABLE && !op_table_visible(op, d->table)) {
-        str_print_cut(
-            text, sizeof text, "Token scope does not include table \"" STR_FMT "\"", STR_ARG(d->table));
-        return sqlerr_set(op, ERR_FORBIDDEN, &plain, text, err);
-    }
+    struct guard *g = &op->eng->guard;
+    if (g->mode == GUARD_TENANT &&
+        guard_hides_error(g, message, p->name == NAME_TABLE ? d->table : STR_EMPTY))
+        return refused_by_guard(op, err);
     if (str_starts(message, S("error in "))) /* ALTER TABLE reads every view and trigger there is */
         return sqlerr_set(op, ERR_SQL, &plain,
             "a view or trigger of the database stands in the way; a token without a table scope is told "
