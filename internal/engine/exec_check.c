@@ -100,6 +100,7 @@ enum err_code op_check_deferred(struct op *op, struct str sql, struct err *err)
         open == 0)
         return ERR_OK;
     struct sqlerr_detail d = {.kind = "fk_violation", .position = -1};
+    d.table = sqlerr_table_of_row(op, sql);
     d.hint = sql_verb(sql) == SQL_VERB_DELETE
                  ? "Other rows still refer to this row: delete or change them first."
                  : "The row that is referred to does not exist: insert it first.";

@@ -43,6 +43,13 @@ static const char *const FUNCTIONS[] = {
 #include "sql_guard.def"
 };
 
+static const struct {
+    const char *name, *why;
+} NO_FUNCTIONS[] = {
+#define GUARD_NO_FUNCTION(name, why) {name, why},
+#include "sql_guard.def"
+};
+
 static const char *const MODULES[] = {
 #define GUARD_MODULE(name) #name,
 #include "sql_guard.def"
@@ -238,6 +245,10 @@ static int check_function(struct guard *g, const char *name)
         return guard_refuse_rename(g);
     if (bsearch(name, FUNCTIONS, ARRAY_LEN(FUNCTIONS), sizeof FUNCTIONS[0], compare_name))
         return SQLITE_OK;
+    for (size_t i = 0; i < ARRAY_LEN(NO_FUNCTIONS); i++) {
+        if (str_eq_nocase(str_of(name), str_of(NO_FUNCTIONS[i].name)))
+            return guard_refuse(g, "the function %s() is not available here: %s", name, NO_FUNCTIONS[i].why);
+    }
     return guard_refuse(g, "the function %s() is not available here", name);
 }
 

@@ -4,6 +4,7 @@
 #include "base/enc.h"
 #include "base/limits.h"
 #include "engine/engine_state.h"
+#include "engine/rowsec.h"
 #include <stdio.h>
 
 enum { DETAIL_BYTES_MAX = 16 << 10, MESSAGE_BYTES_MAX = 480 };
@@ -288,6 +289,27 @@ static const char *hint_for(
     }
 }
 
+/* SQLite does not say whose CHECK or foreign key it was. Of an INSERT that nothing follows it is the table
+ * that it names; a trigger or an upsert may have reached another. */
+struct str sqlerr_table_of_row(struct op *op, struct str sql)
+{
+    struct str word, rest = sql;
+    struct rowsec_target into = rowsec_insert_target(op->arena, sql);
+    while (sql_next_word(&rest, &word)) {
+        if (str_eq_nocase(word, S("CONFLICT")))
+            return STR_EMPTY;
+    }
+    sqlite3_stmt *stmt = into.ok && !into.replaces && into.name.len ? own_get(op->eng, OWN_TRIGGER_ON) : NULL;
+    if (!stmt)
+        return STR_EMPTY;
+    int rc = sqlite3_bind_text64(stmt, 1, into.name.ptr, into.name.len, SQLITE_STATIC, SQLITE_UTF8);
+    if (rc == SQLITE_OK)
+        rc = own_step(op->eng, stmt);
+    (void)sqlite3_reset(stmt);          /* repeats the error of the step */
+    (void)sqlite3_clear_bindings(stmt); /* cannot fail */
+    return rc == SQLITE_DONE ? into.name : STR_EMPTY;
+}
+
 /* --- Entry --- */
 
 static enum err_code refused_by_guard(struct op *op, struct err *err)
@@ -382,6 +404,8 @@ enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *er
         d.position = find_word(sql, p->name == NAME_TABLE  ? d.table
                                     : p->name == NAME_NEAR ? d.near
                                                            : d.column);
+    if (strcmp(p->kind, "check_violation") == 0 || strcmp(p->kind, "fk_violation") == 0)
+        d.table = sqlerr_table_of_row(op, sql);
     d.hint = hint_for(op, p, &d, sql, after);
     str_print_cut(limited, sizeof limited, "%s", message);
     sqlerr_tell_limit(limited, sizeof limited, &d.hint, sql);

@@ -26,6 +26,9 @@ struct sqlerr_detail {
 enum err_code sqlerr_set(
     struct op *op, enum err_code code, const struct sqlerr_detail *d, const char *message, struct err *err);
 
+/* The table of a row that a CHECK or a foreign key refused, "" it cannot be known. */
+struct str sqlerr_table_of_row(struct op *op, struct str sql);
+
 /* Adds the line of the imported file to op->error_detail, when there is one. */
 void sqlerr_add_line(struct op *op, uint64_t line);
 
