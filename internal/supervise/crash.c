@@ -33,15 +33,25 @@ struct verdict {
     int64_t now;
 };
 
+static const struct goodbye *goodbye_with(int status)
+{
+    for (size_t i = 0; i < ARRAY_LEN(GOODBYES); i++) {
+        if (GOODBYES[i].status == status)
+            return &GOODBYES[i];
+    }
+    return NULL;
+}
+
+/* An engine that cannot enter a directory or read a file does not know why: both may simply be gone. */
 static const struct goodbye *goodbye_of(const struct peer *e)
 {
     if (e->wait_status < 0 || !WIFEXITED(e->wait_status))
         return NULL;
-    for (size_t i = 0; i < ARRAY_LEN(GOODBYES); i++) {
-        if (GOODBYES[i].status == WEXITSTATUS(e->wait_status))
-            return &GOODBYES[i];
-    }
-    return NULL;
+    int status = WEXITSTATUS(e->wait_status);
+    bool unsure = status == ENGINE_EXIT_SANDBOX || status == ENGINE_EXIT_OPEN || status == ENGINE_EXIT_IO;
+    if (unsure && database_is_lost(e->db))
+        status = ENGINE_EXIT_CORRUPT;
+    return goodbye_with(status);
 }
 
 static bool was_crash(const struct peer *e, const struct verdict *v)

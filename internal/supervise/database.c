@@ -3,8 +3,11 @@
 #include "supervise/state.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include <errno.h>
+#include <sys/stat.h>
 
 struct eviction {
     struct list node;
@@ -137,14 +140,43 @@ void database_quarantine(struct database *db)
     if (db->quarantined || db->scratch_dir)
         return;
     db->quarantined = true;
+    pthread_mutex_lock(&db->s->set_aside_lock);
+    (void)map_put(&db->s->set_aside, id_str(&db->id), db->s); /* a set: any value does */
+    pthread_mutex_unlock(&db->s->set_aside_lock);
     log_event(LOG_ERROR, "db_quarantined", LOG_STR("db", id_str(&db->id)));
     if (db->s->on_quarantine)
         db->s->on_quarantine(db->s->on_quarantine_arg, id_str(&db->id));
     database_touch(db);
 }
 
+bool database_is_lost(const struct database *db)
+{
+    char path[FS_PATH_MAX], file[FS_PATH_MAX];
+    struct stat st;
+    if (db->scratch_dir || db->evicted)
+        return false;
+    fs_join(path, db->s->dir, db->id.text);
+    if (lstat(path, &st) != 0)
+        return errno == ENOENT;
+    if (!S_ISDIR(st.st_mode))
+        return true;
+    fs_join(file, path, "main.db");
+    return lstat(file, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+bool supervise_is_quarantined(struct supervisor *s, struct str db_id)
+{
+    pthread_mutex_lock(&s->set_aside_lock);
+    bool found = map_get(&s->set_aside, db_id) != NULL;
+    pthread_mutex_unlock(&s->set_aside_lock);
+    return found;
+}
+
 void database_allow(struct database *db)
 {
+    pthread_mutex_lock(&db->s->set_aside_lock);
+    (void)map_del(&db->s->set_aside, id_str(&db->id));
+    pthread_mutex_unlock(&db->s->set_aside_lock);
     db->quarantined = db->evicted = false;
     db->breaker = (struct breaker){0};
     database_touch(db);

@@ -131,6 +131,8 @@ struct supervisor {
     int64_t stop_us;
     void (*stop_done)(void *arg);
     void *stop_arg;
+    pthread_mutex_t set_aside_lock;
+    struct map set_aside;      /* ids of quarantined databases, for other threads */
     pthread_mutex_t sync_lock; /* guards the two below */
     struct list sync_calls;
     bool sync_closed;
@@ -161,6 +163,8 @@ bool database_forget(struct database *db);
 MUST_CHECK enum err_code database_admit(struct database *db, bool *ret_trial, struct err *err);
 void database_touch(struct database *db); /* look at it when the turn ends */
 void database_quarantine(struct database *db);
+/* Its directory is gone, or what stands where the file belongs is none. Looks at the disk. */
+bool database_is_lost(const struct database *db);
 void database_allow(struct database *db);
 void database_crashed(struct database *db);
 void database_answered(struct database *db); /* the breaker's trial call was */

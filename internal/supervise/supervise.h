@@ -100,10 +100,12 @@ void supervise_allow(
 void supervise_evict_sync(struct supervisor *s, struct str db_id);
 void supervise_allow_sync(struct supervisor *s, struct str db_id);
 
-/* From now on (or no longer) every engine answers writes with ERR_FULL: the disk is nearly full. Reads go on.
- */
 /* Called, on the loop, when a database turns out to be damaged and is closed to calls. NULL: nobody asks. */
 void supervise_on_quarantine(struct supervisor *s, void (*fn)(void *arg, struct str db_id), void *arg);
+bool supervise_is_quarantined(struct supervisor *s, struct str db_id); /* any thread */
+
+/* From now on (or no longer) every engine answers writes with ERR_FULL: the disk is nearly full. Reads go on.
+ */
 void supervise_refuse_writes(struct supervisor *s, bool refuse);
 
 /* Counters for /metrics, summed over engines living and gone. */

@@ -24,6 +24,8 @@ struct sync_call {
 void sync_init(struct supervisor *s)
 {
     CHECK(pthread_mutex_init(&s->sync_lock, NULL) == 0);
+    CHECK(pthread_mutex_init(&s->set_aside_lock, NULL) == 0);
+    map_init(&s->set_aside);
     list_init(&s->sync_calls);
 }
 
@@ -129,6 +131,8 @@ void sync_release(struct supervisor *s)
 {
     CHECK(list_empty(&s->sync_calls));
     pthread_mutex_destroy(&s->sync_lock);
+    pthread_mutex_destroy(&s->set_aside_lock);
+    map_release(&s->set_aside);
 }
 
 /* --- calls --- */

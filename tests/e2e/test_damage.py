@@ -86,7 +86,7 @@ def spoil(checks, s, how, path):
 WAYS = {"header": (503,), "first page": (503,), "middle": (503,), "truncated": (503,), "cut in a page": (503,), "emptied": (503,), "deleted": (503,),
         "another database's": (503,), "a stranger's": (503,), "log": (200,), "log with a good header": (200,),
         "index of the log": (200,), "directory": (503,), "link": (503,), "fifo": (503,)}
-CORRUPT = ("header", "first page", "middle", "truncated", "cut in a page", "emptied", "deleted", "another database's", "a stranger's")
+CORRUPT = ("header", "first page", "middle", "truncated", "cut in a page", "emptied", "deleted", "another database's", "a stranger's", "directory", "link", "fifo")
 
 
 def front_lives(checks, s, what):
@@ -105,6 +105,7 @@ def look_at(checks, s, db, how, wanted, when):
         checks.that(f"{when}, {how}: no answer of the front's own trouble", a.status in (200, 503), a)
     if how in CORRUPT and when == "stopped":
         checks.that(f"{when}, {how}: says corrupt", any(a.status == 503 and a.json["code"] == "corrupt" for a in answers), answers)
+        checks.equal(f"{when}, {how}: and so does the list", s.call("GET", f"/v1/databases/{db}").json["data"]["status"], "corrupt")
 
 
 def stopped(checks, s):
@@ -134,6 +135,25 @@ def stopped(checks, s):
         checks.equal(f"{db} is gone", s.query("SELECT 1", db=db).status, 404)
         checks.that(f"{db} can be made anew", make(s, db).status == 200 and s.query(SCAN, db=db).status == 200)
         s.call("DELETE", f"/v1/databases/{db}")
+
+
+def directory_lost(checks, s):
+    """The whole directory of a database is gone."""
+    make(s, "homeless")
+    folder = os.path.dirname(path_of(s, "homeless"))
+    checks.equal("stops before the loss", s.stop(), 0)
+    os.rename(folder, os.path.join(s.dir, "away"))
+    s.start()
+    for _ in range(4):
+        a = s.query("SELECT 1", db="homeless")
+        checks.equal("a lost directory is corrupt", (a.status, a.json["code"]), (503, "corrupt"))
+    status = {d["slug"]: d["status"] for d in s.call("GET", "/v1/databases").json["data"]}
+    checks.equal("the list knows", (status["homeless"], status["main"]), ("corrupt", "healthy"))
+    checks.equal("stops after the loss", s.stop(), 0)
+    os.rename(os.path.join(s.dir, "away"), folder)
+    s.start()
+    checks.equal("put back it answers", s.query(SCAN, db="homeless").status, 200)
+    checks.equal("and is healthy", s.call("GET", "/v1/databases/homeless").json["data"]["status"], "healthy")
 
 
 def serving(checks, s):
@@ -407,7 +427,7 @@ def main():
         disk_full(checks, binary)
         recovered()
     with Server(binary) as s:
-        for part in (stopped, log_lost, never_used, serving, rights):
+        for part in (stopped, directory_lost, log_lost, never_used, serving, rights):
             part(checks, s)
         checks.equal("ends with status 0", s.stop(), 0)
     return checks.end()

@@ -25,7 +25,7 @@ static enum err_code list_bound(struct api_call *c, int64_t page)
         return rc;
     jsonw_array(c->out);
     if (!rc && !entry.deleted_at && page == 1)
-        view_database(c->out, &entry);
+        view_database(c, &entry);
     jsonw_array_end(c->out);
     return ERR_OK;
 }
@@ -41,7 +41,7 @@ static enum err_code list_all(struct api_call *c, int64_t page, int64_t page_siz
         return rc;
     jsonw_array(c->out);
     for (size_t i = 0; i < count; i++)
-        view_database(c->out, &entries[i]);
+        view_database(c, &entries[i]);
     jsonw_array_end(c->out);
     return ERR_OK;
 }
@@ -90,7 +90,7 @@ enum err_code persql_database_create(struct api_call *c)
         rc = registry_create(c->db, c->disk, c->by, &c->who->namespace_id,
             in.slug.len ? in.slug : slug_from_name(c->arena, in.name), in.name, S("auto"), &entry, c->err);
     if (!rc)
-        view_database(c->out, &entry);
+        view_database(c, &entry);
     return rc;
 }
 
@@ -102,7 +102,7 @@ enum err_code persql_database_get(struct api_call *c)
     if (bound && (rc == ERR_NOT_FOUND || (!rc && !in_scope(c->who, &entry))))
         return err_set(c->err, ERR_FORBIDDEN, "Token scope does not include this database");
     if (!rc)
-        view_database(c->out, &entry);
+        view_database(c, &entry);
     return rc;
 }
 
@@ -112,7 +112,7 @@ enum err_code persql_database_delete(struct api_call *c)
     enum err_code rc =
         registry_delete(c->db, c->disk, c->by, &c->who->namespace_id, c->db_slug, &entry, c->err);
     if (!rc)
-        view_database(c->out, &entry);
+        view_database(c, &entry);
     return rc;
 }
 
@@ -122,6 +122,6 @@ enum err_code persql_database_restore(struct api_call *c)
     enum err_code rc =
         registry_restore(c->db, c->disk, c->by, &c->who->namespace_id, c->db_slug, &entry, c->err);
     if (!rc)
-        view_database(c->out, &entry);
+        view_database(c, &entry);
     return rc;
 }

@@ -90,7 +90,7 @@ static void view(struct api_call *c, const struct registry_entry *e, const struc
 {
     jsonw_object(c->out);
     jsonw_key(c->out, "database");
-    view_database(c->out, e);
+    view_database(c, e);
     JSONW_CSTR(c->out, "namespaceSlug", e->namespace_slug);
     JSONW_TEXT(c->out, "token", secret_reveal(secret));
     JSONW_TEXT(c->out, "tokenId", id_str(&t->id));

@@ -14,13 +14,22 @@ void view_time(struct jsonw *w, const char *key, int64_t wall_ms)
     jsonw_cstr(w, text);
 }
 
-void view_database(struct jsonw *w, const struct registry_entry *e)
+/* A damaged file is known to who runs the engines alone; the register calls the database healthy. */
+static const char *status_of(struct api_call *c, const struct registry_entry *e)
 {
+    if (e->status == REGISTRY_HEALTHY && supervise_is_quarantined(c->opt->supervisor, id_str(&e->id)))
+        return "corrupt";
+    return registry_status_name(e->status);
+}
+
+void view_database(struct api_call *c, const struct registry_entry *e)
+{
+    struct jsonw *w = c->out;
     jsonw_object(w);
     JSONW_TEXT(w, "id", id_str(&e->id));
     JSONW_CSTR(w, "slug", e->slug);
     JSONW_CSTR(w, "name", e->name);
-    JSONW_CSTR(w, "status", registry_status_name(e->status));
+    JSONW_CSTR(w, "status", status_of(c, e));
     JSONW_CSTR(w, "region", e->region);
     JSONW_NULL(w, "forkedFromId");
     JSONW_NULL(w, "expiresAt");

@@ -2,11 +2,13 @@
 #ifndef API_PERSQL_VIEWS_H
 #define API_PERSQL_VIEWS_H
 
+#include "api/call.h"
 #include "json/jsonw.h"
 #include "registry/registry.h"
 #include "token/token.h"
 
-void view_database(struct jsonw *w, const struct registry_entry *e);
+/* On c->out. */
+void view_database(struct api_call *c, const struct registry_entry *e);
 void view_me(struct jsonw *w, const struct identity *who);
 void view_time(struct jsonw *w, const char *key, int64_t wall_ms); /* 0: null */
 
