@@ -206,14 +206,32 @@ static void write_parameters(struct jsonw *w, const struct api_route *r)
     jsonw_array_end(w);
 }
 
-static void write_content(struct jsonw *w, const char *type, struct str schema)
+static void write_media(struct jsonw *w, const char *type, struct str schema)
 {
-    jsonw_key(w, "content");
-    jsonw_object(w);
     jsonw_key(w, type);
     jsonw_object(w);
     write_typed(w, "schema", schema, "");
     jsonw_object_end(w);
+}
+
+static void write_content(struct jsonw *w, const char *type, struct str schema)
+{
+    jsonw_key(w, "content");
+    jsonw_object(w);
+    write_media(w, type, schema);
+    jsonw_object_end(w);
+}
+
+/* The kinds that an import tells apart; octets need ?format=. */
+static void write_file_content(struct jsonw *w)
+{
+    static const char *const BARE[] = {"application/sql", "text/csv", "application/x-ndjson",
+        "application/vnd.sqlite3", "application/octet-stream"};
+    jsonw_key(w, "content");
+    jsonw_object(w);
+    write_media(w, "multipart/form-data", S("ImportForm"));
+    for (size_t i = 0; i < ARRAY_LEN(BARE); i++)
+        write_media(w, BARE[i], S("string"));
     jsonw_object_end(w);
 }
 
@@ -225,7 +243,7 @@ static void write_request(struct jsonw *w, const struct doc *d)
     jsonw_object(w);
     JSONW_BOOL(w, "required", true);
     if (strcmp(d->request, "raw:file") == 0)
-        write_content(w, "application/octet-stream", S("string"));
+        write_file_content(w);
     else if (str_starts(str_of(d->request), S("form:")))
         write_content(w, "application/x-www-form-urlencoded", str_of(d->request + 5));
     else
@@ -233,7 +251,7 @@ static void write_request(struct jsonw *w, const struct doc *d)
     jsonw_object_end(w);
 }
 
-/* {"success":true,"data":…} and, for routes that run SQL, "meta". */
+/* {"success":true,"data":…} and, where an engine answers, "meta". */
 static void write_enveloped(struct jsonw *w, const struct api_route *r, struct str data)
 {
     jsonw_key(w, "content");
@@ -247,7 +265,7 @@ static void write_enveloped(struct jsonw *w, const struct api_route *r, struct s
     jsonw_object(w);
     write_typed(w, "success", S("boolean"), "");
     write_typed(w, "data", data, "");
-    if (r->cap == CAP_SQL)
+    if (r->op != WIRE_OP_NONE)
         write_typed(w, "meta", S("Meta"), "");
     jsonw_object_end(w);
     jsonw_object_end(w);

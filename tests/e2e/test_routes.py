@@ -273,6 +273,31 @@ def paths_and_methods(checks, s):
     checks.that("HEAD answers without a body", a.status == 200 and a.data == b"", a)
 
 
+def documented(checks, s):
+    """What the description of the API says of answers and bodies is what comes and what is taken."""
+    doc = s.call("GET", "/openapi.json").json
+    s.query("CREATE TABLE shown(a)")
+    s.query("CREATE VIEW shown_too AS SELECT a FROM shown")
+    sql = {"sql": "SELECT a FROM shown WHERE a = :a", "params": {"a": 1}}
+    for method, verb, path, body in (("GET", "tables", "tables", None), ("GET", "schema", "schema", None), ("GET", "describe", "describe", None),
+                                     ("GET", "search", "search?q=shown", None), ("GET", "doctor", "doctor", None), ("GET", "query-log", "query-log", None),
+                                     ("POST", "explain", "explain", sql), ("POST", "validate", "validate", sql), ("POST", "query", "query", sql)):
+        answer = s.db(path, body, method=method).json
+        said = doc["paths"]["/v1/db/{ns}/{db}/" + verb][method.lower()]["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
+        checks.equal(f"{verb}: members of the envelope", set(answer), set(said))
+        for name in ("data", "meta"):
+            ref = said.get(name, {}).get("$ref")
+            known = doc["components"]["schemas"][ref.rsplit("/", 1)[1]].get("properties") if ref else None
+            if known:
+                checks.equal(f"{verb}: members of {name} that are not documented", set(answer[name]) - set(known), set())
+    taken = doc["paths"]["/v1/db/{ns}/{db}/import"]["post"]["requestBody"]["content"]
+    checks.equal("import: content types", set(taken), {"multipart/form-data", "application/sql", "text/csv", "application/x-ndjson",
+                                                       "application/vnd.sqlite3", "application/octet-stream"})
+    checks.that("import: the form has a file", "file" in doc["components"]["schemas"]["ImportForm"]["properties"])
+    s.query("DROP VIEW shown_too")
+    s.query("DROP TABLE shown")
+
+
 def headers(checks, s):
     a = s.call("GET", "/v1/me", headers={"X-Request-Id": "my-request_123"})
     checks.equal("the client's request id comes back", a.headers.get("x-request-id"), "my-request_123")
@@ -293,7 +318,7 @@ def headers(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (identity, databases, sql, errors, schema, operations, shared_errors, paths_and_methods, headers):
+        for part in (identity, databases, sql, errors, schema, operations, shared_errors, paths_and_methods, documented, headers):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()
