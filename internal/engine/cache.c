@@ -127,7 +127,7 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
         code = op_sql_error(op, rc, sql, err);
     guard_leave(&eng->guard, saved);
     if (code == ERR_OK)
-        code = op_check_dropped_view(op, err);
+        code = op_check_drop(op, err);
     if (code != ERR_OK)
         return code;
     if (eng->guard.created_view[0])

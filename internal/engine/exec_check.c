@@ -62,11 +62,36 @@ static enum err_code check_view(struct op *op, const char *view, struct err *err
     return code;
 }
 
-enum err_code op_check_dropped_view(struct op *op, struct err *err)
+/* Views, triggers and foreign keys of tables that the scope hides. */
+static bool hidden_depends_on(struct op *op, struct str dropped)
 {
-    char view[sizeof op->eng->guard.dropped_view];
-    memcpy(view, op->eng->guard.dropped_view, sizeof view);
-    return op->call.has_table_scope && view[0] ? check_view(op, view, err) : ERR_OK;
+    struct engine *eng = op->eng;
+    bool found = false;
+    sqlite3_stmt *stmt = own_get(eng, OWN_DEFINITIONS);
+    while (stmt && !found && own_step(eng, stmt) == SQLITE_ROW) {
+        struct str word, sql = str_of((const char *)sqlite3_column_text(stmt, 1));
+        struct str owner = str_of((const char *)sqlite3_column_text(stmt, 0));
+        bool hidden = !op_name_reserved(owner) && !guard_in_scope(&op->call, owner);
+        while (hidden && !found && sql_next_word(&sql, &word))
+            found = str_eq_nocase(word, dropped);
+    }
+    (void)sqlite3_reset(stmt); /* what cannot be read cannot be dropped either */
+    return found || !stmt;
+}
+
+enum err_code op_check_drop(struct op *op, struct err *err)
+{
+    struct sqlerr_detail d = {.kind = "unknown", .position = -1};
+    char name[sizeof op->eng->guard.dropped];
+    memcpy(name, op->eng->guard.dropped, sizeof name);
+    if (!op->call.has_table_scope || !name[0])
+        return ERR_OK;
+    if (hidden_depends_on(op, str_of(name)))
+        return sqlerr_set(op, ERR_FORBIDDEN, &d,
+            "a token with a table scope cannot drop what a view, trigger or foreign key outside it depends "
+            "on",
+            err);
+    return check_view(op, name, err);
 }
 
 /* Looking into views costs time in proportion to the chain they form, so only where something could be

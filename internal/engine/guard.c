@@ -358,10 +358,12 @@ static int check_special(struct guard *g, int action, const char *first, const c
         return SQLITE_OK;
     case SQLITE_DROP_INDEX:
         return guard_in_scope(g->call, str_of(second)) ? SQLITE_OK : guard_refuse_index(g);
+    case SQLITE_DROP_TABLE:
+    case SQLITE_DROP_VTABLE:
     case SQLITE_DROP_VIEW:
-        str_print_cut(g->dropped_view, sizeof g->dropped_view, "%s", first);
-        if (g->call->has_table_scope && strlen(first) >= sizeof g->dropped_view)
-            return guard_refuse(g, "a token with a table scope cannot drop a view with so long a name");
+        str_print_cut(g->dropped, sizeof g->dropped, "%s", first);
+        if (g->call->has_table_scope && strlen(first) >= sizeof g->dropped)
+            return guard_refuse(g, "a token with a table scope cannot drop what has so long a name");
         return SQLITE_OK;
     case SQLITE_DROP_TRIGGER: /* DROP TABLE and DROP VIEW say it of each trigger that goes with them */
         if (g->call->has_table_scope)
@@ -540,7 +542,7 @@ struct guard_saved guard_enter_tenant(
     g->sql = sql;
     g->refused = g->role_too_low = g->one_shot = false;
     g->drops = false;
-    g->created_view[0] = g->dropped_view[0] = '\0';
+    g->created_view[0] = g->dropped[0] = '\0';
     if (g->rowsec)
         g->rowsec->leaky = g->rowsec->used = false;
     return saved;

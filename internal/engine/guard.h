@@ -40,7 +40,7 @@ struct guard {
     bool one_shot;            /* preparing had an effect of its own (PRAGMA x = y): never cache */
     char created_view[128];   /* by CREATE VIEW, since guard_enter; "" when it is longer */
     bool drops;               /* since guard_enter: something that exists is to be dropped */
-    char dropped_view[128];   /* by DROP VIEW, likewise */
+    char dropped[128];        /* table or view, likewise */
     bool defers_foreign_keys; /* PRAGMA defer_foreign_keys was set: the turn must reset it */
     bool own_reads;           /* since guard_shut_fts5: SQL of ours ran that may have gone through FTS5 */
     bool makes_virtual_table; /* CREATE VIRTUAL TABLE was allowed: the turn resets it with each call;

@@ -58,8 +58,9 @@ int op_step_tenant(struct op *op, sqlite3_stmt *stmt);
  * (a rename hides from the authorizer), and is the number of objects within its limit? */
 MUST_CHECK enum err_code op_check_schema(struct op *op, struct err *err);
 
-/* After a statement of a caller was prepared: a view that its scope cannot read is not its to drop. */
-MUST_CHECK enum err_code op_check_dropped_view(struct op *op, struct err *err);
+/* After a statement of a caller was prepared: what its scope cannot read, or what something hidden depends
+ * on, is not its to drop. */
+MUST_CHECK enum err_code op_check_drop(struct op *op, struct err *err);
 
 /* Turns SQLite's last error on the connection into err and op->error_detail (kind, table, column, near,
  * position, hint). `sql` is the statement at fault, for the hint. */

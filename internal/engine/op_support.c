@@ -42,7 +42,7 @@ enum err_code op_prepare_tenant(
         code = op_sql_error(op, rc, sql, err);
     guard_leave(g, saved);
     if (code == ERR_OK)
-        code = op_check_dropped_view(op, err);
+        code = op_check_drop(op, err);
     if (code != ERR_OK) {
         (void)sqlite3_finalize(*ret); /* never stepped */
         *ret = NULL;

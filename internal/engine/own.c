@@ -27,6 +27,8 @@ static const char *const SQL[OWN_COUNT] = {
     [OWN_FTS5_TABLES] = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE "
                         "VIRTUAL TABLE%USING%fts5%'",
     [OWN_INDEXES] = "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index'",
+    [OWN_DEFINITIONS] = "SELECT tbl_name, sql FROM sqlite_schema"
+                        " WHERE type IN ('table', 'view', 'trigger') AND sql IS NOT NULL",
     [OWN_TRIGGER_ON] =
         "SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE LIMIT 1",
     [OWN_RECEIPT_GET] = "SELECT status, body, op, request FROM _sys_applied"

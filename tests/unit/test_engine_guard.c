@@ -29,6 +29,8 @@ static const char *const SCHEMA[] = {
     "INSERT INTO docs (body) VALUES ('running horses'), ('a quiet night')",
     "CREATE TABLE spare (x)",
     "CREATE TABLE guarded (x)",
+    "CREATE TABLE base (x INTEGER PRIMARY KEY)",
+    "CREATE VIEW over_base AS SELECT x FROM base",
     "CREATE TRIGGER guarded_ai AFTER INSERT ON guarded BEGIN INSERT INTO customers (email) VALUES (new.x); "
     "END",
 };
@@ -341,6 +343,7 @@ static const struct row SCOPED[] = {
     {AD, 403, "DROP TRIGGER IF EXISTS guarded_ai", "cannot drop triggers"},
     {AD, 403, "DROP TABLE guarded", "cannot drop triggers"},
     {AD, 403, "DROP VIEW rich", NULL},
+    {AD, 403, "DROP TABLE base", "outside it depends on"},
     {AD, 403, "SELECT * FROM sqlite_schema", "sqlite_master"},
     {AD, 403, "PRAGMA table_info(customers)", "customers"},
     {AD, 403, "PRAGMA table_list", NULL},
@@ -371,7 +374,7 @@ static const struct row SCOPED[] = {
 void test_engine_guard__table_scope(void **state)
 {
     static const struct str TABLES[] = {{"orders", 6}, {"open_orders", 11}, {"log", 3}, {"rich", 4},
-        {"docs_fts", 8}, {"mine", 4}, {"guarded", 7}};
+        {"docs_fts", 8}, {"mine", 4}, {"guarded", 7}, {"base", 4}};
     size_t failed = 0;
     (void)state;
     (void)engine_ok(&fx, "CREATE INDEX IF NOT EXISTS customers_by_email ON customers (email COLLATE nocase)");
