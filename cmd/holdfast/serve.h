@@ -1,10 +1,13 @@
 /* holdfast serve: the composition root. One struct owns every part; parts get what they need from it and know
  * nothing of each other.
  *
- *   start   options, TLS files, listening socket ─► lock ─► first start ─► control.db, recovery, clean ─►
- *           supervisor, workers, api ─► "listening on …"
- *   stop    SIGTERM ─► not ready, new requests get 503 ─► 25 s to finish ─► interrupt ─► engines checkpoint and
- *           leave ─► exit 0; a second SIGTERM ends the process at once, which is as safe as SIGKILL
+ *   start: options, TLS files, listening socket ─► lock ─► first start ─► control.db, recovery, clean ─►
+ *   supervisor, workers, api ─► "listening on …"
+ *
+ *   stop: SIGTERM ─► not ready, new requests get 503 ─► 25 s to finish ─► interrupt ─► engines checkpoint
+ *   and leave ─► exit 0
+ *
+ * A second SIGTERM ends the process at once, which is as safe as SIGKILL.
  */
 #ifndef CMD_SERVE_H
 #define CMD_SERVE_H
