@@ -141,6 +141,7 @@ static enum err_code find_refresh(
 
     if (code)
         return code;
+    *ret = (struct refresh_row){.expired = true};
     DB_COL_COPY(&st, 0, ret->family_id.text);
     ret->expired = db_col_int(&st, 1) <= clock_wall_ms();
     ret->used = !db_col_is_null(&st, 2);
@@ -209,7 +210,7 @@ static enum err_code revoke_access(
     struct db *db, const struct actor *by, const struct client *client, const char *hex, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
-    struct id token_id, grant_id;
+    struct id token_id = {.text = ""}, grant_id = {.text = ""};
     enum err_code code = db_query_one(
         db, SQL_FIND_ACCESS, DB_ARGS(db_text(str_of(hex)), db_text(id_str(&client->id))), &st, NULL);
 

@@ -103,9 +103,19 @@ static void on_done(struct engine_call *call, const struct err *err)
         loop_stop(t->fx->l);
 }
 
+/* Every database has a directory: one without is a lost one. */
+static void make_directory(struct fixture *fx, const char *db)
+{
+    char all[FS_PATH_MAX], path[FS_PATH_MAX];
+    fs_join(all, fx->dir.path, "db");
+    fs_join(path, all, db);
+    assert_int_equal(fs_mkdir_p(path, 0700, NULL), ERR_OK);
+}
+
 struct tcall tcall(struct fixture *fx, const char *db, const char *body)
 {
     struct tcall t = {.fx = fx, .err = ERR_INIT};
+    make_directory(fx, db);
     t.call = (struct engine_call){.db_id = str_of(db), .on_data = on_data, .on_done = on_done};
     t.call.req = (struct wire_call){.op = WIRE_OP_QUERY,
         .role = WIRE_ROLE_ADMIN,

@@ -168,13 +168,14 @@ static enum err_code give(struct api_call *c, struct decision *d)
 static enum err_code allow(struct api_call *c, struct decision *d)
 {
     struct actor by = *c->by;
+    struct api_call theirs = *c;
     enum err_code rc = tx_begin_write(c->db, c->err);
 
     by.kind = ACTOR_USER; /* the page found the person itself */
     by.user_id = d->person.account.id;
-    c->by = &by;
+    theirs.by = &by;
     if (!rc)
-        rc = tx_end(c->db, give(c, d), c->err);
+        rc = tx_end(c->db, give(&theirs, d), c->err);
     if (!rc && d->made) /* what fails stays an intent, which the next start finishes */
         err_ignore(registry_create_finish(c->db, c->disk, &d->base, NULL));
     if (!rc)
@@ -247,10 +248,10 @@ enum err_code oauth_sign_in(struct api_call *c)
         return ask_refuse(c, &a, &no);
     if (rc)
         return rc;
-    struct err why = ERR_INIT, *outer = c->err;
-    c->err = &why;
-    rc = sign_in_person(c, email.ptr ? email : STR_EMPTY, password.ptr ? password : STR_EMPTY, &p);
-    c->err = outer;
+    struct err why = ERR_INIT;
+    struct api_call attempt = *c;
+    attempt.err = &why;
+    rc = sign_in_person(&attempt, email.ptr ? email : STR_EMPTY, password.ptr ? password : STR_EMPTY, &p);
     if (rc && !may_try_again(rc))
         return err_set(c->err, rc, "%s", why.message);
     if (!rc) {
