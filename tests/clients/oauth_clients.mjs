@@ -2,12 +2,15 @@
 // Client libraries as their authors publish them, oauth4webapi and openid-client, sign a person in and out against the real server.
 // A few lines of fetch play the browser. Usage: oauth_clients.mjs PATH-OF-HOLDFAST
 import { spawn, spawnSync } from "node:child_process";
+import { webcrypto } from "node:crypto";
 import { copyFileSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import * as oauth from "oauth4webapi";
 import * as openid from "openid-client";
+
+globalThis.crypto ??= webcrypto; // the clients ask for what browsers and Node 19 have; Debian has Node 18
 
 const PASSWORD = "a password that only tests use", EMAIL = "owner@example.com";
 const secrets = [PASSWORD];

@@ -19,11 +19,7 @@ static struct fixture *fixture_new(void)
     struct supervise_options opt = options();
     opt.db_bytes_max = 64 << 20;
     opt.kill_grace_us = 2 * SECOND; /* on a busy machine an engine that would answer must have the time */
-    struct fixture *fx = fixture_made(opt, make);
-    char path[FS_PATH_MAX];
-    fs_join(path, fx->dir.path, "db");
-    assert_int_equal(mkdir(path, 0700), 0);
-    return fx;
+    return fixture_made(opt, make);
 }
 
 static void new_database(struct fixture *fx, const char *id)
@@ -31,7 +27,7 @@ static void new_database(struct fixture *fx, const char *id)
     char parent[FS_PATH_MAX], path[FS_PATH_MAX];
     fs_join(parent, fx->dir.path, "db");
     fs_join(path, parent, id);
-    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(fs_mkdir_p(path, 0700, NULL), ERR_OK);
 }
 
 /* The first line or string of a file of /proc, "" when there is none any more. */
