@@ -441,9 +441,10 @@ static void check_engine(void)
 void sql_lab_turn(void)
 {
     bool seen[SQL_LAB_CALLS_MAX] = {false}, may_have_written = false;
-    AUTO_STRBUF own;
     if (lab.count == 0)
         return;
+    AUTO_STRBUF own;
+    strbuf_init(&own, 1 << 20);
     CHECK(turn_run(&lab.eng, NULL) == ERR_OK);
     bool changed = look_again();
     struct str rest = strbuf_str(&lab.out);
@@ -455,7 +456,6 @@ void sql_lab_turn(void)
     lab.count = 0;
     check_engine();
     CHECK(may_have_written || !changed);
-    strbuf_init(&own, 1 << 20);
     read_own(&own);
     CHECK(str_eq(strbuf_str(&own), strbuf_str(&lab.own)));
     if (changed)
