@@ -45,13 +45,13 @@ enum err_code op_run_POLICY_TEST(struct op *op, struct err *err)
     AUTO_SQL *stmt = NULL;
     struct catalog cat;
     bool one;
+    strbuf_init(&sql, 1 << 16);
     if (text.ptr && !str_to_i64(text, 1, ROWS_MAX, &limit))
         return err_field(err, "/limit", "must be from 1 to %d", (int)ROWS_MAX);
     enum err_code code = catalog_of_op(op, &cat, err);
     if (!code && !catalog_table(&cat, table) && !catalog_view(&cat, table))
         code = err_field(err, "/tableName", "is no table of this database" STR_FMT,
             STR_ARG(catalog_suggest_table(&cat, op->arena, table)));
-    strbuf_init(&sql, 1 << 16);
     strbuf_add_cstr(&sql, "SELECT * FROM ");
     catalog_quote(&sql, table);
     if (!code)

@@ -44,9 +44,9 @@ enum err_code token_claims_text(
     enum err_code code = ERR_OK;
     size_t count = jsonr_count(claims);
     *ret = STR_EMPTY;
+    strbuf_init(&out, (size_t)LIMIT_CLAIMS_BYTES);
     if (count > (size_t)LIMIT_CLAIMS)
         return err_field(err, "/claims", "must hold at most %d members", (int)LIMIT_CLAIMS);
-    strbuf_init(&out, (size_t)LIMIT_CLAIMS_BYTES);
     jsonw_init(&w, &out);
     jsonw_object(&w);
     for (const struct jsonr_value *v = jsonr_first(claims); v && !code; v = jsonr_next(v))

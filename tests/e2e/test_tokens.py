@@ -137,6 +137,7 @@ def by_tokens(checks, s):
     for body, pointer in (({"expiresIn": 3600}, "/expiresIn"), ({"allowedAddresses": ["0.0.0.0/0"]}, "/allowedAddresses/0"),
                           ({"allowedAddresses": ["127.0.0.1", "::1"]}, "/allowedAddresses/1")):
         refused(checks, f"more is not: {body}", s.call("POST", TOKENS, body, token=narrow["token"]), 403, "forbidden", pointer)
+    refused(checks, "51 claims", s.call("POST", TOKENS, {"claims": {f"c{i}": i for i in range(51)}}), 400, "invalid_request", "/claims")
     told = make(s, checks, {"name": "told", "claims": {"tenant": "a"}})
     checks.equal("claims are handed on", make(s, checks, {"role": "readonly"}, told["token"])["claims"], {"tenant": "a"})
     for claims in ({"tenant": "b"}, {"tenant": "a", "more": 1}):

@@ -59,9 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct import_source in;
     struct ndjson n;
     bool found = true;
-    AUTO_ARENA arena;
     if (size > INPUT_MAX)
         return 0;
+    AUTO_ARENA arena;
     arena_init(&arena, ARENA_MAX);
     import_source_memory(&in, str_make(data, size));
     ndjson_init(&n, &in, &arena);

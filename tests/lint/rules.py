@@ -135,6 +135,19 @@ def banned(tree):
                               "skip": "counts as passed: a test that cannot run must say so by failing"})
 
 
+_CLEANED = re.compile(r"\bAUTO_[A-Z]+\s+((?:\**\w+,\s*)*\**\w+);")
+
+
+def cleanup(tree):
+    """what is released at the end of its block has a value before the first way out"""
+    for f in tree.c():
+        for m in _CLEANED.finditer(f.code):
+            for name in re.findall(r"\w+", m[1]):
+                first = re.compile(rf"\breturn\b[^;]*|\b{name}\b").search(f.code, m.end())
+                if first and first[0].startswith("return") and not re.search(rf"\b{name}\b", first[0]):
+                    yield Finding(f.path, f.line_of(m.start()), f"{name} is released by a return that comes before its first use")
+
+
 # --- sizes -----------------------------------------------------------------------------------------------------------
 
 FILE_MAX, FILE_WARN, FUNCTION_MAX, FUNCTION_WARN, LONG_SHARE = 1000, 600, 100, 70, 0.05

@@ -15,7 +15,7 @@ import tools
 from tree import Finding, Tree
 
 CHECKS = {f.__name__: f for f in (
-    rules.names, rules.marks, rules.purpose, rules.suites, rules.layers, rules.headers, rules.banned, rules.sizes, duplicates.duplicates,
+    rules.names, rules.marks, rules.purpose, rules.suites, rules.layers, rules.headers, rules.banned, rules.cleanup, rules.sizes, duplicates.duplicates,
     tools.format, tools.globals, tools.hardening, tools.cppcheck, tools.tidy)}
 WAIVERS = "tests/lint/waivers.txt"
 

@@ -72,12 +72,11 @@ static enum err_code read_request(struct api_call *c, const struct query *args, 
 
 static void go_back(struct api_call *c, const struct leave *l)
 {
-    AUTO_STRBUF out;
-
     if (!l->redirect_uri.ptr) {
         page_message(c, 200, "Signed out", "You are signed out. You can close this page.");
         return;
     }
+    AUTO_STRBUF out;
     strbuf_init(&out, ADDRESS_BYTES_MAX);
     strbuf_add_str(&out, l->redirect_uri);
     if (l->state.ptr) {
