@@ -40,6 +40,8 @@ struct api_call {
 
 /* ?limit=1..500 (default 100) and ?after=KEY of lists that page by key. */
 MUST_CHECK enum err_code call_read_page(struct api_call *c, struct str *ret_after, int64_t *ret_limit);
+/* After a change: the {id} of the path is the answer; an error passes. */
+MUST_CHECK enum err_code call_answer_id(struct api_call *c, enum err_code rc);
 /* The body as an object of these fields; others are refused. */
 MUST_CHECK enum err_code call_read_body(
     struct api_call *c, const struct jsonr_field *fields, size_t count, void *out);

@@ -125,6 +125,16 @@ enum err_code call_read_body(struct api_call *c, const struct jsonr_field *field
     return rc ? rc : jsonr_fields(root, "", fields, count, JSONR_UNKNOWN_REFUSE, out, c->err);
 }
 
+enum err_code call_answer_id(struct api_call *c, enum err_code rc)
+{
+    if (rc)
+        return rc;
+    jsonw_object(c->out);
+    JSONW_TEXT(c->out, "id", c->item);
+    jsonw_object_end(c->out);
+    return ERR_OK;
+}
+
 #define PAGE_DEFAULT 100
 #define PAGE_MAX     500
 

@@ -65,11 +65,13 @@ static enum err_code change_tx(struct api_call *c, enum member_role role)
     return session_end_all(c->db, c->by, &target, NULL, c->err);
 }
 
-static enum err_code change(struct api_call *c, enum member_role role)
+/* Gives the person of the path a role, or takes it, and answers what is so from now on. */
+static enum err_code set_role(
+    struct api_call *c, enum member_role role, enum err_code (*set_tx)(struct api_call *, enum member_role))
 {
     enum err_code rc = tx_begin_write(c->db, c->err);
     if (!rc)
-        rc = tx_end(c->db, change_tx(c, role), c->err);
+        rc = tx_end(c->db, set_tx(c, role), c->err);
     if (rc)
         return rc;
     jsonw_object(c->out);
@@ -79,19 +81,25 @@ static enum err_code change(struct api_call *c, enum member_role role)
     return ERR_OK;
 }
 
-enum err_code console_member_update(struct api_call *c)
+static enum err_code set_wanted_role(struct api_call *c, enum member_role highest,
+    enum err_code (*set_tx)(struct api_call *, enum member_role))
 {
     struct wish in = {STR_EMPTY, STR_EMPTY};
     enum member_role role;
     enum err_code rc = call_read_body(c, role_fields, ARRAY_LEN(role_fields), &in);
     if (!rc)
-        rc = read_role(c, in.role, MEMBER_OWNER, &role);
-    return rc ? rc : change(c, role);
+        rc = read_role(c, in.role, highest, &role);
+    return rc ? rc : set_role(c, role, set_tx);
+}
+
+enum err_code console_member_update(struct api_call *c)
+{
+    return set_wanted_role(c, MEMBER_OWNER, change_tx);
 }
 
 enum err_code console_member_remove(struct api_call *c)
 {
-    return change(c, MEMBER_NONE);
+    return set_role(c, MEMBER_NONE, change_tx);
 }
 
 /* --- Invitations --- */
@@ -157,12 +165,7 @@ enum err_code console_invitation_revoke(struct api_call *c)
     enum err_code rc = tx_begin_write(c->db, c->err);
     if (!rc)
         rc = tx_end(c->db, invitation_revoke(c->db, c->by, &c->who->namespace_id, c->item, c->err), c->err);
-    if (rc)
-        return rc;
-    jsonw_object(c->out);
-    JSONW_TEXT(c->out, "id", c->item);
-    jsonw_object_end(c->out);
-    return ERR_OK;
+    return call_answer_id(c, rc);
 }
 
 enum err_code console_invitation_accept(struct api_call *c)
@@ -220,31 +223,12 @@ static enum err_code share_tx(struct api_call *c, enum member_role role)
                 : share_remove(c->db, c->by, &m.tenant, me(c), &entry.id, c->item, c->err);
 }
 
-static enum err_code share(struct api_call *c, enum member_role role)
-{
-    enum err_code rc = tx_begin_write(c->db, c->err);
-    if (!rc)
-        rc = tx_end(c->db, share_tx(c, role), c->err);
-    if (rc)
-        return rc;
-    jsonw_object(c->out);
-    JSONW_TEXT(c->out, "userId", c->item);
-    JSONW_CSTR(c->out, "role", role ? member_role_name(role) : NULL);
-    jsonw_object_end(c->out);
-    return ERR_OK;
-}
-
 enum err_code console_share_set(struct api_call *c)
 {
-    struct wish in = {STR_EMPTY, STR_EMPTY};
-    enum member_role role;
-    enum err_code rc = call_read_body(c, role_fields, ARRAY_LEN(role_fields), &in);
-    if (!rc)
-        rc = read_role(c, in.role, MEMBER_EDITOR, &role);
-    return rc ? rc : share(c, role);
+    return set_wanted_role(c, MEMBER_EDITOR, share_tx);
 }
 
 enum err_code console_share_remove(struct api_call *c)
 {
-    return share(c, MEMBER_NONE);
+    return set_role(c, MEMBER_NONE, share_tx);
 }

@@ -201,20 +201,10 @@ static enum err_code delete_tx(struct api_call *c)
     return rc ? rc : client_delete(c->db, c->by, &k, c->err);
 }
 
-static enum err_code done(struct api_call *c, enum err_code rc)
-{
-    if (rc)
-        return rc;
-    jsonw_object(c->out);
-    JSONW_TEXT(c->out, "id", c->item);
-    jsonw_object_end(c->out);
-    return ERR_OK;
-}
-
 enum err_code console_oauth_client_delete(struct api_call *c)
 {
     enum err_code rc = tx_begin_write(c->db, c->err);
-    return done(c, rc ? rc : tx_end(c->db, delete_tx(c), c->err));
+    return call_answer_id(c, rc ? rc : tx_end(c->db, delete_tx(c), c->err));
 }
 
 /* --- What I gave --- */
@@ -261,7 +251,7 @@ enum err_code console_app_list(struct api_call *c)
 enum err_code console_app_withdraw(struct api_call *c)
 {
     enum err_code rc = tx_begin_write(c->db, c->err);
-    return done(
+    return call_answer_id(
         c, rc ? rc
               : tx_end(c->db, grant_withdraw(c->db, c->by, &c->person->account.id, c->item, c->err), c->err));
 }

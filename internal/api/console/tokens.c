@@ -197,10 +197,5 @@ enum err_code console_token_revoke(struct api_call *c)
     enum err_code rc = tx_begin_write(c->db, c->err);
     if (!rc)
         rc = tx_end(c->db, revoke_tx(c), c->err);
-    if (rc)
-        return rc;
-    jsonw_object(c->out);
-    JSONW_TEXT(c->out, "id", c->item);
-    jsonw_object_end(c->out);
-    return ERR_OK;
+    return call_answer_id(c, rc);
 }
