@@ -420,3 +420,45 @@ struct str engine_ok(struct engine_fixture *fx, const char *sql)
         fail_msg("%s\n  answered %d: %.*s", sql, a.head.status, STR_ARG(a.body));
     return a.body;
 }
+
+bool engine_body_has(struct str body, const char *text)
+{
+    return memmem(body.ptr, body.len, text, strlen(text)) != NULL;
+}
+
+void engine_expect(struct str body, const char *text)
+{
+    if (!engine_body_has(body, text))
+        fail_msg("%s\n  is not in %.*s", text, STR_ARG(body));
+}
+
+void engine_expect_rows(struct engine_fixture *fx, const char *sql, const char *rows)
+{
+    engine_expect(engine_ok(fx, sql), rows);
+}
+
+uint64_t engine_queue_sql(struct engine_fixture *fx, const char *sql)
+{
+    struct wire_call call = engine_call_new(WIRE_OP_QUERY, engine_query_body(fx, sql, NULL));
+    return engine_queue(fx, &call);
+}
+
+uint64_t engine_queue_batch(struct engine_fixture *fx, const char *statements, bool transaction)
+{
+    char body[2000];
+    (void)snprintf(body, sizeof body, "{\"statements\":[%s],\"transaction\":%s}", statements,
+        transaction ? "true" : "false");
+    const char *copy = arena_strdup(&fx->arena, body);
+    struct wire_call call = engine_call_new(WIRE_OP_BATCH, copy);
+    return engine_queue(fx, &call);
+}
+
+void engine_exchange(struct engine_fixture *fx, uint64_t first, size_t count, struct engine_answer *out)
+{
+    engine_send_all(fx);
+    for (size_t i = 0; i < count; i++) {
+        struct engine_answer a = engine_receive(fx);
+        assert_true(a.id >= first && a.id < first + count);
+        out[a.id - first] = a;
+    }
+}

@@ -75,4 +75,17 @@ struct str engine_ok(struct engine_fixture *fx, const char *sql);
 /* {"sql":…} with the text escaped; arena memory. */
 const char *engine_query_body(struct engine_fixture *fx, const char *sql, const char *params);
 
+/* Rows of c(x) without end. */
+#define ENGINE_ENDLESS "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+
+bool engine_body_has(struct str body, const char *text);
+/* Fails the test unless the text is in it, for rows as JSON writes them: "[[1,\"a\"]]". */
+void engine_expect(struct str body, const char *text);
+void engine_expect_rows(struct engine_fixture *fx, const char *sql, const char *rows);
+/* Queue a call, to be sent with others in one turn; its number. */
+uint64_t engine_queue_sql(struct engine_fixture *fx, const char *sql);
+uint64_t engine_queue_batch(struct engine_fixture *fx, const char *statements, bool transaction);
+/* Sends what is queued and collects `count` answers by their place in the queue, from call `first` on. */
+void engine_exchange(struct engine_fixture *fx, uint64_t first, size_t count, struct engine_answer *out);
+
 #endif
