@@ -46,10 +46,7 @@ static const struct option_spec VERIFY_OPTIONS[] = {
         .offset = AT(checkpoint),
         .value = "N:HASH",
         .help = "A checkpoint noted earlier, by this command or in the server's log: it must still be there"},
-    {.name = "json",
-        .type = OPTION_FLAG,
-        .offset = AT(json),
-        .help = "Prints one object with the findings, for scripts"},
+    CLI_OPTION_JSON(struct audit_options, "Prints one object with the findings, for scripts"),
 };
 static const struct option_command VERIFY = {
     .name = "audit verify",

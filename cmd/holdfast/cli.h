@@ -21,6 +21,17 @@ struct cli_command {
     int (*run)(const void *values); /* exit status */
 };
 
+/* Options that many commands have; the struct of their values has the members `data` and `json`. */
+#define CLI_OPTION_DATA(values)                                                                              \
+    {                                                                                                        \
+        .name = "data", .type = OPTION_TEXT, .offset = offsetof(values, data), .value = "DIR",               \
+        .required = true, .help = "The data directory of the server"                                         \
+    }
+#define CLI_OPTION_JSON(values, text)                                                                        \
+    {                                                                                                        \
+        .name = "json", .type = OPTION_FLAG, .offset = offsetof(values, json), .help = (text)                \
+    }
+
 #define COMMAND(variable, name) extern const struct cli_command variable;
 #include "commands.def"
 #undef COMMAND

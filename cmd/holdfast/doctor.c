@@ -22,10 +22,7 @@ static const struct option_spec OPTIONS[] = {
         .type = OPTION_FLAG,
         .offset = AT(quick),
         .help = "Does not read the databases through, which takes a while when they are large"},
-    {.name = "json",
-        .type = OPTION_FLAG,
-        .offset = AT(json),
-        .help = "Prints one object with all findings, for scripts"},
+    CLI_OPTION_JSON(struct doctor_options, "Prints one object with all findings, for scripts"),
 };
 static const struct option_command DESCRIBE = {
     .name = "doctor",

@@ -34,10 +34,8 @@ static const struct option_spec OPTIONS[] = {
         .value = "URL",
         .fallback = CLI_DEFAULT_URL,
         .help = "Where clients will reach the server; only printed, as part of the database's address"},
-    {.name = "json",
-        .type = OPTION_FLAG,
-        .offset = AT(json),
-        .help = "Prints one object with namespace, database, token and url, for scripts"},
+    CLI_OPTION_JSON(
+        struct init_options, "Prints one object with namespace, database, token and url, for scripts"),
 };
 static const struct option_command DESCRIBE = {
     .name = "init",

@@ -16,14 +16,9 @@ struct token_options {
 };
 
 #define AT(member) offsetof(struct token_options, member)
-#define OPTION_DATA                                                                                          \
-    {                                                                                                        \
-        .name = "data", .type = OPTION_TEXT, .offset = AT(data), .value = "DIR", .required = true,           \
-        .help = "The data directory of the server"                                                           \
-    }
 
 static const struct option_spec CREATE_OPTIONS[] = {
-    OPTION_DATA,
+    CLI_OPTION_DATA(struct token_options),
     {.name = "namespace",
         .type = OPTION_TEXT,
         .offset = AT(namespace_slug),
@@ -72,10 +67,7 @@ static const struct option_spec CREATE_OPTIONS[] = {
         .offset = AT(name),
         .value = "TEXT",
         .help = "A label for lists; the token's id without it"},
-    {.name = "json",
-        .type = OPTION_FLAG,
-        .offset = AT(json),
-        .help = "Prints one object with the token and its id, for scripts"},
+    CLI_OPTION_JSON(struct token_options, "Prints one object with the token and its id, for scripts"),
 };
 static const struct option_command CREATE = {
     .name = "token create",
@@ -90,17 +82,14 @@ static const struct option_command CREATE = {
 };
 
 static const struct option_spec LIST_OPTIONS[] = {
-    OPTION_DATA,
+    CLI_OPTION_DATA(struct token_options),
     {.name = "namespace",
         .type = OPTION_TEXT,
         .offset = AT(namespace_slug),
         .value = "SLUG",
         .help = "Only tokens of this namespace; without it all"},
     {.name = "all", .type = OPTION_FLAG, .offset = AT(all), .help = "Also those that are revoked"},
-    {.name = "json",
-        .type = OPTION_FLAG,
-        .offset = AT(json),
-        .help = "Prints an array of objects, for scripts"},
+    CLI_OPTION_JSON(struct token_options, "Prints an array of objects, for scripts"),
 };
 static const struct option_command LIST = {
     .name = "token list",
@@ -110,7 +99,7 @@ static const struct option_command LIST = {
 };
 
 static const struct option_spec ROTATE_OPTIONS[] = {
-    OPTION_DATA,
+    CLI_OPTION_DATA(struct token_options),
     {.name = "overlap",
         .type = OPTION_DURATION,
         .offset = AT(overlap_s),
@@ -119,10 +108,7 @@ static const struct option_spec ROTATE_OPTIONS[] = {
         .min = 0,
         .max = 604800,
         .help = "How long the old secret stays good: 90s, 15m, 12h, 7d; 0 ends it at once"},
-    {.name = "json",
-        .type = OPTION_FLAG,
-        .offset = AT(json),
-        .help = "Prints one object with the token and its id, for scripts"},
+    CLI_OPTION_JSON(struct token_options, "Prints one object with the token and its id, for scripts"),
 };
 static const struct option_command ROTATE = {
     .name = "token rotate",
@@ -139,11 +125,8 @@ static const struct option_command ROTATE = {
 };
 
 static const struct option_spec REVOKE_OPTIONS[] = {
-    OPTION_DATA,
-    {.name = "json",
-        .type = OPTION_FLAG,
-        .offset = AT(json),
-        .help = "Prints one object with the id, for scripts"},
+    CLI_OPTION_DATA(struct token_options),
+    CLI_OPTION_JSON(struct token_options, "Prints one object with the id, for scripts"),
 };
 static const struct option_command REVOKE = {
     .name = "token revoke",

@@ -10,23 +10,14 @@ struct user_options {
     bool json;
 };
 
-#define AT(member) offsetof(struct user_options, member)
-#define OPTION_DATA                                                                                          \
-    {                                                                                                        \
-        .name = "data", .type = OPTION_TEXT, .offset = AT(data), .value = "DIR", .required = true,           \
-        .help = "The data directory of the server"                                                           \
-    }
-#define OPTION_JSON(text)                                                                                    \
-    {                                                                                                        \
-        .name = "json", .type = OPTION_FLAG, .offset = AT(json), .help = (text)                              \
-    }
+#define AT(member)       offsetof(struct user_options, member)
 #define NAMESPACES_SHOWN 100 /* of one person */
 #define PASSWORD_HELP                                                                                        \
     "The password is HOLDFAST_PASSWORD, or the first line of standard input where that is no terminal, or "  \
     "else generated and printed, once. "
 
 static const struct option_spec CREATE_OPTIONS[] = {
-    OPTION_DATA,
+    CLI_OPTION_DATA(struct user_options),
     {.name = "email",
         .type = OPTION_TEXT,
         .offset = AT(email),
@@ -48,7 +39,7 @@ static const struct option_spec CREATE_OPTIONS[] = {
         .offset = AT(role),
         .value = "ROLE",
         .help = "As what, together with --namespace: viewer, editor, admin or owner"},
-    OPTION_JSON("Prints one object, for scripts"),
+    CLI_OPTION_JSON(struct user_options, "Prints one object, for scripts"),
 };
 static const struct option_command CREATE = {
     .name = "user create",
@@ -62,8 +53,8 @@ static const struct option_command CREATE = {
 };
 
 static const struct option_spec LIST_OPTIONS[] = {
-    OPTION_DATA,
-    OPTION_JSON("Prints an array of objects, for scripts"),
+    CLI_OPTION_DATA(struct user_options),
+    CLI_OPTION_JSON(struct user_options, "Prints an array of objects, for scripts"),
 };
 static const struct option_command LIST = {
     .name = "user list",
@@ -74,8 +65,8 @@ static const struct option_command LIST = {
 };
 
 static const struct option_spec ONE_OPTIONS[] = {
-    OPTION_DATA,
-    OPTION_JSON("Prints one object, for scripts"),
+    CLI_OPTION_DATA(struct user_options),
+    CLI_OPTION_JSON(struct user_options, "Prints one object, for scripts"),
 };
 static const struct option_command RESET = {
     .name = "user reset-password",

@@ -8,10 +8,7 @@ struct version_options {
 };
 
 static const struct option_spec OPTIONS[] = {
-    {.name = "json",
-        .type = OPTION_FLAG,
-        .offset = offsetof(struct version_options, json),
-        .help = "Prints one object, for scripts"},
+    CLI_OPTION_JSON(struct version_options, "Prints one object, for scripts"),
 };
 static const struct option_command DESCRIBE = {
     .name = "version",
