@@ -5,6 +5,7 @@
 #include "base/enc.h"
 #include "base/mem.h"
 #include "crypto/digest.h"
+#include "crypto/pem.h"
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -195,12 +196,5 @@ void jose_key_write_private(const struct jose_key *key, struct strbuf *out)
 
 void jose_key_write_public(const struct jose_key *key, struct strbuf *out)
 {
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
-
-    CHECK(bio != NULL && PEM_write_bio_PUBKEY(bio, key->pkey) == 1);
-    long len = BIO_get_mem_data(bio, &text);
-    CHECK(len > 0);
-    strbuf_add(out, text, (size_t)len);
-    BIO_free(bio);
+    pem_write_public(key->pkey, out);
 }

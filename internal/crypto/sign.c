@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "crypto/pem.h"
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -114,14 +115,7 @@ void sign_key_write(const struct sign_key *key, struct secret *ret_pem)
 
 void sign_key_write_public(const struct sign_key *key, struct strbuf *out)
 {
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
-
-    CHECK(bio != NULL && PEM_write_bio_PUBKEY(bio, key->pkey) == 1);
-    long len = BIO_get_mem_data(bio, &text);
-    CHECK(len > 0);
-    strbuf_add(out, text, (size_t)len);
-    BIO_free(bio);
+    pem_write_public(key->pkey, out);
 }
 
 struct digest sign_key_digest(const struct sign_key *key)

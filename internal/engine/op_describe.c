@@ -17,15 +17,6 @@ static void write_description(struct jsonw *w, struct str description)
         jsonw_null(w);
 }
 
-static void write_text_or_null(struct jsonw *w, const char *key, struct str s)
-{
-    jsonw_key(w, key);
-    if (s.ptr)
-        jsonw_text(w, s);
-    else
-        jsonw_null(w);
-}
-
 static void write_columns(struct jsonw *w, const struct cat_table *t)
 {
     static const char *const generated[] = {NULL, "virtual", "stored"};
@@ -37,7 +28,7 @@ static void write_columns(struct jsonw *w, const struct cat_table *t)
         JSONW_TEXT(w, "type", c->type);
         JSONW_BOOL(w, "notNull", c->not_null);
         JSONW_BOOL(w, "pk", c->pk > 0);
-        write_text_or_null(w, "default", c->default_sql);
+        JSONW_TEXT_OR_NULL(w, "default", c->default_sql);
         write_description(w, c->description);
         JSONW_CSTR(w, "generated", generated[c->generated]);
         JSONW_BOOL(w, "hidden", c->hidden);
@@ -68,7 +59,7 @@ static void write_fks(struct jsonw *w, const struct cat_table *t)
         jsonw_object(w);
         JSONW_TEXT(w, "column", fk->column);
         JSONW_TEXT(w, "refTable", fk->ref_table);
-        write_text_or_null(w, "refColumn", fk->ref_column);
+        JSONW_TEXT_OR_NULL(w, "refColumn", fk->ref_column);
         JSONW_TEXT(w, "onUpdate", fk->on_update);
         JSONW_TEXT(w, "onDelete", fk->on_delete);
         JSONW_INT(w, "id", fk->id);
@@ -101,7 +92,7 @@ static void write_indexes(struct jsonw *w, const struct cat_table *t)
         jsonw_array_end(w);
         JSONW_BOOL(w, "partial", ix->partial);
         JSONW_CSTR(w, "origin", origin_name(ix->origin));
-        write_text_or_null(w, "sql", ix->sql);
+        JSONW_TEXT_OR_NULL(w, "sql", ix->sql);
         jsonw_object_end(w);
     }
     jsonw_array_end(w);

@@ -181,6 +181,14 @@ void jsonw_text(struct jsonw *w, struct str s)
     add_quoted(w->out, s);
 }
 
+void jsonw_text_or_null(struct jsonw *w, struct str s)
+{
+    if (s.ptr)
+        jsonw_text(w, s);
+    else
+        jsonw_null(w);
+}
+
 void jsonw_cstr(struct jsonw *w, const char *z)
 {
     if (z)

@@ -34,8 +34,9 @@ void jsonw_array_end(struct jsonw *w);
 void jsonw_key(struct jsonw *w, const char *key);    /* a literal of ours: not escaped */
 void jsonw_key_str(struct jsonw *w, struct str key); /* escaped */
 void jsonw_text(struct jsonw *w, struct str s);
-void jsonw_cstr(struct jsonw *w, const char *z); /* NULL is written as null */
-void jsonw_int(struct jsonw *w, int64_t v);      /* exact, all 64 bits */
+void jsonw_text_or_null(struct jsonw *w, struct str s); /* null when s.ptr is NULL */
+void jsonw_cstr(struct jsonw *w, const char *z);        /* NULL is written as null */
+void jsonw_int(struct jsonw *w, int64_t v);             /* exact, all 64 bits */
 void jsonw_real(struct jsonw *w,
     double v); /* shortest form that reads back the same, always with . or e; NaN and infinities: null */
 void jsonw_bool(struct jsonw *w, bool v);
@@ -47,10 +48,11 @@ void jsonw_raw(struct jsonw *w, struct str json);     /* one complete value that
 bool jsonw_done(const struct jsonw *w);
 
 /* key + value in one line */
-#define JSONW_TEXT(w, k, s) (jsonw_key((w), (k)), jsonw_text((w), (s)))
-#define JSONW_CSTR(w, k, z) (jsonw_key((w), (k)), jsonw_cstr((w), (z)))
-#define JSONW_INT(w, k, n)  (jsonw_key((w), (k)), jsonw_int((w), (n)))
-#define JSONW_BOOL(w, k, b) (jsonw_key((w), (k)), jsonw_bool((w), (b)))
-#define JSONW_NULL(w, k)    (jsonw_key((w), (k)), jsonw_null((w)))
+#define JSONW_TEXT(w, k, s)         (jsonw_key((w), (k)), jsonw_text((w), (s)))
+#define JSONW_TEXT_OR_NULL(w, k, s) (jsonw_key((w), (k)), jsonw_text_or_null((w), (s)))
+#define JSONW_CSTR(w, k, z)         (jsonw_key((w), (k)), jsonw_cstr((w), (z)))
+#define JSONW_INT(w, k, n)          (jsonw_key((w), (k)), jsonw_int((w), (n)))
+#define JSONW_BOOL(w, k, b)         (jsonw_key((w), (k)), jsonw_bool((w), (b)))
+#define JSONW_NULL(w, k)            (jsonw_key((w), (k)), jsonw_null((w)))
 
 #endif

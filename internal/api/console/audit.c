@@ -10,15 +10,6 @@
 
 route_worker_fn console_audit_list;
 
-static void member(struct jsonw *w, const char *key, struct str text)
-{
-    jsonw_key(w, key);
-    if (text.ptr)
-        jsonw_text(w, text);
-    else
-        jsonw_null(w);
-}
-
 /* Who edits the database's file may write anything there: only JSON is passed on. */
 static struct str checked_json(struct str text)
 {
@@ -53,9 +44,9 @@ static void view_actor(struct jsonw *w, const struct audit_entry *e)
     jsonw_key(w, "actor");
     jsonw_object(w);
     JSONW_TEXT(w, "kind", row->actor_kind);
-    member(w, "id", either(row->actor_user_id, row->actor_token_id));
-    member(w, "name", row->actor_user_id.ptr ? user : either(e->token_name, row->actor_name));
-    member(w, "email", e->user_email);
+    JSONW_TEXT_OR_NULL(w, "id", either(row->actor_user_id, row->actor_token_id));
+    JSONW_TEXT_OR_NULL(w, "name", row->actor_user_id.ptr ? user : either(e->token_name, row->actor_name));
+    JSONW_TEXT_OR_NULL(w, "email", e->user_email);
     jsonw_object_end(w);
 }
 
@@ -84,14 +75,14 @@ static void view_entry(void *arg, const struct audit_entry *e)
     JSONW_TEXT(w, "id", row->id);
     JSONW_TEXT(w, "action", row->action);
     view_actor(w, e);
-    member(w, "actorUserId", row->actor_user_id);
-    member(w, "actorTokenId", row->actor_token_id);
-    member(w, "actorIp", row->address);
-    member(w, "client", row->client);
-    member(w, "requestId", row->request_id);
+    JSONW_TEXT_OR_NULL(w, "actorUserId", row->actor_user_id);
+    JSONW_TEXT_OR_NULL(w, "actorTokenId", row->actor_token_id);
+    JSONW_TEXT_OR_NULL(w, "actorIp", row->address);
+    JSONW_TEXT_OR_NULL(w, "client", row->client);
+    JSONW_TEXT_OR_NULL(w, "requestId", row->request_id);
     JSONW_TEXT(w, "targetType", row->target_type);
     JSONW_TEXT(w, "targetId", row->target_id);
-    member(w, "targetName", row->target_name);
+    JSONW_TEXT_OR_NULL(w, "targetName", row->target_name);
     values(w, "metadata", either(either(after, before), S("{}")));
     values(w, "before", before);
     values(w, "after", after);
