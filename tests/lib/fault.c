@@ -1,6 +1,7 @@
 /* Faults inside SQLite: an allocator and a file system that stand before its own ones. */
 #include "lib/fault.h"
 #include "base/check.h"
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stddef.h>
 
@@ -55,19 +56,31 @@ static int fault_sync(sqlite3_file *file, int flags)
     return hit(FAULT_SQLITE_SYNC) ? SQLITE_IOERR_FSYNC : real_of(file)->xSync(file, flags);
 }
 
-static const sqlite3_io_methods *patch(const sqlite3_io_methods *real)
+/* Threads of later tests open files too: once installed, this file system stays the default one. */
+static pthread_mutex_t g_patch_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct patched *patched_for(const sqlite3_io_methods *real)
 {
     for (size_t i = 0; i < FILE_KINDS; i++) {
         struct patched *p = &g_fault.files[i];
-        if (p->real && p->real != real)
+        if (p->real == real)
+            return p;
+        if (p->real)
             continue;
-        p->real = real;
-        p->mine = *real;
+        *p = (struct patched){.mine = *real, .real = real};
         p->mine.xWrite = fault_write;
         p->mine.xSync = fault_sync;
-        return &p->mine;
+        return p;
     }
     UNREACHABLE("more kinds of file than known");
+}
+
+static const sqlite3_io_methods *patch(const sqlite3_io_methods *real)
+{
+    (void)pthread_mutex_lock(&g_patch_lock);
+    const struct patched *p = patched_for(real);
+    (void)pthread_mutex_unlock(&g_patch_lock);
+    return &p->mine;
 }
 
 static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
