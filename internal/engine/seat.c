@@ -45,6 +45,8 @@ static void change_places(struct engine *eng)
     moved(&eng->cache.lru, &s->cache.lru);
     moved(&s->cache.lru, &eng->cache.lru);
     eng->under_policies = !eng->under_policies;
+    if (eng->db)
+        engine_begin_pace(eng); /* the pace was that of the other's statements */
 }
 
 /* The seated connection, which is the one under policies. */
@@ -73,9 +75,10 @@ static enum err_code open_seated(struct engine *eng, struct err *err)
         code = rowsec_build(eng, rs, err);
     if (!code)
         code = engine_settle(eng, err);
-    engine_watch_time(eng, eng->db);
     if (code)
         close_seated(eng);
+    else
+        engine_begin_pace(eng);
     return code;
 }
 
