@@ -1,4 +1,4 @@
-/* holdfast key replace: new keys for signing ID tokens. */
+/* holdfast key replace: new keys for signing ID tokens and sessions of end users. */
 #include "audit/audit.h"
 #include "base/clock.h"
 #include "cli.h"
@@ -33,7 +33,9 @@ static const struct option_command REPLACE = {
              "so by itself every "
              "90 days. The new keys are published at once and sign after a day, so that clients know them by "
              "then; the old ones are "
-             "published until their last token has expired. With --at-once there is no such day.",
+             "published until their last token has expired. With --at-once there is no such day. The secret "
+             "behind "
+             "the sessions of POST /v1/sessions is replaced as well.",
     .example = "  holdfast key replace --data ./data\n",
     .options = REPLACE_OPTIONS,
     .option_count = ARRAY_LEN(REPLACE_OPTIONS),

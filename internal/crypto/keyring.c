@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "crypto/mac_ring.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -186,7 +187,7 @@ enum err_code keyring_rotate(const char *data_dir, int64_t now_ms, struct err *e
     for (size_t i = 0; !rc && i < r.count; i++)
         if (is_over(&r, &r.keys[i], now_ms))
             rc = remove_key(&r, &r.keys[i], err);
-    return rc;
+    return rc ? rc : mac_ring_rotate(data_dir, now_ms, err);
 }
 
 enum err_code keyring_replace(const char *data_dir, int64_t now_ms, bool at_once, struct err *err)
@@ -198,7 +199,7 @@ enum err_code keyring_replace(const char *data_dir, int64_t now_ms, bool at_once
         rc = make_key(&r, (enum jose_alg)alg, now_ms, err);
     for (size_t i = 0; !rc && at_once && i < r.count; i++)
         rc = remove_key(&r, &r.keys[i], err);
-    return rc;
+    return rc ? rc : mac_ring_replace(data_dir, now_ms, at_once, err);
 }
 
 /* --- Use --- */

@@ -4,8 +4,8 @@
  *   made ──► published ──(SIGNING_KEY_AHEAD_MS)──► signs ──► a newer key signs ──(ID_TOKEN_MS)──► removed
  *
  * The first key of an algorithm signs at once; the next one is made when the newest is SIGNING_KEY_MS old.
- * Keys are read for each use and wiped after it, so that they are in memory for moments only. Worker threads
- * and commands; whoever rotates is alone. */
+ * Keys are read for each use and wiped after it, so that they are in memory for moments only. Rotating and
+ * replacing see to the secrets of mac_ring.h too. Worker threads and commands; whoever rotates is alone. */
 #ifndef CRYPTO_KEYRING_H
 #define CRYPTO_KEYRING_H
 

@@ -25,6 +25,7 @@ struct identity {
     struct id database_id; /* "" every database of the namespace */
     int64_t expires_at;    /* 0 never */
     struct str claims;     /* a JSON object of scalars, "" none; memory of this block */
+    bool acts_for_person;  /* a program holds it for a person */
     bool has_table_scope;
     uint16_t table_count;
     uint16_t network_count;         /* 0: used from everywhere */

@@ -127,6 +127,7 @@ static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_
     token_networks_read(db_col_text(st, 14), networks);
     who->networks = networks;
     who->network_count = (uint16_t)network_count;
+    who->acts_for_person = !db_col_is_null(st, 10);
     who->has_table_scope = db_col_int(st, 7) != 0;
     who->table_count = count;
     memcpy(after, claims.ptr, claims.len);

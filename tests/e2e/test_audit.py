@@ -27,6 +27,7 @@ ROUTES = {
     "ROW_SECURITY_SET": "policy.row_security",
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",
     "DESCRIBE_SET": "database.described", "IMPORT": "database.imported", "API_IMPORT": "database.imported",
+    "SESSION_MINT": None,  # it is stored nowhere
     "QUERY": DATA, "BATCH": DATA, "EXPLAIN": READS, "VALIDATE": READS,
     "SIGN_UP": "user.created", "SIGN_IN": "user.signed_in", "SIGN_OUT": "session.ended", "SESSION_END": "session.ended",
     "SESSION_END_OTHERS": "user.sessions_ended", "PASSWORD_CONFIRM": "user.confirmed", "PASSWORD_CHANGE": "user.password_changed",

@@ -12,7 +12,7 @@ from routes import routes
 # capability: the roles that have it
 MATRIX = {"PUBLIC": "admin readwrite readonly", "IDENTITY": "admin readwrite readonly", "DB_LIST": "admin readwrite readonly", "DB_MANAGE": "admin",
           "SQL": "admin readwrite readonly", "SCHEMA_READ": "admin readwrite readonly", "SCHEMA_EDIT": "admin", "EXPORT": "admin readwrite readonly",
-          "IMPORT": "admin", "POLICY": "admin", "AUDIT_READ": "admin", "TOKENS": "admin", "TOKEN_MINT": "admin"}
+          "IMPORT": "admin", "POLICY": "admin", "AUDIT_READ": "admin", "SESSION_MINT": "admin", "TOKENS": "admin", "TOKEN_MINT": "admin"}
 
 SCHEMA = [
     "CREATE TABLE orders(id INTEGER PRIMARY KEY, total REAL)", "CREATE TABLE customers(id INTEGER PRIMARY KEY, email TEXT)",

@@ -14,6 +14,7 @@ CALLS = {
     "DATABASE_LIST": (None, "?pageSize=100"), "DATABASE_CREATE": ({"slug": "made-{n}", "name": "Made"}, ""), "DATABASE_GET": (None, ""),
     "DATABASE_DELETE": (None, ""), "DATABASE_RESTORE": (None, ""),
     "USER_PROVISION": ({"subject": "user_{n}"}, ""),
+    "SESSION_MINT": ({"databaseSlug": "main", "userId": "user_{n}"}, ""),
     "QUERY": ({"sql": "SELECT 1"}, ""), "BATCH": ({"statements": [{"sql": "SELECT 1"}]}, ""),
     "EXPLAIN": ({"sql": "SELECT 1"}, ""), "VALIDATE": ({"sql": "SELECT 1"}, ""),
     "TABLES": (None, ""), "SCHEMA": (None, ""), "DESCRIBE": (None, ""), "DESCRIBE_SET": ({"description": "text"}, ""),

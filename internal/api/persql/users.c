@@ -1,5 +1,6 @@
 /* POST /v1/users: the database of one person of an app, and a token for it alone. Worker thread. */
 #include "api/call.h"
+#include "api/persql/subject.h"
 #include "api/persql/template.h"
 #include "api/persql/views.h"
 #include "base/check.h"
@@ -23,19 +24,6 @@ static const struct jsonr_field user_fields[] = {
     {"expiresIn", JF_INT, offsetof(struct user_wish, expires_in_s), JF_NULL_OK, 60, 86400},
 };
 
-static enum err_code check_subject(struct str s, struct err *err)
-{
-    size_t chars = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char b = (unsigned char)s.ptr[i];
-        if (b < ' ' || b == 0x7f)
-            return err_field(err, "/subject", "must not hold control characters");
-        chars += (b & 0xc0) != 0x80; /* every byte but those that continue a character */
-    }
-    return chars > SUBJECT_CHARS ? err_field(err, "/subject", "must be at most %d characters", SUBJECT_CHARS)
-                                 : ERR_OK;
-}
-
 static enum err_code read_wish(struct api_call *c, struct user_wish *in, enum wire_role *ret_role)
 {
     const struct jsonr_value *root;
@@ -45,7 +33,7 @@ static enum err_code read_wish(struct api_call *c, struct user_wish *in, enum wi
     if (!rc)
         rc = jsonr_fields(root, "", user_fields, ARRAY_LEN(user_fields), JSONR_UNKNOWN_IGNORE, in, c->err);
     if (!rc)
-        rc = check_subject(in->subject, c->err);
+        rc = subject_check(in->subject, SUBJECT_CHARS, "/subject", c->err);
     if (!rc && (!token_role_parse(in->role, ret_role) || *ret_role == WIRE_ROLE_ADMIN))
         rc = err_field(c->err, "/role", "must be write or read");
     return rc;
