@@ -299,8 +299,10 @@ static enum err_code run_cached(
     enum err_code rc = op_bind_params(op, c->stmt, params, statement, err);
     if (rc == ERR_OK) {
         eng->guard.makes_virtual_table |= c->makes_virtual_table;
-        if (eng->guard.rowsec)
+        if (eng->guard.rowsec) {
             eng->guard.rowsec->changed = 0;
+            eng->guard.rowsec->conflicts = c->conflicts;
+        }
         if (c->barrier) /* SQLite prepares again when the schema changed */
             rowsec_barrier(eng, true);
         rc = step_through(op, c, err);

@@ -543,8 +543,11 @@ struct guard_saved guard_enter_tenant(
     g->refused = g->role_too_low = g->one_shot = false;
     g->drops = false;
     g->created_view[0] = g->dropped[0] = '\0';
-    if (g->rowsec)
+    if (g->rowsec) {
         g->rowsec->leaky = g->rowsec->used = false;
+        g->rowsec->conflicting = 0;
+        g->rowsec->conflicts = ROWSEC_UPDATES | ROWSEC_REPLACES;
+    }
     return saved;
 }
 

@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "engine/catalog.h"
 #include "engine/engine_state.h"
+#include "engine/op_policy.h"
 #include "engine/rowsec.h"
 #include "json/jsonr.h"
 
@@ -129,54 +130,10 @@ static enum err_code check_caller(struct op *op, struct err *err)
 
 /* --- Is the expression one? --- */
 
-/* Inside of the expression the table's name stands for itself, which is refused: the shadow would need
- * itself. */
-static struct str probe(struct op *op, struct str table, struct str translated)
-{
-    AUTO_STRBUF sql;
-    strbuf_init(&sql, LIMIT_SQL_BYTES);
-    strbuf_add_cstr(&sql, "WITH ");
-    catalog_quote(&sql, table);
-    strbuf_add_cstr(&sql, " AS (SELECT * FROM main.");
-    catalog_quote(&sql, table);
-    strbuf_add_cstr(&sql, " WHERE (");
-    strbuf_add_str(&sql, translated);
-    strbuf_add_cstr(&sql, ")) SELECT 1 FROM ");
-    catalog_quote(&sql, table);
-    return strbuf_failed(&sql) ? STR_EMPTY : arena_copy(op->arena, strbuf_str(&sql));
-}
-
-/* "" when it compiles, else what is wrong. */
-static struct str problem_of(struct op *op, struct str table, struct str expression)
-{
-    static const struct wire_call ANYBODY = {.role = WIRE_ROLE_READONLY};
-    struct guard *g = &op->eng->guard;
-    const char *problem;
-    AUTO_STRBUF text;
-    AUTO_SQL *stmt = NULL;
-    strbuf_init(&text, LIMIT_SQL_BYTES);
-    if (!rowsec_translate(expression, &text, &problem))
-        return str_of(problem);
-    struct str sql = probe(op, table, strbuf_str(&text));
-    if (!sql.len)
-        return S("is too long");
-    struct guard_saved saved = guard_enter_tenant(g, &ANYBODY, SQL_VERB_SELECT, sql);
-    g->policy_text = true;
-    int rc = sqlite3_prepare_v2(op->eng->db, sql.ptr, (int)sql.len, &stmt, NULL);
-    g->policy_text = false;
-    guard_leave(g, saved);
-    struct str ret = STR_EMPTY;
-    if (rc != SQLITE_OK)
-        ret = arena_printf(
-            op->arena, "does not compile: %s", g->refused ? g->text : sqlite3_errmsg(op->eng->db));
-    g->refused = false;
-    return ret;
-}
-
 static enum err_code check_expression(
     struct op *op, struct str table, struct str expression, const char *pointer, struct err *err)
 {
-    struct str problem = expression.ptr ? problem_of(op, table, expression) : STR_EMPTY;
+    struct str problem = expression.ptr ? policy_problem(op, table, expression) : STR_EMPTY;
     return problem.len ? err_field(err, pointer, STR_FMT, STR_ARG(problem)) : ERR_OK;
 }
 
@@ -201,9 +158,12 @@ static void write_time(struct jsonw *w, const char *key, int64_t ms)
 static void write_policy(struct op *op, const struct policy *p)
 {
     struct jsonw *w = op->w;
-    struct str problem = p->using.ptr ? problem_of(op, p->table, p->using) : STR_EMPTY;
+    struct str problem = p->using.ptr ? policy_problem(op, p->table, p->using) : STR_EMPTY;
     if (!problem.len && p->check.ptr)
-        problem = problem_of(op, p->table, p->check);
+        problem = policy_problem(op, p->table, p->check);
+    if (!problem.len && p->enabled && p->using.ptr &&
+        (str_eq(p->command, S("select")) || str_eq(p->command, S("all"))))
+        problem = policy_circle(op, p->table, p->using);
     jsonw_object(w);
     JSONW_TEXT(w, "id", p->id);
     JSONW_TEXT(w, "name", p->name);

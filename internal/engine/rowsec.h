@@ -3,8 +3,9 @@
  *
  *   FROM t           temp.t, a view of the rows that the policies for SELECT let through
  *   UPDATE, DELETE   INSTEAD OF triggers of that view; they change the real rows one by one, by primary key
- * and only where the policy for the command agrees, and look at the new row (rowsec_write.c) INSERT INTO t is
- * prepared as INSERT INTO main.t; a temporary trigger looks at the new row
+ *                  and only where the policy for the command agrees, and look at the new row (rowsec_write.c)
+ *   INSERT INTO t  is prepared as INSERT INTO main.t; temporary triggers look at the rows in its way, when it
+ *                  would change or delete them (rowsec_conflict.c), and at the new row
  *
  * Nothing depends on the shadows alone: the authorizer refuses the real table to everybody but them, the
  * database's own triggers and SQLite's foreign keys (rowsec_guard.c). A view and its readers are planned so
@@ -29,6 +30,9 @@ struct cat_table;
 #define ROWSEC_ROLES_ALL 7 /* bits of the stored roles: 1 << (wire_role - 1) */
 
 enum rowsec_command { ROWSEC_SELECT, ROWSEC_INSERT, ROWSEC_UPDATE, ROWSEC_DELETE, ROWSEC_COMMAND_COUNT };
+
+/* What an INSERT does to rows that are in its way: bits. */
+enum { ROWSEC_UPDATES = 1, ROWSEC_REPLACES = 2 };
 
 /* Statements that the shadow's triggers run. */
 enum rowsec_write { ROWSEC_DO_UPDATE, ROWSEC_CHECK_UPDATE, ROWSEC_DO_DELETE, ROWSEC_WRITE_COUNT };
@@ -61,6 +65,8 @@ struct rowsec {
     enum wire_role role;
     int64_t changed;  /* rows that the shadow's triggers changed in the running statement */
     bool leaky, used; /* since the guard was entered: a function that can fail; a table with row security */
+    int conflicting;  /* ROWSEC_UPDATES, ROWSEC_REPLACES: what was prepared since then does */
+    int conflicts;    /* the running statement does; both, unless its bits are known */
 };
 
 /* Is row security on for any table, and does this call stand under it? */
@@ -80,6 +86,12 @@ int rowsec_register(struct engine *eng, sqlite3 *db);
 MUST_CHECK enum err_code rowsec_build(struct engine *eng, struct rowsec *rs, struct err *err);
 void rowsec_release(struct rowsec *rs);
 bool rowsec_is_current(struct engine *eng, const struct rowsec *rs);
+
+/* rowsec_conflict.c: appends a condition, for a trigger before INSERT: a row of `table` has a key of NEW and
+ * is not `allowed`. `rowid`: its name, NULL none. *ret_known false: the table has keys that cannot be looked
+ * up. SQLite's result. */
+MUST_CHECK int rowsec_conflict_text(sqlite3 *db, struct str table, const char *rowid, const char *allowed,
+    struct strbuf *out, bool *ret_known);
 
 /* rowsec_text.c: an expression of a person as SQL of ours. false: ret_problem says what is wrong. */
 bool rowsec_translate(struct str expression, struct strbuf *out, const char **ret_problem);

@@ -246,11 +246,11 @@ static enum err_code make_view(struct builder *b)
     return exec(b);
 }
 
-static void begin_trigger(struct builder *b, char kind, const char *event)
+static void begin_trigger(struct builder *b, char kind, const char *event, const char *when)
 {
     strbuf_addf(&b->sql, "CREATE TEMP TRIGGER \"" ROWSEC_PREFIX "%c%d\" %s", kind, b->number, event);
     catalog_quote(&b->sql, b->name);
-    strbuf_add_cstr(&b->sql, " BEGIN ");
+    strbuf_addf(&b->sql, "%s BEGIN ", when);
 }
 
 static void add_text(struct builder *b, const char *fmt, const char *arg)
@@ -290,15 +290,18 @@ static bool has_rowid(struct builder *b)
     return rc != SQLITE_OK || sqlite3_step(stmt) != SQLITE_ROW;
 }
 
-static enum err_code make_insert(struct builder *b, const struct rowsec_table *t)
+static const char *rowid_of(struct builder *b)
 {
-    const char *rowid = has_rowid(b) ? rowid_name(b) : NULL;
-    begin_trigger(b, 'i', "AFTER INSERT ON main.");
+    return has_rowid(b) ? rowid_name(b) : NULL;
+}
+
+/* RAISE, unless the new row, which is written by now, meets the conditions. */
+static enum err_code raise_unless(
+    struct builder *b, const struct rowsec_table *t, enum purpose purpose, const char *fmt)
+{
+    const char *rowid = rowid_of(b);
     strbuf_add_cstr(&b->sql, "SELECT RAISE(ABORT, ");
-    add_text(b,
-        b->inserters[0] ? "row-level security: no policy for INSERT lets this row into table \"%s\" (%s)"
-                        : "row-level security: table \"%s\" has no policy for INSERT%s",
-        b->inserters);
+    add_text(b, fmt, b->inserters);
     strbuf_add_char(&b->sql, ')');
     if (!t->replaces && (rowid || b->key_count)) {
         add_quoted(b, " WHERE NOT EXISTS (SELECT 1 FROM main.", b->name);
@@ -307,11 +310,54 @@ static enum err_code make_insert(struct builder *b, const struct rowsec_table *t
             strbuf_addf(&b->sql, "%s = NEW.%s AND ", rowid, rowid);
         else
             add_keys(b, "NEW.", 0);
-        add_condition(b, INSERTED);
+        add_condition(b, purpose);
         strbuf_add_char(&b->sql, ')');
     }
     strbuf_add_cstr(&b->sql, "; END");
     return exec(b);
+}
+
+static enum err_code make_insert(struct builder *b, const struct rowsec_table *t)
+{
+    begin_trigger(b, 'i', "AFTER INSERT ON main.", "");
+    return raise_unless(b, t, INSERTED,
+        b->inserters[0] ? "row-level security: no policy for INSERT lets this row into table \"%s\" (%s)"
+                        : "row-level security: table \"%s\" has no policy for INSERT%s");
+}
+
+/* ON CONFLICT DO UPDATE and REPLACE: the rows in the way, before, and what became of them. */
+static enum err_code make_conflict(struct builder *b, const struct rowsec_table *t)
+{
+    AUTO_STRBUF allowed, taken;
+    bool known = false;
+    strbuf_init(&allowed, SQL_MAX);
+    strbuf_init(&taken, SQL_MAX);
+    strbuf_addf(&allowed,
+        "(%s) AND (_sys_rls_conflicts() & %d = 0 OR (%s)) AND (_sys_rls_conflicts() & %d = 0 OR (%s))",
+        b->condition[SEEN], ROWSEC_UPDATES, b->condition[CHANGED], ROWSEC_REPLACES, b->condition[DELETED]);
+    if (rowsec_conflict_text(b->eng->db, b->name, rowid_of(b), strbuf_cstr(&allowed), &taken, &known) !=
+        SQLITE_OK)
+        return failed(b);
+    begin_trigger(b, 'b', "BEFORE INSERT ON main.", " WHEN _sys_rls_conflicts()");
+    strbuf_add_cstr(&b->sql, "SELECT RAISE(ABORT, ");
+    add_text(b,
+        known
+            ? "row-level security: a row that this caller does not see, or may not change, has a key of the "
+              "new row of table \"%s\"%s"
+            : "row-level security: ON CONFLICT DO UPDATE and REPLACE are not available for table \"%s\", "
+              "because it has a unique index over an expression, a generated column or a part of the "
+              "rows%s",
+        "");
+    strbuf_add_cstr(&b->sql, ") WHERE ");
+    strbuf_add_str(&b->sql, known ? strbuf_str(&taken) : S("1"));
+    strbuf_add_cstr(&b->sql, "; END");
+    b->sql.failed |= taken.failed || allowed.failed;
+    enum err_code code = exec(b);
+    if (code)
+        return code;
+    begin_trigger(b, 'w', "AFTER UPDATE ON main.", " WHEN _sys_rls_conflicts()");
+    return raise_unless(
+        b, t, WRITTEN, "row-level security: no policy for UPDATE lets the new row into table \"%s\"");
 }
 
 static void add_arguments(struct builder *b, const char *row, bool keys)
@@ -327,7 +373,7 @@ static void add_arguments(struct builder *b, const char *row, bool keys)
 static enum err_code make_change(struct builder *b, const struct rowsec_table *t, bool deletes)
 {
     begin_trigger(
-        b, deletes ? 'd' : 'u', deletes ? "INSTEAD OF DELETE ON temp." : "INSTEAD OF UPDATE ON temp.");
+        b, deletes ? 'd' : 'u', deletes ? "INSTEAD OF DELETE ON temp." : "INSTEAD OF UPDATE ON temp.", "");
     if (!t->sql[ROWSEC_DO_UPDATE]) {
         strbuf_add_cstr(&b->sql, "SELECT RAISE(ABORT, ");
         add_text(b,
@@ -356,6 +402,8 @@ static enum err_code make_shadow(struct builder *b, struct rowsec_table *t)
     if (!code)
         code = make_insert(b, t);
     if (!code)
+        code = make_conflict(b, t);
+    if (!code)
         code = make_change(b, t, false);
     return code ? code : make_change(b, t, true);
 }
@@ -379,7 +427,7 @@ static bool compiles(struct builder *b)
 
 static void drop_shadow(struct builder *b)
 {
-    static const char KINDS[] = "iud";
+    static const char KINDS[] = "iudbw";
     for (const char *k = KINDS; *k; k++)
         strbuf_addf(&b->sql, "DROP TRIGGER IF EXISTS temp.\"" ROWSEC_PREFIX "%c%d\";", *k, b->number);
     add_quoted(b, "DROP VIEW IF EXISTS temp.", b->name);

@@ -106,17 +106,13 @@ static int check_insert(struct guard *g, struct str table, const char *accessor)
     if (accessor)
         return refuse_direct(g, table);
     struct rowsec_target t = rowsec_insert_target(&a, g->sql);
-    if (t.ok && t.replaces)
-        return guard_refuse(g,
-            "under row-level security INSERT OR REPLACE and REPLACE are not available for table \"" STR_FMT
-            "\", because they delete rows unseen: use UPDATE, or INSERT OR IGNORE",
-            STR_ARG(table));
     if (!t.ok || !str_eq_nocase(t.name, table))
         return refuse_direct(g, table);
+    g->rowsec->conflicting |= t.replaces ? ROWSEC_REPLACES : 0;
     return ROWSEC_PASS;
 }
 
-/* SQLite's own doing, or the target of the INSERT. */
+/* SQLite's own doing, or ON CONFLICT DO UPDATE of the INSERT. */
 static int check_unnamed(struct guard *g, int action, struct str table)
 {
     AUTO_ARENA a;
@@ -126,12 +122,10 @@ static int check_unnamed(struct guard *g, int action, struct str table)
     if (action == SQLITE_READ)
         return SQLITE_OK;
     struct rowsec_target t = rowsec_insert_target(&a, g->sql);
-    if (t.ok && str_eq_nocase(t.name, table))
-        return guard_refuse(g,
-            "under row-level security ON CONFLICT DO UPDATE is not available for table \"" STR_FMT
-            "\": use UPDATE first, and INSERT … ON CONFLICT DO NOTHING",
-            STR_ARG(table));
-    return SQLITE_OK;
+    if (!t.ok || !str_eq_nocase(t.name, table))
+        return SQLITE_OK;
+    g->rowsec->conflicting |= ROWSEC_UPDATES;
+    return ROWSEC_PASS;
 }
 
 static int check_table(

@@ -33,6 +33,15 @@ static void fn_holds(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     sqlite3_result_int(ctx, (sqlite3_value_int(argv[0]) & bit) != 0);
 }
 
+/* _sys_rls_conflicts(): what the running INSERT does to rows that are in its way. */
+static void fn_conflicts(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct engine *eng = sqlite3_user_data(ctx);
+    (void)argc;
+    (void)argv;
+    sqlite3_result_int(ctx, eng->guard.rowsec ? eng->guard.rowsec->conflicts : 0);
+}
+
 static void fail(sqlite3_context *ctx, sqlite3 *db, int rc)
 {
     sqlite3_result_error(ctx, sqlite3_errmsg(db), -1);
@@ -141,6 +150,9 @@ int rowsec_register(struct engine *eng, sqlite3 *db)
         rc = sqlite3_create_function_v2(db, "_sys_holds", 1, FIXED, eng, fn_holds, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_create_function_v2(db, "_sys_rls_update", -1, ACTS, eng, fn_update, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(
+            db, "_sys_rls_conflicts", 0, ACTS, eng, fn_conflicts, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_create_function_v2(db, "_sys_rls_delete", -1, ACTS, eng, fn_delete, NULL, NULL, NULL);
     return rc;

@@ -248,8 +248,17 @@ static const char *did_you_mean(struct op *op, struct str name)
     return name.len ? arena_printf(op->arena, "did you mean \"" STR_FMT "\"?", STR_ARG(name)).ptr : NULL;
 }
 
+static bool is_rowid(struct str name)
+{
+    return str_eq_nocase(name, S("rowid")) || str_eq_nocase(name, S("_rowid_")) ||
+           str_eq_nocase(name, S("oid"));
+}
+
 static const char *column_hint(struct op *op, struct str sql, struct str column)
 {
+    if (op->eng->guard.rowsec && is_rowid(column))
+        return "under row-level security a table has no rowid: name its INTEGER PRIMARY KEY, which is the "
+               "same";
     struct str tables = STR_EMPTY;
     struct str near = sqlerr_near_column(op, sql, column, &tables);
     if (near.len)
