@@ -16,6 +16,10 @@
 MUST_CHECK enum err_code jose_sign(
     const struct jose_key *key, const char *typ, struct str claims, struct strbuf *out, struct err *err);
 
+/* As `typ`: a token of another issuer. Its typ is JWT or absent, and its head may hold the hash of a
+ * certificate (x5t, x5t#S256), which is not looked at. */
+#define JOSE_TYP_FOREIGN NULL
+
 struct jose_head {
     enum jose_alg alg;
     struct str kid;
@@ -24,6 +28,11 @@ struct jose_head {
 /* What the token says about its key, to choose one by; proves nothing. ERR_UNAUTHORIZED. */
 MUST_CHECK enum err_code jose_read_head(
     struct arena *a, struct str token, const char *typ, struct jose_head *ret, struct err *err);
+
+/* What the token claims, its signature unseen: for choosing whose keys to ask, and nothing else.
+ * ERR_UNAUTHORIZED. */
+MUST_CHECK enum err_code jose_read_unverified(
+    struct arena *a, struct str token, const struct jsonr_value **ret_claims, struct err *err);
 
 /* Checks form, head and signature. The claims are in `a`. ERR_UNAUTHORIZED, with the same text whatever part
  * of the signature or the head is wrong. */

@@ -1,5 +1,5 @@
 /* Keys for JWTs by OpenSSL. */
-#include "crypto/jose_key.h"
+#include "crypto/jose_key_internal.h"
 
 #include "base/check.h"
 #include "base/enc.h"
@@ -12,13 +12,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-enum { RSA_BITS = 2048, RSA_BITS_MAX = 4096, P256_BYTES = 32, NUMBER_MAX = RSA_BITS_MAX / 8, JWK_MAX = 2048 };
-
-struct jose_key {
-    EVP_PKEY *pkey;
-    enum jose_alg alg;
-    char kid[JOSE_KID_SIZE];
-};
+enum { RSA_BITS_OWN_MAX = 4096, P256_BYTES = 32, NUMBER_MAX = JOSE_RSA_BITS_MAX / 8, JWK_MAX = 4096 };
 
 static const char *const NAMES[JOSE_ALG_COUNT] = {[JOSE_RS256] = "RS256", [JOSE_ES256] = "ES256"};
 
@@ -124,7 +118,7 @@ static struct jose_key *wrap(EVP_PKEY *pkey, enum jose_alg alg)
 
 struct jose_key *jose_key_generate(enum jose_alg alg)
 {
-    EVP_PKEY *pkey = alg == JOSE_RS256 ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)RSA_BITS)
+    EVP_PKEY *pkey = alg == JOSE_RS256 ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)JOSE_RSA_BITS_MIN)
                                        : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
 
     CHECK(pkey != NULL);
@@ -153,7 +147,7 @@ static bool is_rsa(const EVP_PKEY *pkey)
 {
     int bits = EVP_PKEY_get_bits(pkey);
 
-    return EVP_PKEY_is_a(pkey, "RSA") && bits >= RSA_BITS && bits <= RSA_BITS_MAX;
+    return EVP_PKEY_is_a(pkey, "RSA") && bits >= JOSE_RSA_BITS_MIN && bits <= RSA_BITS_OWN_MAX;
 }
 
 /* Never asks at the terminal for the passphrase of a key that has one. */
