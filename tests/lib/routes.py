@@ -28,7 +28,7 @@ CALLS = {
     "SIGN_IN": ({"email": "owner@example.com", "password": PASSWORD}, ""), "SIGN_OUT": (None, ""), "SESSION_GET": (None, ""), "SESSION_LIST": (None, ""),
     "SESSION_END": ({"id": "ses_none"}, ""), "SESSION_END_OTHERS": (None, ""), "PASSWORD_CONFIRM": ({"password": PASSWORD}, ""),
     "PASSWORD_CHANGE": ({"currentPassword": PASSWORD, "newPassword": PASSWORD}, ""), "ACCOUNT_DELETE": (None, ""),
-    "NS_LIST": (None, ""), "NS_CREATE": ({"name": "New"}, ""), "NS_GET": (None, ""), "NS_UPDATE": ({"name": "Other"}, ""), "NS_DELETE": (None, ""),
+    "NS_LIST": (None, ""), "NS_CREATE": ({"name": "Made {n}"}, ""), "NS_GET": (None, ""), "NS_UPDATE": ({"name": "Other"}, ""), "NS_DELETE": (None, ""),
     "NS_RESTORE": (None, ""), "NS_LEAVE": (None, ""), "MEMBER_LIST": (None, ""), "MEMBER_UPDATE": ({"role": "viewer"}, ""), "MEMBER_REMOVE": (None, ""),
     "INVITATION_LIST": (None, ""), "INVITATION_CREATE": ({"email": "new@example.com", "role": "viewer"}, ""), "INVITATION_REVOKE": (None, ""),
     "INVITE_PAGE": (None, ""), "INVITATION_ACCEPT": (None, ""), "SHARE_LIST": (None, ""), "SHARE_SET": ({"role": "viewer"}, ""), "SHARE_REMOVE": (None, ""),
@@ -62,13 +62,17 @@ class Route:
     def path(self, ns="acme", db="main"):
         return self.template.replace("{ns}", ns).replace("{db}", db).replace("{id}", "none")
 
-    def good_call(self, server, ns="acme", db="main", number=0, **more):
-        body, query = CALLS[self.id]
-        headers = dict(FORM_HEADERS if body is FORM else IMPORT_HEADERS) if isinstance(body, bytes) else {}
-        headers.update(more.pop("headers", {}))
+    def good_call(self, server, ns="acme", db="main", number=0, body=None, headers=None, **more):
+        return self.call(server, self.path(ns, db), body, headers or {}, number, **more)
+
+    def call(self, server, path, body, headers, number, **more):
+        """What CALLS says, at `path`; a `body` takes the place of the one there."""
+        usual, query = CALLS[self.id]
+        body = usual if body is None else body
+        kind = dict(FORM_HEADERS if body is FORM else IMPORT_HEADERS) if isinstance(body, bytes) else {}
         if isinstance(body, dict):
             body = json.loads(json.dumps(body).replace("{n}", str(number)))
-        return server.call(self.method, self.path(ns, db) + query, body, headers=headers, **more)
+        return server.call(self.method, path + query, body, headers={**kind, **headers}, **more)
 
 
 def routes(server):

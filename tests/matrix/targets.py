@@ -1,0 +1,118 @@
+"""Where the path of each route leads: to something that stands, for whoever is refused; to something fresh, for whoever may end or
+change it; elsewhere, for what everybody is refused."""
+from holdfast import PASSWORD
+from world import CLAIMS, email_of, now, secret
+
+# What {id} is in the routes whose names begin so; the longest fits first.
+ITEMS = {"POLICY_": "policy", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
+         "TOKEN_": "token", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
+# kind: a name that never was, and one of the other form.
+NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "member": ("usr_0", "never@example.com"),
+         "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0")}
+ENDS_SESSION = ("SIGN_OUT", "SESSION_END", "SESSION_END_OTHERS", "PASSWORD_CONFIRM", "PASSWORD_CHANGE", "ACCOUNT_DELETE", "INVITATION_ACCEPT")
+
+
+class Targets:
+    def __init__(self, world):
+        self.w = world
+
+    def kind(self, route, part):
+        if part == "ITEM":
+            return next(kind for name, kind in ITEMS.items() if route.id.startswith(name))
+        return "ns" if part == "NS" else "gone" if route.id == "DATABASE_RESTORE" else "db"
+
+    def parts(self, route):
+        return [part for part, name in (("NS", "{ns}"), ("DB", "{db}"), ("ITEM", "{id}")) if name in route.template]
+
+    def name(self, part):
+        return {"NS": "ns", "DB": "db", "ITEM": "id"}[part]
+
+    def standing(self, route):
+        found = {self.name(part): self.w.made["acme"][self.kind(route, part)][0] for part in self.parts(route)}
+        if route.id == "SIGN_IN":
+            found["body"] = {"email": email_of("victim-far"), "password": PASSWORD}
+        return {**found, "number": next(self.w.count)}
+
+    def elsewhere(self, route, part):
+        """{place: target}"""
+        kind, found = self.kind(route, part), {}
+        never, odd = NEVER[kind]
+        theirs, mine = self.w.made["far"][kind], self.w.made["acme"][kind]
+        for place, name in (("never", never or secret("hfi_")), ("never, otherwise named", odd), ("another's", theirs[0]), ("another's, otherwise named", theirs[1]),
+                            ("own, otherwise named", mine[1])):
+            found[place] = {**self.standing(route), self.name(part): name}
+        if kind in ("ns", "db"):
+            found["deleted"] = {**self.standing(route), self.name(part): self.w.made["acme"]["past" if kind == "ns" else "gone"][0]}
+        return found
+
+    def fresh(self, route, who):
+        """(credential, target) for one call that may do whatever the route does."""
+        target = self.standing(route)
+        if who.account and route.id in ENDS_SESSION:
+            who = self.w.double(who)
+        make = getattr(self, route.id.removeprefix("API_").lower(), None)
+        if make:
+            target.update(make(who))
+        return who, target
+
+    # --- One function for each route that needs something of its own; named after it ---
+
+    def database_delete(self, who):
+        slug = f"db-{next(self.w.count)}"
+        self.w.database("acme", slug)
+        return {"db": slug}
+
+    def database_restore(self, who):
+        target = self.database_delete(who)
+        self.w.ask(self.w.with_token("acme"), "DELETE", f"/v1/databases/{target['db']}")
+        return target
+
+    def token_revoke(self, who):
+        return {"id": self.w.token("acme", role="readonly", claims=CLAIMS)["id"]}
+
+    token_rotate = token_revoke
+
+    def policy_update(self, who):
+        return {"id": self.w.policy("acme", "books")["id"]}
+
+    policy_delete = policy_update
+
+    def member_update(self, who):
+        return {"id": self.w.person(f"member-{next(self.w.count)}", "viewer", shared="viewer").account}
+
+    member_remove = share_set = share_remove = member_update
+
+    def invitation_revoke(self, who):
+        return {"id": self.w.invitation("acme", f"invited-{next(self.w.count)}@example.com")["id"]}
+
+    def invitation_accept(self, who):
+        return {"id": self.w.invitation("club", self.w.one("SELECT email FROM account WHERE id = ?", who.account))["secret"]}
+
+    def oauth_client_update(self, who):
+        return {"id": self.w.client("acme")["id"]}
+
+    oauth_client_secret = oauth_client_delete = oauth_client_update
+
+    def app_withdraw(self, who):
+        client = self.w.client("club")
+        self.w.grant(client, who.account)
+        return {"id": client["clientId"]}
+
+    def own_namespace(self, who):
+        slug = f"ns-{next(self.w.count)}"
+        self.w.member(self.w.namespace(slug, self.w.keeper), who.account, "owner")
+        return {"ns": slug, "id": slug}
+
+    ns_update = ns_delete = ns_leave = own_namespace
+
+    def ns_restore(self, who):
+        target = self.own_namespace(who)
+        self.w.write("UPDATE namespace SET deleted_at = ? WHERE slug = ?", now(), target["id"])
+        return target
+
+    def session_end(self, who):
+        self.w.session(who.account)
+        return {"body": {"id": self.w.one("SELECT max(id) FROM session WHERE account_id = ?", who.account)}}
+
+    def account_delete(self, who):
+        return {}
