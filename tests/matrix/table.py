@@ -5,7 +5,7 @@ import re
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "expected.def")
 GROUPS = ("STRANGERS", "TOKENS", "PEOPLE", "FORGED")
 CODES = {"u": (401, "unauthorized"), "f": (403, "forbidden"), "c": (403, "csrf_failed"), "p": (403, "confirmation_required"), "n": (404, "not_found"),
-         "i": (401, "invalid_token")}
+         "i": (401, "invalid_token"), "b": (400, "invalid_request")}
 
 
 class Table:

@@ -9,6 +9,8 @@ ITEMS = {"POLICY_": "policy", "MEMBER_": "member", "SHARE_": "member", "INVITATI
 # kind: a name that never was, and one of the other form.
 NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "member": ("usr_0", "never@example.com"),
          "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0")}
+# Where what tests/lib/routes.py sends names things of another server.
+BODIES = {"SIGN_IN": {"email": email_of("victim-far"), "password": PASSWORD}, "SESSION_MINT": {"databaseSlug": "books", "userId": "user_{n}"}}
 ENDS_SESSION = ("SIGN_OUT", "SESSION_END", "SESSION_END_OTHERS", "PASSWORD_CONFIRM", "PASSWORD_CHANGE", "ACCOUNT_DELETE", "INVITATION_ACCEPT")
 
 
@@ -29,9 +31,7 @@ class Targets:
 
     def standing(self, route):
         found = {self.name(part): self.w.made["acme"][self.kind(route, part)][0] for part in self.parts(route)}
-        if route.id == "SIGN_IN":
-            found["body"] = {"email": email_of("victim-far"), "password": PASSWORD}
-        return {**found, "number": next(self.w.count)}
+        return {**found, "body": BODIES.get(route.id), "number": next(self.w.count)}
 
     def elsewhere(self, route, part):
         """{place: target}"""
