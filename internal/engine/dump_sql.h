@@ -10,6 +10,9 @@
 #define DUMP_NOTE "-- note: "
 /* … and one with what somebody wrote about a table. */
 #define DUMP_DESCRIPTION "-- description: "
+/* … with a policy, and a table whose row security is on. */
+#define DUMP_POLICY       "-- policy: "
+#define DUMP_ROW_SECURITY "-- row security: "
 
 struct dump_sql {
     struct sink *out;

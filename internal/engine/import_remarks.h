@@ -1,7 +1,9 @@
-/* What a dump of this server says in remarks: descriptions, which are stored, and notes about what the dump
- * could not hold, which go into the answer.
+/* What a dump of this server says in remarks: descriptions and policies, which are stored, and notes about
+ * what the dump could not hold, which go into the answer.
  *
  *   -- description: {"table":"orders","column":"total","description":"in euro"}
+ *   -- policy: {"name":"own rows","tableName":"orders","command":"all",…}
+ *   -- row security: {"tableName":"orders"}
  *   -- note: "docs" keeps no content, so …
  *
  * Any other remark, and a description of something that is not there, is a remark and nothing else.
@@ -15,11 +17,12 @@ enum { REMARKS_NOTES_MAX = 100, REMARKS_DESCRIPTIONS_MAX = 10000 };
 
 struct import_remarks {
     struct op *op;
-    struct import_remark *first, **tail; /* descriptions, in order */
-    int count;
+    struct import_remark *first, **tail; /* in order */
+    int count;                           /* of descriptions */
     struct str notes[REMARKS_NOTES_MAX]; /* past that they are not told */
     int note_count;
     int64_t stored; /* descriptions */
+    int64_t policies;
 };
 
 void import_remarks_init(struct import_remarks *r, struct op *op);

@@ -1,10 +1,11 @@
 /* GET …/export?format=sql|sqlite|csv|ndjson&table=: streamed. sql (the default) and sqlite take the whole
  * database, or with table= that table with its indexes and triggers; csv and ndjson take one table or view.
  * A token with a table scope gets its tables alone; where one of them reaches past the scope, all four refuse
- * with the authorizer's reason. Descriptions come along in sql as remarks. */
+ * with the authorizer's reason. Descriptions and policies come along in sql as remarks. */
 #include "engine/op_export.h"
 #include "engine/descriptions.h"
 #include "engine/dump_sql.h"
+#include "engine/op_policy.h"
 
 enum { NAME_SQL_MAX = 1 << 16 };
 enum format { FORMAT_SQL, FORMAT_SQLITE, FORMAT_CSV, FORMAT_NDJSON };
@@ -105,6 +106,9 @@ static enum err_code export_sql(struct op *op, struct catalog *cat, struct err *
     enum err_code code = descriptions_attach(&src, cat, &database, err);
     if (!code)
         code = estimate_dump(op, &src, err);
+    if (code)
+        return code;
+    code = policies_dump(op, cat, &out.buf, err); /* first: there may be more descriptions than are taken */
     if (code)
         return code;
     write_description(&out.buf, STR_EMPTY, STR_EMPTY, op->call.has_table_scope ? STR_EMPTY : database);

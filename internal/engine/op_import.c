@@ -1,8 +1,8 @@
 /* POST …/import?table=&format=sql|csv|ndjson (admin): one transaction, all or nothing. Reads the file in
  * `in/` that the front names with file=, or the body. csv and ndjson fill the table named by table=, and make
  * it when it is absent. data: {"rows", "bytesRead", "tables":[…], "durationMs"}, for sql also
- * "statements", "descriptions" (how many were stored) and "notes":[…] (what the dump could not hold), for csv
- * and ndjson "created". */
+ * "statements", "descriptions", "policies" (how many were stored) and "notes":[…] (what the dump could not
+ * hold), for csv and ndjson "created". */
 #include "engine/op_import.h"
 #include "base/clock.h"
 #include "engine/engine_dir.h"
@@ -42,6 +42,7 @@ void import_note_table(struct import *im, struct str table)
 static void write_remarks(struct jsonw *w, const struct import_remarks *r)
 {
     JSONW_INT(w, "descriptions", r->stored);
+    JSONW_INT(w, "policies", r->policies);
     jsonw_key(w, "notes");
     jsonw_array(w);
     for (int i = 0; i < r->note_count; i++)

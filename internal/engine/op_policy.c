@@ -1,6 +1,7 @@
 /* Policies of row-level security, by an admin who does not stand under them.
  *
- * POLICY_LIST data: {"policies":[policy …], "rowSecurity":[name of a table …]}.
+ * POLICY_LIST data: {"policies":[policy …], "rowSecurity":[name of a table …]}; with form=script the same as
+ * the remarks of a dump, {"script"}.
  * POLICY_SET stores one (?id=: changes it). Body {"name", "tableName", "command"?, "using"? or "expression"?,
  * "withCheck"?, "roles"?, "enabled"?}; data: the policy. The first enabled one switches row security on.
  * POLICY_DROP ?id= removes one; row security stays on. ROW_SECURITY_SET {"tableName", "enabled"} switches it.
@@ -10,34 +11,14 @@
 #include "base/limits.h"
 #include "base/strbuf.h"
 #include "engine/catalog.h"
+#include "engine/dump_sql.h"
 #include "engine/engine_state.h"
 #include "engine/op_policy.h"
+#include "engine/policy_store.h"
 #include "engine/rowsec.h"
 #include "json/jsonr.h"
 
-enum { NAME_MAX_BYTES = 80, TABLE_MAX_BYTES = 255, EXPRESSION_MAX = 4000, PROBLEM_MAX = 400 };
-
-#define POLICY_COLUMNS                                                                                       \
-    "id, name, table_name, command, using_sql, check_sql, roles, enabled, created_at_ms, updated_at_ms"
-static const char SQL_LIST[] = "SELECT " POLICY_COLUMNS " FROM _sys_policy ORDER BY created_at_ms, id";
-static const char SQL_GET[] = "SELECT " POLICY_COLUMNS " FROM _sys_policy WHERE id = ?1";
-static const char SQL_PUT[] = "INSERT OR REPLACE INTO _sys_policy (" POLICY_COLUMNS ")"
-                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-static const char SQL_TAKEN[] = "SELECT 1 FROM _sys_policy WHERE table_name = ?1 AND name = ?2 AND id <> ?3";
-static const char SQL_COUNT[] = "SELECT count(*) FROM _sys_policy";
-static const char SQL_DROP[] = "DELETE FROM _sys_policy WHERE id = ?1";
-static const char SQL_SECURED[] = "SELECT table_name FROM _sys_row_security ORDER BY table_name";
-static const char SQL_SWITCH_ON[] = "INSERT OR IGNORE INTO _sys_row_security (table_name) VALUES (?1)";
-static const char SQL_SWITCH_OFF[] = "DELETE FROM _sys_row_security WHERE table_name = ?1";
-static const char SQL_COUNT_CHANGE[] = "INSERT INTO _sys_meta (key, value) VALUES ('policies', 1)"
-                                       " ON CONFLICT (key) DO UPDATE SET value = value + 1";
-
-struct policy {
-    struct str id, name, table, command;
-    struct str using, check; /* ptr NULL: none */
-    int64_t roles, created_ms, updated_ms;
-    bool enabled;
-};
+enum { NAME_MAX_BYTES = 80, TABLE_MAX_BYTES = 255, EXPRESSION_MAX = 4000, SCRIPT_MAX = 16 << 20 };
 
 static const struct {
     const char *name;
@@ -47,82 +28,14 @@ static const struct {
 
 static const char *const ROLES[] = {"readonly", "readwrite", "admin"};
 
-/* --- Statements --- */
-
-struct value {
-    struct str text; /* ptr NULL: `number`, or NULL when is_null */
-    int64_t number;
-    bool is_null;
-};
-
-static struct value text_value(struct str s)
+bool policies_allowed(const struct op *op)
 {
-    return (struct value){.text = s, .is_null = !s.ptr};
-}
-
-static struct value int_value(int64_t n)
-{
-    return (struct value){.text = {NULL, 0}, .number = n};
-}
-
-static enum err_code prepare(struct op *op, const char *sql, const struct value *values, int count,
-    sqlite3_stmt **ret, struct err *err)
-{
-    enum err_code code = op_prepare_internal(op, sql, ret, err);
-    int rc = SQLITE_OK;
-    for (int i = 0; !code && rc == SQLITE_OK && i < count; i++) {
-        const struct value *v = &values[i];
-        if (v->is_null)
-            rc = sqlite3_bind_null(*ret, i + 1);
-        else if (v->text.ptr)
-            rc = sqlite3_bind_text64(*ret, i + 1, v->text.ptr, v->text.len, SQLITE_STATIC, SQLITE_UTF8);
-        else
-            rc = sqlite3_bind_int64(*ret, i + 1, v->number);
-    }
-    return code || rc == SQLITE_OK ? code : op_sql_error(op, rc, STR_EMPTY, err);
-}
-
-static enum err_code step(struct op *op, sqlite3_stmt *stmt, bool *ret_row, struct err *err)
-{
-    int rc = own_step(op->eng, stmt);
-    *ret_row = rc == SQLITE_ROW;
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? ERR_OK : op_sql_error(op, rc, STR_EMPTY, err);
-}
-
-static enum err_code run(
-    struct op *op, const char *sql, const struct value *values, int count, struct err *err)
-{
-    AUTO_SQL *stmt = NULL;
-    bool row;
-    enum err_code code = prepare(op, sql, values, count, &stmt, err);
-    return code ? code : step(op, stmt, &row, err);
-}
-
-/* Everybody's shadows are built anew. */
-static enum err_code changed(struct op *op, struct err *err)
-{
-    rowsec_forget(op->eng);
-    return run(op, SQL_COUNT_CHANGE, NULL, 0, err);
-}
-
-static struct policy read_row(struct op *op, sqlite3_stmt *stmt)
-{
-    struct arena *a = op->arena;
-    return (struct policy){.id = catalog_text(a, stmt, 0),
-        .name = catalog_text(a, stmt, 1),
-        .table = catalog_text(a, stmt, 2),
-        .command = catalog_text(a, stmt, 3),
-        .using = catalog_text(a, stmt, 4),
-        .check = catalog_text(a, stmt, 5),
-        .roles = sqlite3_column_int64(stmt, 6),
-        .enabled = sqlite3_column_int(stmt, 7) != 0,
-        .created_ms = sqlite3_column_int64(stmt, 8),
-        .updated_ms = sqlite3_column_int64(stmt, 9)};
+    return op->call.role == WIRE_ROLE_ADMIN && !op->call.has_table_scope;
 }
 
 static enum err_code check_caller(struct op *op, struct err *err)
 {
-    if (op->call.role == WIRE_ROLE_ADMIN && !op->call.has_table_scope)
+    if (policies_allowed(op))
         return ERR_OK;
     return err_set(
         err, ERR_FORBIDDEN, "policies are an admin's: the token must have the role admin and no table scope");
@@ -155,21 +68,12 @@ static void write_time(struct jsonw *w, const char *key, int64_t ms)
     JSONW_CSTR(w, key, iso);
 }
 
-static void write_policy(struct op *op, const struct policy *p)
+/* What a person said, as POLICY_SET and a dump take it. */
+static void write_wish(struct jsonw *w, const struct policy *p)
 {
-    struct jsonw *w = op->w;
-    struct str problem = p->using.ptr ? policy_problem(op, p->table, p->using) : STR_EMPTY;
-    if (!problem.len && p->check.ptr)
-        problem = policy_problem(op, p->table, p->check);
-    if (!problem.len && p->enabled && p->using.ptr &&
-        (str_eq(p->command, S("select")) || str_eq(p->command, S("all"))))
-        problem = policy_circle(op, p->table, p->using);
-    jsonw_object(w);
-    JSONW_TEXT(w, "id", p->id);
     JSONW_TEXT(w, "name", p->name);
     JSONW_TEXT(w, "tableName", p->table);
     JSONW_TEXT(w, "command", p->command);
-    write_text_or_null(w, "expression", p->using);
     write_text_or_null(w, "using", p->using);
     write_text_or_null(w, "withCheck", p->check);
     jsonw_key(w, "roles");
@@ -180,6 +84,27 @@ static void write_policy(struct op *op, const struct policy *p)
     }
     jsonw_array_end(w);
     JSONW_BOOL(w, "enabled", p->enabled);
+}
+
+static struct str find_problem(struct op *op, const struct policy *p)
+{
+    struct str problem = p->using.ptr ? policy_problem(op, p->table, p->using) : STR_EMPTY;
+    if (!problem.len && p->check.ptr)
+        problem = policy_problem(op, p->table, p->check);
+    if (!problem.len && p->enabled && p->using.ptr &&
+        (str_eq(p->command, S("select")) || str_eq(p->command, S("all"))))
+        problem = policy_circle(op, p->table, p->using);
+    return problem;
+}
+
+static void write_policy(struct op *op, const struct policy *p)
+{
+    struct jsonw *w = op->w;
+    struct str problem = find_problem(op, p);
+    jsonw_object(w);
+    JSONW_TEXT(w, "id", p->id);
+    write_text_or_null(w, "expression", p->using);
+    write_wish(w, p);
     write_text_or_null(w, "problem", problem);
     write_time(w, "createdAt", p->created_ms);
     write_time(w, "updatedAt", p->updated_ms);
@@ -190,34 +115,114 @@ static enum err_code write_secured(struct op *op, struct err *err)
 {
     AUTO_SQL *stmt = NULL;
     bool row = false;
-    enum err_code code = prepare(op, SQL_SECURED, NULL, 0, &stmt, err);
+    struct str table;
+    enum err_code code = policy_secured(op, &stmt, err);
     jsonw_key(op->w, "rowSecurity");
     jsonw_array(op->w);
-    while (!code && !(code = step(op, stmt, &row, err)) && row)
-        jsonw_text(op->w, catalog_text(op->arena, stmt, 0));
+    while (!code && !(code = policy_secured_next(op, stmt, &row, &table, err)) && row)
+        jsonw_text(op->w, table);
     jsonw_array_end(op->w);
+    return code;
+}
+
+static enum err_code write_list(struct op *op, struct err *err)
+{
+    AUTO_SQL *stmt = NULL;
+    bool row = false;
+    struct policy p;
+    enum err_code code = policy_list(op, &stmt, err);
+    jsonw_key(op->w, "policies");
+    jsonw_array(op->w);
+    while (!code && !(code = policy_next(op, stmt, &row, &p, err)) && row)
+        write_policy(op, &p);
+    jsonw_array_end(op->w);
+    return code ? code : write_secured(op, err);
+}
+
+static enum err_code write_script(struct op *op, struct err *err)
+{
+    struct catalog cat;
+    AUTO_STRBUF script;
+    strbuf_init(&script, SCRIPT_MAX);
+    enum err_code code = catalog_of_op(op, &cat, err);
+    if (!code)
+        code = policies_dump(op, &cat, &script, err);
+    if (!code)
+        JSONW_TEXT(op->w, "script", strbuf_str(&script));
     return code;
 }
 
 enum err_code op_run_POLICY_LIST(struct op *op, struct err *err)
 {
-    AUTO_SQL *stmt = NULL;
-    bool row = false;
+    bool script = str_eq(wire_arg(&op->call, "form"), S("script"));
     enum err_code code = check_caller(op, err);
-    if (!code)
-        code = prepare(op, SQL_LIST, NULL, 0, &stmt, err);
     jsonw_object(op->w);
-    jsonw_key(op->w, "policies");
-    jsonw_array(op->w);
-    while (!code && !(code = step(op, stmt, &row, err)) && row) {
-        struct policy p = read_row(op, stmt);
-        write_policy(op, &p);
-    }
-    jsonw_array_end(op->w);
     if (!code)
-        code = write_secured(op, err);
+        code = script ? write_script(op, err) : write_list(op, err);
     jsonw_object_end(op->w);
     return code;
+}
+
+/* --- Dumps --- */
+
+static void begin_line(struct strbuf *out, const char *kind, struct jsonw *w)
+{
+    strbuf_add_cstr(out, kind);
+    jsonw_init(w, out);
+    jsonw_object(w);
+}
+
+static void end_line(struct strbuf *out, struct jsonw *w)
+{
+    jsonw_object_end(w);
+    strbuf_add_char(out, '\n');
+}
+
+static enum err_code dump_policies(
+    struct op *op, const struct catalog *cat, struct strbuf *out, struct err *err)
+{
+    AUTO_SQL *stmt = NULL;
+    struct jsonw w;
+    bool row = false;
+    struct policy p;
+    enum err_code code = policy_list(op, &stmt, err);
+    while (!code && !(code = policy_next(op, stmt, &row, &p, err)) && row) {
+        if (!catalog_table(cat, p.table))
+            continue;
+        begin_line(out, DUMP_POLICY, &w);
+        write_wish(&w, &p);
+        end_line(out, &w);
+    }
+    return code;
+}
+
+static enum err_code dump_secured(
+    struct op *op, const struct catalog *cat, struct strbuf *out, struct err *err)
+{
+    AUTO_SQL *stmt = NULL;
+    struct jsonw w;
+    bool row = false;
+    struct str table;
+    enum err_code code = policy_secured(op, &stmt, err);
+    while (!code && !(code = policy_secured_next(op, stmt, &row, &table, err)) && row) {
+        if (!catalog_table(cat, table))
+            continue;
+        begin_line(out, DUMP_ROW_SECURITY, &w);
+        JSONW_TEXT(&w, "tableName", table);
+        end_line(out, &w);
+        if (!policies_allowed(op))
+            strbuf_addf(out,
+                DUMP_NOTE "\"" STR_FMT "\" is closed until it gets policies: this dump was made "
+                          "by a token that may not read them\n",
+                STR_ARG(table));
+    }
+    return code;
+}
+
+enum err_code policies_dump(struct op *op, const struct catalog *cat, struct strbuf *out, struct err *err)
+{
+    enum err_code code = policies_allowed(op) ? dump_policies(op, cat, out, err) : ERR_OK;
+    return code ? code : dump_secured(op, cat, out, err);
 }
 
 /* --- Storing --- */
@@ -313,52 +318,6 @@ static enum err_code check_table(struct op *op, struct policy *p, const char *po
     return ERR_OK;
 }
 
-static enum err_code check_free(struct op *op, const struct policy *p, struct err *err)
-{
-    AUTO_SQL *stmt = NULL, *count = NULL;
-    bool row = false;
-    const struct value values[] = {text_value(p->table), text_value(p->name), text_value(p->id)};
-    enum err_code code = prepare(op, SQL_TAKEN, values, ARRAY_LEN(values), &stmt, err);
-    if (!code)
-        code = step(op, stmt, &row, err);
-    if (!code && row)
-        return err_set(err, ERR_CONFLICT, "the table has a policy of this name already");
-    if (!code)
-        code = prepare(op, SQL_COUNT, NULL, 0, &count, err);
-    if (!code)
-        code = step(op, count, &row, err);
-    if (!code && row && sqlite3_column_int64(count, 0) >= LIMIT_POLICIES)
-        return err_set(err, ERR_CONFLICT, "a database holds at most %d policies", (int)LIMIT_POLICIES);
-    return code;
-}
-
-static enum err_code find_policy(struct op *op, struct str id, struct policy *ret, struct err *err)
-{
-    AUTO_SQL *stmt = NULL;
-    bool row = false;
-    const struct value values[] = {text_value(id)};
-    enum err_code code = prepare(op, SQL_GET, values, ARRAY_LEN(values), &stmt, err);
-    if (!code)
-        code = step(op, stmt, &row, err);
-    if (!code && !row)
-        return err_set(err, ERR_NOT_FOUND, "No such policy");
-    if (!code)
-        *ret = read_row(op, stmt);
-    return code;
-}
-
-static enum err_code store(struct op *op, const struct policy *p, struct err *err)
-{
-    const struct value values[] = {text_value(p->id), text_value(p->name), text_value(p->table),
-        text_value(p->command), text_value(p->using), text_value(p->check), int_value(p->roles),
-        int_value(p->enabled), int_value(p->created_ms), int_value(p->updated_ms)};
-    const struct value table[] = {text_value(p->table)};
-    enum err_code code = run(op, SQL_PUT, values, ARRAY_LEN(values), err);
-    if (!code && p->enabled)
-        code = run(op, SQL_SWITCH_ON, table, ARRAY_LEN(table), err);
-    return code ? code : changed(op, err);
-}
-
 static enum err_code read_wish(
     struct op *op, struct wish *in, const struct jsonr_value **root, struct err *err)
 {
@@ -370,7 +329,7 @@ static enum err_code start_policy(struct op *op, struct policy *p, struct err *e
 {
     struct str id = wire_arg(&op->call, "id");
     if (id.ptr)
-        return find_policy(op, id, p, err);
+        return policy_get(op, id, p, err);
     struct id made = id_new("pol");
     *p = (struct policy){.id = arena_copy(op->arena, id_str(&made)),
         .name = {NULL, 0},
@@ -410,27 +369,53 @@ enum err_code op_run_POLICY_SET(struct op *op, struct err *err)
     if (!code)
         code = check_expression(op, p.table, p.check, "/withCheck", err);
     if (!code)
-        code = check_free(op, &p, err);
+        code = policy_check_free(op, &p, err);
     p.updated_ms = clock_wall_ms();
     if (!code)
-        code = store(op, &p, err);
+        code = policy_put(op, &p, err);
+    if (!code && p.enabled)
+        code = policy_switch(op, p.table, true, err);
     if (!code)
         write_policy(op, &p);
     return code;
+}
+
+enum err_code policy_load(struct op *op, const struct jsonr_value *root, bool *ret_known, struct err *err)
+{
+    struct wish in = {.roles = NULL};
+    struct policy p;
+    enum err_code code = start_policy(op, &p, err);
+    if (code)
+        return code;
+    p.updated_ms = p.created_ms;
+    *ret_known = !jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_REFUSE, &in, NULL) &&
+                 !overlay(&p, &in, root, NULL) && p.name.ptr && p.table.ptr && !check_parts(&p, NULL);
+    if (*ret_known && check_table(op, &p, "", NULL))
+        *ret_known = false;
+    if (!*ret_known)
+        return ERR_OK;
+    code = policy_check_free(op, &p, err);
+    return code ? code : policy_put(op, &p, err);
+}
+
+enum err_code policies_close(struct op *op, struct str table, bool *ret_known, struct err *err)
+{
+    struct policy p = {.table = table};
+    *ret_known = !check_table(op, &p, "", NULL);
+    if (!*ret_known)
+        return ERR_OK;
+    return policy_switch(op, p.table, true, err);
 }
 
 enum err_code op_run_POLICY_DROP(struct op *op, struct err *err)
 {
     struct policy p;
     struct str id = wire_arg(&op->call, "id");
-    const struct value values[] = {text_value(id.ptr ? id : STR_EMPTY)};
     enum err_code code = check_caller(op, err);
     if (!code)
-        code = find_policy(op, values[0].text, &p, err);
+        code = policy_get(op, id.ptr ? id : STR_EMPTY, &p, err);
     if (!code)
-        code = run(op, SQL_DROP, values, ARRAY_LEN(values), err);
-    if (!code)
-        code = changed(op, err);
+        code = policy_delete(op, p.id, err);
     if (code)
         return code;
     jsonw_object(op->w);
@@ -457,11 +442,8 @@ enum err_code op_run_ROW_SECURITY_SET(struct op *op, struct err *err)
         code = jsonr_fields(root, "", fields, ARRAY_LEN(fields), JSONR_UNKNOWN_REFUSE, &p, err);
     if (!code)
         code = check_table(op, &p, "/tableName", err);
-    const struct value values[] = {text_value(p.table)};
     if (!code)
-        code = run(op, p.enabled ? SQL_SWITCH_ON : SQL_SWITCH_OFF, values, ARRAY_LEN(values), err);
-    if (!code)
-        code = changed(op, err);
+        code = policy_switch(op, p.table, p.enabled, err);
     if (code)
         return code;
     jsonw_object(op->w);

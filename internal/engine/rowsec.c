@@ -12,7 +12,8 @@ void rowsec_forget(struct engine *eng)
 
 bool rowsec_changed_by(enum wire_op op)
 {
-    return op == WIRE_OP_POLICY_SET || op == WIRE_OP_POLICY_DROP || op == WIRE_OP_ROW_SECURITY_SET;
+    return op == WIRE_OP_IMPORT || op == WIRE_OP_POLICY_SET || op == WIRE_OP_POLICY_DROP ||
+           op == WIRE_OP_ROW_SECURITY_SET;
 }
 
 /* A file from before row security has none. Whatever else goes wrong counts as on. */

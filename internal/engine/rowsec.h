@@ -71,7 +71,7 @@ struct rowsec {
 
 /* Is row security on for any table, and does this call stand under it? */
 bool rowsec_applies(struct engine *eng, const struct wire_call *call);
-bool rowsec_changed_by(enum wire_op op); /* does the operation change policies? */
+bool rowsec_changed_by(enum wire_op op); /* may the operation change policies? */
 /* Row security may have been switched on or off: look again before the next call. */
 void rowsec_forget(struct engine *eng);
 /* Whose call runs, for the policies. */

@@ -87,6 +87,31 @@ def templates(checks, s):
     checks.equal("all of them", len(s.call("GET", f"/v1/db/acme/{many['database']['slug']}/tables").json["data"]), 240)
 
 
+def protected(checks, s):
+    """A template with row-level security makes databases with it; a broken policy closes there as it does in the template."""
+    s.call("POST", "/v1/databases", {"slug": "guarded"})
+    for sql in ("CREATE TABLE notes(id INTEGER PRIMARY KEY, tenant TEXT)", "CREATE TABLE closed(id INTEGER PRIMARY KEY)", "CREATE TABLE open(id INTEGER PRIMARY KEY)",
+                "CREATE TABLE broken(id INTEGER PRIMARY KEY, tenant TEXT)"):
+        checks.equal(f"guarded: {sql[:30]}", s.query(sql, db="guarded").status, 200)
+    base = "/api/namespaces/acme/databases/guarded"
+    for policy in ({"tableName": "notes", "using": "tenant = 'a' OR tenant = :auth_tenant"}, {"tableName": "broken", "using": "tenant = 'a'"}, {"tableName": "broken", "name": "all", "using": "1"}):
+        checks.equal(f"policy of {policy['tableName']}", s.call("POST", f"{base}/policies", {"name": "own", **policy}).status, 200)
+    checks.equal("closed", s.call("PUT", f"{base}/row-security", {"tableName": "closed", "enabled": True}).status, 200)
+    checks.equal("break it", s.query("ALTER TABLE broken RENAME COLUMN tenant TO owner", db="guarded").status, 200)
+    made = ask(s, checks, "from a guarded template", {"subject": "guarded one", "template": "guarded"})
+    slug = made["database"]["slug"]
+    lists = [s.call("GET", f"/api/namespaces/acme/databases/{db}/policies").json["data"] for db in ("guarded", slug)]
+    strip = [[{k: v for k, v in p.items() if k not in ("id", "createdAt", "updatedAt")} for p in one["policies"]] for one in lists]
+    checks.equal("the same policies", (strip[1], lists[1]["rowSecurity"]), (strip[0], lists[0]["rowSecurity"]))
+    checks.equal("three", len(strip[1]), 3)
+    for table, rows in (("notes", 1), ("closed", 0), ("open", 1), ("broken", 0)):
+        checks.equal(f"{table}: two rows", s.query(f"INSERT INTO {table} VALUES (1{', char(97)' if table in ('notes', 'broken') else ''})", db=slug).status, 200)
+        if table == "notes":
+            s.query("INSERT INTO notes VALUES (2, 'b')", db=slug)
+        checks.equal(f"{table}: what its person sees", query(s, made, f"SELECT count(*) FROM {table}").json["data"]["rows"], [[rows]])
+    checks.equal("and may write", query(s, made, "INSERT INTO notes VALUES (3, 'b')").status, 400)
+
+
 def together(checks, s):
     """Many requests for one subject at the same time: one makes the database, the others get it or are told to come again."""
     def one(_):
@@ -155,7 +180,7 @@ def refusals(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument(), args=["--statement-timeout", "8s"]) as s:
-        for part in (plain, templates, together, busy, refusals):
+        for part in (plain, templates, protected, together, busy, refusals):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()

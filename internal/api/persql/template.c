@@ -16,11 +16,11 @@ struct batch {
     int64_t count;
 };
 
-static enum err_code ask(struct api_call *c, const struct id *db, enum wire_op op, struct str body,
-    int64_t deadline_us, struct strbuf *out)
+static enum err_code ask(struct api_call *c, const struct id *db, enum wire_op op, const struct wire_arg *arg,
+    struct str body, int64_t deadline_us, struct strbuf *out)
 {
     struct wire_reply_head head;
-    const struct wire_call call = {.op = op,
+    struct wire_call call = {.op = op,
         .role = WIRE_ROLE_ADMIN,
         .deadline_us = deadline_us,
         .request_id = c->by->request_id,
@@ -29,11 +29,25 @@ static enum err_code ask(struct api_call *c, const struct id *db, enum wire_op o
         .plan_key = STR_EMPTY,
         .plan_step = STR_EMPTY,
         .body = body};
+    if (arg)
+        call.args[call.arg_count++] = *arg;
     enum err_code rc = supervise_call_sync(c->opt->supervisor, id_str(db), &call, &head, out, c->err);
     if (rc || head.status == 200)
         return rc;
     return err_set(c->err, head.status >= 500 ? (enum err_code)head.code : ERR_CONFLICT,
         "The schema of the template cannot be copied");
+}
+
+/* The object under "data". */
+static enum err_code read_data(
+    struct api_call *c, struct arena *a, struct str answer, const struct jsonr_value **ret)
+{
+    const struct jsonr_value *root;
+    enum err_code rc = jsonr_parse(a, answer, &root, c->err);
+    *ret = !rc && jsonr_kind(root) == JSONR_OBJECT ? jsonr_member(root, S("data")) : NULL;
+    if (!rc && (!*ret || jsonr_kind(*ret) != JSONR_OBJECT))
+        rc = err_set(c->err, ERR_CONFLICT, "The schema of the template cannot be copied");
+    return rc;
 }
 
 static void begin(struct batch *b)
@@ -54,7 +68,7 @@ static enum err_code send(struct batch *b)
     jsonw_array_end(&b->w);
     jsonw_object_end(&b->w);
     enum err_code rc =
-        b->count ? ask(b->c, b->to, WIRE_OP_BATCH, strbuf_str(&b->body), b->deadline_us, &out) : ERR_OK;
+        b->count ? ask(b->c, b->to, WIRE_OP_BATCH, NULL, strbuf_str(&b->body), b->deadline_us, &out) : ERR_OK;
     begin(b);
     return rc;
 }
@@ -92,20 +106,40 @@ static enum err_code copy_all(
     return rc;
 }
 
+/* Last, for they speak of tables. All of them are stored as they stand, in one transaction. */
+static enum err_code copy_policies(
+    struct api_call *c, const struct id *from, const struct id *to, int64_t deadline_us)
+{
+    static const struct wire_arg form = {{"form", 4}, {"script", 6}};
+    AUTO_ARENA arena;
+    AUTO_STRBUF out, done;
+    const struct jsonr_value *data = NULL;
+    arena_init(&arena, PARSED_MAX);
+    strbuf_init(&out, LIMIT_RESULT_BYTES);
+    strbuf_init(&done, LIMIT_RESULT_BYTES);
+    enum err_code rc = ask(c, from, WIRE_OP_POLICY_LIST, &form, STR_EMPTY, deadline_us, &out);
+    if (!rc)
+        rc = read_data(c, &arena, strbuf_str(&out), &data);
+    const struct jsonr_value *script = rc ? NULL : jsonr_member(data, S("script"));
+    if (!rc && (!script || jsonr_kind(script) != JSONR_TEXT))
+        rc = err_set(c->err, ERR_CONFLICT, "The schema of the template cannot be copied");
+    if (!rc && jsonr_text(script).len)
+        rc = ask(c, to, WIRE_OP_IMPORT, NULL, jsonr_text(script), deadline_us, &done);
+    return rc;
+}
+
 enum err_code template_copy(struct api_call *c, const struct id *from, const struct id *to)
 {
     AUTO_ARENA arena;
     AUTO_STRBUF out;
-    const struct jsonr_value *root, *data = NULL;
+    const struct jsonr_value *data = NULL;
     int64_t deadline_us = clock_mono_us() + LIMIT_TEMPLATE_MS * 1000;
     arena_init(&arena, PARSED_MAX);
     strbuf_init(&out, LIMIT_RESULT_BYTES);
-    enum err_code rc = ask(c, from, WIRE_OP_SCHEMA, STR_EMPTY, deadline_us, &out);
+    enum err_code rc = ask(c, from, WIRE_OP_SCHEMA, NULL, STR_EMPTY, deadline_us, &out);
     if (!rc)
-        rc = jsonr_parse(&arena, strbuf_str(&out), &root, c->err);
-    if (!rc && jsonr_kind(root) == JSONR_OBJECT)
-        data = jsonr_member(root, S("data"));
-    if (!rc && (!data || jsonr_kind(data) != JSONR_OBJECT))
-        rc = err_set(c->err, ERR_CONFLICT, "The schema of the template cannot be copied");
-    return rc ? rc : copy_all(c, data, to, deadline_us);
+        rc = read_data(c, &arena, strbuf_str(&out), &data);
+    if (!rc)
+        rc = copy_all(c, data, to, deadline_us);
+    return rc ? rc : copy_policies(c, from, to, deadline_us);
 }

@@ -1,4 +1,5 @@
-/* Copying the schema of one database into another that is empty: tables, views, indexes, triggers, no rows.
+/* Copying the schema of one database into another that is empty: tables, views, indexes, triggers and their
+ * row-level security with its policies, no rows.
  * Worker thread. */
 #ifndef API_PERSQL_TEMPLATE_H
 #define API_PERSQL_TEMPLATE_H
