@@ -117,7 +117,7 @@ static enum err_code set_list(const struct given *g, struct err *err)
     struct option_list *list = g->out;
     struct str rest = str_of(g->text), part;
 
-    *list = (struct option_list){.given = true};
+    list->given = true;
     while (str_cut(&rest, ',', &part)) {
         if (part.len == 0)
             return err_set(err, ERR_INVALID, "%s has an empty entry; write a,b,c", g->from);
@@ -261,7 +261,7 @@ static enum err_code parse_option(struct parse *p, struct err *err)
     CHECK(snprintf(from, sizeof from, "--%s", spec->name) < (int)sizeof from);
     struct given g = {
         .spec = spec, .from = from, .text = has_value ? rest.ptr : NULL, .out = value_at(p, spec)};
-    if (p->seen[spec - p->command->options])
+    if (p->seen[spec - p->command->options] && spec->type != OPTION_LIST)
         return err_set(err, ERR_INVALID, "%s is given twice", from);
     p->seen[spec - p->command->options] = true;
     if (spec->type == OPTION_FLAG && has_value)

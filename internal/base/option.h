@@ -2,9 +2,9 @@
  * and print the help.
  *
  * --name VALUE or --name=VALUE sets an option; what is absent is read from HOLDFAST_NAME, then from the row's
- * default. An environment variable that is empty counts as absent. Each option may be given once. Words
- * without dashes are operands. "--" ends the options. Errors are sentences for the person at the terminal.
- * One thread. */
+ * default. An environment variable that is empty counts as absent. Each option may be given once; a list may
+ * come in parts. Words without dashes are operands. "--" ends the options. Errors are sentences for the
+ * person at the terminal. One thread. */
 #ifndef BASE_OPTION_H
 #define BASE_OPTION_H
 

@@ -88,6 +88,21 @@ void test_option__every_type_in_both_spellings(void **state)
     assert_int_equal(v.listen.port, 0);
 }
 
+void test_option__a_list_comes_in_parts(void **state)
+{
+    struct values v;
+    bool help;
+
+    (void)state;
+    g_env = W("HOLDFAST_TABLES=not,this");
+    assert_int_equal(
+        parse(&PLAIN, W("--data", "d", "--tables", "a,b", "--tables=c"), &v, &help, NULL), ERR_OK);
+    assert_int_equal(v.tables.count, 3);
+    expect_str(v.tables.items[0], "a");
+    expect_str(v.tables.items[2], "c");
+    g_env = NULL;
+}
+
 void test_option__environment_then_default(void **state)
 {
     struct values v;
