@@ -15,6 +15,7 @@
 #include "api/api.h"
 #include "bootstrap/bootstrap.h"
 #include "serve_options.h"
+#include "serve_trust.h"
 #include "work/descriptors.h"
 #include "work/watchdog.h"
 
@@ -29,6 +30,7 @@ struct server {
     struct loop *loop;
     struct workq *workq, *passwords;
     struct supervisor *supervisor;
+    struct serve_trust trust;
     struct api *api;
     struct http_server *http;
     struct watchdog watchdog;

@@ -49,6 +49,8 @@ enum err_code serve_check(const struct serve_options *opt, struct err *err)
 {
     enum err_code code = check_tls(opt, err);
 
+    if (!code && opt->ca_file)
+        code = check_file("--ca-file", opt->ca_file, err);
     return code ? code : check_url(opt, err);
 }
 

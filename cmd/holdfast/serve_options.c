@@ -85,6 +85,21 @@ static const struct option_spec OPTIONS[] = {
         .offset = AT(trusted_proxies),
         .value = "LIST",
         .help = "Addresses, separated by commas, whose X-Forwarded-For is believed"},
+    {.name = "trust-issuer",
+        .type = OPTION_LIST,
+        .offset = AT(trust_issuers),
+        .value = "LIST",
+        .help = "Issuers of OpenID Connect tokens with which CI jobs and other programs may sign in, "
+                "separated by "
+                "commas or in several options: github, gitlab, google, https://login.example.com; "
+                "gitlab=https://git.example.com for a server of that kind. None is trusted by default"},
+    {.name = "ca-file",
+        .type = OPTION_TEXT,
+        .offset = AT(ca_file),
+        .value = "FILE",
+        .help =
+            "Certificates (PEM) that are trusted besides the system's when the server itself asks others, as "
+            "trusted issuers for their keys"},
     {.name = "max-connections",
         .type = OPTION_INT,
         .offset = AT(connections_max),

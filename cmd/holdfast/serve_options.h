@@ -11,6 +11,8 @@ struct serve_options {
     const char *tls_cert, *tls_key; /* NULL: plain HTTP */
     const char *cors_origins;       /* NULL none */
     const char *trusted_proxies;    /* NULL none */
+    struct option_list trust_issuers;
+    const char *ca_file; /* NULL: the system's certificates alone */
     int64_t statement_timeout_s;
     int64_t engine_idle_s;
     int64_t engines_max;

@@ -168,6 +168,8 @@ static enum err_code start_api(struct server *s, struct err *err)
         .signup = (enum api_signup)s->opt->signup,
         .https = s->opt->tls_cert != NULL,
         .supervisor = s->supervisor,
+        .issuers = s->trust.issuers,
+        .courier = s->trust.courier,
         .control = &s->control,
         .data_dir = s->data_dir,
         .public_url = s->opt->public_url ? s->opt->public_url : "",
@@ -200,6 +202,8 @@ static enum err_code check_all(struct server *s, struct err *err)
 {
     enum bootstrap_state state;
     enum err_code rc = serve_check(s->opt, err);
+    if (!rc)
+        rc = serve_trust_start(&s->trust, s->opt, err);
     if (!rc)
         rc = fit_caps(s, err);
     if (!rc)
@@ -258,10 +262,12 @@ void server_release(struct server *s)
 {
     if (s->http)
         http_server_free(s->http);
+    serve_trust_close(&s->trust); /* a worker may wait for it */
     if (s->workq)
         workq_free(s->workq);
     workq_free(s->passwords);
     api_free(s->api);
+    serve_trust_release(&s->trust);
     if (s->supervisor)
         supervise_free(s->supervisor);
     if (s->loop)

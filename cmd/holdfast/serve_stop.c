@@ -73,6 +73,7 @@ static void on_stop(void *arg)
     s->stop_began_us = clock_mono_us();
     log_event(LOG_INFO, "stopping", LOG_INT("requests", api_open_requests(s->api)));
     api_drain(s->api);
+    serve_trust_close(&s->trust);
     http_server_drain(s->http);
     loop_timer_set(&s->stop_timer, 0);
 }

@@ -4,6 +4,8 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "federation/issuer.h"
+#include "http/courier.h"
 #include "http/http.h"
 #include "sqlite/control.h"
 #include "supervise/supervise.h"
@@ -25,6 +27,8 @@ struct api_options {
     enum api_signup signup;
     bool https; /* the server itself speaks TLS */
     struct supervisor *supervisor;
+    struct issuers *issuers; /* whose JWTs are trusted; may be an empty list */
+    struct courier *courier; /* for /metrics; NULL: nothing goes out */
     const struct control *control;
     const char *data_dir;
     const char *public_url; /* "" none */

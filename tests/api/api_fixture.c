@@ -86,6 +86,7 @@ static void make_front(struct api_fixture *fx, int64_t timeout_s)
     must(supervise_new(fx->loop, &engines, &fx->supervisor, &err), &err);
     must(workq_new(&workers, &fx->workq, &err), &err);
     must(workq_new(&pool, &fx->passwords, &err), &err);
+    must(issuers_new(NULL, 0, NULL, &fx->issuers, &err), &err);
     struct api_options api = {.loop = fx->loop,
         .workq = fx->workq,
         .workers = 3,
@@ -93,6 +94,7 @@ static void make_front(struct api_fixture *fx, int64_t timeout_s)
         .password_workers = 2,
         .signup = SIGNUP_OPEN,
         .supervisor = fx->supervisor,
+        .issuers = fx->issuers,
         .control = &fx->control.control,
         .data_dir = fx->control.dir.path,
         .public_url = "",
@@ -164,6 +166,7 @@ void api_fixture_release(struct api_fixture *fx)
     workq_free(fx->workq);
     workq_free(fx->passwords);
     api_free(fx->api);
+    issuers_free(fx->issuers);
     supervise_free(fx->supervisor);
     loop_free(fx->loop);
     control_fixture_release(&fx->control);

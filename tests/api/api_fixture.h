@@ -14,6 +14,7 @@ struct api_fixture {
     struct loop *loop;
     struct workq *workq, *passwords;
     struct supervisor *supervisor;
+    struct issuers *issuers; /* none is trusted */
     struct api *api;
     struct http_server *http;
     struct loop_timer stop_timer;

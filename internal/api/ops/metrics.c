@@ -94,6 +94,20 @@ static void write_front(const struct api *api, struct strbuf *out)
         out, "holdfast_disk_low", "1 while writes are refused for lack of disk space.", api->health.disk_low);
 }
 
+static void write_outgoing(struct courier *courier, struct strbuf *out)
+{
+    struct courier_stats s;
+    courier_stats(courier, &s);
+    metrics_head(out, "holdfast_outgoing_requests_total", METRICS_COUNTER,
+        "Requests that the server made itself, by how they ended.");
+    for (unsigned i = 0; i < COURIER_OUTCOME_COUNT; i++)
+        metrics_u64(out, "holdfast_outgoing_requests_total",
+            METRICS_LABELS({"outcome", str_of(courier_outcome_name((enum courier_outcome)i))}), s.ended[i]);
+    gauge(out, "holdfast_outgoing_requests_open", "Those that run or wait.", s.running + s.waiting);
+    metrics_head(out, "holdfast_outgoing_seconds", METRICS_HISTOGRAM, "How long they took.");
+    metrics_hist(out, "holdfast_outgoing_seconds", NULL, &s.took);
+}
+
 route_loop_fn ops_metrics, ops_openapi;
 
 void ops_metrics(struct api_request *r)
@@ -104,6 +118,7 @@ void ops_metrics(struct api_request *r)
     request_metrics_write(&r->api->metrics, &r->body);
     write_front(r->api, &r->body);
     write_http(r->api, &r->body);
+    write_outgoing(r->api->opt.courier, &r->body);
     write_engine_life(&s, &r->body);
     write_engine_work(&s, &r->body);
     request_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", strbuf_str(&r->body));
