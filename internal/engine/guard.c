@@ -398,6 +398,8 @@ static int check_tenant(struct guard *g, int action, const char *first, const ch
         return guard_refuse_role(g, rule->role);
     g->drops |= action == SQLITE_DROP_TABLE || action == SQLITE_DROP_VTABLE || action == SQLITE_DROP_VIEW ||
                 action == SQLITE_DROP_INDEX || action == SQLITE_DROP_TRIGGER;
+    if (!accessor && (action == SQLITE_INSERT || action == SQLITE_UPDATE || action == SQLITE_DELETE))
+        str_print_cut(g->target, sizeof g->target, "%s", first);
     int policy = g->rowsec ? rowsec_authorize(g, action, first, second, database, accessor) : ROWSEC_PASS;
     if (policy != ROWSEC_PASS)
         return policy;
@@ -542,7 +544,7 @@ struct guard_saved guard_enter_tenant(
     g->sql = sql;
     g->refused = g->role_too_low = g->one_shot = false;
     g->drops = false;
-    g->created_view[0] = g->dropped[0] = '\0';
+    g->created_view[0] = g->dropped[0] = g->target[0] = '\0';
     if (g->rowsec) {
         g->rowsec->leaky = g->rowsec->used = false;
         g->rowsec->conflicting = 0;

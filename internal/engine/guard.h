@@ -20,7 +20,8 @@ enum guard_mode { GUARD_OWN, GUARD_TENANT, GUARD_SYSTEM };
 
 struct rowsec;
 
-#define GUARD_TEXT_MAX 320
+#define GUARD_TEXT_MAX   320
+#define GUARD_TARGET_MAX 128
 
 struct guard {
     enum guard_mode mode;
@@ -35,13 +36,14 @@ struct guard {
     struct map indexes; /* name of an index → name of its table (mem_), as of schema_version */
     int64_t schema_version; /* -1: not read yet */
     /* set by the authorizer */
-    bool refused;             /* since guard_enter: `text` says why */
-    bool role_too_low;        /* the reason was the role */
-    bool one_shot;            /* preparing had an effect of its own (PRAGMA x = y): never cache */
-    char created_view[128];   /* by CREATE VIEW, since guard_enter; "" when it is longer */
-    bool drops;               /* since guard_enter: something that exists is to be dropped */
-    char dropped[128];        /* table or view, likewise */
-    bool defers_foreign_keys; /* PRAGMA defer_foreign_keys was set: the turn must reset it */
+    bool refused;                  /* since guard_enter: `text` says why */
+    bool role_too_low;             /* the reason was the role */
+    bool one_shot;                 /* preparing had an effect of its own (PRAGMA x = y): never cache */
+    char created_view[128];        /* by CREATE VIEW, since guard_enter; "" when it is longer */
+    bool drops;                    /* since guard_enter: something that exists is to be dropped */
+    char dropped[128];             /* table or view, likewise */
+    char target[GUARD_TARGET_MAX]; /* table or view whose rows the statement itself is to change, likewise */
+    bool defers_foreign_keys;      /* PRAGMA defer_foreign_keys was set: the turn must reset it */
     bool own_reads;           /* since guard_shut_fts5: SQL of ours ran that may have gone through FTS5 */
     bool makes_virtual_table; /* CREATE VIRTUAL TABLE was allowed: the turn resets it with each call;
                                  a statement that was prepared before sets it again when it is run */

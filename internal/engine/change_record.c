@@ -1,0 +1,461 @@
+/* The recorder. */
+#define SQLITE_ENABLE_PREUPDATE_HOOK 1 /* declares it */
+#include "engine/change_record.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "engine/change_set.h"
+#include "engine/change_table.h"
+#include "engine/engine_state.h"
+#include <stdlib.h>
+
+enum { ARENA_MAX = 32 << 20, INDEX_MIN = 64 };
+
+static void fail(struct recorder *r, enum recorder_failure why, struct str table)
+{
+    if (r->failure != RECORDER_FINE)
+        return;
+    r->failure = why;
+    r->failed_table = table;
+    sqlite3_interrupt(r->db); /* nothing more of it is needed */
+}
+
+/* --- Tables --- */
+
+static struct recorder_table *find_table(struct recorder *r, struct str name)
+{
+    for (struct recorder_table *t = r->tables; t; t = t->next) {
+        if (str_eq(t->name, name))
+            return t;
+    }
+    return NULL;
+}
+
+static struct recorder_table *renew_table(struct recorder *r, struct str name, struct recorder_table *known)
+{
+    struct recorder_table *t = recorder_table_read(r, name);
+    if (!t) {
+        fail(r, RECORDER_SQL, known ? known->name : STR_EMPTY);
+        return NULL;
+    }
+    if (known && recorder_table_same(known, t)) {
+        known->schema = r->schema;
+        return known;
+    }
+    if (known) {
+        fail(r, RECORDER_SCHEMA, known->name);
+        return NULL;
+    }
+    t->next = r->tables;
+    t->number = r->table_count++;
+    r->tables = t;
+    if (r->table_count > CHANGE_TABLES_MAX)
+        fail(r, RECORDER_TOO_LARGE, t->name);
+    return t;
+}
+
+static struct recorder_table *table_of(struct recorder *r, const char *z)
+{
+    struct str name = str_of(z);
+    struct recorder_table *t = r->last;
+    if (!t || !str_eq(t->name, name))
+        t = find_table(r, name);
+    if (!t || t->schema != r->schema)
+        t = renew_table(r, name, t);
+    r->last = t;
+    return t;
+}
+
+/* --- Rows by key --- */
+
+static uint64_t hash_bytes(uint64_t hash, struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        hash = (hash ^ (unsigned char)s.ptr[i]) * UINT64_C(0x100000001b3);
+    return (hash ^ s.len) * UINT64_C(0x100000001b3);
+}
+
+/* FNV-1a. Whoever makes two rows collide marks proposals of his own database as stale, no more. */
+static uint64_t hash_of(const struct recorder_table *t, int64_t rowid, struct str key)
+{
+    uint64_t hash = hash_bytes(UINT64_C(0xcbf29ce484222325), t->shown);
+    if (!t->without_rowid)
+        key = str_make(&rowid, sizeof rowid);
+    hash = hash_bytes(hash, key);
+    return hash ^ (hash >> 29);
+}
+
+static void grow_index(struct recorder *r)
+{
+    if (r->index_cap >= 2 * (r->entry_count + 1))
+        return;
+    r->index_cap = r->index_cap ? 2 * r->index_cap : INDEX_MIN;
+    mem_free(r->index);
+    r->index = mem_array(r->index_cap, sizeof r->index[0]);
+    for (size_t i = 0; i < r->entry_count; i++) {
+        size_t at = r->entries[i].hash & (r->index_cap - 1);
+        while (r->index[at])
+            at = (at + 1) & (r->index_cap - 1);
+        r->index[at] = (uint32_t)i + 1;
+    }
+}
+
+static bool is_entry(const struct recorder *r, const struct recorder_entry *e, const struct recorder_table *t,
+    int64_t rowid, struct str key)
+{
+    if (e->table != t)
+        return false;
+    return t->without_rowid ? str_eq(at_bytes(r, e->key_at, e->key_len), key) : e->rowid == rowid;
+}
+
+/* `key_at`: where the key was just written, for a table WITHOUT ROWID. *ret_new: it has no halves yet. NULL:
+ * there are too many. */
+static struct recorder_entry *entry_of(
+    struct recorder *r, struct recorder_table *t, int64_t rowid, size_t key_at, bool *ret_new)
+{
+    struct str key = str_make(r->cells.buf + key_at, r->cells.len - key_at);
+    uint64_t hash = hash_of(t, rowid, key);
+    grow_index(r);
+    size_t at = hash & (r->index_cap - 1);
+    for (; r->index[at]; at = (at + 1) & (r->index_cap - 1)) {
+        struct recorder_entry *e = &r->entries[r->index[at] - 1];
+        if (e->hash == hash && is_entry(r, e, t, rowid, key)) {
+            strbuf_truncate(&r->cells, key_at);
+            *ret_new = false;
+            return e;
+        }
+    }
+    if (r->entry_count >= (size_t)LIMIT_CHANGE_ROWS) {
+        fail(r, RECORDER_TOO_MANY, t->shown);
+        return NULL;
+    }
+    if (r->entry_count == r->entry_cap) {
+        r->entry_cap = r->entry_cap ? 2 * r->entry_cap : 16;
+        r->entries = mem_grow(r->entries, r->entry_cap, sizeof r->entries[0]);
+    }
+    r->index[at] = (uint32_t)++r->entry_count;
+    struct recorder_entry *e = &r->entries[r->entry_count - 1];
+    *e = (struct recorder_entry){.table = t, .rowid = rowid, .hash = hash, .indirect = true};
+    e->key_at = (uint32_t)key_at;
+    e->key_len = (uint32_t)key.len;
+    *ret_new = true;
+    return e;
+}
+
+/* --- Cells --- */
+
+static void put_value(struct strbuf *out, sqlite3_value *v)
+{
+    struct change_cell cell = {.kind = CHANGE_NULL, .bytes = STR_EMPTY};
+    switch (v ? sqlite3_value_type(v) : SQLITE_NULL) {
+    case SQLITE_INTEGER:
+        cell.kind = CHANGE_INT;
+        cell.integer = sqlite3_value_int64(v);
+        break;
+    case SQLITE_FLOAT:
+        cell.kind = CHANGE_REAL;
+        cell.real = sqlite3_value_double(v);
+        break;
+    case SQLITE_TEXT:
+        cell.kind = CHANGE_TEXT;
+        cell.bytes.ptr = (const char *)sqlite3_value_text(v);
+        cell.bytes.len = (size_t)sqlite3_value_bytes(v);
+        break;
+    case SQLITE_BLOB:
+        cell.kind = CHANGE_BLOB;
+        cell.bytes.ptr = sqlite3_value_blob(v);
+        cell.bytes.len = (size_t)sqlite3_value_bytes(v);
+        break;
+    default: break;
+    }
+    change_put_cell(out, &cell);
+}
+
+typedef int value_fn(sqlite3 *, int, sqlite3_value **);
+
+static void put_column(struct recorder *r, const struct recorder_table *t, value_fn *fn, size_t i)
+{
+    sqlite3_value *v = NULL;
+    if (fn(r->db, t->columns[i].cid, &v) != SQLITE_OK)
+        fail(r, RECORDER_SQL, t->shown);
+    put_value(&r->cells, v);
+}
+
+static size_t put_key(struct recorder *r, const struct recorder_table *t, value_fn *fn)
+{
+    size_t at = r->cells.len;
+    for (size_t i = 0; t->without_rowid && i < t->column_count; i++) {
+        if (t->columns[i].key)
+            put_column(r, t, fn, i);
+    }
+    return at;
+}
+
+/* A row of its own: returns where it stands + 1. */
+static uint32_t put_row(struct recorder *r, const struct recorder_table *t, value_fn *fn)
+{
+    size_t at = r->cells.len;
+    for (size_t i = 0; i < t->column_count; i++)
+        put_column(r, t, fn, i);
+    return (uint32_t)at + 1;
+}
+
+/* The new row, beside the old one at `old_at`. */
+static uint32_t put_new_row(struct recorder *r, const struct recorder_table *t, uint32_t old_at)
+{
+    static const struct change_cell SAME = {.kind = CHANGE_SAME, .bytes = {"", 0}};
+    if (!old_at)
+        return put_row(r, t, sqlite3_preupdate_new);
+    size_t begin = r->cells.len, old = old_at - 1;
+    for (size_t i = 0; i < t->column_count && !strbuf_failed(&r->cells); i++) {
+        size_t at = r->cells.len;
+        put_column(r, t, sqlite3_preupdate_new, i); /* may move the buffer */
+        struct str rest = str_make(r->cells.buf + old, r->cells.len - old);
+        struct str was = next_cell_bytes(&rest);
+        old += was.len;
+        if (!str_eq(was, str_make(r->cells.buf + at, r->cells.len - at)))
+            continue;
+        strbuf_truncate(&r->cells, at);
+        change_put_cell(&r->cells, &SAME);
+    }
+    return (uint32_t)begin + 1;
+}
+
+/* --- The hook --- */
+
+static void note(struct recorder *r, struct recorder_table *t, int op, int64_t rowid, bool indirect)
+{
+    bool is_new;
+    size_t key_at = put_key(r, t, op == SQLITE_INSERT ? sqlite3_preupdate_new : sqlite3_preupdate_old);
+    struct recorder_entry *e = strbuf_failed(&r->cells) ? NULL : entry_of(r, t, rowid, key_at, &is_new);
+    if (!e)
+        return;
+    e->indirect &= indirect;
+    if (r->mode == RECORDER_KEYS)
+        return;
+    if (is_new && op != SQLITE_INSERT)
+        e->old_at = put_row(r, t, sqlite3_preupdate_old);
+    if (strbuf_failed(&r->cells))
+        return;
+    e->new_at = op == SQLITE_DELETE ? 0 : put_new_row(r, t, e->old_at);
+}
+
+static bool key_changed(struct recorder *r, const struct recorder_table *t, int64_t before, int64_t after)
+{
+    if (!t->without_rowid)
+        return before != after;
+    size_t at = put_key(r, t, sqlite3_preupdate_old), middle = r->cells.len;
+    (void)put_key(r, t, sqlite3_preupdate_new);
+    bool changed = strbuf_failed(&r->cells) || !str_eq(str_make(r->cells.buf + at, middle - at),
+                                                   str_make(r->cells.buf + middle, r->cells.len - middle));
+    if (!strbuf_failed(&r->cells))
+        strbuf_truncate(&r->cells, at);
+    return changed;
+}
+
+/* A row that gets another key is gone, and another one is there. Its new cells are read as those of an insert
+ * and its old as those of a delete, for which SQLite's calls serve as well. */
+static void note_moved(
+    struct recorder *r, struct recorder_table *t, int64_t before, int64_t after, bool indirect)
+{
+    note(r, t, SQLITE_DELETE, before, indirect);
+    if (r->failure == RECORDER_FINE)
+        note(r, t, SQLITE_INSERT, after, indirect);
+}
+
+static void look_for_auto_key(struct recorder *r, struct recorder_table *t, int64_t rowid)
+{
+    if (r->mode == RECORDER_KEYS || t->without_rowid)
+        return;
+    if (!t->highest_known) {
+        if (!recorder_table_highest(r, t, &t->highest))
+            t->highest = INT64_MAX;
+        t->highest_known = true;
+    }
+    t->auto_keys |= rowid > t->highest;
+    if (rowid > t->highest)
+        t->highest = rowid;
+}
+
+static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const char *name,
+    sqlite3_int64 before, sqlite3_int64 after)
+{
+    struct recorder *r = arg;
+    CHECK(db == r->db);
+    r->events++;
+    if (r->failure != RECORDER_FINE || schema[0] != 'm')
+        return;
+    if (r->mode == RECORDER_KEYS && !map_get(r->watched, str_of(name)))
+        return;
+    struct recorder_table *t = table_of(r, name);
+    r->index_only |= t && t->bare;
+    r->inner_events += t && t->inner_of.len;
+    if (!t || t->ignored)
+        return;
+    bool indirect = sqlite3_preupdate_depth(db) > 0;
+    if (op == SQLITE_INSERT)
+        look_for_auto_key(r, t, after);
+    if (op == SQLITE_UPDATE && key_changed(r, t, before, after))
+        note_moved(r, t, before, after, indirect);
+    else
+        note(r, t, op, op == SQLITE_INSERT ? after : before, indirect);
+    if (strbuf_failed(&r->cells))
+        fail(r, RECORDER_TOO_LARGE, t->shown);
+}
+
+/* --- Life --- */
+
+void recorder_init(struct recorder *r, struct engine *eng, enum recorder_mode mode)
+{
+    *r = (struct recorder){.eng = eng, .mode = mode, .failed_table = STR_EMPTY};
+    arena_init(&r->arena, ARENA_MAX);
+    strbuf_init(&r->cells, (size_t)LIMIT_CHANGE_BYTES);
+}
+
+void recorder_release(struct recorder *r)
+{
+    recorder_detach(r);
+    arena_release(&r->arena);
+    strbuf_release(&r->cells);
+    mem_free(r->entries);
+    mem_free(r->index);
+    r->entries = NULL;
+    r->index = NULL;
+}
+
+void recorder_attach(struct recorder *r)
+{
+    CHECK(!r->db);
+    r->db = r->eng->db;
+    r->changes_before = sqlite3_total_changes64(r->db);
+    void *before = sqlite3_preupdate_hook(r->db, on_change, r);
+    CHECK(before == NULL);
+}
+
+void recorder_detach(struct recorder *r)
+{
+    if (!r->db)
+        return;
+    (void)sqlite3_preupdate_hook(r->db, NULL, NULL); /* returns the argument of the hook before */
+    r->db = NULL;
+}
+
+struct recorder_target {
+    struct recorder_target *next;
+    struct str name;
+};
+
+/* A name that the guard had to cut could be any. */
+static bool is_target(const struct recorder *r, struct str name)
+{
+    const struct recorder_target *t = r->targets;
+    while (t && !str_eq_nocase(t->name, name) && t->name.len < GUARD_TARGET_MAX - 1)
+        t = t->next;
+    return t != NULL;
+}
+
+void recorder_ran(struct recorder *r, bool changes_schema, struct str target)
+{
+    if (changes_schema) {
+        r->schema++;
+        r->last = NULL;
+    }
+    if (!target.len || is_target(r, target))
+        return;
+    struct recorder_target *t = arena_alloc(&r->arena, sizeof *t);
+    if (!t)
+        return; /* check fails for want of memory */
+    t->name = arena_copy(&r->arena, target);
+    t->next = r->targets;
+    r->targets = t;
+}
+
+enum err_code recorder_too_much(const struct recorder *r, struct err *err)
+{
+    if (r->failure == RECORDER_TOO_MANY)
+        return err_set(err, ERR_TOO_LARGE,
+            "the write changes more than %lld rows, which is the most that can be rehearsed: split it, for "
+            "instance "
+            "by ranges of the key of \"" STR_FMT "\" (WHERE … AND key >= ? AND key < ?)",
+            (long long)LIMIT_CHANGE_ROWS, STR_ARG(r->failed_table));
+    return err_set(err, ERR_TOO_LARGE,
+        "the rows that the write changes hold more than %lld MiB, which is the most that can be rehearsed: "
+        "split it, for instance by ranges of the key of \"" STR_FMT "\"",
+        (long long)LIMIT_CHANGE_BYTES >> 20, STR_ARG(r->failed_table));
+}
+
+/* Every table whose rows were changed must still be what it was. */
+static void check_tables(struct recorder *r)
+{
+    for (struct recorder_table *t = r->tables; t && r->failure == RECORDER_FINE; t = t->next) {
+        if (t->bare && is_target(r, t->inner_of)) {
+            r->failure = RECORDER_BARE_INDEX;
+            r->failed_table = t->inner_of;
+            return;
+        }
+        if (t->schema == r->schema || t->ignored)
+            continue;
+        struct recorder_table *now = recorder_table_read(r, t->name);
+        if (!now || !recorder_table_same(t, now))
+            r->failure = RECORDER_SCHEMA;
+        if (r->failure)
+            r->failed_table = t->name;
+    }
+}
+
+enum err_code recorder_check(struct recorder *r, struct err *err)
+{
+    /* A row of a full-text table counts as a change beside those of its inner tables. */
+    uint64_t seen = r->events + r->inner_events;
+    if (r->db && sqlite3_total_changes64(r->db) - r->changes_before > (int64_t)seen && !r->failure)
+        r->failure = RECORDER_MISSED;
+    check_tables(r);
+    if (arena_failed(&r->arena) && !r->failure)
+        r->failure = RECORDER_SQL;
+    switch (r->failure) {
+    case RECORDER_FINE: return ERR_OK;
+    case RECORDER_TOO_MANY:
+    case RECORDER_TOO_LARGE: return recorder_too_much(r, err);
+    case RECORDER_SCHEMA:
+        return err_set(err, ERR_INVALID,
+            "the rows of \"" STR_FMT "\" were changed before its columns were: propose the change of the "
+            "schema and that of the rows one after the other",
+            STR_ARG(r->failed_table));
+    case RECORDER_BARE_INDEX:
+        return err_set(err, ERR_INVALID,
+            "\"" STR_FMT "\" is a full-text index without rows of its own: what a write to it changes cannot "
+            "be shown; write to the table that it indexes",
+            STR_ARG(r->failed_table));
+    case RECORDER_MISSED:
+        return err_set(err, ERR_INVALID,
+            "the write changes more than can be shown row by row: send it to query instead, on a branch "
+            "first");
+    case RECORDER_SQL: break;
+    }
+    return err_set(err, ERR_UNAVAILABLE, "the change could not be recorded: out of memory");
+}
+
+/* --- What was touched --- */
+
+size_t recorder_key_count(const struct recorder *r)
+{
+    return r->entry_count;
+}
+
+enum err_code recorder_keys(struct recorder *r, recorder_key_fn *fn, void *arg, struct err *err)
+{
+    for (size_t i = 0; i < r->entry_count; i++) {
+        enum err_code code = fn(arg, r->entries[i].hash, err);
+        if (code)
+            return code;
+    }
+    return ERR_OK;
+}
+
+void recorder_auto_keys(const struct recorder *r, void (*fn)(void *arg, struct str table), void *arg)
+{
+    for (const struct recorder_table *t = r->tables; t; t = t->next) {
+        if (t->auto_keys && !t->ignored)
+            fn(arg, t->shown);
+    }
+}

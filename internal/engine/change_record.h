@@ -1,0 +1,92 @@
+/* Records what statements do to the rows of the database, through SQLite's preupdate hook: every row as it
+ * was before the first change and as it is after the last, whoever changed it: the statement itself, a
+ * trigger, the action of a foreign key. A row is known by its row id, in a table WITHOUT ROWID by the values
+ * of its primary key; so rows with NULL in the key and keys that differ by letter case alone are exact too,
+ * which SQLite's session extension does not promise, and a row is read once, not twice.
+ *
+ * Not recorded: tables of the server and of SQLite; generated columns, which follow from the others; the
+ * inner tables of full-text indexes, but for the rows that a full-text table keeps for itself: these are
+ * recorded under its name.
+ *
+ * Statements must be prepared while a recorder is attached: without one SQLite empties a table without
+ * visiting its rows. Engine's thread. */
+#ifndef ENGINE_CHANGE_RECORD_H
+#define ENGINE_CHANGE_RECORD_H
+
+#include "base/err.h"
+#include "base/map.h"
+#include "base/strbuf.h"
+#include "base/arena.h"
+
+#include <sqlite3.h>
+
+struct engine;
+
+enum recorder_mode {
+    RECORDER_ROWS, /* everything */
+    RECORDER_KEYS, /* only which rows were touched, and only of tables in `watched` */
+};
+
+enum recorder_failure {
+    RECORDER_FINE,
+    RECORDER_TOO_MANY, /* more than LIMIT_CHANGE_ROWS */
+    RECORDER_TOO_LARGE,
+    RECORDER_SCHEMA,     /* rows of a table were changed before its columns were */
+    RECORDER_BARE_INDEX, /* a full-text table that keeps no rows was written */
+    RECORDER_MISSED,     /* SQLite counted a change that the hook was not told of */
+    RECORDER_SQL,        /* SQLite failed while a table was looked at */
+};
+
+struct recorder_table;
+struct recorder_entry;
+struct recorder_target;
+
+struct recorder {
+    struct engine *eng;
+    sqlite3 *db; /* attached to; NULL not */
+    enum recorder_mode mode;
+    enum recorder_failure failure;
+    struct str failed_table;
+    const struct map *watched; /* RECORDER_KEYS: names of tables */
+    struct arena arena;
+    struct recorder_table *tables, *last;
+    size_t table_count;
+    unsigned schema; /* counts the changes of the schema while it was attached */
+    struct recorder_entry *entries;
+    size_t entry_count, entry_cap;
+    uint32_t *index; /* open addressing: number of an entry + 1 */
+    size_t index_cap;
+    struct strbuf cells;
+    uint64_t events, inner_events; /* changes; those of them in inner tables of full-text indexes */
+    int64_t changes_before;        /* sqlite3_total_changes64 when it was attached */
+    bool index_only; /* a full-text index without rows of its own followed: what it changed is not in here */
+    struct recorder_target *targets;
+};
+
+void recorder_init(struct recorder *r, struct engine *eng, enum recorder_mode mode);
+void recorder_release(struct recorder *r);
+
+/* To the connection that is the engine's at the moment; one at a time. Detaching twice is harmless. */
+void recorder_attach(struct recorder *r);
+void recorder_detach(struct recorder *r);
+
+/* After a statement: did it change the schema, and which table did it name as what it writes to ("" none)? */
+void recorder_ran(struct recorder *r, bool changes_schema, struct str target);
+
+/* ERR_OK, or why what was recorded cannot be believed. */
+MUST_CHECK enum err_code recorder_check(struct recorder *r, struct err *err);
+
+/* The change set (change_set.h) of what is left when everything that was done is seen together. */
+MUST_CHECK enum err_code recorder_finish(struct recorder *r, struct strbuf *out, struct err *err);
+
+/* Which rows were touched, as numbers that are the same for the same row of the same table: for each one
+ * calls fn. */
+typedef enum err_code recorder_key_fn(void *arg, uint64_t key, struct err *err);
+MUST_CHECK enum err_code recorder_keys(struct recorder *r, recorder_key_fn *fn, void *arg, struct err *err);
+size_t recorder_key_count(const struct recorder *r);
+
+/* The tables of which rows were inserted beyond the highest row id there was: by somebody else's insert the
+ * next one gets another. Calls fn with each name. */
+void recorder_auto_keys(const struct recorder *r, void (*fn)(void *arg, struct str table), void *arg);
+
+#endif

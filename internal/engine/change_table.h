@@ -1,0 +1,70 @@
+/* What a recorder knows of a table and keeps of its rows. Internal to change_*.c. */
+#ifndef ENGINE_CHANGE_TABLE_H
+#define ENGINE_CHANGE_TABLE_H
+
+#include "engine/change_record.h"
+#include "engine/change_set.h"
+
+struct recorder_column {
+    struct str name;
+    int cid; /* SQLite's number of it */
+    bool key;
+};
+
+struct recorder_table {
+    struct recorder_table *next;
+    struct str name;     /* as SQLite calls it */
+    struct str shown;    /* the full-text table whose rows it keeps, else the same */
+    struct str inner_of; /* a full-text table of which it is a part, "" none */
+    bool ignored;
+    bool bare; /* part of a full-text table that keeps no rows of its own, or not all of their columns */
+    bool without_rowid;
+    int alias; /* index of the column that is the row id; -1 none */
+    size_t column_count;
+    struct recorder_column *columns;
+    bool has_key; /* declared, and not the row id */
+    unsigned schema;
+    size_t number;
+    int64_t highest; /* row id before the first insert, then with it */
+    bool highest_known, auto_keys;
+};
+
+/* Reads the table's columns. NULL: SQLite failed, or it is not there. */
+struct recorder_table *recorder_table_read(struct recorder *r, struct str name);
+/* Same columns in the same places? */
+bool recorder_table_same(const struct recorder_table *a, const struct recorder_table *b);
+/* The highest row id that there is; false: unknown. */
+bool recorder_table_highest(struct recorder *r, const struct recorder_table *t, int64_t *ret);
+
+/* A row: where its cells stand in r->cells + 1, 0: it was not there. Of the new row CHANGE_SAME stands for
+ * what is as in the old one. */
+struct recorder_entry {
+    struct recorder_table *table;
+    int64_t rowid;
+    uint64_t hash;
+    uint32_t old_at, new_at, key_at,
+        key_len; /* key: of a table WITHOUT ROWID; in the end of any declared one */
+    bool indirect;
+};
+
+static inline struct str at_bytes(const struct recorder *r, uint32_t at, uint32_t len)
+{
+    return str_make(r->cells.buf + at, len);
+}
+
+static inline struct str cells_at(const struct recorder *r, uint32_t at)
+{
+    return str_make(r->cells.buf + at - 1, r->cells.len - (at - 1));
+}
+
+static inline struct str next_cell_bytes(struct str *cells)
+{
+    const char *begin = cells->ptr;
+    (void)change_cell_next(cells);
+    return str_make(begin, (size_t)(cells->ptr - begin));
+}
+
+/* What is told when a limit was passed. */
+enum err_code recorder_too_much(const struct recorder *r, struct err *err);
+
+#endif
