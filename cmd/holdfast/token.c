@@ -4,6 +4,7 @@
 #include "api/console/views.h"
 #include "base/clock.h"
 #include "cli.h"
+#include "oauth/access.h"
 #include "registry/registry.h"
 #include "tenant/tenant.h"
 #include <stdio.h>
@@ -356,7 +357,8 @@ static int run_revoke(const void *values)
         return cli_fail(REVOKE.name, &err);
     code = tx_begin_write(db, &err);
     if (!code)
-        code = tx_end(db, token_revoke(db, cli_actor(REVOKE.name, &actor), NULL, str_of(o->id), &err), &err);
+        code = tx_end(
+            db, access_revoke_token(db, cli_actor(REVOKE.name, &actor), NULL, str_of(o->id), &err), &err);
     cli_close(&control, db);
     return code ? cli_fail(REVOKE.name, &err) : report_revoked(o);
 }

@@ -88,6 +88,12 @@ MUST_CHECK enum err_code access_refresh(struct db *db, const struct actor *by, s
 MUST_CHECK enum err_code access_revoke(
     struct db *db, const struct actor *by, const struct client *client, struct str token, struct err *err);
 
+/* Inside a write transaction: token_revoke, and where a program holds that token for a person, the end of its
+ * family: a refresh token would bring access back. Whoever revokes a token by its id asks for this. Errors:
+ * token_revoke's. */
+MUST_CHECK enum err_code access_revoke_token(struct db *db, const struct actor *by,
+    const struct id *namespace_id, struct str token_id, struct err *err);
+
 /* What a valid token of either kind says. */
 struct access_info {
     bool refresh;

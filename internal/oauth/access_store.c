@@ -20,6 +20,9 @@
 #define SQL_FIND_ACCESS                                                                                      \
     "SELECT x.family_id, x.token_id, f.grant_id FROM oauth_access x JOIN oauth_family f ON f.id = "          \
     "x.family_id JOIN oauth_grant g ON g.id = f.grant_id WHERE x.hash = ?1 AND g.client_id = ?2"
+#define SQL_FIND_HOLDER                                                                                      \
+    "SELECT x.family_id, f.grant_id, t.namespace_id FROM oauth_access x JOIN oauth_family f ON f.id = "      \
+    "x.family_id JOIN token t ON t.id = x.token_id WHERE x.token_id = ?1"
 #define SQL_REVOKE_TOKEN "UPDATE token SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1"
 #define SQL_END_ACCESS   "DELETE FROM oauth_access WHERE hash = ?1"
 #define LOOK_TAIL                                                                                            \
@@ -251,6 +254,37 @@ enum err_code access_revoke(
     oauth_hex(token, hex);
     return oauth_is_kind(token, TOKEN_REFRESH) ? revoke_refresh(db, by, client, hex, err)
                                                : revoke_access(db, by, client, hex, err);
+}
+
+static enum err_code end_holder(struct db *db, const struct actor *by, struct str token_id, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    struct id family_id = {.text = ""}, grant_id = {.text = ""}, namespace_id = {.text = ""};
+    struct err none = ERR_INIT;
+    enum err_code code = db_query_one(db, SQL_FIND_HOLDER, DB_ARGS(db_text(token_id)), &st, &none);
+
+    if (code)
+        return code == ERR_NOT_FOUND ? ERR_OK : err_set(err, code, "%s", none.message);
+    DB_COL_COPY(&st, 0, family_id.text);
+    DB_COL_COPY(&st, 1, grant_id.text);
+    DB_COL_COPY(&st, 2, namespace_id.text);
+    db_stmt_release(&st);
+    code = family_end(db, &family_id, err);
+    return code ? code
+                : audit_append(db,
+                      &(struct audit_event){.by = by,
+                          .action = AUDIT_OAUTH_ENDED,
+                          .namespace_id = &namespace_id,
+                          .target_id = id_str(&grant_id),
+                          .before = AUDIT_VALUES(audit_text("tokenId", token_id))},
+                      err);
+}
+
+enum err_code access_revoke_token(struct db *db, const struct actor *by, const struct id *namespace_id,
+    struct str token_id, struct err *err)
+{
+    enum err_code code = token_revoke(db, by, namespace_id, token_id, err);
+    return code ? code : end_holder(db, by, token_id, err);
 }
 
 /* --- Looking --- */

@@ -120,7 +120,8 @@ MUST_CHECK enum err_code token_rotate(struct db *db, const struct actor *by, str
     const struct id *namespace_id, struct str token_id, int64_t overlap_s, struct token *ret,
     struct secret *ret_secret, struct err *err);
 
-/* Inside a write transaction. Revoking again is fine and keeps the first time. `namespace_id` NULL: whichever
+/* Of a token that no program holds; else access_revoke_token (oauth/access.h).
+ * Inside a write transaction. Revoking again is fine and keeps the first time. `namespace_id` NULL: whichever
  * it belongs to. ERR_NOT_FOUND no such token there. */
 MUST_CHECK enum err_code token_revoke(struct db *db, const struct actor *by, const struct id *namespace_id,
     struct str token_id, struct err *err);

@@ -2,6 +2,7 @@
 """The authorization server from outside: the whole flow, what people see, what each part is bound to, and how it is attacked.
 Usage: test_oauth.py PATH-OF-HOLDFAST"""
 import concurrent.futures
+import json
 import os
 import re
 import sys
@@ -441,6 +442,23 @@ def giving_back(checks, s):
     checks.equal("userinfo without anything", s.call("GET", "/userinfo", headers=NOBODY).headers.get("www-authenticate"), 'Bearer realm="holdfast"')
 
 
+def revoked_by_an_admin(checks, s):
+    """In the list of tokens, or by the command: the app's refresh token brings nothing back."""
+    a, b = app(s, "Revoked", refreshTokens=True), owner(s)
+    for by in ("the route", "the command"):
+        t = a.redeem(b.code(a)).json
+        token_id = s.call("GET", "/v1/me", token=t["access_token"]).json["data"]["tokenId"]
+        if by == "the route":
+            checks.equal(by, s.call("DELETE", f"/api/namespaces/acme/tokens/{token_id}").status, 200)
+        else:
+            checks.equal(by, s.run("token", "revoke", token_id, "--data", s.data, check=False).returncode, 0)
+        checks.equal(f"{by}: the token is dead", s.call("GET", "/v1/me", token=t["access_token"]).status, 401)
+        refused(checks, f"{by}: and no refresh brings it back", a.refresh(t["refresh_token"]), 400, "invalid_grant")
+        log = s.call("GET", "/api/namespaces/acme/audit?action=oauth_token.ended").json["data"]
+        entries = log if isinstance(log, list) else log.get("entries", log)
+        checks.that(f"{by}: the log of the namespace says so", token_id in json.dumps(entries), log)
+
+
 def registering(checks, s):
     good = {"redirect_uris": [CALLBACK]}
     for what, changed, error in (
@@ -522,13 +540,13 @@ def documents(checks, s):
     checks.equal("keys", sorted((k["kty"], k["alg"], k["use"]) for k in a.json["keys"]), [("EC", "ES256", "sig"), ("RSA", "RS256", "sig")])
     checks.that("nothing private", all(not {"d", "p", "q", "dp", "dq", "qi", "k"} & set(k) for k in a.json["keys"]), a.json)
     files = os.listdir(os.path.join(s.data, "keys"))
-    checks.that("keys are for the owner alone", len(files) == 2 and all(os.stat(os.path.join(s.data, "keys", f)).st_mode & 0o777 == 0o600 for f in files), files)
+    checks.that("keys are for the owner alone", sorted(f[:5] for f in files) == ["ES256", "HS256", "RS256"] and all(os.stat(os.path.join(s.data, "keys", f)).st_mode & 0o777 == 0o600 for f in files), files)
     with open(s.log_path) as log:
         checks.that("no key in the log", "PRIVATE" not in log.read())
 
 
 OWN_ACTIONS = {"oauth_client.created", "oauth_client.updated", "oauth_client.secret_rotated", "oauth_client.deleted", "oauth_client.registered", "oauth_grant.given",
-               "oauth_grant.withdrawn", "oauth_code.redeemed", "oauth_token.refreshed", "oauth_token.replayed", "oauth_token.revoked"}
+               "oauth_grant.withdrawn", "oauth_code.redeemed", "oauth_token.refreshed", "oauth_token.replayed", "oauth_token.revoked", "oauth_token.ended"}
 
 
 def audit(checks, s):
@@ -563,7 +581,7 @@ def keys(checks, s):
 def main():
     checks, binary = Checks(), binary_argument()
     with Server(binary) as s:
-        for part in (flow, withdrawing, people_who_go, connecting, login_alone, redirects, requests, prompts, forms, guessing, exchanges, race, refreshing, giving_back, registering, apps, leaving, documents, audit, keys):
+        for part in (flow, withdrawing, people_who_go, connecting, login_alone, redirects, requests, prompts, forms, guessing, exchanges, race, refreshing, giving_back, revoked_by_an_admin, registering, apps, leaving, documents, audit, keys):
             checks.part(part, checks, s)
     with Server(binary, args=["--public-url", "https://db.example.com"]) as s:
         d = s.call("GET", "/.well-known/openid-configuration", headers=NOBODY).json

@@ -410,6 +410,60 @@ void test_oauth_tokens__a_refresh_token_is_used_once_and_a_replay_ends_the_famil
     end();
 }
 
+static void token_of(const struct secret *access, struct id *ret)
+{
+    struct digest hash;
+    struct identity *who = NULL;
+    must(token_parse(secret_reveal(access), &hash, NULL));
+    must(token_lookup(fx.db, &hash, &who, NULL));
+    *ret = who->token_id;
+    identity_free(who);
+}
+
+static enum err_code revoke_by_id(const struct id *token)
+{
+    must(tx_begin_write(fx.db, NULL));
+    return tx_end(fx.db, access_revoke_token(fx.db, &TEST_ACTOR, &fx.tenant.id, id_str(token), NULL), NULL);
+}
+
+/* An admin sees only the token in the list, and means the access. */
+void test_oauth_tokens__revoking_the_token_of_a_program_ends_its_family(void **state)
+{
+    struct issued first, second, third;
+    struct id token, missing = {"tok_missing"};
+    (void)state;
+    start(SCOPE_OPENID | SCOPE_DATABASE, &first);
+    assert_int_equal(refresh(&app, &first.refresh, NULL, &second), OAUTH_OK);
+    token_of(&first.access, &token);
+    must(revoke_by_id(&token));
+    expect_dead(&first);
+    expect_dead(&second);
+    assert_int_equal(refresh(&app, &second.refresh, NULL, &third), OAUTH_INVALID_GRANT);
+    assert_int_equal(third.access.len, 0);
+    must(revoke_by_id(&token)); /* again is fine */
+    assert_int_equal(revoke_by_id(&missing), ERR_NOT_FOUND);
+    char *dump = control_fixture_dump(&fx);
+    const char *row = strstr(dump, "oauth_token.ended");
+    assert_true(row && !strstr(row + 1, "oauth_token.ended"));
+    mem_free(dump);
+    end();
+}
+
+/* A family that a token revoked before was left with. */
+void test_oauth_tokens__revoking_again_ends_what_was_left(void **state)
+{
+    struct issued first, second;
+    struct id token;
+    (void)state;
+    start(SCOPE_OPENID | SCOPE_DATABASE, &first);
+    token_of(&first.access, &token);
+    must(tx_begin_write(fx.db, NULL));
+    must(tx_end(fx.db, token_revoke(fx.db, &TEST_ACTOR, &fx.tenant.id, id_str(&token), NULL), NULL));
+    must(revoke_by_id(&token));
+    assert_int_equal(refresh(&app, &first.refresh, NULL, &second), OAUTH_INVALID_GRANT);
+    end();
+}
+
 void test_oauth_tokens__a_refresh_may_narrow_but_not_widen(void **state)
 {
     struct issued first, narrow, wide, none;

@@ -3,6 +3,7 @@
 #include "api/call.h"
 #include "api/console/views.h"
 #include "base/limits.h"
+#include "oauth/access.h"
 
 route_worker_fn console_token_list, console_token_create, console_token_revoke, console_token_rotate;
 
@@ -189,7 +190,7 @@ enum err_code console_token_rotate(struct api_call *c)
 static enum err_code revoke_tx(struct api_call *c)
 {
     enum err_code rc = check_member(c);
-    return rc ? rc : token_revoke(c->db, c->by, &c->who->namespace_id, c->item, c->err);
+    return rc ? rc : access_revoke_token(c->db, c->by, &c->who->namespace_id, c->item, c->err);
 }
 
 enum err_code console_token_revoke(struct api_call *c)
