@@ -24,6 +24,8 @@ static const struct {
     {"/allowedAddresses", "--allow-address"},
     {"/claims", "--claims"},
     {"/overlap", "--overlap"},
+    {"/repo", "--repo"},
+    {"/issuer", "--issuer"},
 };
 
 static const char *option_of(const char *pointer)
@@ -57,6 +59,25 @@ int cli_print(const char *command, const struct strbuf *text)
         return CLI_OK;
     err_errno(&err, ERR_IO, "writing to standard output");
     return cli_fail(command, &err);
+}
+
+int cli_print_done(const char *command, bool json, const char *id, const char *what)
+{
+    AUTO_STRBUF out;
+    struct jsonw w;
+
+    strbuf_init(&out, CLI_OUTPUT_BYTES);
+    if (json) {
+        jsonw_init(&w, &out);
+        jsonw_object(&w);
+        JSONW_CSTR(&w, "id", id);
+        JSONW_BOOL(&w, what, true);
+        jsonw_object_end(&w);
+    } else {
+        strbuf_addf(&out, "%s is %s.", id, what);
+    }
+    strbuf_add_char(&out, '\n');
+    return cli_print(command, &out);
 }
 
 enum err_code cli_open(

@@ -41,6 +41,8 @@ struct cli_command {
 int cli_fail(const char *command, const struct err *err);
 /* Writes `text` to standard output; a full disk or a closed pipe is CLI_FAILED. */
 int cli_print(const char *command, const struct strbuf *text);
+/* The same of what was done to an id: "ID is revoked.", or {"id":…,"revoked":true}; `what` is a literal. */
+int cli_print_done(const char *command, bool json, const char *id, const char *what);
 
 /* Opens control.db beside a server that may be running. */
 MUST_CHECK enum err_code cli_open(

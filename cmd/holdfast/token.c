@@ -325,25 +325,6 @@ static int run_list(const void *values)
 
 /* --- revoke --- */
 
-static int report_revoked(const struct token_options *o)
-{
-    AUTO_STRBUF out;
-    struct jsonw w;
-
-    strbuf_init(&out, CLI_OUTPUT_BYTES);
-    if (o->json) {
-        jsonw_init(&w, &out);
-        jsonw_object(&w);
-        JSONW_CSTR(&w, "id", o->id);
-        JSONW_BOOL(&w, "revoked", true);
-        jsonw_object_end(&w);
-    } else {
-        strbuf_addf(&out, "%s is revoked.", o->id);
-    }
-    strbuf_add_char(&out, '\n');
-    return cli_print(REVOKE.name, &out);
-}
-
 static int run_revoke(const void *values)
 {
     const struct token_options *o = values;
@@ -360,7 +341,7 @@ static int run_revoke(const void *values)
         code = tx_end(
             db, access_revoke_token(db, cli_actor(REVOKE.name, &actor), NULL, str_of(o->id), &err), &err);
     cli_close(&control, db);
-    return code ? cli_fail(REVOKE.name, &err) : report_revoked(o);
+    return code ? cli_fail(REVOKE.name, &err) : cli_print_done(REVOKE.name, o->json, o->id, "revoked");
 }
 
 const struct cli_command CLI_TOKEN_CREATE = {&CREATE, sizeof(struct token_options), run_create};

@@ -13,13 +13,14 @@ enum actor_kind {
     ACTOR_TOKEN,    /* a bearer: token_id is set */
     ACTOR_USER,     /* a person who signed in: user_id is set */
     ACTOR_STRANGER, /* a request without a credential: signing up */
+    ACTOR_MACHINE,  /* who a trusted issuer says it is: name is "https://issuer acme/widgets" */
     ACTOR_KIND_COUNT,
 };
 
 struct actor {
     enum actor_kind kind;
     struct id user_id, token_id; /* "" none */
-    struct str name;             /* ACTOR_CLI: the user of the operating system */
+    struct str name;             /* ACTOR_CLI: the user of the operating system; ACTOR_MACHINE */
     struct str client;           /* what it calls itself: User-Agent, "holdfast token create"; "" unknown */
     struct str address;          /* "" none */
     struct str request_id;       /* "" none */

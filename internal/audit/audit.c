@@ -20,6 +20,7 @@ static const char *const KINDS[ACTOR_KIND_COUNT] = {
     [ACTOR_TOKEN] = "token",
     [ACTOR_USER] = "user",
     [ACTOR_STRANGER] = "stranger",
+    [ACTOR_MACHINE] = "machine",
 };
 
 /* --- Texts --- */

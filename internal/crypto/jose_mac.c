@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/enc.h"
 #include "base/limits.h"
+#include "json/jsonw.h"
 
 #define HEAD_MAX 256
 
@@ -15,10 +16,18 @@ static enum err_code refuse(struct err *err, const char *why)
 /* "eyJ…": the one head of tokens of this key and type. */
 static void write_head(const struct mac_key *key, const char *typ, struct strbuf *out)
 {
-    char head[HEAD_MAX];
+    AUTO_STRBUF head;
+    struct jsonw w;
 
-    str_print(head, sizeof head, "{\"alg\":\"HS256\",\"kid\":\"%s\",\"typ\":\"%s\"}", key->kid, typ);
-    enc_base64url(out, str_of(head));
+    strbuf_init(&head, HEAD_MAX);
+    jsonw_init(&w, &head);
+    jsonw_object(&w);
+    JSONW_CSTR(&w, "alg", "HS256");
+    JSONW_CSTR(&w, "kid", key->kid);
+    JSONW_CSTR(&w, "typ", typ);
+    jsonw_object_end(&w);
+    CHECK(!strbuf_failed(&head));
+    enc_base64url(out, strbuf_str(&head));
 }
 
 static struct digest mac_of(const struct mac_key *key, struct str signed_part)

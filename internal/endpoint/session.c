@@ -38,10 +38,10 @@ enum err_code end_session_mint(const char *data_dir, const struct end_session_pl
     struct mac_ring ring;
 
     CHECK(expires_in_s > 0 && expires_in_s <= LIMIT_END_SESSION_MS / MS_PER_S);
+    strbuf_init(&claims, CLAIMS_MAX);
     enum err_code rc = mac_ring_read(data_dir, PURPOSE, id_str(&where->namespace_id), &ring, err);
     if (rc)
         return rc;
-    strbuf_init(&claims, CLAIMS_MAX);
     write_claims(where, user, now_ms / MS_PER_S, now_ms / MS_PER_S + expires_in_s, &claims);
     rc = strbuf_failed(&claims) ? err_set(err, ERR_TOO_LARGE, "The session is too large")
                                 : jose_mac_sign(&ring.keys[0], TYP, strbuf_str(&claims), out, err);

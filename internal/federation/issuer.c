@@ -19,23 +19,17 @@ static const struct {
     [ISSUER_GOOGLE] = {{"google", 6}, {ISSUER_GOOGLE_URL, sizeof ISSUER_GOOGLE_URL - 1}},
 };
 
-struct entry {
-    enum issuer_kind kind;
-    struct str url;
-};
-
-/* "github", "gitlab=https://git.example.com", "https://login.example.com" */
-static struct entry read_entry(struct str text)
+static struct issuer_name read_entry(struct str text)
 {
-    struct entry e = {ISSUER_OTHER, text};
+    struct issuer_name e = {ISSUER_OTHER, text};
     struct str rest = text, name;
 
     for (unsigned k = ISSUER_GITHUB; k < ARRAY_LEN(KNOWN); k++) {
         if (str_eq(text, KNOWN[k].name) || str_eq(text, KNOWN[k].url))
-            return (struct entry){(enum issuer_kind)k, KNOWN[k].url};
+            return (struct issuer_name){(enum issuer_kind)k, KNOWN[k].url};
         rest = text;
         if (str_cut(&rest, '=', &name) && rest.ptr && str_eq(name, KNOWN[k].name))
-            e = (struct entry){(enum issuer_kind)k, rest};
+            e = (struct issuer_name){(enum issuer_kind)k, rest};
     }
     return e;
 }
@@ -48,9 +42,9 @@ static struct issuer *find(const struct issuers *all, struct str url)
     return NULL;
 }
 
-static enum err_code add(struct issuers *all, struct str text, struct err *err)
+enum err_code issuer_parse(struct str text, struct issuer_name *ret, struct err *err)
 {
-    struct entry e = read_entry(text);
+    struct issuer_name e = read_entry(text);
     struct url parts;
 
     if (e.url.len > ISSUER_URL_MAX || !url_well_spelled(e.url, &parts) ||
@@ -59,6 +53,41 @@ static enum err_code add(struct issuers *all, struct str text, struct err *err)
             "\"" STR_FMT "\" is no issuer; write github, gitlab, google, https://login.example.com, or "
             "gitlab=https://git.example.com for a server of that kind",
             STR_ARG(str_slice(text, 0, ISSUER_URL_MAX)));
+    *ret = e;
+    return ERR_OK;
+}
+
+struct str issuer_text(struct arena *a, const struct issuer_name *name)
+{
+    if (name->kind == ISSUER_OTHER)
+        return name->url;
+    if (str_eq(name->url, KNOWN[name->kind].url))
+        return KNOWN[name->kind].name;
+    return arena_printf(a, STR_FMT "=" STR_FMT, STR_ARG(KNOWN[name->kind].name), STR_ARG(name->url));
+}
+
+/* A bare name is the default one of its kind, or else the only one that is there. */
+struct issuer_name issuers_resolve(const struct issuers *all, const struct issuer_name *name)
+{
+    const struct issuer *listed = find(all, name->url);
+    const struct issuer *found = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < all->count; i++)
+        if (all->list[i].kind == name->kind && count++ == 0)
+            found = &all->list[i];
+    if (!listed && name->kind != ISSUER_OTHER && str_eq(name->url, KNOWN[name->kind].url) && count == 1)
+        listed = found;
+    return listed ? (struct issuer_name){listed->kind, str_of(listed->url)} : *name;
+}
+
+static enum err_code add(struct issuers *all, struct str text, struct err *err)
+{
+    struct issuer_name e;
+    enum err_code rc = issuer_parse(text, &e, err);
+
+    if (rc)
+        return rc;
     if (find(all, e.url))
         return err_set(err, ERR_INVALID, STR_FMT " is there twice", STR_ARG(e.url));
     struct issuer *i = &all->list[all->count++];

@@ -34,7 +34,20 @@ enum issuer_kind { ISSUER_OTHER, ISSUER_GITHUB, ISSUER_GITLAB, ISSUER_GOOGLE };
 #define ISSUER_GOOGLE_URL "https://accounts.google.com"
 #define ISSUER_URL_MAX    200 /* bytes */
 
+/* How people write an issuer: "github", "gitlab=https://git.example.com", "https://login.example.com". */
+struct issuer_name {
+    enum issuer_kind kind;
+    struct str url;
+};
+/* Views of `text`. ERR_INVALID. */
+MUST_CHECK enum err_code issuer_parse(struct str text, struct issuer_name *ret, struct err *err);
+struct str issuer_text(struct arena *a, const struct issuer_name *name); /* arena memory */
+
 struct issuers;
+
+/* What a name means to a server with this list: the kind of an address that is on it, and "github" for the
+ * only one of that kind where the usual one is not there. */
+struct issuer_name issuers_resolve(const struct issuers *all, const struct issuer_name *name);
 
 /* `list`: URLs, or github, gitlab and google for the three above; each once. Copies it. `fetch` outlives what
  * is made. ERR_INVALID names the entry at fault. No fetch happens here. */

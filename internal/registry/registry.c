@@ -160,6 +160,31 @@ enum err_code registry_create_finish(
     return code ? code : move(db, entry, REGISTRY_HEALTHY, err);
 }
 
+static enum err_code settle_in_tx(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *entry, struct err *err)
+{
+    struct registry_entry now;
+    enum err_code code = store_get(db, id_str(&entry->id), &now, err);
+
+    if (!code && now.status == REGISTRY_PROVISIONING) {
+        code = disk_make(disk->data_dir, id_str(&now.id), err);
+        if (!code)
+            code = store_move(db, &now, REGISTRY_HEALTHY, err);
+    }
+    if (!code)
+        *entry = now;
+    return code;
+}
+
+enum err_code registry_create_settle(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *entry, struct err *err)
+{
+    if (entry->status != REGISTRY_PROVISIONING)
+        return ERR_OK;
+    enum err_code code = tx_begin_write(db, err);
+    return code ? code : tx_end(db, settle_in_tx(db, disk, entry, err), err);
+}
+
 enum err_code registry_create(struct db *db, const struct registry_disk *disk, const struct actor *by,
     const struct id *namespace_id, struct str slug, struct str name, struct str region,
     struct registry_entry *ret, struct err *err)

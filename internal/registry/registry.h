@@ -78,6 +78,11 @@ MUST_CHECK enum err_code registry_create_intent(struct db *db, const struct acto
 MUST_CHECK enum err_code registry_create_finish(
     struct db *db, const struct registry_disk *disk, struct registry_entry *entry, struct err *err);
 
+/* The same where several may do it at once, and for an intent that somebody left: whoever comes second finds
+ * it done. In one write transaction, so that nobody deletes it in between. */
+MUST_CHECK enum err_code registry_create_settle(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *entry, struct err *err);
+
 /* The live database of that slug: provisioning, healthy or restoring. ERR_NOT_FOUND. */
 MUST_CHECK enum err_code registry_get(struct db *db, const struct id *namespace_id, struct str slug,
     struct registry_entry *ret, struct err *err);

@@ -72,6 +72,7 @@ struct token_new {
     struct str
         claims; /* JSON, "" none: {"tenant": "a"} is :auth_tenant in the policies of row-level security */
     struct id account_id; /* a program holds it for this person (oauth/access.h); "" for nobody */
+    struct id machine_id; /* what asked for it by itself (federation/); "" nothing did */
 };
 
 struct token {
@@ -125,6 +126,19 @@ MUST_CHECK enum err_code token_rotate(struct db *db, const struct actor *by, str
  * it belongs to. ERR_NOT_FOUND no such token there. */
 MUST_CHECK enum err_code token_revoke(struct db *db, const struct actor *by, const struct id *namespace_id,
     struct str token_id, struct err *err);
+
+/* Inside a write transaction, for what outlasts every token: ERR_OK unless `by` is a token that has a limit
+ * of its own (role, database, tables, expiry, addresses, claims) or acts for a person. ERR_FORBIDDEN says
+ * what would pass. */
+MUST_CHECK enum err_code token_require_whole(
+    struct db *db, const struct actor *by, struct arena *a, const struct id *namespace_id, struct err *err);
+
+/* Inside a write transaction: ends all that this machine was given. Its caller writes the audit row. */
+MUST_CHECK enum err_code token_revoke_machine(
+    struct db *db, struct str machine_id, int64_t *ret_count, struct err *err);
+/* How many it was given since `since_ms`. */
+MUST_CHECK enum err_code token_count_machine(
+    struct db *db, struct str machine_id, int64_t since_ms, int64_t *ret, struct err *err);
 
 /* Removes what expired or was revoked more than LIMIT_TOKEN_KEPT_MS ago, LIMIT_TOKEN_PURGE_ROWS at a time,
  * but nothing that a program holds (oauth/access.h does). The audit log keeps what happened to it. Opens its

@@ -9,8 +9,8 @@
 
 #define SQL_INSERT                                                                                           \
     "INSERT INTO token(id, namespace_id, hash, preview, name, role, database_id, has_table_scope, "          \
-    "created_at, expires_at, account_id, addresses, claims)"                                                 \
-    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+    "created_at, expires_at, account_id, addresses, claims, machine_id)"                                     \
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
 #define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
 #define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
 #define SQL_LOOKUP                                                                                           \
@@ -48,7 +48,9 @@
 #define SQL_TO_REVOKE                                                                                        \
     "SELECT namespace_id, name, role, revoked_at FROM token WHERE id = ?1 AND (?2 IS NULL OR namespace_id "  \
     "= ?2)"
-#define SQL_REVOKE "UPDATE token SET revoked_at = ?2 WHERE id = ?1"
+#define SQL_REVOKE         "UPDATE token SET revoked_at = ?2 WHERE id = ?1"
+#define SQL_REVOKE_MACHINE "UPDATE token SET revoked_at = ?2 WHERE machine_id = ?1 AND revoked_at IS NULL"
+#define SQL_COUNT_MACHINE  "SELECT count(*) FROM token WHERE machine_id = ?1 AND created_at > ?2"
 #define SQL_TOUCH                                                                                            \
     "UPDATE token SET last_used_at = ?2 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)"
 #define SQL_PURGE                                                                                            \
@@ -374,7 +376,8 @@ static enum err_code insert_token(struct db *db, const struct token_new *in, con
             in->database_id.text[0] ? db_text(id_str(&in->database_id)) : db_null(),
             db_int(in->has_table_scope), db_int(now), db_int_or_null(reach->expires_at),
             in->account_id.text[0] ? db_text(id_str(&in->account_id)) : db_null(), db_text(stored),
-            reach->claims.len ? db_text(reach->claims) : db_null()),
+            reach->claims.len ? db_text(reach->claims) : db_null(),
+            in->machine_id.text[0] ? db_text(id_str(&in->machine_id)) : db_null()),
         err);
 }
 
@@ -508,6 +511,28 @@ enum err_code token_revoke(struct db *db, const struct actor *by, const struct i
     tx_announce(db);
     code = db_exec(db, SQL_REVOKE, DB_ARGS(db_text(token_id), db_int(clock_wall_ms())), err);
     return code ? code : audit_revoked(db, by, token_id, &was, err);
+}
+
+enum err_code token_revoke_machine(struct db *db, struct str machine_id, int64_t *ret_count, struct err *err)
+{
+    CHECK(tx_is_write(db));
+    tx_announce(db);
+    enum err_code code =
+        db_exec(db, SQL_REVOKE_MACHINE, DB_ARGS(db_text(machine_id), db_int(clock_wall_ms())), err);
+    *ret_count = code ? 0 : db_changes(db);
+    return code;
+}
+
+enum err_code token_count_machine(
+    struct db *db, struct str machine_id, int64_t since_ms, int64_t *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code =
+        db_query_one(db, SQL_COUNT_MACHINE, DB_ARGS(db_text(machine_id), db_int(since_ms)), &st, err);
+
+    if (!code)
+        *ret = db_col_int(&st, 0);
+    return code;
 }
 
 enum err_code token_touch(struct db *db, struct str token_id, int64_t used_at, struct err *err)

@@ -101,3 +101,18 @@ enum err_code token_check_within(struct db *db, const struct actor *by, struct a
     }
     return check_reach(&own, wanted, err);
 }
+
+enum err_code token_require_whole(
+    struct db *db, const struct actor *by, struct arena *a, const struct id *namespace_id, struct err *err)
+{
+    struct token_reach whole = {.role = WIRE_ROLE_ADMIN, .namespace_id = *namespace_id};
+    struct err why = ERR_INIT;
+    enum err_code code = token_check_within(db, by, a, false, &whole, &why);
+
+    if (code == ERR_FORBIDDEN)
+        return err_set(err, code,
+            "This would outlast your token: use an admin token without database, tables, expiry, addresses "
+            "and "
+            "claims, or sign in as an admin");
+    return code ? err_set(err, code, "%s", why.message) : ERR_OK;
+}

@@ -36,6 +36,7 @@ ROUTES = {
     "MEMBER_REMOVE": "namespace.member_removed", "INVITATION_CREATE": "invitation.created", "INVITATION_REVOKE": "invitation.revoked",
     "INVITATION_ACCEPT": "invitation.accepted", "SHARE_SET": "database.shared", "SHARE_REMOVE": "database.unshared",
     "API_DATABASE_CREATE": "database.created", "API_DATABASE_DELETE": "database.deleted", "USER_PROVISION": "database.created",
+    "REPO_BIND": "repo.bound", "REPO_UNBIND": "repo.unbound",
     "TOKEN_CREATE": "token.created", "TOKEN_REVOKE": "token.revoked", "TOKEN_ROTATE": "token.rotated",
 }
 # And each command; None: it changes nothing.
@@ -44,7 +45,7 @@ COMMANDS = {
     "token rotate": "token.rotated",
     "user create": "user.created", "user list": None, "user reset-password": "user.password_changed", "user suspend": "user.suspended",
     "user resume": "user.resumed", "audit verify": None, "audit export": None, "doctor": None, "version": None,
-    "key replace": "signing_key.replaced",
+    "key replace": "signing_key.replaced", "repo bind": "repo.bound", "repo list": None, "repo unbind": "repo.unbound",
 }
 ENTRY = {"id", "action", "actor", "actorUserId", "actorTokenId", "actorIp", "client", "requestId", "targetType", "targetId", "targetName",
          "metadata", "before", "after", "createdAt", "seq", "hash"}
@@ -130,6 +131,9 @@ def call_of(s, r, owner):
     if r.id in ("TOKEN_REVOKE", "TOKEN_ROTATE"):
         made = s.mint("readonly")["id"]
         return lambda: s.call(r.method, r.path().replace("none", made), {"overlap": 60} if r.method == "POST" else None)
+    if r.id == "REPO_UNBIND":
+        made = s.call("POST", "/api/namespaces/acme/repos", {"repo": "acme/" + name}).json["data"]["id"]
+        return lambda: s.call(r.method, r.path().replace("none", made))
     if r.bearer:
         return lambda: r.good_call(s)
     if r.id == "SIGN_UP":
@@ -181,9 +185,11 @@ def every_command(checks, s):
     listed = [" ".join(line.split("  ")[1].split()) for line in s.run("--help").stdout.splitlines() if line.startswith("  ")]
     checks.equal("every command says here what it records", sorted(listed), sorted(COMMANDS))
     token, other = s.mint("readonly")["id"], s.mint("readonly")["id"]
+    bound = json.loads(s.run("repo", "bind", "--namespace", "acme", "--repo", "acme/to-unbind", "--json", "--data", s.data).stdout)["id"]
     given = {"token create": ["--namespace", "acme", "--role", "readonly"], "token list": [], "token revoke": [token],
              "token rotate": [other], "user create": ["--email", "by-command@example.com"], "user list": [], "user reset-password": ["by-command@example.com"],
-             "user suspend": ["by-command@example.com"], "user resume": ["by-command@example.com"], "audit verify": [], "audit export": [], "key replace": []}
+             "user suspend": ["by-command@example.com"], "user resume": ["by-command@example.com"], "audit verify": [], "audit export": [], "key replace": [],
+             "repo bind": ["--namespace", "acme", "--repo", "acme/by-command"], "repo list": [], "repo unbind": [bound]}
     for command, words in given.items():
         before = marks(s.data)
         done = s.run(*command.split(), *words, "--data", s.data, input="a long password of somebody\n", check=False)

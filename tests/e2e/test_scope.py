@@ -12,7 +12,7 @@ from routes import routes
 # capability: the roles that have it
 MATRIX = {"PUBLIC": "admin readwrite readonly", "IDENTITY": "admin readwrite readonly", "DB_LIST": "admin readwrite readonly", "DB_MANAGE": "admin",
           "SQL": "admin readwrite readonly", "SCHEMA_READ": "admin readwrite readonly", "SCHEMA_EDIT": "admin", "EXPORT": "admin readwrite readonly",
-          "IMPORT": "admin", "POLICY": "admin", "AUDIT_READ": "admin", "SESSION_MINT": "admin", "TOKENS": "admin", "TOKEN_MINT": "admin"}
+          "IMPORT": "admin", "POLICY": "admin", "AUDIT_READ": "admin", "SESSION_MINT": "admin", "REPOS": "admin", "REPO_BIND": "admin", "TOKENS": "admin", "TOKEN_MINT": "admin"}
 
 SCHEMA = [
     "CREATE TABLE orders(id INTEGER PRIMARY KEY, total REAL)", "CREATE TABLE customers(id INTEGER PRIMARY KEY, email TEXT)",
@@ -72,7 +72,7 @@ def roles_by_routes(checks, s):
             if r.id.endswith(("DATABASE_DELETE", "DATABASE_RESTORE")) and role == "admin":
                 continue  # tests/e2e/test_routes.py
             a = r.good_call(s, token=token, number=f"{n}-{role}")
-            if role == "admin" and r.id in ("POLICY_UPDATE", "POLICY_DELETE", "TOKEN_REVOKE", "TOKEN_ROTATE"):
+            if role == "admin" and r.id in ("POLICY_UPDATE", "POLICY_DELETE", "TOKEN_REVOKE", "TOKEN_ROTATE", "REPO_UNBIND"):
                 checks.equal(f"{role} may {r.id}, but there is no such thing", a.status, 404)
             elif role in MATRIX[r.capability].split():
                 checks.equal(f"{role} may {r.id}", a.status, 200)

@@ -34,6 +34,7 @@ CALLS = {
     "INVITE_PAGE": (None, ""), "INVITATION_ACCEPT": (None, ""), "SHARE_LIST": (None, ""), "SHARE_SET": ({"role": "viewer"}, ""), "SHARE_REMOVE": (None, ""),
     "API_DATABASE_LIST": (None, ""), "API_DATABASE_CREATE": ({"slug": "made-there-{n}"}, ""), "API_DATABASE_GET": (None, ""), "API_DATABASE_DELETE": (None, ""),
     "TOKEN_LIST": (None, "?limit=5"), "TOKEN_CREATE": ({"name": "Made"}, ""), "TOKEN_REVOKE": (None, ""), "TOKEN_ROTATE": ({"overlap": 60}, ""),
+    "REPO_LIST": (None, "?limit=5"), "REPO_BIND": ({"repo": "acme/made-{n}"}, ""), "REPO_UNBIND": (None, ""),
     "OAUTH_AS": (None, ""), "OAUTH_OPENID": (None, ""), "OAUTH_RESOURCE": (None, ""), "OAUTH_JWKS": (None, ""), "OAUTH_AUTHORIZE": (None, ""),
     "OAUTH_CONSENT": (FORM, ""), "OAUTH_SIGN_IN": (FORM, ""), "OAUTH_END_SESSION": (None, ""), "OAUTH_SIGN_OUT": (FORM, ""), "OAUTH_TOKEN": (FORM, ""),
     "OAUTH_REVOKE": (FORM, ""), "OAUTH_INTROSPECT": (FORM, ""), "OAUTH_REGISTER": ({"redirect_uris": ["https://app.example.com/cb"]}, ""),

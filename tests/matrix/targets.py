@@ -5,10 +5,11 @@ from world import CLAIMS, email_of, now, secret
 
 # What {id} is in the routes whose names begin so; the longest fits first.
 ITEMS = {"POLICY_": "policy", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
-         "TOKEN_": "token", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
+         "TOKEN_": "token", "REPO_": "repo", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
 # kind: a name that never was, and one of the other form.
 NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "member": ("usr_0", "never@example.com"),
-         "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0")}
+         "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0"),
+         "repo": ("repo_0", "never/was")}
 # Where what tests/lib/routes.py sends names things of another server.
 BODIES = {"SIGN_IN": {"email": email_of("victim-far"), "password": PASSWORD}, "SESSION_MINT": {"databaseSlug": "books", "userId": "user_{n}"}}
 ENDS_SESSION = ("SIGN_OUT", "SESSION_END", "SESSION_END_OTHERS", "PASSWORD_CONFIRM", "PASSWORD_CHANGE", "ACCOUNT_DELETE", "INVITATION_ACCEPT")
@@ -87,6 +88,9 @@ class Targets:
 
     def invitation_accept(self, who):
         return {"id": self.w.invitation("club", self.w.one("SELECT email FROM account WHERE id = ?", who.account))["secret"]}
+
+    def repo_unbind(self, who):
+        return {"id": self.w.repo("acme")["id"]}
 
     def oauth_client_update(self, who):
         return {"id": self.w.client("acme")["id"]}

@@ -168,6 +168,9 @@ class World:
         self.s.secrets.append(made["clientSecret"])
         return made
 
+    def repo(self, ns):
+        return self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/repos", {"repo": f"team/repo-{next(self.count)}"})
+
     def grant(self, client, account):
         self.write("INSERT INTO oauth_grant(id, account_id, client_id, scope, created_at, given_at) VALUES(?, ?, ?, 'openid', ?, ?)", self.new_id("ogr"), account, client["id"],
                    now(), now())
@@ -180,13 +183,14 @@ class World:
         made = {"ns": (ns, self.ids[ns]), "db": (db, row(db)), "gone": (gone, row(gone)), "past": (past, self.ids[past])}
         self.ask(self.with_token(ns), "DELETE", f"/v1/databases/{gone}")
         token, policy, client, invitation = self.token(ns, role="readonly", claims=CLAIMS), self.policy(ns, db), self.client(ns), self.invitation(ns, f"invited-{ns}@example.com")
-        account = self.account(f"victim-{ns}")
+        account, repo = self.account(f"victim-{ns}"), self.repo(ns)
         self.member(self.ids[ns], account, "viewer")
         self.write("INSERT INTO database_share VALUES(?, ?, 'editor', ?)", row(db), account, now())
         self.grant(client, account)
         return {**made, "token": (token["id"], token["name"]), "policy": (policy["id"], policy["name"]), "member": (account, email_of(f"victim-{ns}")),
                 "invitation": (invitation["id"], invitation["email"]), "link": (invitation["secret"], invitation["id"]),
-                "client": (client["id"], client["clientId"]), "app": (client["clientId"], client["id"])}
+                "client": (client["id"], client["clientId"]), "app": (client["clientId"], client["id"]),
+                "repo": (repo["id"], repo["repo"])}
 
     # --- Credentials ---
 

@@ -135,6 +135,22 @@ void view_token(struct jsonw *w, const struct token *t, const struct secret *sec
     jsonw_object_end(w);
 }
 
+void view_repo(struct jsonw *w, const struct repo_binding *r, const bool *trusted)
+{
+    jsonw_object(w);
+    JSONW_TEXT(w, "id", id_str(&r->id));
+    JSONW_TEXT(w, "repo", r->name);
+    JSONW_TEXT(w, "issuer", r->issuer);
+    if (trusted)
+        JSONW_BOOL(w, "trusted", *trusted);
+    JSONW_CSTR(w, "namespace", r->namespace_slug);
+    JSONW_CSTR(w, "repositoryId", r->pinned_at ? r->pinned_id.ptr : NULL);
+    view_time(w, "createdAt", r->created_at);
+    view_time(w, "pinnedAt", r->pinned_at);
+    view_time(w, "lastUsedAt", r->last_used_at);
+    jsonw_object_end(w);
+}
+
 void view_done(struct jsonw *w)
 {
     jsonw_object(w);

@@ -3,6 +3,7 @@
 #define API_CONSOLE_VIEWS_H
 
 #include "account/session.h"
+#include "federation/repo.h"
 #include "json/jsonw.h"
 #include "token/token.h"
 #include "tenant/invitation.h"
@@ -18,6 +19,8 @@ void view_invitation(struct jsonw *w, const struct invitation *i, struct str url
 void view_share(struct jsonw *w, const struct share *s);
 /* With its secret just after it was made, else NULL. */
 void view_token(struct jsonw *w, const struct token *t, const struct secret *secret);
+/* `trusted`: does the server trust the issuer now? NULL: who asks cannot know. */
+void view_repo(struct jsonw *w, const struct repo_binding *r, const bool *trusted);
 /* {"success":true} */
 void view_done(struct jsonw *w);
 

@@ -1,0 +1,21 @@
+/* What the files of this folder share about passes. */
+#ifndef FEDERATION_MACHINE_INTERNAL_H
+#define FEDERATION_MACHINE_INTERNAL_H
+
+#include "federation/machine.h"
+
+/* Inside a write transaction: the live database of that slug, else the intent of one (*ret_made). */
+MUST_CHECK enum err_code machine_database(struct db *db, const struct actor *by,
+    const struct id *namespace_id, struct str slug, struct str name, struct registry_entry *ret,
+    bool *ret_made, struct err *err);
+
+struct machine_mint {
+    struct id machine_id, namespace_id;
+    struct id database_id; /* "" every database of the namespace */
+    struct str name;       /* of whom it is for */
+};
+/* Inside a write transaction: an admin token. ERR_RATE_LIMITED with retry_after_s. */
+MUST_CHECK enum err_code machine_mint(struct db *db, const struct actor *by, struct arena *a,
+    const struct machine_mint *in, struct token *ret, struct secret *ret_secret, struct err *err);
+
+#endif
