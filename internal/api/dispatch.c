@@ -184,9 +184,19 @@ static void lookup_run(struct workq_job *job, unsigned worker)
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     struct db *db;
     enum err_code rc = request_worker_db(r->api, worker, &db, &r->err);
-    if (!rc)
+    if (!rc) {
+        uint64_t before = db_statements(db);
         rc = look_up(r, db, &r->err);
+        r->statements = db_statements(db) - before;
+    }
     r->err.code = rc;
+}
+
+void request_count_job(struct api_request *r)
+{
+    r->api->metrics.jobs++;
+    r->api->metrics.statements += r->statements;
+    r->statements = 0;
 }
 
 static void keep_found(struct api_request *r)
@@ -207,6 +217,7 @@ static void lookup_done(struct workq_job *job)
 {
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     struct err err = r->err;
+    request_count_job(r);
     keep_found(r);
     enum err_code rc = err.code ? err.code : check_who(r, &err);
     if (!rc && r->route->in_database)

@@ -82,8 +82,9 @@ struct api_request {
     const struct actor *by;       /* the same, once request_actor() was asked */
     struct id db_id;              /* of {ns}/{db} */
     struct workq_job job;
-    struct err err;     /* of the job */
-    struct strbuf body; /* reply being gathered */
+    uint64_t statements; /* that the job ran on control.db */
+    struct err err;      /* of the job */
+    struct strbuf body;  /* reply being gathered */
     struct wire_reply_head head;
     struct engine_call call;
     bool calling;         /* the engine call is out */
@@ -96,6 +97,9 @@ struct api_request {
 };
 
 /* --- dispatch.c --- */
+
+/* A job of this request came back. Loop thread, from its done(). */
+void request_count_job(struct api_request *r);
 
 /* A connection to control.db for this worker. Worker thread. */
 MUST_CHECK enum err_code request_worker_db(

@@ -18,6 +18,7 @@ struct route_metrics {
 struct request_metrics {
     struct route_metrics route[ROUTE_COUNT + 1];
     uint64_t cache_hits, cache_misses, auth_failures, replays;
+    uint64_t jobs, statements; /* of requests, on workers */
 };
 
 void request_metrics_count(struct request_metrics *m, unsigned route, int status, int64_t took_us);

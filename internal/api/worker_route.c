@@ -71,14 +71,18 @@ static void run(struct workq_job *job, unsigned worker)
     if (r->route->run == RUN_PASSWORD)
         worker += API_WORKERS_MAX; /* the pool has connections of its own */
     enum err_code rc = request_worker_db(r->api, worker, &db, &r->err);
-    if (!rc)
+    if (!rc) {
+        uint64_t before = db_statements(db);
         rc = call_handler(r, db, &r->err);
+        r->statements = db_statements(db) - before;
+    }
     r->err.code = rc;
 }
 
 static void done(struct workq_job *job)
 {
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
+    request_count_job(r);
     if (!r->err.code && r->cookie.secret.len)
         cookie_set(r, &r->cookie.secret);
     if (!r->err.code && r->cookie.clear)

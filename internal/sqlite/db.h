@@ -39,7 +39,8 @@ enum db_mode {
 MUST_CHECK enum err_code db_open(const char *path, enum db_mode mode, struct db **ret, struct err *err);
 void db_close(struct db *db); /* NULL is fine; no statement may be in use; rolls back what is open */
 bool db_is_broken(const struct db *db);
-const char *db_path(const struct db *db); /* absolute */
+uint64_t db_statements(const struct db *db); /* that were begun so far */
+const char *db_path(const struct db *db);    /* absolute */
 /* Commits that called tx_announce() bump this counter. Not owned; NULL detaches. */
 void db_set_generation(struct db *db, struct generation *gen);
 /* PRAGMA integrity_check and foreign_key_check; ERR_CORRUPT with the first finding. */

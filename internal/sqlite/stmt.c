@@ -47,6 +47,11 @@ static enum err_code take_slot(struct db *db, const char *sql, struct db_slot **
     return ERR_OK;
 }
 
+uint64_t db_statements(const struct db *db)
+{
+    return db->tick;
+}
+
 static int bind_value(sqlite3_stmt *stmt, int at, const struct db_value *v)
 {
     switch (v->kind) {

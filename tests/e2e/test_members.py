@@ -14,7 +14,6 @@ from people import Person
 
 GOOD = "seven grey geese over the harbour"
 NOBODY = {"Authorization": None}
-ROLES = ["viewer", "editor", "admin", "owner"]
 
 
 def refused(checks, what, answer, status, code):
@@ -175,35 +174,6 @@ def sign_up_by_invitation(checks, s):
     refused(checks, "it is used up for signing up too", up(email="guest@example.com", invitation=secret), 403, "forbidden")
 
 
-def matrix(checks, s):
-    """Who may do what, role by role: the rows of policy/roles.def as they are seen from outside."""
-    owner = make(s, "matrix@example.com")
-    owner.ask("POST", "/api/namespaces", {"slug": "matrix"})
-    owner.ask("POST", "/api/namespaces/matrix/databases", {"slug": "main"})
-    people = {role: make(s, f"matrix-{role}@example.com", "matrix", role) for role in ROLES}
-    stranger, ns = make(s, "matrix-stranger@example.com"), "/api/namespaces/matrix"
-    victim = make(s, "matrix-victim@example.com", "matrix", "viewer")
-    rows = [("GET", "", None, "viewer"), ("GET", "/members", None, "viewer"), ("GET", "/databases", None, "viewer"), ("GET", "/databases/main", None, "viewer"),
-            ("GET", "/databases/main/export", None, "viewer"), ("GET", "/databases/main/shares", None, "viewer"),
-            ("PATCH", "", {"name": "M"}, "admin"), ("GET", "/invitations", None, "admin"), ("POST", "/invitations", {"email": "m@example.com", "role": "viewer"}, "admin"),
-            ("POST", "/databases", {"slug": "main"}, "admin"), ("DELETE", "/databases/none", None, "admin"), ("PATCH", f"/members/{victim.id}", {"role": "viewer"}, "admin"),
-            ("PUT", f"/databases/main/shares/{victim.id}", {"role": "editor"}, "admin"), ("DELETE", f"/databases/main/shares/{victim.id}", None, "admin"),
-            ("DELETE", "/members/none", None, "admin"), ("DELETE", "/invitations/none", None, "admin"),
-            ("POST", "/databases/main/import", b"CREATE TABLE IF NOT EXISTS m(a);", "admin"),
-            ("PATCH", f"/members/{victim.id}", {"role": "owner"}, "owner")]
-    for method, path, body, least in rows:
-        more = {"Content-Type": "application/sql"} if isinstance(body, bytes) else None
-        for role, p in people.items():
-            a = p.ask(method, ns + path, body, headers=more)
-            may = ROLES.index(role) >= ROLES.index(least)
-            checks.that(f"{role}: {method} {path}: {'may' if may else 'may not'}", (a.status != 403) == may and a.status < 500, a)
-        theirs, missing = stranger.ask(method, ns + path, body, headers=more), stranger.ask(method, "/api/namespaces/never-made" + path, body, headers=more)
-        refused(checks, f"stranger: {method} {path}", theirs, 404, "not_found")
-        checks.equal(f"stranger: {method} {path}: as if it were not there", blank(theirs), blank(missing))
-        a = s.call(method, ns + path, body, headers={**NOBODY, **(more or {})})
-        checks.equal(f"nobody: {method} {path}", a.status, 401)
-
-
 def roles(checks, s):
     owner = make(s, "roles@example.com")
     owner.ask("POST", "/api/namespaces", {"slug": "roles"})
@@ -342,7 +312,7 @@ def audited(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (namespaces, deletion, invitations, sign_up_by_invitation, matrix, roles, never_without_an_owner, shares, confirmation, bad_input, audited):
+        for part in (namespaces, deletion, invitations, sign_up_by_invitation, roles, never_without_an_owner, shares, confirmation, bad_input, audited):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()

@@ -96,24 +96,10 @@ def by_people(checks, s):
 
 
 def roles_of_people(checks, s):
-    """Viewers and editors see and make none; what makes one asks for the password again; a page of another site makes none."""
+    """What makes one asks for the password again. Who may at all: tests/matrix."""
     target = make(s, checks, {"name": "target"})
     calls = [("GET", TOKENS, None), ("POST", TOKENS, {}), ("POST", f"{TOKENS}/{target['id']}/rotate", {}), ("DELETE", f"{TOKENS}/{target['id']}", None)]
-    before = control(s, "SELECT id, hash, revoked_at FROM token ORDER BY id")
-    for role in ("viewer", "editor"):
-        p = person(s, f"{role}@example.com", role)
-        for method, path, body in calls:
-            refused(checks, f"{method} {path} as {role}", p.ask(method, path, body), 403, "forbidden")
-    stranger = Person(s, "stranger@example.com", GOOD)
-    s.run("user", "create", "--data", s.data, "--email", "stranger@example.com", input=GOOD + "\n")
-    stranger.sign_in()
     admin = person(s, "admin@example.com", "admin")
-    for method, path, body in calls:
-        refused(checks, f"{method} {path} as a stranger", stranger.ask(method, path, body), 404, "not_found")
-        if method != "GET":
-            refused(checks, f"{method} {path} without CSRF token", admin.ask(method, path, body, csrf=False), 403, "csrf_failed")
-            refused(checks, f"{method} {path} from elsewhere", admin.ask(method, path, body, {"Origin": "https://evil.example"}), 403, "csrf_failed")
-        refused(checks, f"{method} {path} of nobody", s.call(method, path, body, headers={"Authorization": None}), 401, "unauthorized")
     refused(checks, "a form", admin.ask("POST", TOKENS, b"{}", {"Content-Type": "text/plain"}), 415, "unsupported_media_type")
     control(s, "UPDATE session SET confirmed_at = confirmed_at - 900001 WHERE account_id = (SELECT id FROM account WHERE email = 'admin@example.com')", write=True)
     s.run("token", "revoke", s.mint("readonly")["id"], "--data", s.data)  # bumps the generation
@@ -149,11 +135,6 @@ def by_tokens(checks, s):
     checks.equal("it still opens", status(s, wide["token"]), 200)
     own = kept(s, data(checks, "rotate itself", s.call("POST", f"{TOKENS}/{narrow['id']}/rotate", {"overlap": 0}, token=narrow["token"])))
     checks.equal("the old secret ended with the answer", (status(s, narrow["token"]), status(s, own["token"]), own["overlapEndsAt"]), (401, 200, None))
-    for what, made in (("readonly", make(s, checks, {"role": "readonly"})), ("readwrite", make(s, checks, {"role": "readwrite"})),
-                       ("one database", make(s, checks, {"database": "main"})), ("tables", make(s, checks, {"tableScope": ["a"]}))):
-        for method, path, body in (("GET", TOKENS, None), ("POST", TOKENS, {}), ("POST", f"{TOKENS}/{made['id']}/rotate", {}), ("DELETE", f"{TOKENS}/{made['id']}", None)):
-            refused(checks, f"{method} {path} with {what}", s.call(method, path, body, token=made["token"]), 403, "forbidden")
-        checks.equal(f"{what} still opens", status(s, made["token"]), 200)
     s.call("DELETE", f"{TOKENS}/{own['id']}", token=own["token"])
     checks.equal("a token revokes itself", status(s, own["token"]), 401)
 
@@ -180,12 +161,6 @@ def rotation(checks, s):
     for name in ("tok_none", "x", "a" * 100, "%2e%2e", "tok_' OR 1=1"):
         for method, end, body in (("POST", "/rotate", {}), ("DELETE", "", None)):
             refused(checks, f"{method} of {name}", s.call(method, f"{TOKENS}/{name.replace(' ', '%20')}{end}", body), 404, "not_found")
-    elsewhere = control(s, "SELECT slug FROM namespace WHERE slug <> 'acme'")[0][0]
-    hidden = s.mint("admin", namespace=elsewhere)
-    for method, end, body in (("POST", "/rotate", {}), ("DELETE", "", None)):
-        mine, none = (s.call(method, f"{TOKENS}/{name}{end}", body) for name in (hidden["id"], "tok_" + "0" * 26))
-        checks.equal(f"{method}: another namespace's token looks like none", (mine.status, mine.json["error"].replace(hidden["id"], "?")), (none.status, none.json["error"].replace("tok_" + "0" * 26, "?")))
-    checks.equal("and was left alone", status(s, hidden["token"]), 200)
 
 
 def at_once(checks, s):

@@ -63,17 +63,17 @@ class Route:
     def path(self, ns="acme", db="main"):
         return self.template.replace("{ns}", ns).replace("{db}", db).replace("{id}", "none")
 
-    def good_call(self, server, ns="acme", db="main", number=0, body=None, headers=None, **more):
-        return self.call(server, self.path(ns, db), body, headers or {}, number, **more)
+    def good_call(self, server, ns="acme", db="main", number=0, headers=None, **more):
+        method, path, body, head = self.request(self.path(ns, db), number)
+        return server.call(method, path, body, headers={**head, **(headers or {})}, **more)
 
-    def call(self, server, path, body, headers, number, **more):
-        """What CALLS says, at `path`; a `body` takes the place of the one there."""
+    def request(self, path, number=0, body=None):
+        """(method, path, body, headers) of what CALLS says, at `path`; a `body` takes the place of the one there."""
         usual, query = CALLS[self.id]
         body = usual if body is None else body
-        kind = dict(FORM_HEADERS if body is FORM else IMPORT_HEADERS) if isinstance(body, bytes) else {}
         if isinstance(body, dict):
-            body = json.loads(json.dumps(body).replace("{n}", str(number)))
-        return server.call(self.method, path + query, body, headers={**kind, **headers}, **more)
+            return self.method, path + query, json.dumps(body).replace("{n}", str(number)).encode(), {"Content-Type": "application/json"}
+        return self.method, path + query, body, dict(FORM_HEADERS if body is FORM else IMPORT_HEADERS if body else {})
 
 
 def routes(server):

@@ -11,7 +11,7 @@ NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db
          "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0"),
          "repo": ("repo_0", "never/was")}
 # Where what tests/lib/routes.py sends names things of another server.
-BODIES = {"SIGN_IN": {"email": email_of("victim-far"), "password": PASSWORD}, "SESSION_MINT": {"databaseSlug": "books", "userId": "user_{n}"}}
+BODIES = {"SIGN_IN": {"email": email_of("victim-acme"), "password": PASSWORD}, "SESSION_MINT": {"databaseSlug": "books", "userId": "user_{n}"}}
 ENDS_SESSION = ("SIGN_OUT", "SESSION_END", "SESSION_END_OTHERS", "PASSWORD_CONFIRM", "PASSWORD_CHANGE", "ACCOUNT_DELETE", "INVITATION_ACCEPT")
 
 
@@ -38,7 +38,7 @@ class Targets:
         """{place: target}"""
         kind, found = self.kind(route, part), {}
         never, odd = NEVER[kind]
-        theirs, mine = self.w.made["far"][kind], self.w.made["acme"][kind]
+        theirs, mine = self.w.made["quarry"][kind], self.w.made["acme"][kind]
         for place, name in (("never", never or secret("hfi_")), ("never, otherwise named", odd), ("another's", theirs[0]), ("another's, otherwise named", theirs[1]),
                             ("own, otherwise named", mine[1])):
             found[place] = {**self.standing(route), self.name(part): name}

@@ -1,7 +1,7 @@
 """Three namespaces with everything in them, and one credential of each column of expected.def.
 
-`acme` has the things that paths name; `other` belongs to the stranger and to the token of another tenant; `far` has of each kind
-what nobody of acme may see. People, sessions and memberships are rows written into control.db, because that is quick and because
+`acme` has the things that paths name; `other` belongs to the stranger and to the token of another tenant; `quarry` has of each kind
+what nobody of acme may see: `quarry` is in all of their names. People, sessions and memberships are rows written into control.db, because that is quick and because
 sessions must be of any age; everything else is made through the server."""
 import hashlib
 import hmac
@@ -63,19 +63,20 @@ class World:
         self.control.execute("PRAGMA foreign_keys = ON")
         self.ids = {"acme": self.one("SELECT id FROM namespace WHERE slug = 'acme'")}
         self.keeper = self.one("SELECT id FROM account")
-        for slug in ("other", "far", "past", "far-past", "club"):
+        for slug in ("other", "quarry", "past", "quarry-past", "club"):
             self.ids[slug] = self.namespace(slug, self.keeper)
-        self.tokens = {"acme": server.token, "other": server.mint("admin", namespace="other")["token"], "far": server.mint("admin", namespace="far")["token"]}
-        for ns, db in (("acme", "books"), ("acme", "maps"), ("acme", "bin"), ("far", "vault"), ("far", "far-bin")):
+        self.tokens = {"acme": server.token, "other": server.mint("admin", namespace="other")["token"], "quarry": server.mint("admin", namespace="quarry")["token"]}
+        for ns, db in (("acme", "books"), ("acme", "maps"), ("acme", "bin"), ("quarry", "quarry-vault"), ("quarry", "quarry-bin")):
             self.database(ns, db)
-        self.made = {ns: self.things(ns, db, gone) for ns, db, gone in (("acme", "books", "bin"), ("far", "vault", "far-bin"))}
+        self.made = {ns: self.things(ns, db, gone) for ns, db, gone in (("acme", "books", "bin"), ("quarry", "quarry-vault", "quarry-bin"))}
+        self.marks = [b"quarry", *{name.encode() for pair in self.made["quarry"].values() for name in pair if name != "quarry-past"}]
         self.credentials = {}
         self.people()
         self.api_tokens()
         self.apps()
         self.strangers()
         self.member(self.ids["past"], self.credentials["owner"].account, "owner")
-        for slug in ("past", "far-past"):
+        for slug in ("past", "quarry-past"):
             self.write("UPDATE namespace SET deleted_at = ? WHERE slug = ?", now(), slug)
 
     # --- Rows ---
@@ -149,13 +150,13 @@ class World:
         return self.ask(self.with_token(ns), "POST", "/v1/databases", {"slug": slug})
 
     def token(self, ns, **body):
-        made = self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/tokens", {"name": f"token {next(self.count)}", **body})
+        made = self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/tokens", {"name": f"token {next(self.count)} of {ns}", **body})
         self.s.secrets.append(made["token"])
         return made
 
     def policy(self, ns, db):
         return self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/databases/{db}/policies",
-                        {"name": f"policy {next(self.count)}", "tableName": "orders", "expression": "1", "enabled": False})
+                        {"name": f"policy {next(self.count)} of {ns}", "tableName": "orders", "expression": "1", "enabled": False})
 
     def invitation(self, ns, email):
         made = self.ask(self.lord(), "POST", f"/api/namespaces/{ns}/invitations", {"email": email, "role": "viewer"})
@@ -169,7 +170,7 @@ class World:
         return made
 
     def repo(self, ns):
-        return self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/repos", {"repo": f"team/repo-{next(self.count)}"})
+        return self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/repos", {"repo": f"{ns}/repo-{next(self.count)}"})
 
     def grant(self, client, account):
         self.write("INSERT INTO oauth_grant(id, account_id, client_id, scope, created_at, given_at) VALUES(?, ?, ?, 'openid', ?, ?)", self.new_id("ogr"), account, client["id"],
@@ -179,7 +180,7 @@ class World:
         """kind: (as paths name it, its other name)."""
         self.ask(self.with_token(ns), "POST", f"/v1/db/{ns}/{db}/batch", {"statements": [{"sql": x} for x in SCHEMA]})
         row = lambda slug: self.one("SELECT id FROM database WHERE namespace_id = ? AND slug = ?", self.ids[ns], slug)
-        past = "past" if ns == "acme" else "far-past"
+        past = "past" if ns == "acme" else "quarry-past"
         made = {"ns": (ns, self.ids[ns]), "db": (db, row(db)), "gone": (gone, row(gone)), "past": (past, self.ids[past])}
         self.ask(self.with_token(ns), "DELETE", f"/v1/databases/{gone}")
         token, policy, client, invitation = self.token(ns, role="readonly", claims=CLAIMS), self.policy(ns, db), self.client(ns), self.invitation(ns, f"invited-{ns}@example.com")
@@ -280,7 +281,7 @@ class World:
             rows = self.control.execute(f"SELECT * FROM {table}")
             shown = [i for i, c in enumerate(rows.description) if c[0] != self.VOLATILE.get(table)]
             found[table] = hashlib.sha256(repr(sorted(repr([row[i] for i in shown]) for row in rows)).encode()).hexdigest()
-        for ns, db in (("acme", "books"), ("far", "vault")) if databases else ():
+        for ns, db in (("acme", "books"), ("quarry", "quarry-vault")) if databases else ():
             for path in (f"/v1/db/{ns}/{db}/export?format=sql", f"/v1/db/{ns}/{db}/describe", f"/api/namespaces/{ns}/databases/{db}/policies"):
                 a = self.s.call("GET", path, headers=self.with_token(ns).headers("GET"))
                 found[path] = a.data if "export" in path else json.dumps(a.json.get("data"))

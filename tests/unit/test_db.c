@@ -94,11 +94,13 @@ void test_db__one_row_or_not_found(void **state)
 
     (void)state;
     fixture_open(&fx);
+    uint64_t before = db_statements(fx.db);
     for (int i = 0; i < 3; i++) { /* the same cached statement again and again, also after a miss */
         AUTO_STMT st = DB_STMT_INIT;
         assert_int_equal(
             db_query_one(fx.db, SQL_SIZE, DB_ARGS(db_text(S("none"))), &st, &fx.err), ERR_NOT_FOUND);
     }
+    assert_int_equal(db_statements(fx.db) - before, 3);
     fixture_close(&fx);
 }
 

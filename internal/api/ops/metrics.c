@@ -84,6 +84,10 @@ static void write_front(const struct api *api, struct strbuf *out)
         "Disk that uploads hold: those coming in and those waiting to be loaded.", api->spooled);
     gauge(out, "holdfast_requests_open", "Requests not yet answered.", api->open_count);
     gauge(out, "holdfast_worker_queue", "Jobs that wait for a worker thread.", workq_depth(api->opt.workq));
+    counter(out, "holdfast_worker_jobs_total",
+        "Times that requests went to a worker thread to be looked up or answered.", m->jobs);
+    counter(out, "holdfast_control_statements_total",
+        "Statements that they ran there on the control database.", m->statements);
     metrics_head(out, "holdfast_identity_cache_total", METRICS_COUNTER,
         "Requests admitted from the cache, and looked up.");
     metrics_u64(out, "holdfast_identity_cache_total", METRICS_LABELS({"result", S("hit")}), m->cache_hits);
