@@ -56,6 +56,16 @@ struct str cookie_own_origin(struct api_request *r)
         STR_ARG(host.ptr ? host : STR_EMPTY));
 }
 
+enum err_code cookie_check_host(const struct api_request *r, struct err *err)
+{
+    if (r->api->opt.public_url[0] || http_host_is_own(r->http))
+        return ERR_OK;
+    return err_set(err, ERR_MISDIRECTED,
+        "The Host header does not name an address of this server, and it was not told its name: start it "
+        "with "
+        "--public-url https://…, which is then the issuer");
+}
+
 enum err_code cookie_check_site(const struct api_request *r, struct err *err)
 {
     struct str site = http_header(r->http, "Sec-Fetch-Site"), origin = http_header(r->http, "Origin");

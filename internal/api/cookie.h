@@ -20,6 +20,9 @@ struct str cookie_find(struct str header, const char *name);
 MUST_CHECK enum err_code cookie_check_site(const struct api_request *r, struct err *err);
 /* "https://db.example.com": the public address, else the one that the request was sent to. Arena memory. */
 struct str cookie_own_origin(struct api_request *r);
+/* ERR_MISDIRECTED: without --public-url that address is what the client wrote into Host, and it is none that
+ * this server knows to be its own. What others will believe (an issuer, a redirect) asks for this first. */
+MUST_CHECK enum err_code cookie_check_host(const struct api_request *r, struct err *err);
 /* Reads the session of a request: fills r->hash and r->csrf. ERR_UNAUTHORIZED, and ERR_CSRF on unsafe
  * methods. */
 MUST_CHECK enum err_code cookie_read(struct api_request *r, struct err *err);

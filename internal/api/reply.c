@@ -124,6 +124,8 @@ static void fail_page(struct api_request *r, const struct err *err)
 /* Where a program finds out whom to ask for a token (RFC 9728). */
 static struct str bearer_challenge(struct api_request *r)
 {
+    if (cookie_check_host(r, NULL))
+        return S("Bearer realm=\"holdfast\"");
     struct str text = arena_printf(&r->arena,
         "Bearer realm=\"holdfast\", resource_metadata=\"" STR_FMT "/.well-known/oauth-protected-resource\"",
         STR_ARG(cookie_own_origin(r)));

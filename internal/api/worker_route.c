@@ -103,10 +103,22 @@ static enum err_code check_content_type(const struct api_request *r, struct err 
     return people && r->route->method != HTTP_GET ? request_check_json(r, err) : ERR_OK;
 }
 
+/* Does the route say where this server is to somebody who will believe it? */
+static bool names_issuer(const struct api_route *route)
+{
+    static const char *const PATHS[] = {"/oauth/", "/.well-known/oauth-", "/.well-known/openid-"};
+    bool names = false;
+    for (size_t i = 0; i < ARRAY_LEN(PATHS); i++)
+        names |= str_starts(str_of(route->path), str_of(PATHS[i]));
+    return names;
+}
+
 enum err_code worker_route_run(struct api_request *r, struct err *err)
 {
     bool hashes = r->route->run == RUN_PASSWORD;
     enum err_code rc = check_content_type(r, err);
+    if (!rc && names_issuer(r->route))
+        rc = cookie_check_host(r, err);
     if (rc)
         return rc;
     strbuf_reset(&r->body);

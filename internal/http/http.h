@@ -93,6 +93,8 @@ struct str http_header(const struct http_request *req, const char *name);
 struct str http_body(struct http_request *req); /* whole and contiguous, of one that is not streamed; valid
                                                    until answered */
 struct str http_peer(const struct http_request *req); /* client address, through trusted proxies */
+/* Was it sent to a name or address that is this server's own (host.h)? Not while a worker has the request. */
+bool http_host_is_own(const struct http_request *req);
 struct str http_request_id(const struct http_request
         *req); /* the client's X-Request-Id when it is 1 to 64 of [A-Za-z0-9._-], else ours */
 int64_t http_arrived_us(const struct http_request *req); /* clock_mono_us() when the handler was called */

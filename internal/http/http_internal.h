@@ -126,7 +126,7 @@ struct http_server {
     uint16_t port;
     int reserve_fd; /* given up to close those who wait when descriptors ran out */
     bool draining;
-    char *tls_cert, *tls_key;
+    char *listen_host, *tls_cert, *tls_key;
     struct tls_context *tls;
     struct http_cors *cors;
     struct peer_set *proxies;

@@ -37,18 +37,29 @@ static void set_ipv6(struct peer *p, const struct in6_addr *a)
     (void)inet_ntop(AF_INET6, a, p->text, sizeof p->text);
 }
 
+static bool set_address(struct peer *ret, const struct sockaddr_storage *ss)
+{
+    if (ss->ss_family == AF_INET)
+        set_ipv4(ret, &((const struct sockaddr_in *)(const void *)ss)->sin_addr);
+    else if (ss->ss_family == AF_INET6)
+        set_ipv6(ret, &((const struct sockaddr_in6 *)(const void *)ss)->sin6_addr);
+    return ret->key_len > 0;
+}
+
 bool peer_of_socket(int fd, struct peer *ret)
 {
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
     *ret = (struct peer){.key_len = 0};
-    if (getpeername(fd, (struct sockaddr *)&ss, &len) != 0)
-        return false;
-    if (ss.ss_family == AF_INET)
-        set_ipv4(ret, &((const struct sockaddr_in *)(const void *)&ss)->sin_addr);
-    else if (ss.ss_family == AF_INET6)
-        set_ipv6(ret, &((const struct sockaddr_in6 *)(const void *)&ss)->sin6_addr);
-    return ret->key_len > 0;
+    return getpeername(fd, (struct sockaddr *)&ss, &len) == 0 && set_address(ret, &ss);
+}
+
+bool peer_local(int fd, struct peer *ret)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    *ret = (struct peer){.key_len = 0};
+    return getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && set_address(ret, &ss);
 }
 
 bool peer_parse(struct str text, struct peer *ret)

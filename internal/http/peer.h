@@ -16,6 +16,7 @@ struct peer {
 };
 
 bool peer_of_socket(int fd, struct peer *ret); /* false: not connected any more */
+bool peer_local(int fd, struct peer *ret);     /* this end of the socket; false: not connected any more */
 bool peer_parse(struct str text, struct peer *ret);
 static inline struct str peer_key(const struct peer *p)
 {

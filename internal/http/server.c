@@ -299,6 +299,7 @@ static struct http_server *make_server(struct loop *l, const struct http_options
     struct http_server *s = MEM_NEW(struct http_server);
     s->loop = l;
     s->opt = *opt;
+    s->listen_host = mem_strdup(opt->host ? opt->host : "");
     s->opt.host = s->opt.tls_cert = s->opt.tls_key = s->opt.cors_origins = s->opt.trusted_proxies = NULL;
     s->opt.head_max = opt->head_max ? opt->head_max : LIMIT_HEAD_BYTES;
     s->opt.body_max = opt->body_max ? opt->body_max : LIMIT_BODY_BYTES;
@@ -423,6 +424,7 @@ void http_server_free(struct http_server *s)
     cors_free(s->cors);
     peer_set_free(s->proxies);
     tls_context_free(s->tls);
+    mem_free(s->listen_host);
     mem_free(s->tls_cert);
     mem_free(s->tls_key);
     if (s->reserve_fd >= 0)

@@ -549,6 +549,38 @@ OWN_ACTIONS = {"oauth_client.created", "oauth_client.updated", "oauth_client.sec
                "oauth_grant.withdrawn", "oauth_code.redeemed", "oauth_token.refreshed", "oauth_token.replayed", "oauth_token.revoked", "oauth_token.ended"}
 
 
+EVIL = "evil.example.com"
+
+
+def hosts(checks, s):
+    """Whatever a client writes into Host or near it, no document, redirect or token carries it."""
+    a, b = app(s, "Hosts"), owner(s)
+    paths = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/.well-known/oauth-protected-resource", "/oauth/authorize?" + encode(a.ask()), "/oauth/end-session")
+    for path in paths:
+        for host in (EVIL, f"{EVIL}:{s.port}", f"localhost.{EVIL}", f"127.0.0.1.{EVIL}:{s.port}", "192.0.2.7", f"192.0.2.7:{s.port}"):
+            answer = s.call("GET", path, headers={**NOBODY, "Host": host})
+            checks.that(f"{path[:30]} for {host}: refused", answer.status == 421 and b"--public-url" in answer.data, answer)
+            checks.that(f"{path[:30]} for {host}: nothing of it", host.encode() not in answer.data and host not in str(answer.headers), answer)
+    for form in ({"grant_type": "refresh_token", "refresh_token": "x"},):
+        answer = s.call("POST", "/oauth/token", encode(form).encode(), headers={**NOBODY, **FORM, "Host": EVIL, "Authorization": basic(a.id, a.secret)})
+        checks.equal("the token endpoint", answer.status, 421)
+    for host in (f"localhost:{s.port}", "localhost:5000", f"127.0.0.1:{s.port}", "[::1]:80", "LOCALHOST"):
+        d = s.call("GET", paths[0], headers={**NOBODY, "Host": host}).json
+        checks.equal(f"{host} is its own", d.get("issuer"), f"http://{host}")
+    near = {"X-Forwarded-Host": EVIL, "X-Forwarded-Proto": "https", "Forwarded": f"host={EVIL};proto=https", "X-Host": EVIL, "X-Original-Host": EVIL, "X-Forwarded-Server": EVIL}
+    d = s.call("GET", paths[0], headers={**NOBODY, **near})
+    checks.that("what proxies say is not asked", EVIL.encode() not in d.data and d.json["issuer"] == f"http://127.0.0.1:{s.port}", d)
+    for target, status in ((f"http://{EVIL}{paths[0]}", 421), (f"http://127.0.0.1:{s.port}{paths[0]}", 200), (f"http://{EVIL}:{s.port}{paths[0]}", 421)):
+        answer = s.call("GET", target, headers=NOBODY)
+        checks.that(f"{target[:40]}: {status}", answer.status == status and EVIL.encode() not in answer.data, answer)
+    answer = s.call("GET", f"http://{EVIL}{paths[0]}", headers={**NOBODY, "Host": EVIL})
+    checks.that("the target and the header", answer.status == 421 and EVIL.encode() not in answer.data, answer)
+    challenge = s.call("GET", "/v1/me", headers={**NOBODY, "Host": EVIL})
+    checks.equal("a challenge names no address then", (challenge.status, challenge.headers.get("www-authenticate")), (401, 'Bearer realm="holdfast"'))
+    checks.that("and else does", "resource_metadata" in s.call("GET", "/v1/me", headers=NOBODY).headers["www-authenticate"])
+    checks.equal("queries do not care", s.call("GET", "/v1/me", headers={"Host": EVIL}).status, 200)
+
+
 def audit(checks, s):
     """After all other parts: each kind of change left its row, the chains hold, and no secret is in them."""
     a, b = app(s, "Audited", refreshTokens=True), owner(s)
@@ -581,11 +613,13 @@ def keys(checks, s):
 def main():
     checks, binary = Checks(), binary_argument()
     with Server(binary) as s:
-        for part in (flow, withdrawing, people_who_go, connecting, login_alone, redirects, requests, prompts, forms, guessing, exchanges, race, refreshing, giving_back, revoked_by_an_admin, registering, apps, leaving, documents, audit, keys):
+        for part in (flow, withdrawing, people_who_go, connecting, login_alone, redirects, requests, prompts, forms, guessing, exchanges, race, refreshing, giving_back, revoked_by_an_admin, registering, apps, leaving, documents, hosts, audit, keys):
             checks.part(part, checks, s)
     with Server(binary, args=["--public-url", "https://db.example.com"]) as s:
         d = s.call("GET", "/.well-known/openid-configuration", headers=NOBODY).json
         checks.equal("the public address is the issuer", d["issuer"], "https://db.example.com")
+        d = s.call("GET", "/.well-known/openid-configuration", headers={**NOBODY, "Host": EVIL})
+        checks.that("whatever Host says", d.json["issuer"] == "https://db.example.com" and EVIL.encode() not in d.data, d)
         checks.that("HSTS", "max-age" in s.call("GET", "/oauth/authorize", headers=NOBODY).headers.get("strict-transport-security", ""))
     sys.exit(checks.end())
 
