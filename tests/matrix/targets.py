@@ -9,9 +9,12 @@ ITEMS = {"POLICY_": "policy", "MEMBER_": "member", "SHARE_": "member", "INVITATI
 # kind: a name that never was, and one of the other form.
 NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "member": ("usr_0", "never@example.com"),
          "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0"),
-         "repo": ("repo_0", "never/was")}
+         "repo": ("repo_0", "never/was"), "session": ("ses_0", "never")}
 # Where what tests/lib/routes.py sends names things of another server.
 BODIES = {"SIGN_IN": {"email": email_of("victim-acme"), "password": PASSWORD}, "SESSION_MINT": {"databaseSlug": "books", "userId": "user_{n}"}}
+# Members of bodies that name a thing: what else is sent, and the kind of thing.
+NAMED = {"TOKEN_CREATE": ("database", {}, "db"), "USER_PROVISION": ("template", {"subject": "user_{n}"}, "db"), "SESSION_MINT": ("databaseSlug", {"userId": "user_{n}"}, "db"),
+         "SESSION_END": ("id", {}, "session")}
 ENDS_SESSION = ("SIGN_OUT", "SESSION_END", "SESSION_END_OTHERS", "PASSWORD_CONFIRM", "PASSWORD_CHANGE", "ACCOUNT_DELETE", "INVITATION_ACCEPT")
 
 
@@ -44,7 +47,18 @@ class Targets:
             found[place] = {**self.standing(route), self.name(part): name}
         if kind in ("ns", "db"):
             found["deleted"] = {**self.standing(route), self.name(part): self.w.made["acme"]["past" if kind == "ns" else "gone"][0]}
+        if kind == "policy":
+            found["another database's"] = {**self.standing(route), "id": self.w.policy_of_maps}
         return found
+
+    def named(self, route):
+        """The same for what the body names; {} where it names nothing."""
+        if route.id not in NAMED:
+            return {}
+        member, others, kind = NAMED[route.id]
+        theirs, mine, never = self.w.made["quarry"][kind], self.w.made["acme"][kind], NEVER[kind]
+        names = {"never": never[0], "never, otherwise named": never[1], "another's": theirs[0], "another's, otherwise named": theirs[1], "own, otherwise named": mine[1]}
+        return {place: {**self.standing(route), "body": {member: name, **others}} for place, name in names.items()}
 
     def fresh(self, route, who):
         """(credential, target) for one call that may do whatever the route does."""

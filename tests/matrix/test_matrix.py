@@ -100,7 +100,7 @@ def same_work(checks, world, route, name, part, places):
 
 
 def refused(checks, world, route, cells, status, here):
-    names = [name for name, cell in cells.items() if cell != "."]
+    names = [name for name, cell in cells.items() if cell != "."] * 2  # looked up the first time, remembered the second
     for name, a in zip(names, burst(world, route, [(name, here) for name in names])):
         expect(checks, route, f"{route.id} as {name}: {cells[name]}", a, cells[name], status)
     if route.method == "GET":
@@ -109,13 +109,29 @@ def refused(checks, world, route, cells, status, here):
             checks.equal(f"HEAD of {route.id} as {name}: {cells[name]}", a.status, CODES[cells[name].lower()][0])
 
 
+def named_in_body(checks, world, table, targets, route):
+    """For whoever may use the route at all."""
+    places = targets.named(route)
+    names = [name for name, cell in table.rows[route.id][1].items() if cell in ".FB" and places]
+    calls = [(name, place) for place in places for name in names]
+    answers = burst(world, route, [(name, places[place]) for name, place in calls])
+    seen = {c: blank(a, places[c[1]]["body"]) for c, a in zip(calls, answers)}
+    for (name, place), a in zip(calls, answers):
+        checks.that(f"{route.id} as {name}, its body naming {place}: refused", a.status in (400, 403, 404), a)
+        checks.equal(f"{route.id} as {name}, its body naming {place}: looks like what never was", seen[name, place], seen[name, "never"])
+    for name in set(names) & set(MEASURED):
+        same_work(checks, world, route, name, "body", places)
+
+
 def one_route(checks, world, table, targets, route):
     status, cells = table.rows[route.id]
+    world.forget()
     unsafe = route.method in UNSAFE
     before = world.state(unsafe and route.in_database) if unsafe else None
     refused(checks, world, route, cells, status, targets.standing(route))
     for part in targets.parts(route):
         elsewhere(checks, world, table, targets, route, part)
+    named_in_body(checks, world, table, targets, route)
     if unsafe:
         checks.equal(f"{route.id}: what was refused changed nothing", world.state(route.in_database), before)
     for name, cell in cells.items():

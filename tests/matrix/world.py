@@ -1,8 +1,8 @@
 """Three namespaces with everything in them, and one credential of each column of expected.def.
 
 `acme` has the things that paths name; `other` belongs to the stranger and to the token of another tenant; `quarry` has of each kind
-what nobody of acme may see: `quarry` is in all of their names. People, sessions and memberships are rows written into control.db, because that is quick and because
-sessions must be of any age; everything else is made through the server."""
+what nobody of acme may see, with `quarry` in its name. People, sessions and memberships are rows written into control.db, because
+that is quick and because sessions must be of any age; everything else is made through the server."""
 import hashlib
 import hmac
 import itertools
@@ -70,6 +70,8 @@ class World:
             self.database(ns, db)
         self.made = {ns: self.things(ns, db, gone) for ns, db, gone in (("acme", "books", "bin"), ("quarry", "quarry-vault", "quarry-bin"))}
         self.marks = [b"quarry", *{name.encode() for pair in self.made["quarry"].values() for name in pair if name != "quarry-past"}]
+        self.ask(self.with_token("acme"), "POST", "/v1/db/acme/maps/batch", {"statements": [{"sql": x} for x in SCHEMA]})
+        self.policy_of_maps = self.policy("acme", "maps")["id"]
         self.credentials = {}
         self.people()
         self.api_tokens()
@@ -154,6 +156,10 @@ class World:
         self.s.secrets.append(made["token"])
         return made
 
+    def forget(self):
+        """Makes the server look up everybody anew: something was revoked."""
+        self.ask(self.with_token("acme"), "DELETE", f"/api/namespaces/acme/tokens/{self.token('acme')['id']}")
+
     def policy(self, ns, db):
         return self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/databases/{db}/policies",
                         {"name": f"policy {next(self.count)} of {ns}", "tableName": "orders", "expression": "1", "enabled": False})
@@ -188,10 +194,12 @@ class World:
         self.member(self.ids[ns], account, "viewer")
         self.write("INSERT INTO database_share VALUES(?, ?, 'editor', ?)", row(db), account, now())
         self.grant(client, account)
+        self.session(account)
+        session = self.one("SELECT id FROM session WHERE account_id = ?", account)
         return {**made, "token": (token["id"], token["name"]), "policy": (policy["id"], policy["name"]), "member": (account, email_of(f"victim-{ns}")),
                 "invitation": (invitation["id"], invitation["email"]), "link": (invitation["secret"], invitation["id"]),
                 "client": (client["id"], client["clientId"]), "app": (client["clientId"], client["id"]),
-                "repo": (repo["id"], repo["repo"])}
+                "session": (session, row(db)), "repo": (repo["id"], repo["repo"])}
 
     # --- Credentials ---
 
