@@ -47,6 +47,11 @@ MUST_CHECK enum err_code session_lookup(
 MUST_CHECK enum err_code session_rotate(struct db *db, const struct actor *by, const struct id *session_id,
     struct secret *ret_secret, struct err *err);
 
+/* The same when the person's rights changed: a secret that somebody took before does not get the new ones.
+ * The password was not given. */
+MUST_CHECK enum err_code session_renew(struct db *db, const struct actor *by, const struct id *session_id,
+    struct secret *ret_secret, struct err *err);
+
 /* Inside a write transaction. ERR_NOT_FOUND the account has no such session. */
 MUST_CHECK enum err_code session_end(struct db *db, const struct actor *by, const struct id *account_id,
     struct str session_id, struct err *err);

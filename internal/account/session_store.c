@@ -22,6 +22,7 @@
 #define SQL_GET     PERSON " WHERE s.id = ?1"
 #define SQL_TOUCH   "UPDATE session SET seen_at = ?2 WHERE id = ?1 AND seen_at < ?2"
 #define SQL_ROTATE  "UPDATE session SET hash = ?2, confirmed_at = ?3 WHERE id = ?1"
+#define SQL_RENEW   "UPDATE session SET hash = ?2 WHERE id = ?1"
 #define SQL_END     "DELETE FROM session WHERE id = ?1 AND account_id = ?2"
 #define SQL_END_ALL "DELETE FROM session WHERE account_id = ?1 AND id <> ?2"
 #define SQL_LIST                                                                                             \
@@ -201,6 +202,21 @@ enum err_code session_rotate(struct db *db, const struct actor *by, const struct
     if (!code && db_changes(db) == 0)
         return err_set(err, ERR_UNAUTHORIZED, "Not signed in");
     return code ? code : record(db, by, AUDIT_USER_CONFIRMED, id_str(session_id), err);
+}
+
+enum err_code session_renew(struct db *db, const struct actor *by, const struct id *session_id,
+    struct secret *ret_secret, struct err *err)
+{
+    AUTO_STRBUF hex;
+
+    CHECK(tx_is_write(db));
+    tx_announce(db);
+    make_secret(ret_secret, &hex);
+    enum err_code code =
+        db_exec(db, SQL_RENEW, DB_ARGS(db_text(id_str(session_id)), db_text(strbuf_str(&hex))), err);
+    if (!code && db_changes(db) == 0)
+        return err_set(err, ERR_UNAUTHORIZED, "Not signed in");
+    return code ? code : record(db, by, AUDIT_SESSION_RENEWED, id_str(session_id), err);
 }
 
 enum err_code session_end(struct db *db, const struct actor *by, const struct id *account_id,

@@ -121,7 +121,10 @@ static void set(struct api_request *r, struct str value, int64_t max_age_s)
 
 void cookie_set(struct api_request *r, const struct secret *secret)
 {
+    char csrf[SESSION_CSRF_SIZE];
     set(r, secret_reveal(secret), LIMIT_SESSION_MS / 1000);
+    session_csrf(secret_reveal(secret), csrf);
+    http_set_header(r->http, "X-CSRF-Token", str_of(csrf)); /* it changed with the secret */
 }
 
 void cookie_clear(struct api_request *r)

@@ -124,7 +124,9 @@ def invitations(checks, s):
         checks.equal("another's invitation looks like none", blank(eve.ask("POST", f"/api/invitations/{secret}/accept")),
                      blank(eve.ask("POST", f"/api/invitations/{other}/accept")))
     refused(checks, "another's invitation", eve.ask("POST", f"/api/invitations/{secret}/accept"), 404, "not_found")
+    cookie, csrf, before = lin.cookie, lin.csrf, lin.session().json
     got = data(checks, "accept", lin.ask("POST", f"/api/invitations/{secret}/accept"))
+    renewed(checks, s, "accept", lin, cookie, csrf, before)
     checks.equal("accept: the namespace", (got.get("slug"), got.get("role")), ("club", "editor"))
     refused(checks, "accept again", lin.ask("POST", f"/api/invitations/{secret}/accept"), 404, "not_found")
     checks.equal("it is used up", owner.ask("GET", "/api/namespaces/club/invitations").json["data"], [])
@@ -151,7 +153,7 @@ def invitations(checks, s):
     racers = [make(s, "race@example.com")]
     racers += [Person(s, "race@example.com", GOOD) for _ in range(7)]
     for r in racers[1:]:
-        r.cookie, r.csrf = racers[0].cookie, racers[0].csrf
+        r.sign_in()
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         seen = sorted(pool.map(lambda r: r.ask("POST", f"/api/invitations/{race}/accept").status, racers))
     checks.equal("of eight at once one wins", (seen[0], set(seen[1:])), (200, {404}))
@@ -300,10 +302,35 @@ def bad_input(checks, s):
     checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())
 
 
+def renewed(checks, s, what, person, cookie, csrf, before):
+    """The same session under another secret; the one from before, and its token, are worth nothing."""
+    checks.that(f"{what}: another cookie and token", person.cookie != cookie and person.csrf != csrf)
+    old = lambda method, path, **head: s.call(method, path, {} if method != "GET" else None, headers={"Authorization": None, "Cookie": cookie, **head})
+    checks.equal(f"{what}: the old one is over", (old("GET", "/api/namespaces").status, old("POST", "/api/auth/sign-out", **{"X-CSRF-Token": csrf}).status), (401, 401))
+    after = person.session().json
+    checks.equal(f"{what}: the same session", [after["session"].get(k) for k in ("id", "createdAt", "confirmedAt")], [before["session"].get(k) for k in ("id", "createdAt", "confirmedAt")])
+    checks.equal(f"{what}: its token", after["csrfToken"], person.csrf)
+
+
+def own_role(checks, s):
+    """Whoever changes what the own account may do goes on under a new secret; others' sessions are left alone."""
+    owner, other = Person(s, "owner@example.com", PASSWORD), Person(s, "owner@example.com", PASSWORD)
+    owner.sign_in(), other.sign_in()
+    members = owner.ask("GET", "/api/namespaces/acme/members").json["data"]
+    mine = next(m["userId"] for m in members if m["email"] == "owner@example.com")
+    cookie, csrf, before = owner.cookie, owner.csrf, owner.session().json
+    data(checks, "my own role", owner.ask("PATCH", f"/api/namespaces/acme/members/{mine}", {"role": "owner"}))
+    renewed(checks, s, "my own role", owner, cookie, csrf, before)
+    checks.equal("my other browser", other.ask("GET", "/api/namespaces").status, 200)
+    cookie = owner.cookie
+    refused(checks, "nothing there", owner.ask("PATCH", "/api/namespaces/acme/members/usr_none", {"role": "viewer"}), 404, "not_found")
+    checks.equal("a refusal renews nothing", owner.cookie, cookie)
+
+
 def audited(checks, s):
     actions = {row[0] for row in control(s, "SELECT action FROM audit")}
     wanted = {"namespace.created", "namespace.updated", "namespace.deleted", "namespace.restored", "namespace.member_added", "namespace.member_role_changed",
-              "namespace.member_removed", "invitation.created", "invitation.revoked", "invitation.accepted", "database.shared", "database.unshared"}
+              "namespace.member_removed", "invitation.created", "invitation.revoked", "invitation.accepted", "database.shared", "database.unshared", "session.renewed"}
     checks.that("what happened is in the audit log", wanted <= actions, wanted - actions)
     log = s.log()
     checks.equal("no secret is in the log", [secret for secret in s.secrets if secret and secret in log], [])
@@ -312,7 +339,7 @@ def audited(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (namespaces, deletion, invitations, sign_up_by_invitation, roles, never_without_an_owner, shares, confirmation, bad_input, audited):
+        for part in (namespaces, deletion, invitations, sign_up_by_invitation, roles, never_without_an_owner, shares, confirmation, bad_input, own_role, audited):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()

@@ -21,6 +21,7 @@ class Person:
         if line:
             self.cookie = line.split(";")[0]
             self.server.secrets.append(self.cookie.split("=", 1)[1])
+        self.csrf = answer.headers.get("x-csrf-token", self.csrf)
         if answer.status == 200 and "json" in answer.headers.get("content-type", ""):
             body = answer.json
             if isinstance(body, dict) and "csrfToken" in body:

@@ -51,6 +51,17 @@ enum err_code console_member_list(struct api_call *c)
     return ERR_OK;
 }
 
+/* What somebody took of the session before must not get what it may from now on. */
+static enum err_code renew_own(struct api_call *c)
+{
+    return session_renew(c->db, c->by, &c->person->session_id, &c->cookie->secret, c->err);
+}
+
+static enum err_code renew_if_me(struct api_call *c)
+{
+    return str_eq(c->item, id_str(me(c))) ? renew_own(c) : ERR_OK;
+}
+
 /* Removal ends the person's sessions with the membership. */
 static enum err_code change_tx(struct api_call *c, enum member_role role)
 {
@@ -60,7 +71,7 @@ static enum err_code change_tx(struct api_call *c, enum member_role role)
     if (!rc)
         rc = member_change(c->db, c->by, &m.tenant, me(c), c->item, role, c->err);
     if (rc || role)
-        return rc;
+        return rc ? rc : renew_if_me(c);
     memcpy(target.text, c->item.ptr, c->item.len); /* it was found, so it fits */
     return session_end_all(c->db, c->by, &target, NULL, c->err);
 }
@@ -168,14 +179,20 @@ enum err_code console_invitation_revoke(struct api_call *c)
     return call_answer_id(c, rc);
 }
 
-enum err_code console_invitation_accept(struct api_call *c)
+static enum err_code accept_tx(struct api_call *c, struct membership *ret)
 {
     char key[ACCOUNT_EMAIL_SIZE];
-    struct membership m;
     struct str email_key = account_email_key(str_of(c->person->account.email), key);
+    enum err_code rc = invitation_accept(c->db, c->by, c->item, me(c), email_key, ret, c->err);
+    return rc ? rc : renew_own(c);
+}
+
+enum err_code console_invitation_accept(struct api_call *c)
+{
+    struct membership m;
     enum err_code rc = tx_begin_write(c->db, c->err);
     if (!rc)
-        rc = tx_end(c->db, invitation_accept(c->db, c->by, c->item, me(c), email_key, &m, c->err), c->err);
+        rc = tx_end(c->db, accept_tx(c, &m), c->err);
     if (!rc)
         view_namespace(c->out, &m, -1);
     return rc;
@@ -219,8 +236,9 @@ static enum err_code share_tx(struct api_call *c, enum member_role role)
     enum err_code rc = find_shared(c, &m, &entry);
     if (rc)
         return rc;
-    return role ? share_set(c->db, c->by, &m.tenant, me(c), &entry.id, c->item, role, c->err)
-                : share_remove(c->db, c->by, &m.tenant, me(c), &entry.id, c->item, c->err);
+    rc = role ? share_set(c->db, c->by, &m.tenant, me(c), &entry.id, c->item, role, c->err)
+              : share_remove(c->db, c->by, &m.tenant, me(c), &entry.id, c->item, c->err);
+    return rc ? rc : renew_if_me(c);
 }
 
 enum err_code console_share_set(struct api_call *c)
