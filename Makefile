@@ -176,7 +176,7 @@ test-binaries: $(C_SUITES:%=$(B)/%) $(FUZZ_REPLAY)
 
 # --- The benchmark's yardsticks in C: each a program of one file ---------------------------------------------------------
 BENCH_BIN := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
-$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/sqlite3.o
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIB) $(B)/sqlite3.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(LIBS)

@@ -6,7 +6,8 @@
 #include "base/limits.h"
 
 #define SQL_ADD                                                                                              \
-    "INSERT INTO namespace_member(namespace_id, account_id, role, created_at) VALUES(?1, ?2, ?3, ?4)"
+    "INSERT INTO namespace_member(namespace_id, account_id, role, created_at, slug)"                         \
+    " SELECT id, ?2, ?3, ?4, slug FROM namespace WHERE id = ?1"
 #define MEMBERSHIP                                                                                           \
     "SELECT n.id, n.slug, n.name, n.created_at, m.role, n.deleted_at FROM namespace_member m"                \
     " JOIN namespace n ON n.id = m.namespace_id"
@@ -24,7 +25,7 @@
 #define SQL_REMOVE_SHARES                                                                                    \
     "DELETE FROM database_share WHERE account_id = ?2"                                                       \
     " AND database_id IN (SELECT id FROM database WHERE namespace_id = ?1)"
-#define SQL_LIST_OF MEMBERSHIP " WHERE m.account_id = ?1 AND n.slug > ?2 ORDER BY n.slug LIMIT ?3"
+#define SQL_LIST_OF MEMBERSHIP " WHERE m.account_id = ?1 AND m.slug > ?2 ORDER BY m.slug LIMIT ?3"
 /* A namespace that would be left without an owner. */
 #define SQL_ORPHAN                                                                                           \
     MEMBERSHIP " WHERE m.account_id = ?1 AND m.role = 'owner' AND NOT EXISTS (SELECT 1 FROM"                 \
@@ -34,7 +35,7 @@
     "SELECT account_id FROM namespace_member WHERE namespace_id = ?1 AND role = 'admin' AND account_id <> "  \
     "?2 ORDER BY created_at, account_id LIMIT 1"
 #define SQL_SET_ROLE "UPDATE namespace_member SET role = ?3 WHERE namespace_id = ?1 AND account_id = ?2"
-#define SQL_NEXT_OF  MEMBERSHIP " WHERE m.account_id = ?1 ORDER BY n.slug LIMIT 1"
+#define SQL_NEXT_OF  MEMBERSHIP " WHERE m.account_id = ?1 ORDER BY m.slug LIMIT 1"
 #define SQL_REMOVE   "DELETE FROM namespace_member WHERE namespace_id = ?1 AND account_id = ?2"
 
 static const struct {

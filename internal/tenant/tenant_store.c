@@ -12,11 +12,12 @@
 #define SQL_RENAME  "UPDATE namespace SET name = ?2 WHERE id = ?1"
 #define SQL_DELETE  "UPDATE namespace SET deleted_at = ?2 WHERE id = ?1"
 #define SQL_RESTORE "UPDATE namespace SET deleted_at = NULL WHERE id = ?1"
+/* Of those without a live database, the ones that have none in the trash either. */
 #define SQL_NEXT_DUE                                                                                         \
     COLUMNS                                                                                                  \
     " WHERE n.deleted_at <= ?1 AND (EXISTS (SELECT 1 FROM database d WHERE d.namespace_id = n.id AND"        \
-    " d.deleted_at IS NULL) OR NOT EXISTS (SELECT 1 FROM database d WHERE d.namespace_id = n.id))"           \
-    " ORDER BY n.deleted_at LIMIT 1"
+    " d.deleted_at IS NULL) OR NOT EXISTS (SELECT 1 FROM database d WHERE d.namespace_id = n.id AND"         \
+    " d.deleted_at IS NOT NULL)) ORDER BY n.deleted_at LIMIT 1"
 #define SQL_PURGE_INVITATIONS "DELETE FROM invitation WHERE namespace_id = ?1"
 #define SQL_PURGE_TOKENS      "DELETE FROM token WHERE namespace_id = ?1"
 #define SQL_PURGE_MEMBERS     "DELETE FROM namespace_member WHERE namespace_id = ?1"

@@ -1,5 +1,5 @@
 -- wrk script: what to send is told by the environment. BENCH_KIND read|insert|batch|health, BENCH_PATHS file with one path a line
--- (taken in turn), BENCH_TOKEN bearer, BENCH_SHAPE holdfast|sqld. Counts answers other than 200.
+-- (taken in turn), BENCH_TOKEN bearer, BENCH_TABLE what is read, BENCH_SHAPE holdfast|sqld. Counts answers other than 200.
 local kind, shape = os.getenv("BENCH_KIND"), os.getenv("BENCH_SHAPE")
 local paths = {}
 for line in io.lines(os.getenv("BENCH_PATHS")) do paths[#paths + 1] = line end
@@ -15,7 +15,7 @@ local function body()
   if kind == "batch" then return batch end
   local sql, params
   if kind == "read" then
-    sql, params = "SELECT id, email FROM customers WHERE id = ?", tostring(math.random(1, 10000))
+    sql, params = "SELECT id, email FROM " .. os.getenv("BENCH_TABLE") .. " WHERE id = ?", tostring(math.random(1, 10000))
   else
     sql, params = "INSERT INTO orders(note) VALUES(?)", note
   end

@@ -96,9 +96,10 @@ class Holdfast(Server):
         return [os.path.join(self.build, "holdfast"), "serve", "--data", os.path.join(self.dir, "data"), "--listen", "127.0.0.1:0"]
 
     def start(self):
+        self.password = secrets.token_urlsafe(24)
         made = subprocess.run([os.path.join(self.build, "holdfast"), "init", "--data", os.path.join(self.dir, "data"), "--email",
                                "bench@example.com", "--namespace", self.namespace, "--json"], text=True, check=True,
-                              stdout=subprocess.PIPE, env=dict(os.environ, HOLDFAST_PASSWORD=secrets.token_urlsafe(24)))
+                              stdout=subprocess.PIPE, env=dict(os.environ, HOLDFAST_PASSWORD=self.password))
         self.token = json.loads(made.stdout)["token"]
         return super().start()
 

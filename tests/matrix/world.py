@@ -100,7 +100,8 @@ class World:
         return made
 
     def member(self, namespace, account, role):
-        self.write("INSERT INTO namespace_member VALUES(?, ?, ?, ?)", namespace, account, role, now())
+        self.write("INSERT INTO namespace_member(namespace_id, account_id, role, created_at, slug) SELECT id, ?2, ?3, ?4, slug FROM namespace WHERE id = ?1",
+                   namespace, account, role, now())
 
     def account(self, name):
         """With the password of every test."""

@@ -1,6 +1,7 @@
 /* API tokens from creation to revocation, and every write of theirs under faults. */
 #include "token/token.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "lib/control_fixture.h"
 #include "lib/fault.h"
@@ -431,4 +432,41 @@ void test_apitoken__lookup_without_memory_fails_or_is_whole(void **state)
         identity_free(who);
     }
     assert_in_range(fault_points(), 1, 2000);
+}
+
+#define SQL_FILL                                                                                             \
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)"                           \
+    " INSERT INTO token(id, namespace_id, hash, preview, name, role, has_table_scope, created_at)"           \
+    " SELECT 'tok_' || i, ?1, 'hash' || i, '', '', 'readonly', 0, 1 FROM n"
+
+static void change_one(struct control_fixture *fx, bool expire)
+{
+    assert_int_equal(tx_begin_write(fx->db, NULL), ERR_OK);
+    enum err_code code =
+        expire ? db_exec(fx->db, "UPDATE token SET expires_at = 1 WHERE id = 'tok_7'", DB_NO_ARGS, NULL)
+               : db_exec(fx->db, SQL_FILL,
+                     DB_ARGS(db_text(id_str(&fx->tenant.id)), db_int(LIMIT_TOKENS_PER_NAMESPACE - 1)), NULL);
+    assert_int_equal(tx_end(fx->db, code, NULL), ERR_OK);
+}
+
+/* Nobody counts at each creation; what ended is found when the limit is reached. */
+void test_apitoken__a_full_namespace_takes_a_token_when_another_ended(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    AUTO_SECRET secret = SECRET_INIT;
+    struct token row;
+    struct err err = ERR_INIT;
+
+    (void)state;
+    control_fixture_init(&fx);
+    struct token_new in = plain(&fx);
+    change_one(&fx, false);
+    assert_int_equal(create(&fx, &in, &row, &secret, NULL), ERR_OK);
+    assert_int_equal(create(&fx, &in, &row, &secret, &err), ERR_CONFLICT);
+    assert_non_null(strstr(err.message, "100000 tokens"));
+    change_one(&fx, true);
+    assert_int_equal(create(&fx, &in, &row, &secret, NULL), ERR_OK);
+    assert_int_equal(create(&fx, &in, &row, &secret, NULL), ERR_CONFLICT);
+    assert_int_equal(revoke(&fx, NULL, S("tok_8"), NULL), ERR_OK);
+    assert_int_equal(create(&fx, &in, &row, &secret, NULL), ERR_OK);
 }
