@@ -43,8 +43,8 @@ def now():
 class Credential:
     """`bearer` and `person` are put into headers as `forge` wants them; a person is (account, cookie's secret)."""
 
-    def __init__(self, bearer=None, account=None, cookie=None, csrf_of=None, more=None, unconfirmed=0):
-        self.bearer, self.account, self.cookie, self.more, self.unconfirmed = bearer, account, cookie, more or {}, unconfirmed
+    def __init__(self, bearer=None, account=None, cookie=None, csrf_of=None, more=None, unconfirmed=0, db="books"):
+        self.bearer, self.account, self.cookie, self.more, self.unconfirmed, self.db = bearer, account, cookie, more or {}, unconfirmed, db
         self.csrf_of = cookie if csrf_of is None else csrf_of  # "": the token is left out
 
     def headers(self, method):
@@ -66,11 +66,13 @@ class World:
         for slug in ("other", "quarry", "past", "quarry-past", "club"):
             self.ids[slug] = self.namespace(slug, self.keeper)
         self.tokens = {"acme": server.token, "other": server.mint("admin", namespace="other")["token"], "quarry": server.mint("admin", namespace="quarry")["token"]}
-        for ns, db in (("acme", "books"), ("acme", "maps"), ("acme", "bin"), ("quarry", "quarry-vault"), ("quarry", "quarry-bin")):
+        for ns, db in (("acme", "books"), ("acme", "maps"), ("acme", "walled"), ("acme", "bin"), ("quarry", "quarry-vault"), ("quarry", "quarry-bin")):
             self.database(ns, db)
         self.made = {ns: self.things(ns, db, gone) for ns, db, gone in (("acme", "books", "bin"), ("quarry", "quarry-vault", "quarry-bin"))}
         self.marks = [b"quarry", *{name.encode() for pair in self.made["quarry"].values() for name in pair if name != "quarry-past"}]
-        self.ask(self.with_token("acme"), "POST", "/v1/db/acme/maps/batch", {"statements": [{"sql": x} for x in SCHEMA]})
+        for db in ("maps", "walled"):
+            self.ask(self.with_token("acme"), "POST", f"/v1/db/acme/{db}/batch", {"statements": [{"sql": x} for x in SCHEMA]})
+        self.ask(self.with_token("acme"), "PUT", "/api/namespaces/acme/databases/walled/row-security", {"tableName": "orders", "enabled": True})
         self.policy_of_maps = self.policy("acme", "maps")["id"]
         self.credentials = {}
         self.people()
@@ -225,6 +227,7 @@ class World:
         keep = self.credentials
         keep["readonly"], keep["readwrite"], keep["admin"] = (self.bearer(role=r) for r in ("readonly", "readwrite", "admin"))
         keep["with_claims"], keep["with_tables"] = self.bearer(claims=CLAIMS), self.bearer(tableScope=["orders"])
+        keep["with_claims"].db = "walled"
         keep["bound"], keep["bound_other"] = self.bearer(database="books"), self.bearer(database="maps")
         keep["other_tenant"] = self.with_token("other")
         keep["elsewhere"] = self.bearer(allowedAddresses=["192.0.2.0/24"])
@@ -290,7 +293,7 @@ class World:
             rows = self.control.execute(f"SELECT * FROM {table}")
             shown = [i for i, c in enumerate(rows.description) if c[0] != self.VOLATILE.get(table)]
             found[table] = hashlib.sha256(repr(sorted(repr([row[i] for i in shown]) for row in rows)).encode()).hexdigest()
-        for ns, db in (("acme", "books"), ("quarry", "quarry-vault")) if databases else ():
+        for ns, db in (("acme", "books"), ("acme", "walled"), ("quarry", "quarry-vault")) if databases else ():
             for path in (f"/v1/db/{ns}/{db}/export?format=sql", f"/v1/db/{ns}/{db}/describe", f"/api/namespaces/{ns}/databases/{db}/policies"):
                 a = self.s.call("GET", path, headers=self.with_token(ns).headers("GET"))
                 found[path] = a.data if "export" in path else json.dumps(a.json.get("data"))
