@@ -94,6 +94,42 @@ void fake_issuer_wait_held(struct fake_issuer *f)
     assert_int_equal(pthread_mutex_unlock(&f->lock), 0);
 }
 
+/* --- One of them, trusted --- */
+
+const struct jose_key *fake_key(int which)
+{
+    static struct jose_key *made[FAKE_KEYS];
+
+    if (!made[which])
+        made[which] =
+            jose_key_generate(which == FAKE_EC || which == FAKE_STRANGER_EC ? JOSE_ES256 : JOSE_RS256);
+    return made[which];
+}
+
+void fake_trust_init(struct fake_trust *t, const char *entry, const char *url)
+{
+    struct str list[] = {str_of(entry)};
+    const struct jose_key *const keys[] = {fake_key(FAKE_RSA), fake_key(FAKE_EC)};
+    const char *const kids[] = {FAKE_KID_1, FAKE_KID_2};
+
+    fake_issuer_init(&t->fake, url);
+    fake_issuer_publish(&t->fake, keys, kids, 2);
+    assert_int_equal(issuers_new(list, 1, &t->fake.fetch, &t->all, NULL), ERR_OK);
+}
+
+void fake_trust_release(struct fake_trust *t)
+{
+    issuers_free(t->all);
+    fake_issuer_release(&t->fake);
+}
+
+enum err_code fake_trust_verify(
+    struct fake_trust *t, struct arena *a, struct str token, struct foreign_identity *ret, struct err *err)
+{
+    const struct issuer_expect expect = {.audience = {S("persql"), S(FAKE_OWN_URL)}, .now_ms = FAKE_NOW_MS};
+    return issuer_verify(t->all, a, token, &expect, ret, err);
+}
+
 /* --- Tokens --- */
 
 static EVP_PKEY *private_of(const struct jose_key *key)
