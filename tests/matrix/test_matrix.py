@@ -10,6 +10,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from holdfast import Checks, Server, binary_argument
+from oauth import App, Page
 from routes import routes
 from burst import Burst
 from table import CODES, Table
@@ -163,6 +164,23 @@ def elsewhere(checks, world, table, targets, route, part):
             same_work(checks, world, route, name, part, places)
 
 
+def given_to_apps(checks, world):
+    """What people give to apps is chosen in a form, which can be sent with any name."""
+    for mode, member, form in (("connect", "database", "{}/{}"), ("provision", "namespace", "{}")):
+        app, b = App(world.s, world.client("acme", databaseMode=mode)), world.browser("owner")
+        page = Page(b.authorize(app.ask(scope="database")))
+        seen = {}
+        for place, pair in (("never", ("never", "never")), ("another's", ("quarry", "quarry-vault")), ("nowhere in another's", ("quarry", "never")), ("another's in mine", ("acme", "quarry-vault")),
+                            ("deleted", ("acme", "bin")), ("in what is deleted", ("past", "books"))):
+            name = form.format(*pair)
+            if name != "acme":
+                a = b.decide(page, **{member: name})
+                checks.equal(f"{mode}: {place} is refused", a.status, 403)
+                seen[place] = blank(a, {"name": name})
+        for place, found in seen.items():
+            checks.equal(f"{mode}: {place} looks like what never was", found, seen["never"])
+
+
 def main():
     checks, table, began = Checks(), Table(), time.monotonic()
     with Server(binary_argument(), args=["--signup", "invite"]) as s:
@@ -176,6 +194,7 @@ def main():
         checks.equal("every column has its credential", sorted(c[2] for c in table.columns), sorted(world.credentials))
         for route in listed:
             checks.part(one_route, checks, world, table, targets, route)
+        checks.part(given_to_apps, checks, world)
         print(f"{len(listed)} routes x {len(table.columns)} credentials, {time.monotonic() - began:.1f} s")
         world.burst.close()
     return checks.end()

@@ -233,12 +233,15 @@ class World:
         keep["elsewhere"] = self.bearer(allowedAddresses=["192.0.2.0/24"])
         keep["beside_readonly"] = Credential(keep["readonly"].bearer, keep["owner"].account, keep["owner"].cookie)
 
+    def browser(self, name):
+        b = Browser(self.s, email_of(name), PASSWORD)
+        b.cookie = "holdfast=" + self.session(self.one("SELECT id FROM account WHERE email = ?", b.email))
+        return b
+
     def access(self, client, name, scope="openid database"):
         """What the token endpoint answers when the person has said yes to everything."""
-        app, b = App(self.s, client), Browser(self.s, email_of(name), PASSWORD)
-        more = {"database": "acme/books"} if "database" in scope else {}
-        b.cookie = "holdfast=" + self.session(self.one("SELECT id FROM account WHERE email = ?", b.email))
-        back = b.consent(app.ask(scope=scope), **more)
+        app, more = App(self.s, client), {"database": "acme/books"} if "database" in scope else {}
+        back = self.browser(name).consent(app.ask(scope=scope), **more)
         return app.redeem(back.headers["location"].split("code=")[1].split("&")[0]).json
 
     def apps(self):
@@ -284,14 +287,15 @@ class World:
 
     # --- What must not change ---
 
-    VOLATILE = {"session": "seen_at", "token": "last_used_at"}
+    # Times of use, the signing of the audit log and the purging of what is over happen by themselves.
+    VOLATILE = {"session": {"seen_at"}, "token": {"last_used_at"}, "audit_chain": {"signed_seq", "unsigned_at"}}
 
     def state(self, databases):
-        """Everything in control.db but times of use; `databases` also what is in them."""
+        """Everything in control.db; `databases` also what is in them."""
         found = {}
-        for (table,) in self.control.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-            rows = self.control.execute(f"SELECT * FROM {table}")
-            shown = [i for i, c in enumerate(rows.description) if c[0] != self.VOLATILE.get(table)]
+        for (table,) in self.control.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'audit_checkpoint'").fetchall():
+            rows = self.control.execute(f"SELECT * FROM {table}" + (f" WHERE expires_at > {now()}" if table == "session" else ""))
+            shown = [i for i, c in enumerate(rows.description) if c[0] not in self.VOLATILE.get(table, ())]
             found[table] = hashlib.sha256(repr(sorted(repr([row[i] for i in shown]) for row in rows)).encode()).hexdigest()
         for ns, db in (("acme", "books"), ("acme", "walled"), ("quarry", "quarry-vault")) if databases else ():
             for path in (f"/v1/db/{ns}/{db}/export?format=sql", f"/v1/db/{ns}/{db}/describe", f"/api/namespaces/{ns}/databases/{db}/policies"):
