@@ -28,9 +28,10 @@ struct server {
     struct control control;
     bool control_open;
     struct loop *loop;
-    struct workq *workq, *passwords;
+    struct workq *workq, *passwords, *abroad;
     struct supervisor *supervisor;
     struct serve_trust trust;
+    struct signup_rules self_signup;
     struct api *api;
     struct http_server *http;
     struct watchdog watchdog;

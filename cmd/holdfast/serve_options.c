@@ -93,6 +93,14 @@ static const struct option_spec OPTIONS[] = {
                 "separated by "
                 "commas or in several options: github, gitlab, google, https://login.example.com; "
                 "gitlab=https://git.example.com for a server of that kind. None is trusted by default"},
+    {.name = "self-signup",
+        .type = OPTION_LIST,
+        .offset = AT(self_signup),
+        .value = "LIST",
+        .fallback = "off",
+        .help = "Machines that may make a namespace for themselves by POST /v1/identity/federate or POST "
+                "/agent/identity, separated by commas: OWNER, OWNER/NAME or * of GitHub, gitlab=OWNER, "
+                "https://login.example.com=NAME; their issuers are trusted by --trust-issuer"},
     {.name = "ca-file",
         .type = OPTION_TEXT,
         .offset = AT(ca_file),

@@ -11,7 +11,7 @@ struct serve_options {
     const char *tls_cert, *tls_key; /* NULL: plain HTTP */
     const char *cors_origins;       /* NULL none */
     const char *trusted_proxies;    /* NULL none */
-    struct option_list trust_issuers;
+    struct option_list trust_issuers, self_signup;
     const char *ca_file; /* NULL: the system's certificates alone */
     int64_t statement_timeout_s;
     int64_t engine_idle_s;

@@ -165,6 +165,9 @@ static enum err_code start_api(struct server *s, struct err *err)
         .workers = (unsigned)s->opt->workers,
         .passwords = s->passwords,
         .password_workers = (unsigned)LIMIT_PASSWORD_SLOTS,
+        .abroad = s->abroad,
+        .abroad_workers = (unsigned)LIMIT_ABROAD_SLOTS,
+        .self_signup = &s->self_signup,
         .signup = (enum api_signup)s->opt->signup,
         .https = s->opt->tls_cert != NULL,
         .supervisor = s->supervisor,
@@ -196,6 +199,15 @@ static enum err_code start_http(struct server *s, struct err *err)
     return rc ? serve_explain(s->opt, rc, err) : ERR_OK;
 }
 
+static enum err_code read_self_signup(struct server *s, struct err *err)
+{
+    const struct option_list *list = &s->opt->self_signup;
+    struct err why = ERR_INIT;
+    enum err_code rc = signup_parse(list->items, list->count, s->trust.issuers, &s->self_signup, &why);
+
+    return rc ? err_set(err, rc, "--self-signup: %s", why.message) : ERR_OK;
+}
+
 /* All that options can be wrong about, the address that is taken above all, so that a first start that cannot
  * serve leaves no directory behind whose password nobody was shown. */
 static enum err_code check_all(struct server *s, struct err *err)
@@ -204,6 +216,8 @@ static enum err_code check_all(struct server *s, struct err *err)
     enum err_code rc = serve_check(s->opt, err);
     if (!rc)
         rc = serve_trust_start(&s->trust, s->opt, err);
+    if (!rc)
+        rc = read_self_signup(s, err);
     if (!rc)
         rc = fit_caps(s, err);
     if (!rc)
@@ -222,6 +236,8 @@ enum err_code server_start(struct server *s, struct err *err)
     struct workq_options pool = {.threads = (unsigned)LIMIT_PASSWORD_SLOTS,
         .queue_max = (unsigned)LIMIT_PASSWORD_QUEUE,
         .nice = PASSWORD_NICE};
+    struct workq_options abroad = {
+        .threads = (unsigned)LIMIT_ABROAD_SLOTS, .queue_max = (unsigned)LIMIT_ABROAD_QUEUE};
     forbid_core_files();
     enum err_code rc = check_all(s, err);
     if (!rc)
@@ -232,6 +248,8 @@ enum err_code server_start(struct server *s, struct err *err)
         rc = workq_new(&workers, &s->workq, err);
     if (!rc)
         rc = workq_new(&pool, &s->passwords, err);
+    if (!rc)
+        rc = workq_new(&abroad, &s->abroad, err);
     if (!rc)
         rc = start_api(s, err);
     if (rc)
@@ -266,6 +284,7 @@ void server_release(struct server *s)
     if (s->workq)
         workq_free(s->workq);
     workq_free(s->passwords);
+    workq_free(s->abroad);
     api_free(s->api);
     serve_trust_release(&s->trust);
     if (s->supervisor)

@@ -29,7 +29,7 @@ static void leave(struct server *s, int status)
 static bool idle(const struct server *s)
 {
     return http_server_requests(s->http) == 0 && api_open_requests(s->api) == 0 &&
-           workq_depth(s->workq) == 0 && workq_depth(s->passwords) == 0;
+           workq_depth(s->workq) == 0 && workq_depth(s->passwords) == 0 && workq_depth(s->abroad) == 0;
 }
 
 /* Called again and again while the server stops; each time does what is due. */

@@ -13,7 +13,8 @@
 
 enum err_code api_new(const struct api_options *opt, struct api **ret, struct err *err)
 {
-    if (opt->workers > API_WORKERS_MAX || opt->password_workers > API_PASSWORD_WORKERS_MAX)
+    if (opt->workers > API_WORKERS_MAX || opt->password_workers > API_PASSWORD_WORKERS_MAX ||
+        opt->abroad_workers > API_ABROAD_WORKERS_MAX)
         return err_set(err, ERR_INVALID, "At most %d worker threads", API_WORKERS_MAX);
     struct api *api = MEM_NEW(struct api);
     api->opt = *opt;

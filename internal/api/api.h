@@ -4,7 +4,7 @@
 #ifndef API_API_H
 #define API_API_H
 
-#include "federation/issuer.h"
+#include "federation/signup.h"
 #include "http/courier.h"
 #include "http/http.h"
 #include "sqlite/control.h"
@@ -24,11 +24,14 @@ struct api_options {
     unsigned workers;          /* threads of workq; 0: inline */
     struct workq *passwords;   /* the pool that hashes passwords */
     unsigned password_workers; /* its threads; 0: inline */
+    struct workq *abroad;      /* the pool that may wait for other servers */
+    unsigned abroad_workers;   /* its threads; 0: inline */
     enum api_signup signup;
     bool https; /* the server itself speaks TLS */
     struct supervisor *supervisor;
-    struct issuers *issuers; /* whose JWTs are trusted; may be an empty list */
-    struct courier *courier; /* for /metrics; NULL: nothing goes out */
+    const struct signup_rules *self_signup; /* which machines may make a namespace; NULL none */
+    struct issuers *issuers;                /* whose JWTs are trusted; may be an empty list */
+    struct courier *courier;                /* for /metrics; NULL: nothing goes out */
     const struct control *control;
     const char *data_dir;
     const char *public_url; /* "" none */

@@ -1,5 +1,6 @@
-/* What a RUN_WORKER or RUN_PASSWORD handler is given. It runs whole on one worker thread and writes the value
- * of "data" (or, on error, returns with `err` filled). It touches neither the loop nor the HTTP request. */
+/* What a RUN_WORKER, RUN_PASSWORD or RUN_ABROAD handler is given. It runs whole on one worker thread and
+ * writes the value of "data" (or, on error, returns with `err` filled). It touches neither the loop nor the
+ * HTTP request. */
 #ifndef API_CALL_H
 #define API_CALL_H
 

@@ -36,7 +36,8 @@ static enum err_code run(struct api_request *r, struct err *err)
     switch (r->route->run) {
     case RUN_ENGINE: return engine_route_run(r, err);
     case RUN_WORKER:
-    case RUN_PASSWORD: return worker_route_run(r, err);
+    case RUN_PASSWORD:
+    case RUN_ABROAD: return worker_route_run(r, err);
     case RUN_LOOP:
     case RUN_FLOW:
     case RUN_UPLOAD: r->route->on_loop(r); return ERR_OK;

@@ -21,6 +21,7 @@
 
 #define API_WORKERS_MAX          64
 #define API_PASSWORD_WORKERS_MAX 16
+#define API_ABROAD_WORKERS_MAX   16
 #define REQUEST_ARENA_MAX        (2 << 20)
 #define REQUEST_BODY_KEPT        (64 << 10) /* a free request keeps a reply buffer of at most this size */
 
@@ -52,7 +53,8 @@ struct api {
     int64_t purged_us, signed_us;
     struct throttle *throttle;
     bool secure; /* the address that people use is HTTPS */
-    struct db *worker_db[API_WORKERS_MAX + API_PASSWORD_WORKERS_MAX]; /* each touched by its worker alone */
+    /* each touched by its worker alone */
+    struct db *worker_db[API_WORKERS_MAX + API_PASSWORD_WORKERS_MAX + API_ABROAD_WORKERS_MAX];
 };
 
 struct actor;

@@ -6,6 +6,7 @@
 #define RUN_UPLOAD_FN(h)   .on_loop = h
 #define RUN_WORKER_FN(h)   .on_worker = h
 #define RUN_PASSWORD_FN(h) .on_worker = h
+#define RUN_ABROAD_FN(h)   .on_worker = h
 #define RUN_ENGINE_FN(h)   .on_loop = h
 
 /* Handlers are declared from the list itself, so that a row without a function does not link. RUN_ENGINE rows
@@ -15,6 +16,7 @@
 #define DECLARE_RUN_UPLOAD(h)   route_loop_fn h;
 #define DECLARE_RUN_WORKER(h)   route_worker_fn h;
 #define DECLARE_RUN_PASSWORD(h) route_worker_fn h;
+#define DECLARE_RUN_ABROAD(h)   route_worker_fn h;
 #define DECLARE_RUN_ENGINE(h)
 #define ROUTE(id, method, path, auth, cap, run, op, handler) DECLARE_##run(handler)
 #include "api/routes.def"

@@ -19,13 +19,13 @@ enum route_id {
 
 enum route_auth { AUTH_NONE, AUTH_OPEN, AUTH_PAGE, AUTH_BEARER, AUTH_COOKIE, AUTH_EITHER };
 
-enum route_run { RUN_LOOP, RUN_ENGINE, RUN_WORKER, RUN_PASSWORD, RUN_FLOW, RUN_UPLOAD };
+enum route_run { RUN_LOOP, RUN_ENGINE, RUN_WORKER, RUN_PASSWORD, RUN_ABROAD, RUN_FLOW, RUN_UPLOAD };
 
 /* RUN_LOOP, RUN_FLOW and RUN_UPLOAD handlers run on the loop and answer the request themselves, now or later.
  */
 typedef void route_loop_fn(struct api_request *r);
-/* RUN_WORKER and RUN_PASSWORD handlers run on a worker: they write the value of "data" (or the whole answer
- * of a route that is documented without an envelope) and return. */
+/* RUN_WORKER, RUN_PASSWORD and RUN_ABROAD handlers run on a worker: they write the value of "data" (or the
+ * whole answer of a route that is documented without an envelope) and return. */
 typedef enum err_code route_worker_fn(struct api_call *c);
 
 struct api_route {

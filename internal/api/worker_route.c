@@ -1,4 +1,4 @@
-/* RUN_WORKER and RUN_PASSWORD: one handler on a worker thread; what it writes becomes "data". */
+/* RUN_WORKER, RUN_PASSWORD and RUN_ABROAD: one handler on a worker thread; what it writes becomes "data". */
 #include "api/call.h"
 #include "api/cookie.h"
 #include "api/openapi.h"
@@ -68,8 +68,10 @@ static void run(struct workq_job *job, unsigned worker)
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     struct db *db;
     r->err = (struct err)ERR_INIT;
-    if (r->route->run == RUN_PASSWORD)
-        worker += API_WORKERS_MAX; /* the pool has connections of its own */
+    if (r->route->run != RUN_WORKER)
+        worker += API_WORKERS_MAX; /* pools have connections of their own */
+    if (r->route->run == RUN_ABROAD)
+        worker += API_PASSWORD_WORKERS_MAX;
     enum err_code rc = request_worker_db(r->api, worker, &db, &r->err);
     if (!rc) {
         uint64_t before = db_statements(db);
@@ -113,9 +115,17 @@ static bool names_issuer(const struct api_route *route)
     return names;
 }
 
+static struct workq *queue_of(const struct api_request *r)
+{
+    const struct api_options *opt = &r->api->opt;
+    if (r->route->run == RUN_PASSWORD)
+        return opt->passwords;
+    return r->route->run == RUN_ABROAD ? opt->abroad : opt->workq;
+}
+
 enum err_code worker_route_run(struct api_request *r, struct err *err)
 {
-    bool hashes = r->route->run == RUN_PASSWORD;
+    bool writes = r->route->run == RUN_WORKER && r->route->method != HTTP_GET;
     enum err_code rc = check_content_type(r, err);
     if (!rc && names_issuer(r->route))
         rc = cookie_check_host(r, err);
@@ -127,9 +137,7 @@ enum err_code worker_route_run(struct api_request *r, struct err *err)
     r->by = request_actor(r);
     r->base_url = cookie_own_origin(r);
     r->job = (struct workq_job){.run = run, .done = done};
-    enum workq_lane lane = r->route->method == HTTP_GET || hashes ? WORKQ_READ : WORKQ_WRITE;
-    return workq_submit(
-        hashes ? r->api->opt.passwords : r->api->opt.workq, r->api->opt.loop, lane, &r->job, err);
+    return workq_submit(queue_of(r), r->api->opt.loop, writes ? WORKQ_WRITE : WORKQ_READ, &r->job, err);
 }
 
 enum err_code call_read_body(struct api_call *c, const struct jsonr_field *fields, size_t count, void *out)

@@ -135,7 +135,8 @@ enum err_code machine_mint(struct db *db, const struct actor *by, struct arena *
         .role = WIRE_ROLE_ADMIN,
         .database_id = in->database_id,
         .expires_in_s = LIMIT_MACHINE_TOKEN_MS / MS_PER_S,
-        .machine_id = in->machine_id};
+        .machine_id = in->machine_id,
+        .assertion_id = in->assertion_id};
     enum err_code code = check_rate(db, &in->machine_id, err);
 
     return code ? code : token_create(db, by, a, &wish, ret, ret_secret, err);

@@ -11,8 +11,9 @@ MUST_CHECK enum err_code machine_database(struct db *db, const struct actor *by,
 
 struct machine_mint {
     struct id machine_id, namespace_id;
-    struct id database_id; /* "" every database of the namespace */
-    struct str name;       /* of whom it is for */
+    struct id database_id;   /* "" every database of the namespace */
+    struct str assertion_id; /* what it is exchanged for; ptr NULL or "" nothing */
+    struct str name;         /* of whom it is for */
 };
 /* Inside a write transaction: an admin token. ERR_RATE_LIMITED with retry_after_s. */
 MUST_CHECK enum err_code machine_mint(struct db *db, const struct actor *by, struct arena *a,

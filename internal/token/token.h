@@ -71,8 +71,9 @@ struct token_new {
     size_t address_count;        /* 0: used from everywhere */
     struct str
         claims; /* JSON, "" none: {"tenant": "a"} is :auth_tenant in the policies of row-level security */
-    struct id account_id; /* a program holds it for this person (oauth/access.h); "" for nobody */
-    struct id machine_id; /* what asked for it by itself (federation/); "" nothing did */
+    struct id account_id;    /* a program holds it for this person (oauth/access.h); "" for nobody */
+    struct id machine_id;    /* what asked for it by itself (federation/); "" nothing did */
+    struct str assertion_id; /* and by which assertion; "" none */
 };
 
 struct token {
@@ -136,6 +137,9 @@ MUST_CHECK enum err_code token_require_whole(
 /* Inside a write transaction: ends all that this machine was given. Its caller writes the audit row. */
 MUST_CHECK enum err_code token_revoke_machine(
     struct db *db, struct str machine_id, int64_t *ret_count, struct err *err);
+/* The same of what was exchanged for one assertion. */
+MUST_CHECK enum err_code token_revoke_assertion(
+    struct db *db, struct str assertion_id, int64_t *ret_count, struct err *err);
 /* How many it was given since `since_ms`. */
 MUST_CHECK enum err_code token_count_machine(
     struct db *db, struct str machine_id, int64_t since_ms, int64_t *ret, struct err *err);

@@ -9,8 +9,8 @@
 
 #define SQL_INSERT                                                                                           \
     "INSERT INTO token(id, namespace_id, hash, preview, name, role, database_id, has_table_scope, "          \
-    "created_at, expires_at, account_id, addresses, claims, machine_id)"                                     \
-    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+    "created_at, expires_at, account_id, addresses, claims, machine_id, assertion_id)"                       \
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
 #define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
 #define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
 #define SQL_LOOKUP                                                                                           \
@@ -52,9 +52,10 @@
 #define SQL_TO_REVOKE                                                                                        \
     "SELECT namespace_id, name, role, revoked_at FROM token WHERE id = ?1 AND (?2 IS NULL OR namespace_id "  \
     "= ?2)"
-#define SQL_REVOKE         "UPDATE token SET revoked_at = ?2 WHERE id = ?1"
-#define SQL_REVOKE_MACHINE "UPDATE token SET revoked_at = ?2 WHERE machine_id = ?1 AND revoked_at IS NULL"
-#define SQL_COUNT_MACHINE  "SELECT count(*) FROM token WHERE machine_id = ?1 AND created_at > ?2"
+#define SQL_REVOKE           "UPDATE token SET revoked_at = ?2 WHERE id = ?1"
+#define SQL_REVOKE_MACHINE   "UPDATE token SET revoked_at = ?2 WHERE machine_id = ?1 AND revoked_at IS NULL"
+#define SQL_REVOKE_ASSERTION "UPDATE token SET revoked_at = ?2 WHERE assertion_id = ?1 AND revoked_at IS NULL"
+#define SQL_COUNT_MACHINE    "SELECT count(*) FROM token WHERE machine_id = ?1 AND created_at > ?2"
 #define SQL_TOUCH                                                                                            \
     "UPDATE token SET last_used_at = ?2 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)"
 #define SQL_PURGE                                                                                            \
@@ -402,7 +403,8 @@ static enum err_code insert_token(struct db *db, const struct token_new *in, con
             db_int(in->has_table_scope), db_int(now), db_int_or_null(reach->expires_at),
             in->account_id.text[0] ? db_text(id_str(&in->account_id)) : db_null(), db_text(stored),
             reach->claims.len ? db_text(reach->claims) : db_null(),
-            in->machine_id.text[0] ? db_text(id_str(&in->machine_id)) : db_null()),
+            in->machine_id.text[0] ? db_text(id_str(&in->machine_id)) : db_null(),
+            in->assertion_id.len ? db_text(in->assertion_id) : db_null()),
         err);
 }
 
@@ -544,6 +546,17 @@ enum err_code token_revoke_machine(struct db *db, struct str machine_id, int64_t
     tx_announce(db);
     enum err_code code =
         db_exec(db, SQL_REVOKE_MACHINE, DB_ARGS(db_text(machine_id), db_int(clock_wall_ms())), err);
+    *ret_count = code ? 0 : db_changes(db);
+    return code;
+}
+
+enum err_code token_revoke_assertion(
+    struct db *db, struct str assertion_id, int64_t *ret_count, struct err *err)
+{
+    CHECK(tx_is_write(db));
+    tx_announce(db);
+    enum err_code code =
+        db_exec(db, SQL_REVOKE_ASSERTION, DB_ARGS(db_text(assertion_id), db_int(clock_wall_ms())), err);
     *ret_count = code ? 0 : db_changes(db);
     return code;
 }

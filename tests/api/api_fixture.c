@@ -92,6 +92,8 @@ static void make_front(struct api_fixture *fx, int64_t timeout_s)
         .workers = 3,
         .passwords = fx->passwords,
         .password_workers = 2,
+        .abroad = fx->passwords,
+        .abroad_workers = 2,
         .signup = SIGNUP_OPEN,
         .supervisor = fx->supervisor,
         .issuers = fx->issuers,

@@ -92,7 +92,8 @@ void test_api_routes__rows_are_consistent(void **state)
         if (r->in_database)
             assert_true(strstr(r->path, "{ns}") && strstr(r->path, "{db}"));
         assert_int_equal(r->auth <= AUTH_PAGE, r->cap == CAP_PUBLIC);
-        assert_int_equal(r->run == RUN_WORKER || r->run == RUN_PASSWORD, r->on_worker != NULL);
+        assert_int_equal(
+            r->run == RUN_WORKER || r->run == RUN_PASSWORD || r->run == RUN_ABROAD, r->on_worker != NULL);
         if (strstr(r->path, "{ns}") && (r->auth == AUTH_COOKIE || r->auth == AUTH_EITHER))
             assert_int_equal(
                 capability_check_member(r->cap, MEMBER_OWNER, NULL), ERR_OK); /* roles.def has a row */
