@@ -69,7 +69,8 @@ struct session {
 MUST_CHECK enum err_code session_list(struct db *db, struct arena *a, const struct id *account_id,
     struct session **ret, size_t *ret_count, struct err *err);
 
-/* Removes rows that expired. Opens its own transaction. */
-MUST_CHECK enum err_code session_purge(struct db *db, struct err *err);
+/* Removes rows that expired, LIMIT_PURGE_ROWS at most; sets *more when that was not all. Opens its own
+ * transaction. */
+MUST_CHECK enum err_code session_purge(struct db *db, bool *more, struct err *err);
 
 #endif

@@ -28,7 +28,7 @@
 #define SQL_LIST                                                                                             \
     "SELECT id, created_at, seen_at, expires_at, address, agent FROM session"                                \
     " WHERE account_id = ?1 AND expires_at > ?2 AND seen_at > ?3 ORDER BY id DESC"
-#define SQL_PURGE "DELETE FROM session WHERE expires_at <= ?1"
+#define SQL_PURGE "DELETE FROM session WHERE id IN (SELECT id FROM session WHERE expires_at <= ?1 LIMIT ?2)"
 
 #define TOUCH_EVERY_MS 60000
 
@@ -277,9 +277,8 @@ enum err_code session_list(struct db *db, struct arena *a, const struct id *acco
     return ERR_OK;
 }
 
-enum err_code session_purge(struct db *db, struct err *err)
+enum err_code session_purge(struct db *db, bool *more, struct err *err)
 {
-    enum err_code code = tx_begin_write(db, err);
-
-    return code ? code : tx_end(db, db_exec(db, SQL_PURGE, DB_ARGS(db_int(clock_wall_ms())), err), err);
+    return db_purge(db, SQL_PURGE, DB_ARGS(db_int(clock_wall_ms()), db_int(LIMIT_PURGE_ROWS)),
+        LIMIT_PURGE_ROWS, more, err);
 }

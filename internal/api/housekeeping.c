@@ -16,13 +16,14 @@
 
 #include <dirent.h>
 
-#define TICK_US         2000000
-#define PURGE_EVERY_US  600000000 /* the trash keeps for days, so ten minutes more do not matter */
-#define SIGN_EVERY_US   10000000
-#define SIGN_AT_ONCE    256 /* chains: some milliseconds, in which no other change can be made */
-#define CHECK_VALID_US  1000000
-#define PURGE_AT_ONCE   100
-#define PURGE_ARENA_MAX (1 << 20)
+#define TICK_US            2000000
+#define PURGE_EVERY_US     600000000 /* the trash keeps for days, so ten minutes more do not matter */
+#define SIGN_EVERY_US      10000000
+#define SIGN_AT_ONCE       256 /* chains: some milliseconds, in which no other change can be made */
+#define CHECK_VALID_US     1000000
+#define PURGE_AT_ONCE      100
+#define NAMESPACES_AT_ONCE 20
+#define PURGE_ARENA_MAX    (1 << 20)
 
 struct check_job {
     struct workq_job job;
@@ -30,6 +31,7 @@ struct check_job {
     bool control_ok, disk_known;
     uint64_t free_bytes;
     bool purge, sign;
+    bool more; /* purging: what is left is for the next tick, others want to write too */
     struct err err;
 };
 
@@ -67,7 +69,7 @@ static void measure_disk(struct check_job *j)
 
 /* Its databases go to the trash, where each has its time; the namespace ends with the last of them. */
 static enum err_code purge_namespace(
-    struct db *db, const struct registry_disk *disk, const struct tenant *t, struct err *err)
+    struct db *db, const struct registry_disk *disk, const struct tenant *t, bool *more, struct err *err)
 {
     AUTO_ARENA a;
     struct actor by = actor_server();
@@ -81,18 +83,21 @@ static enum err_code purge_namespace(
     if (rc || count)
         return rc;
     rc = tx_begin_write(db, err);
-    return rc ? rc : tx_end(db, tenant_purge(db, &by, t, err), err);
+    return rc ? rc : tx_end(db, tenant_purge(db, &by, t, more, err), err);
 }
 
-static void purge_namespaces(struct db *db, const struct registry_disk *disk)
+static void purge_namespaces(struct check_job *j, struct db *db, const struct registry_disk *disk)
 {
     struct tenant due;
     struct err err = ERR_INIT;
-    enum err_code rc;
-    while ((rc = tenant_next_due(db, clock_wall_ms(), &due, &err)) == ERR_OK)
-        if ((rc = purge_namespace(db, disk, &due, &err)))
-            break;
-    if (rc != ERR_NOT_FOUND)
+    enum err_code rc = ERR_OK;
+    for (unsigned i = 0; !rc && !j->more; i++) {
+        rc = tenant_next_due(db, clock_wall_ms(), &due, &err);
+        if (!rc)
+            rc = purge_namespace(db, disk, &due, &j->more, &err);
+        j->more = j->more || (!rc && i == NAMESPACES_AT_ONCE);
+    }
+    if (rc && rc != ERR_NOT_FOUND)
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
 }
 
@@ -105,9 +110,10 @@ static void purge(struct check_job *j, struct db *db)
     enum err_code rc = registry_purge(db, &disk, clock_wall_ms(), &purged, &err);
     if (rc)
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
-    purge_namespaces(db, &disk);
-    if (session_purge(db, &err) || invitation_purge(db, &err) || token_purge(db, &err) ||
-        access_purge(db, &err) || keyring_rotate(j->api->opt.data_dir, clock_wall_ms(), &err))
+    purge_namespaces(j, db, &disk);
+    if (session_purge(db, &j->more, &err) || invitation_purge(db, &j->more, &err) ||
+        token_purge(db, &j->more, &err) || access_purge(db, &j->more, &err) ||
+        keyring_rotate(j->api->opt.data_dir, clock_wall_ms(), &err))
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     if (purged)
         log_event(LOG_INFO, "purged", LOG_INT("databases", purged));
@@ -216,6 +222,8 @@ static void tick_done(struct workq_job *job)
 {
     struct check_job *j = CONTAINER_OF(job, struct check_job, job);
     note_disk(j);
+    if (j->more)
+        j->api->purged_us -= PURGE_EVERY_US; /* the next tick goes on */
     if (!j->api->draining)
         loop_timer_set(&j->api->tick, TICK_US);
     mem_free(j);

@@ -108,8 +108,8 @@ struct access_info {
 MUST_CHECK enum err_code access_look(
     struct db *db, struct str token, struct access_info *ret, struct err *err);
 
-/* Removes what nobody can use any more, LIMIT_OAUTH_PURGE_ROWS of each kind at most. Opens its own
- * transaction. */
-MUST_CHECK enum err_code access_purge(struct db *db, struct err *err);
+/* Removes what nobody can use any more, LIMIT_PURGE_ROWS of each kind at most; sets *more when that was not
+ * all. Opens its own transactions. */
+MUST_CHECK enum err_code access_purge(struct db *db, bool *more, struct err *err);
 
 #endif

@@ -24,25 +24,22 @@
 
 #define MS_PER_DAY 86400000
 
-static enum err_code purge(struct db *db, int64_t now, struct err *err)
+enum err_code access_purge(struct db *db, bool *more, struct err *err)
 {
-    struct db_value most = db_int(LIMIT_OAUTH_PURGE_ROWS);
-    enum err_code code = db_exec(db, SQL_CODES, DB_ARGS(db_int(now - LIMIT_OAUTH_CODE_KEPT_MS), most), err);
+    const int64_t now = clock_wall_ms(), most = LIMIT_PURGE_ROWS;
+    const struct db_value limit = db_int(most);
+    enum err_code code =
+        db_purge(db, SQL_CODES, DB_ARGS(db_int(now - LIMIT_OAUTH_CODE_KEPT_MS), limit), most, more, err);
 
     if (!code)
-        code = db_exec(db, SQL_TOKENS, DB_ARGS(db_int(now - MS_PER_DAY), most), err);
+        code = db_purge(db, SQL_TOKENS, DB_ARGS(db_int(now - MS_PER_DAY), limit), most, more, err);
     if (!code)
-        code = db_exec(db, SQL_ACCESS, DB_ARGS(db_int(now - MS_PER_DAY), most), err);
+        code = db_purge(db, SQL_ACCESS, DB_ARGS(db_int(now - MS_PER_DAY), limit), most, more, err);
     if (!code)
-        code = db_exec(db, SQL_ORPHANS, DB_ARGS(most), err);
+        code = db_purge(db, SQL_ORPHANS, DB_ARGS(limit), most, more, err);
     if (!code)
-        code = db_exec(db, SQL_REFRESH, DB_ARGS(db_int(now), most), err);
-    return code ? code : db_exec(db, SQL_CLIENTS, DB_ARGS(db_int(now - LIMIT_OAUTH_UNUSED_MS), most), err);
-}
-
-enum err_code access_purge(struct db *db, struct err *err)
-{
-    enum err_code code = tx_begin_write(db, err);
-
-    return code ? code : tx_end(db, purge(db, clock_wall_ms(), err), err);
+        code = db_purge(db, SQL_REFRESH, DB_ARGS(db_int(now), limit), most, more, err);
+    return code ? code
+                : db_purge(
+                      db, SQL_CLIENTS, DB_ARGS(db_int(now - LIMIT_OAUTH_UNUSED_MS), limit), most, more, err);
 }

@@ -141,6 +141,11 @@ MUST_CHECK enum err_code tx_commit(struct db *db, struct err *err);
 void tx_rollback(struct db *db); /* also when the transaction already ended by an error */
 /* Commits when rc is ERR_OK, else rolls back and returns rc. */
 MUST_CHECK enum err_code tx_end(struct db *db, enum err_code rc, struct err *err);
+/* A DELETE of at most `most` rows, in a transaction of its own; sets *more when it removed as many, so that
+ * the caller comes back later and the write lock is held for moments. */
+#define db_purge(db, sql, args, most, more, err) db_purge_literal((db), "" sql, (args), (most), (more), (err))
+MUST_CHECK enum err_code db_purge_literal(
+    struct db *db, const char *sql, const struct db_value *args, int64_t most, bool *more, struct err *err);
 bool tx_is_write(const struct db *db); /* for CHECK at the entry of functions that need one */
 /* Identity or registry changed: the commit bumps the generation, so that caches of all processes look again.
  */

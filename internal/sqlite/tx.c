@@ -74,3 +74,15 @@ void tx_announce(struct db *db)
     CHECK(tx_is_write(db));
     db->tx_announced = true;
 }
+
+enum err_code db_purge_literal(
+    struct db *db, const char *sql, const struct db_value *args, int64_t most, bool *more, struct err *err)
+{
+    enum err_code code = tx_begin_write(db, err);
+
+    if (code)
+        return code;
+    code = db_exec_literal(db, sql, args, err);
+    *more = *more || (!code && db_changes(db) >= most);
+    return tx_end(db, code, err);
+}

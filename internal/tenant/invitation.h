@@ -34,7 +34,8 @@ MUST_CHECK enum err_code invitation_check(
 MUST_CHECK enum err_code invitation_accept(struct db *db, const struct actor *by, struct str secret,
     const struct id *account_id, struct str email_key, struct membership *ret, struct err *err);
 
-/* Removes those that ended. Opens its own transaction. */
-MUST_CHECK enum err_code invitation_purge(struct db *db, struct err *err);
+/* Removes those that ended, LIMIT_PURGE_ROWS at most; sets *more when that was not all. Opens its own
+ * transaction. */
+MUST_CHECK enum err_code invitation_purge(struct db *db, bool *more, struct err *err);
 
 #endif

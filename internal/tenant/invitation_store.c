@@ -19,7 +19,8 @@
 #define SQL_OPEN                                                                                             \
     "SELECT i.id, i.role, n.slug, n.id FROM invitation i JOIN namespace n ON n.id = i.namespace_id"          \
     " WHERE i.hash = ?1 AND i.email_key = ?2 AND i.expires_at > ?3 AND n.deleted_at IS NULL"
-#define SQL_PURGE "DELETE FROM invitation WHERE expires_at <= ?1"
+#define SQL_PURGE                                                                                            \
+    "DELETE FROM invitation WHERE id IN (SELECT id FROM invitation WHERE expires_at <= ?1 LIMIT ?2)"
 
 static enum err_code record(struct db *db, const struct actor *by, enum audit_action action,
     const struct id *tenant_id, struct str id, enum member_role role, struct err *err)
@@ -192,9 +193,8 @@ enum err_code invitation_accept(struct db *db, const struct actor *by, struct st
     return code ? code : member_find(db, str_of(found.slug), account_id, ret, err);
 }
 
-enum err_code invitation_purge(struct db *db, struct err *err)
+enum err_code invitation_purge(struct db *db, bool *more, struct err *err)
 {
-    enum err_code code = tx_begin_write(db, err);
-
-    return code ? code : tx_end(db, db_exec(db, SQL_PURGE, DB_ARGS(db_int(clock_wall_ms())), err), err);
+    return db_purge(db, SQL_PURGE, DB_ARGS(db_int(clock_wall_ms()), db_int(LIMIT_PURGE_ROWS)),
+        LIMIT_PURGE_ROWS, more, err);
 }

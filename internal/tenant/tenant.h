@@ -37,9 +37,9 @@ MUST_CHECK enum err_code tenant_restore(
 /* A namespace whose time ended before `now_ms` and that still has a database that is not in the trash, or
  * none at all. ERR_NOT_FOUND none is due. */
 MUST_CHECK enum err_code tenant_next_due(struct db *db, int64_t now_ms, struct tenant *ret, struct err *err);
-/* Inside a write transaction: removes the namespace and what belongs to it, but its audit log. It has no
- * database. */
+/* Inside a write transaction: removes the namespace, which has no database, and what belongs to it, but its
+ * audit log. Where that is much, a part of it, LIMIT_PURGE_ROWS of each kind, and sets *more. */
 MUST_CHECK enum err_code tenant_purge(
-    struct db *db, const struct actor *by, const struct tenant *t, struct err *err);
+    struct db *db, const struct actor *by, const struct tenant *t, bool *more, struct err *err);
 
 #endif

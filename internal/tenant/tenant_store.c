@@ -18,10 +18,14 @@
     " WHERE n.deleted_at <= ?1 AND (EXISTS (SELECT 1 FROM database d WHERE d.namespace_id = n.id AND"        \
     " d.deleted_at IS NULL) OR NOT EXISTS (SELECT 1 FROM database d WHERE d.namespace_id = n.id AND"         \
     " d.deleted_at IS NOT NULL)) ORDER BY n.deleted_at LIMIT 1"
-#define SQL_PURGE_INVITATIONS "DELETE FROM invitation WHERE namespace_id = ?1"
-#define SQL_PURGE_TOKENS      "DELETE FROM token WHERE namespace_id = ?1"
-#define SQL_PURGE_MEMBERS     "DELETE FROM namespace_member WHERE namespace_id = ?1"
-#define SQL_PURGE             "DELETE FROM namespace WHERE id = ?1"
+#define SQL_PURGE_INVITATIONS                                                                                \
+    "DELETE FROM invitation WHERE id IN (SELECT id FROM invitation WHERE namespace_id = ?1 LIMIT ?2)"
+#define SQL_PURGE_TOKENS                                                                                     \
+    "DELETE FROM token WHERE id IN (SELECT id FROM token WHERE namespace_id = ?1 LIMIT ?2)"
+#define SQL_PURGE_MEMBERS                                                                                    \
+    "DELETE FROM namespace_member WHERE namespace_id = ?1 AND account_id IN"                                 \
+    " (SELECT account_id FROM namespace_member WHERE namespace_id = ?1 LIMIT ?2)"
+#define SQL_PURGE "DELETE FROM namespace WHERE id = ?1"
 
 /* First segments of paths that the server or its console answers itself. */
 static const char *const RESERVED[] = {"admin", "agent", "api", "assets", "console", "demo", "docs",
@@ -160,16 +164,23 @@ enum err_code tenant_next_due(struct db *db, int64_t now_ms, struct tenant *ret,
     return code;
 }
 
-enum err_code tenant_purge(struct db *db, const struct actor *by, const struct tenant *t, struct err *err)
+enum err_code tenant_purge(
+    struct db *db, const struct actor *by, const struct tenant *t, bool *more, struct err *err)
 {
-    const struct db_value *id = DB_ARGS(db_text(id_str(&t->id)));
-    enum err_code code = record(db, by, AUDIT_NAMESPACE_PURGED, t, err);
+    const struct db_value *some = DB_ARGS(db_text(id_str(&t->id)), db_int(LIMIT_PURGE_ROWS));
+    int64_t removed = 0;
+    enum err_code code = db_exec(db, SQL_PURGE_INVITATIONS, some, err);
 
+    removed += code ? 0 : db_changes(db);
     if (!code)
-        code = db_exec(db, SQL_PURGE_INVITATIONS, id, err);
+        code = db_exec(db, SQL_PURGE_TOKENS, some, err);
+    removed += code ? 0 : db_changes(db);
     if (!code)
-        code = db_exec(db, SQL_PURGE_TOKENS, id, err);
-    if (!code)
-        code = db_exec(db, SQL_PURGE_MEMBERS, id, err);
-    return code ? code : db_exec(db, SQL_PURGE, id, err);
+        code = db_exec(db, SQL_PURGE_MEMBERS, some, err);
+    removed += code ? 0 : db_changes(db);
+    *more = *more || removed >= LIMIT_PURGE_ROWS;
+    if (code || removed >= LIMIT_PURGE_ROWS)
+        return code; /* the rest, and the namespace itself, next time */
+    code = record(db, by, AUDIT_NAMESPACE_PURGED, t, err);
+    return code ? code : db_exec(db, SQL_PURGE, DB_ARGS(db_text(id_str(&t->id))), err);
 }

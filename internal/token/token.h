@@ -144,10 +144,10 @@ MUST_CHECK enum err_code token_revoke_assertion(
 MUST_CHECK enum err_code token_count_machine(
     struct db *db, struct str machine_id, int64_t since_ms, int64_t *ret, struct err *err);
 
-/* Removes what expired or was revoked more than LIMIT_TOKEN_KEPT_MS ago, LIMIT_TOKEN_PURGE_ROWS at a time,
- * but nothing that a program holds (oauth/access.h does). The audit log keeps what happened to it. Opens its
- * own transactions. */
-MUST_CHECK enum err_code token_purge(struct db *db, struct err *err);
+/* Removes what expired or was revoked more than LIMIT_TOKEN_KEPT_MS ago, LIMIT_PURGE_ROWS at most,
+ * and sets *more when that was not all; nothing that a program holds (oauth/access.h does). The audit log
+ * keeps what happened to it. Opens its own transaction. */
+MUST_CHECK enum err_code token_purge(struct db *db, bool *more, struct err *err);
 
 /* Remembers a use, never backwards. Inside a write transaction; the server gathers uses and writes them now
  * and then. */

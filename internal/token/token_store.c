@@ -579,19 +579,9 @@ enum err_code token_touch(struct db *db, struct str token_id, int64_t used_at, s
     return db_exec(db, SQL_TOUCH, DB_ARGS(db_text(token_id), db_int(used_at)), err);
 }
 
-/* In pieces, so that others get at the write lock. */
-enum err_code token_purge(struct db *db, struct err *err)
+enum err_code token_purge(struct db *db, bool *more, struct err *err)
 {
-    int64_t before = clock_wall_ms() - LIMIT_TOKEN_KEPT_MS, removed = LIMIT_TOKEN_PURGE_ROWS;
-    enum err_code code = ERR_OK;
-
-    while (!code && removed == LIMIT_TOKEN_PURGE_ROWS) {
-        code = tx_begin_write(db, err);
-        if (code)
-            return code;
-        code = db_exec(db, SQL_PURGE, DB_ARGS(db_int(before), db_int(LIMIT_TOKEN_PURGE_ROWS)), err);
-        removed = code ? 0 : db_changes(db);
-        code = tx_end(db, code, err);
-    }
-    return code;
+    return db_purge(db, SQL_PURGE,
+        DB_ARGS(db_int(clock_wall_ms() - LIMIT_TOKEN_KEPT_MS), db_int(LIMIT_PURGE_ROWS)), LIMIT_PURGE_ROWS,
+        more, err);
 }

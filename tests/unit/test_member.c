@@ -115,6 +115,7 @@ void test_member__a_role_that_was_lost_meanwhile_counts_for_nothing(void **state
 
 void test_member__invitations_end(void **state)
 {
+    bool left = false;
     begin(state);
     AUTO_ARENA a;
     struct account owner = join("owner@example.com", MEMBER_OWNER),
@@ -143,7 +144,7 @@ void test_member__invitations_end(void **state)
                              S("lin@example.com"), &m, NULL),
                          NULL),
         ERR_NOT_FOUND);
-    must(invitation_purge(fx.db, NULL));
+    must(invitation_purge(fx.db, &left, NULL));
     char *dump = control_fixture_dump(&fx);
     assert_null(strstr(dump, "Lin@example.com"));
     mem_free(dump);
@@ -160,6 +161,7 @@ static void set_deleted(bool deleted)
 
 void test_member__a_deleted_namespace_ends_after_its_databases(void **state)
 {
+    bool left = false;
     begin(state);
     struct account owner = join("owner@example.com", MEMBER_OWNER);
     struct registry_entry entry;
@@ -186,10 +188,56 @@ void test_member__a_deleted_namespace_ends_after_its_databases(void **state)
     assert_int_equal(purged, 1);
     must(tenant_next_due(fx.db, clock_wall_ms(), &due, NULL));
     must(tx_begin_write(fx.db, NULL));
-    must(tenant_purge(fx.db, &TEST_ACTOR, &due, NULL));
+    must(tenant_purge(fx.db, &TEST_ACTOR, &due, &left, NULL));
     must(tx_commit(fx.db, NULL));
     assert_int_equal(tenant_get(fx.db, S("acme"), &due, NULL), ERR_NOT_FOUND);
     assert_int_equal(tenant_next_due(fx.db, clock_wall_ms(), &due, NULL), ERR_NOT_FOUND);
+    end();
+}
+
+#define MANY (LIMIT_PURGE_ROWS + 500)
+#define SQL_TOKENS                                                                                           \
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)"                           \
+    " INSERT INTO token(id, namespace_id, hash, preview, name, role, has_table_scope, created_at)"           \
+    " SELECT 'tok_' || i, ?1, 'hash' || i, '', '', 'readonly', 0, 1 FROM n"
+#define SQL_INVITATIONS                                                                                      \
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)"                           \
+    " INSERT INTO invitation(id, namespace_id, email, email_key, role, hash, invited_by, created_at, "       \
+    "expires_at) SELECT 'inv_' || i, ?1, i, i, 'viewer', 'hash' || i, 'usr_1', 1, 1 FROM n"
+
+static int64_t rows_of(const char *sql)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    must(db_query_one_literal(fx.db, sql, DB_NO_ARGS, &st, NULL));
+    return db_col_int(&st, 0);
+}
+
+/* Whoever wants to write waits for a part of it at most. */
+void test_member__much_is_purged_in_parts(void **state)
+{
+    bool left = false;
+    begin(state);
+    const struct db_value *many = DB_ARGS(db_text(id_str(&fx.tenant.id)), db_int(MANY));
+    must(tx_begin_write(fx.db, NULL));
+    must(db_exec(fx.db, SQL_TOKENS, many, NULL));
+    must(db_exec(fx.db, SQL_INVITATIONS, many, NULL));
+    must(tx_commit(fx.db, NULL));
+    must(invitation_purge(fx.db, &left, NULL));
+    assert_true(left);
+    assert_int_equal(rows_of("SELECT count(*) FROM invitation"), MANY - LIMIT_PURGE_ROWS);
+    must(tx_begin_write(fx.db, NULL));
+    must(tenant_purge(fx.db, &TEST_ACTOR, &fx.tenant, &left, NULL));
+    must(tx_commit(fx.db, NULL));
+    assert_int_equal(rows_of("SELECT count(*) FROM token"), MANY - LIMIT_PURGE_ROWS);
+    assert_int_equal(rows_of("SELECT count(*) FROM namespace"), 1);
+    ASSERT_AUDIT(&fx, "namespace.created"); /* it is not gone yet */
+    left = false;
+    must(tx_begin_write(fx.db, NULL));
+    must(tenant_purge(fx.db, &TEST_ACTOR, &fx.tenant, &left, NULL));
+    must(tx_commit(fx.db, NULL));
+    assert_false(left);
+    assert_int_equal(rows_of("SELECT count(*) FROM token"), 0);
+    assert_int_equal(rows_of("SELECT count(*) FROM namespace"), 0);
     end();
 }
 
