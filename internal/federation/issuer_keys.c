@@ -64,41 +64,40 @@ static enum err_code cannot_ask(const struct issuer *i, int64_t now_us, struct e
     return ERR_UNAVAILABLE;
 }
 
-enum { AGAIN = -1 };
-
-/* One look at what is there, under the lock. ERR_OK: use i->keys. AGAIN: something may have changed. */
-static int look(struct issuers *all, struct issuer *i, struct str kid, struct err *err)
+/* One look at what is there, under the lock. false: something may have changed, look again. *ret is ERR_OK:
+ * use i->keys. */
+static bool look(struct issuers *all, struct issuer *i, struct str kid, enum err_code *ret, struct err *err)
 {
     int64_t now_us = clock_mono_us();
     bool usable = i->keys && now_us < i->usable_until_us, fresh = i->keys && now_us < i->fresh_until_us;
     bool known = usable && jwks_find(i->keys, kid), due = now_us >= i->next_fetch_us;
 
-    if (known && (fresh || i->fetching || !due))
-        return ERR_OK;
-    if (i->fetching) {
+    if (known && (fresh || i->fetching || !due)) {
+        *ret = ERR_OK;
+    } else if (i->fetching) {
         CHECK(pthread_cond_wait(&i->fetched, &i->lock) == 0);
-        return AGAIN;
-    }
-    if (due) {
+        return false;
+    } else if (due) {
         fetch(all, i);
-        return AGAIN;
+        return false;
+    } else if (usable && i->retry_us == 0) {
+        *ret = err_set(err, ERR_UNAUTHORIZED, "%s has no key of the name in the token's head (kid)", i->url);
+    } else {
+        *ret = cannot_ask(i, now_us, err);
     }
-    if (usable && i->retry_us == 0)
-        return err_set(err, ERR_UNAUTHORIZED, "%s has no key of the name in the token's head (kid)", i->url);
-    return cannot_ask(i, now_us, err);
+    return true;
 }
 
 enum err_code issuer_keys(
     struct issuers *all, struct issuer *i, struct str kid, struct jwks **ret_keys, struct err *err)
 {
-    int rc;
+    enum err_code rc = ERR_OK;
 
     CHECK(pthread_mutex_lock(&i->lock) == 0);
-    do
-        rc = look(all, i, kid, err);
-    while (rc == AGAIN);
-    if (rc == ERR_OK)
+    while (!look(all, i, kid, &rc, err))
+        ;
+    if (!rc)
         *ret_keys = jwks_ref(i->keys);
     CHECK(pthread_mutex_unlock(&i->lock) == 0);
-    return (enum err_code)rc;
+    return rc;
 }
