@@ -53,7 +53,7 @@ export UBSAN_OPTIONS ?= print_stacktrace=1
 LD_VARIANT = $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),-fprofile-instr-generate)
 INCLUDE = -Iinternal -Ipolicy -I$(B)/gen -isystem $(SQLITE_DIR)
 CFLAGS_ALL = $(CSTD) $(OPT) -g $(WARN) $(HARDEN) $(INCLUDE) -DHF_VERSION='"$(VERSION)"' $(CFLAGS)
-LIBS = -levent_openssl -levent_pthreads -levent_extra -levent_core -lcurl -lssl -lcrypto -ljwt -lcjson -lseccomp -largon2 -lpthread -lm
+LIBS = -levent_openssl -levent_pthreads -levent_extra -levent_core -lssl -lcrypto -ljwt -lcjson -lseccomp -largon2 -lpthread -lm
 
 # --- Sources -----------------------------------------------------------------------------------------------------
 LIB_SRC := $(sort $(wildcard internal/*/*.c internal/api/*/*.c))

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/url.h"
 #include "http/destination.h"
-#include <curl/curl.h>
+#include "http/libcurl.h"
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -18,6 +18,7 @@
 #define AGE_MAX_S INT64_C(315360000)
 
 struct courier {
+    struct libcurl curl;
     CURLM *multi;
     pthread_t thread;
     char *ca_file;
@@ -88,41 +89,41 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *arg)
 {
     struct transfer *t = arg;
 
-    (void)bytes; /* libcurl keeps them, for curl_easy_header() */
+    (void)bytes; /* libcurl keeps them, for header_of() */
     t->head_bytes += size * count;
     t->too_large = t->head_bytes > (size_t)LIMIT_COURIER_HEAD_BYTES;
     return t->too_large ? 0 : size * count;
 }
 
-#define SET(easy, option, value) CHECK(curl_easy_setopt((easy), (option), (value)) == CURLE_OK)
+#define SET(t, option, value) CHECK((t)->c->curl.easy_setopt((t)->easy, (option), (value)) == CURLE_OK)
 
 static void set_rules(struct transfer *t)
 {
-    SET(t->easy, CURLOPT_PROTOCOLS_STR, t->listed ? "http,https" : "https");
-    SET(t->easy, CURLOPT_FOLLOWLOCATION, 0L);
-    SET(t->easy, CURLOPT_PROXY, ""); /* and none of the environment's */
-    SET(t->easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(t->easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(t->easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(t->easy, CURLOPT_FORBID_REUSE, 1L); /* each connection is judged anew */
-    SET(t->easy, CURLOPT_NOSIGNAL, 1L);
-    SET(t->easy, CURLOPT_QUICK_EXIT, 1L); /* a slow look-up of a name holds nobody up */
-    SET(t->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    SET(t->easy, CURLOPT_OPENSOCKETDATA, t);
+    SET(t, CURLOPT_PROTOCOLS_STR, t->listed ? "http,https" : "https");
+    SET(t, CURLOPT_FOLLOWLOCATION, 0L);
+    SET(t, CURLOPT_PROXY, ""); /* and none of the environment's */
+    SET(t, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(t, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(t, CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(t, CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(t, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(t, CURLOPT_FORBID_REUSE, 1L); /* each connection is judged anew */
+    SET(t, CURLOPT_NOSIGNAL, 1L);
+    SET(t, CURLOPT_QUICK_EXIT, 1L); /* a slow look-up of a name holds nobody up */
+    SET(t, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    SET(t, CURLOPT_OPENSOCKETDATA, t);
     if (t->c->ca_file)
-        SET(t->easy, CURLOPT_CAINFO, t->c->ca_file);
+        SET(t, CURLOPT_CAINFO, t->c->ca_file);
 }
 
 static void set_bounds(struct transfer *t)
 {
-    SET(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)LIMIT_COURIER_CONNECT_MS);
-    SET(t->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->reply->body->limit);
-    SET(t->easy, CURLOPT_WRITEFUNCTION, take_body);
-    SET(t->easy, CURLOPT_WRITEDATA, t);
-    SET(t->easy, CURLOPT_HEADERFUNCTION, take_header);
-    SET(t->easy, CURLOPT_HEADERDATA, t);
+    SET(t, CURLOPT_CONNECTTIMEOUT_MS, (long)LIMIT_COURIER_CONNECT_MS);
+    SET(t, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->reply->body->limit);
+    SET(t, CURLOPT_WRITEFUNCTION, take_body);
+    SET(t, CURLOPT_WRITEDATA, t);
+    SET(t, CURLOPT_HEADERFUNCTION, take_header);
+    SET(t, CURLOPT_HEADERDATA, t);
 }
 
 static void set_request(struct transfer *t)
@@ -131,14 +132,14 @@ static void set_request(struct transfer *t)
 
     strbuf_init(&text, t->req->url.len + (size_t)LIMIT_COURIER_HEAD_BYTES);
     strbuf_add_str(&text, t->req->url);
-    SET(t->easy, CURLOPT_URL, strbuf_cstr(&text)); /* copies it */
+    SET(t, CURLOPT_URL, strbuf_cstr(&text)); /* copies it */
     strbuf_reset(&text);
     strbuf_addf(&text, "Accept: %s", t->req->accept);
-    t->headers = curl_slist_append(NULL, strbuf_cstr(&text));
+    t->headers = t->c->curl.slist_append(NULL, strbuf_cstr(&text));
     CHECK(t->headers && !strbuf_failed(&text));
-    SET(t->easy, CURLOPT_HTTPHEADER, t->headers);
-    SET(t->easy, CURLOPT_USERAGENT, "Holdfast/" HF_VERSION);
-    SET(t->easy, CURLOPT_PRIVATE, t);
+    SET(t, CURLOPT_HTTPHEADER, t->headers);
+    SET(t, CURLOPT_USERAGENT, "Holdfast/" HF_VERSION);
+    SET(t, CURLOPT_PRIVATE, t);
 }
 
 static void transfer_init(struct transfer *t)
@@ -148,7 +149,7 @@ static void transfer_init(struct transfer *t)
     list_init(&t->node);
     t->begun_us = clock_mono_us();
     t->deadline_us = t->begun_us + ms * US_PER_MS;
-    t->easy = curl_easy_init();
+    t->easy = t->c->curl.easy_init();
     CHECK(t->easy && pthread_cond_init(&t->ended, NULL) == 0);
     set_rules(t);
     set_bounds(t);
@@ -157,8 +158,8 @@ static void transfer_init(struct transfer *t)
 
 static void transfer_release(struct transfer *t)
 {
-    curl_easy_cleanup(t->easy);
-    curl_slist_free_all(t->headers);
+    t->c->curl.easy_cleanup(t->easy);
+    t->c->curl.slist_free_all(t->headers);
     CHECK(pthread_cond_destroy(&t->ended) == 0);
 }
 
@@ -213,11 +214,12 @@ static int64_t max_age(struct str header)
     return seconds;
 }
 
-static struct str header_of(CURL *easy, const char *name)
+static struct str header_of(const struct transfer *t, const char *name)
 {
     struct curl_header *found;
-    return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &found) == CURLHE_OK ? str_of(found->value)
-                                                                                  : STR_EMPTY;
+    return t->c->curl.easy_header(t->easy, name, 0, CURLH_HEADER, -1, &found) == CURLHE_OK
+               ? str_of(found->value)
+               : STR_EMPTY;
 }
 
 static void read_answer(struct transfer *t)
@@ -225,10 +227,10 @@ static void read_answer(struct transfer *t)
     int64_t age;
     long status = 0;
 
-    CHECK(curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK);
+    CHECK(t->c->curl.easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK);
     t->reply->status = (int)status;
-    t->reply->max_age_s = max_age(header_of(t->easy, "Cache-Control"));
-    if (t->reply->max_age_s > 0 && str_to_i64(header_of(t->easy, "Age"), 0, AGE_MAX_S, &age))
+    t->reply->max_age_s = max_age(header_of(t, "Cache-Control"));
+    if (t->reply->max_age_s > 0 && str_to_i64(header_of(t, "Age"), 0, AGE_MAX_S, &age))
         t->reply->max_age_s = age < t->reply->max_age_s ? t->reply->max_age_s - age : 0;
 }
 
@@ -251,7 +253,7 @@ static enum err_code say(const struct transfer *t, const struct url *url, struct
     case COURIER_STOPPED: return err_set(err, ERR_UNAVAILABLE, "the server is stopping");
     default:
         return err_set(err, ERR_UNAVAILABLE, STR_FMT " cannot be asked: %s", STR_ARG(host),
-            curl_easy_strerror(t->result));
+            t->c->curl.easy_strerror(t->result));
     }
 }
 
@@ -278,8 +280,8 @@ static void start(struct courier *c, struct transfer *t)
         finish(c, t, COURIER_TIMEOUT);
         return;
     }
-    SET(t->easy, CURLOPT_TIMEOUT_MS, (long)left_ms);
-    CHECK(curl_multi_add_handle(c->multi, t->easy) == CURLM_OK);
+    SET(t, CURLOPT_TIMEOUT_MS, (long)left_ms);
+    CHECK(c->curl.multi_add_handle(c->multi, t->easy) == CURLM_OK);
     list_push_back(&c->running, &t->node);
     c->stats.running++;
 }
@@ -292,7 +294,7 @@ static void start_waiting(struct courier *c)
 
 static void stop_running(struct courier *c, struct transfer *t, enum courier_outcome outcome)
 {
-    CHECK(curl_multi_remove_handle(c->multi, t->easy) == CURLM_OK);
+    CHECK(c->curl.multi_remove_handle(c->multi, t->easy) == CURLM_OK);
     c->stats.running--;
     finish(c, t, outcome);
 }
@@ -313,9 +315,9 @@ static void collect(struct courier *c)
     char *of;
     int left;
 
-    while ((msg = curl_multi_info_read(c->multi, &left))) {
+    while ((msg = c->curl.multi_info_read(c->multi, &left))) {
         CHECK(msg->msg == CURLMSG_DONE);
-        CHECK(curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &of) == CURLE_OK);
+        CHECK(c->curl.easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &of) == CURLE_OK);
         struct transfer *t = (struct transfer *)(void *)of;
         t->result = msg->data.result;
         read_answer(t);
@@ -332,13 +334,13 @@ static void *deliver(void *arg)
     while (!c->closing) {
         start_waiting(c);
         CHECK(pthread_mutex_unlock(&c->lock) == 0);
-        CHECK(curl_multi_perform(c->multi, &moving) == CURLM_OK);
+        CHECK(c->curl.multi_perform(c->multi, &moving) == CURLM_OK);
         CHECK(pthread_mutex_lock(&c->lock) == 0);
         collect(c);
         if (!list_empty(&c->waiting) && c->stats.running < (unsigned)LIMIT_COURIER_PARALLEL)
             continue;
         CHECK(pthread_mutex_unlock(&c->lock) == 0);
-        CHECK(curl_multi_poll(c->multi, NULL, 0, IDLE_MS, NULL) == CURLM_OK);
+        CHECK(c->curl.multi_poll(c->multi, NULL, 0, IDLE_MS, NULL) == CURLM_OK);
         CHECK(pthread_mutex_lock(&c->lock) == 0);
     }
     end_all(c);
@@ -370,7 +372,7 @@ static enum err_code copy_origins(struct courier *c, const struct courier_option
 static void release(struct courier *c)
 {
     if (c->multi)
-        (void)curl_multi_cleanup(c->multi); /* no handle is left in it */
+        (void)c->curl.multi_cleanup(c->multi); /* no handle is left in it */
     strbuf_release(&c->texts);
     mem_free(c->origins);
     mem_free(c->ca_file);
@@ -382,15 +384,16 @@ enum err_code courier_new(const struct courier_options *opt, struct courier **re
     struct courier *c = MEM_NEW(struct courier);
     enum err_code rc = copy_origins(c, opt, err);
 
+    if (!rc)
+        rc = libcurl_load(&c->curl, err);
     if (rc) {
         release(c);
         return rc;
     }
-    CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     c->ca_file = opt->ca_file ? mem_strdup(opt->ca_file) : NULL;
     list_init(&c->waiting);
     list_init(&c->running);
-    c->multi = curl_multi_init();
+    c->multi = c->curl.multi_init();
     CHECK(c->multi && pthread_mutex_init(&c->lock, NULL) == 0);
     CHECK(pthread_create(&c->thread, NULL, deliver, c) == 0);
     *ret = c;
@@ -404,7 +407,7 @@ void courier_close(struct courier *c)
     CHECK(pthread_mutex_lock(&c->lock) == 0);
     c->closing = true;
     CHECK(pthread_mutex_unlock(&c->lock) == 0);
-    CHECK(curl_multi_wakeup(c->multi) == CURLM_OK);
+    CHECK(c->curl.multi_wakeup(c->multi) == CURLM_OK);
 }
 
 void courier_free(struct courier *c)
@@ -442,7 +445,7 @@ static enum err_code send_and_wait(struct courier *c, struct transfer *t, struct
     } else {
         list_push_back(&c->waiting, &t->node);
         c->waiting_count++;
-        CHECK(curl_multi_wakeup(c->multi) == CURLM_OK);
+        CHECK(c->curl.multi_wakeup(c->multi) == CURLM_OK);
         while (!t->done)
             CHECK(pthread_cond_wait(&t->ended, &c->lock) == 0);
     }

@@ -8,7 +8,7 @@
  *   - no redirects, no proxy from the environment, no cookies, no compression, no credentials;
  *   - bytes, time and parallel transfers are bounded.
  *
- * Errors never hold more of an address than its origin. curl.h is included by courier.c alone. */
+ * Errors never hold more of an address than its host. */
 #ifndef HTTP_COURIER_H
 #define HTTP_COURIER_H
 
@@ -24,7 +24,7 @@ struct courier_options {
     const char *ca_file; /* PEM: trusted besides the system's certificates; NULL none */
 };
 
-/* Starts the thread. ERR_INVALID: an origin that is no URL. */
+/* Starts the thread. ERR_INVALID: an origin that is no URL. ERR_UNAVAILABLE: libcurl cannot be loaded. */
 MUST_CHECK enum err_code courier_new(
     const struct courier_options *opt, struct courier **ret, struct err *err);
 /* What runs and what waits ends with ERR_UNAVAILABLE, at once; nothing is taken any more. Any thread. */

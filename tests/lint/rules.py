@@ -53,7 +53,7 @@ HEADER_OWNERS = {
     r"jwt\.h": ("internal/crypto",),
     r"openssl/.*": ("internal/crypto", "internal/http"),
     r"argon2\.h": ("internal/crypto",),
-    r"curl/.*": ("internal/http/courier.c",),
+    r"curl/.*": ("internal/http/libcurl.h",),
     r"seccomp\.h|linux/(seccomp|landlock|filter)\.h": ("internal/engine",),
 }
 
