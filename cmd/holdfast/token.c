@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 struct token_options {
-    const char *data, *namespace_slug, *role, *database, *name, *claims, *id;
+    const char *data, *namespace_slug, *role, *database, *branch, *kind, *name, *claims, *id;
     struct option_list tables, addresses;
     int64_t expires_in_s, overlap_s;
     bool json, all;
@@ -38,6 +38,17 @@ static const struct option_spec CREATE_OPTIONS[] = {
         .offset = AT(database),
         .value = "SLUG",
         .help = "Binds the token to one database; without it every database of the namespace is open"},
+    {.name = "branch",
+        .type = OPTION_TEXT,
+        .offset = AT(branch),
+        .value = "REF",
+        .help = "Binds the token to this branch of the database alone; it ends with the branch"},
+    {.name = "kind",
+        .type = OPTION_TEXT,
+        .offset = AT(kind),
+        .value = "KIND",
+        .fallback = "live",
+        .help = "live, or test: a psql_test_ token acts on branches and on no other database"},
     {.name = "tables",
         .type = OPTION_LIST,
         .offset = AT(tables),
@@ -144,6 +155,16 @@ static const struct option_command REVOKE = {
 
 /* --- create --- */
 
+static enum err_code find_branch(
+    struct db *db, const struct token_options *o, struct registry_entry *database, struct err *err)
+{
+    struct registry_entry parent = *database;
+
+    if (!o->database)
+        return err_set(err, ERR_INVALID, "--branch needs --database, which it is a branch of");
+    return registry_get_branch(db, &parent.id, str_of(o->branch), database, err);
+}
+
 static enum err_code read_wish(
     struct db *db, const struct token_options *o, struct token_new *in, struct err *err)
 {
@@ -156,6 +177,10 @@ static enum err_code read_wish(
     code = tenant_get(db, str_of(o->namespace_slug), &tenant, err);
     if (!code && o->database)
         code = registry_get(db, &tenant.id, str_of(o->database), &database, err);
+    if (!code && o->branch)
+        code = find_branch(db, o, &database, err);
+    if (!code)
+        code = token_kind_parse(str_of(o->kind), &in->branches_only, err);
     if (code)
         return code;
     in->namespace_id = tenant.id;

@@ -53,7 +53,7 @@ static enum err_code append(
         &(struct audit_event){.by = r->by,
             .action = action_of(r),
             .namespace_id = &r->who->id->namespace_id,
-            .target_id = id_str(&r->db_id),
+            .target_id = id_str(&r->place.id),
             .target_name = r->db,
             .after = after},
         err);

@@ -3,9 +3,10 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "registry/registry.h"
 
 struct database_entry {
-    struct id id;
+    struct place place;
     int64_t loaded_us;
 };
 
@@ -111,10 +112,13 @@ void cache_put_bearer(
     bearer_release(map_put(&c->bearers, digest_str(hash), b));
 }
 
-/* "acme/main": neither slug holds a slash. Anything longer than two slugs names no database. */
-static bool database_key(struct str ns, struct str slug, char out[2 * SLUG_SIZE], struct str *ret)
+#define NAME_MAX_BYTES    (SLUG_SIZE + REF_SIZE) /* "main.pr-42" */
+#define DATABASE_KEY_SIZE (SLUG_SIZE + 1 + NAME_MAX_BYTES)
+
+/* "acme/main": no slug holds a slash. Anything longer names no database. */
+static bool database_key(struct str ns, struct str slug, char out[DATABASE_KEY_SIZE], struct str *ret)
 {
-    if (ns.len >= SLUG_SIZE || slug.len >= SLUG_SIZE)
+    if (ns.len >= SLUG_SIZE || slug.len >= NAME_MAX_BYTES)
         return false;
     memcpy(out, ns.ptr, ns.len);
     out[ns.len] = '/';
@@ -123,29 +127,29 @@ static bool database_key(struct str ns, struct str slug, char out[2 * SLUG_SIZE]
     return true;
 }
 
-bool cache_database(struct cache *c, struct str ns, struct str slug, int64_t now_us, struct id *ret)
+bool cache_database(struct cache *c, struct str ns, struct str slug, int64_t now_us, struct place *ret)
 {
-    char text[2 * SLUG_SIZE];
+    char text[DATABASE_KEY_SIZE];
     struct str key;
     if (!database_key(ns, slug, text, &key))
         return false;
     const struct database_entry *e = map_get(&c->databases, key);
     if (!e || !fresh(e->loaded_us, now_us))
         return false;
-    *ret = e->id;
+    *ret = e->place;
     return true;
 }
 
-void cache_put_database(
-    struct cache *c, struct str ns, struct str slug, const struct id *id, uint64_t generation, int64_t now_us)
+void cache_put_database(struct cache *c, struct str ns, struct str slug, const struct place *place,
+    uint64_t generation, int64_t now_us)
 {
-    char text[2 * SLUG_SIZE];
+    char text[DATABASE_KEY_SIZE];
     struct str key;
     if (cache_sync(c) != generation || !database_key(ns, slug, text, &key))
         return;
     if (c->databases.count >= CACHE_ENTRIES_MAX)
         clear_databases(c);
     struct database_entry *e = MEM_NEW(struct database_entry);
-    *e = (struct database_entry){*id, now_us};
+    *e = (struct database_entry){*place, now_us};
     mem_free(map_put(&c->databases, key, e));
 }

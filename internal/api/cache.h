@@ -39,8 +39,13 @@ void cache_put_bearer(
     struct cache *c, const struct digest *hash, struct bearer *b, uint64_t generation, int64_t now_us);
 void bearer_release(struct bearer *b); /* NULL is fine */
 
-bool cache_database(struct cache *c, struct str ns, struct str slug, int64_t now_us, struct id *ret);
-void cache_put_database(struct cache *c, struct str ns, struct str slug, const struct id *id,
+/* What a path's {ns} and {db} name. */
+struct place {
+    struct id id, parent_id; /* parent_id of a branch, else "" */
+};
+
+bool cache_database(struct cache *c, struct str ns, struct str slug, int64_t now_us, struct place *ret);
+void cache_put_database(struct cache *c, struct str ns, struct str slug, const struct place *place,
     uint64_t generation, int64_t now_us);
 
 #endif

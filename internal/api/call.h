@@ -36,9 +36,12 @@ struct api_call {
     const struct digest *session;           /* AUTH_PAGE: the cookie's, NULL none */
     struct str authorization, content_type; /* headers; ptr NULL none */
     struct str raw_query;
+    void *flow; /* state of a flow of which this is a step */
     struct err *err;
 };
 
+/* The database that {db} names, when the token reaches it. */
+MUST_CHECK enum err_code call_database(struct api_call *c, enum capability cap, struct registry_entry *ret);
 /* ?limit=1..500 (default 100) and ?after=KEY of lists that page by key. */
 MUST_CHECK enum err_code call_read_page(struct api_call *c, struct str *ret_after, int64_t *ret_limit);
 /* After a change: the {id} of the path is the answer; an error passes. */

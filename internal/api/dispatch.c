@@ -4,6 +4,7 @@
 #include "api/request.h"
 
 #include "api/cookie.h"
+#include "api/scope.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -47,7 +48,7 @@ static enum err_code run(struct api_request *r, struct err *err)
 
 static bool limited(const struct identity *who)
 {
-    return who->database_id.text[0] || who->has_table_scope;
+    return who->database_id.text[0] || who->has_table_scope || who->branches_only;
 }
 
 static enum err_code check_token(const struct api_request *r, struct err *err)
@@ -80,14 +81,9 @@ static enum err_code check_who(const struct api_request *r, struct err *err)
     return r->who->person ? check_person(r, err) : check_token(r, err);
 }
 
-/* A token that is bound to one database gets the same answer for every other slug, whether it exists or not.
- */
 static enum err_code check_database(struct api_request *r, bool found, struct err *err)
 {
-    const struct identity *who = r->who->id;
-    if (who->database_id.text[0] && (!found || !str_eq(id_str(&who->database_id), id_str(&r->db_id))))
-        return err_set(err, ERR_FORBIDDEN, "Token scope does not include this database");
-    return found ? ERR_OK : err_set(err, ERR_NOT_FOUND, "No such database");
+    return scope_check(r->who->id, r->route->cap, found ? &r->place : NULL, err);
 }
 
 enum err_code request_worker_db(struct api *api, unsigned worker, struct db **ret, struct err *err)
@@ -150,7 +146,7 @@ static enum err_code look_up_database(
         return ERR_OK;
     r->found_db = rc == ERR_OK;
     if (r->found_db)
-        r->db_id = entry.id;
+        r->place = place_of(&entry);
     return rc;
 }
 
@@ -161,7 +157,9 @@ static enum err_code look_up_share(struct api_request *r, struct db *db, struct 
     enum member_role shared;
     if (!r->found || !r->found->person || !r->found_db)
         return ERR_OK;
-    enum err_code rc = share_role(db, &r->db_id, &r->found->person->account.id, &shared, err);
+    enum err_code rc = share_role(db, &r->place.id, &r->found->person->account.id, &shared, err);
+    if (!rc && !shared && r->place.parent_id.text[0]) /* a branch is shared as its parent is */
+        rc = share_role(db, &r->place.parent_id, &r->found->person->account.id, &shared, err);
     if (!rc && shared) {
         r->found->member = shared;
         r->found->id->role = member_engine_role(shared);
@@ -211,7 +209,7 @@ static void keep_found(struct api_request *r)
             last_used_note(&r->api->last_used, &r->who->id->token_id);
     }
     if (r->found_db)
-        cache_put_database(r->api->cache, r->ns, r->db, &r->db_id, r->generation, now_us);
+        cache_put_database(r->api->cache, r->ns, r->db, &r->place, r->generation, now_us);
 }
 
 static void lookup_done(struct workq_job *job)
@@ -292,7 +290,7 @@ static enum err_code admit(struct api_request *r, struct err *err)
     if (rc)
         return rc;
     if (r->route->in_database) {
-        if (!cache_database(r->api->cache, r->ns, r->db, now_us, &r->db_id))
+        if (!cache_database(r->api->cache, r->ns, r->db, now_us, &r->place))
             return start_lookup(r, generation, err);
         rc = check_database(r, true, err);
         if (rc)

@@ -49,7 +49,7 @@ enum err_code request_fill_call(struct api_request *r, int64_t timeout_us, struc
 {
     const struct identity *who = r->who->id;
     struct wire_call *call = &r->call.req;
-    r->call.db_id = id_str(&r->db_id);
+    r->call.db_id = id_str(&r->place.id);
     r->call.place = ENGINE_SHARED;
     call->op = r->route->op;
     call->role = who->role;

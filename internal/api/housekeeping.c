@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "branch/branch.h"
 #include "registry/registry.h"
 #include "tenant/invitation.h"
 #include "token/token.h"
@@ -19,7 +20,8 @@
 #define TICK_US            2000000
 #define PURGE_EVERY_US     600000000 /* the trash keeps for days, so ten minutes more do not matter */
 #define SIGN_EVERY_US      10000000
-#define SIGN_AT_ONCE       256 /* chains: some milliseconds, in which no other change can be made */
+#define EXPIRE_EVERY_US    10000000 /* a branch goes within a minute of its time */
+#define SIGN_AT_ONCE       256      /* chains: some milliseconds, in which no other change can be made */
 #define CHECK_VALID_US     1000000
 #define PURGE_AT_ONCE      100
 #define NAMESPACES_AT_ONCE 20
@@ -30,7 +32,7 @@ struct check_job {
     struct api *api;
     bool control_ok, disk_known;
     uint64_t free_bytes;
-    bool purge, sign;
+    bool purge, sign, expire;
     bool more; /* purging: what is left is for the next tick, others want to write too */
     struct err err;
 };
@@ -38,7 +40,7 @@ struct check_job {
 /* Of the clock's; a check for readiness has none. */
 static bool has_work(const struct check_job *j)
 {
-    return j->purge || j->sign;
+    return j->purge || j->sign || j->expire;
 }
 
 static void evict(void *arg, struct str db_id)
@@ -101,11 +103,27 @@ static void purge_namespaces(struct check_job *j, struct db *db, const struct re
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
 }
 
+static struct registry_disk disk_of(const struct check_job *j)
+{
+    return (struct registry_disk){
+        .data_dir = j->api->opt.data_dir, .evict = evict, .arg = j->api->opt.supervisor};
+}
+
+static void expire(struct check_job *j, struct db *db)
+{
+    unsigned gone = 0;
+    const struct registry_disk disk = disk_of(j);
+    struct err err = ERR_INIT;
+    if (branch_expire(db, &disk, clock_wall_ms(), &gone, &err))
+        log_event(LOG_WARN, "expire_failed", LOG_CSTR("error", err.message));
+    if (gone)
+        log_event(LOG_INFO, "expired", LOG_INT("databases", gone));
+}
+
 static void purge(struct check_job *j, struct db *db)
 {
     unsigned purged = 0;
-    struct registry_disk disk = {
-        .data_dir = j->api->opt.data_dir, .evict = evict, .arg = j->api->opt.supervisor};
+    const struct registry_disk disk = disk_of(j);
     struct err err = ERR_INIT;
     enum err_code rc = registry_purge(db, &disk, clock_wall_ms(), &purged, &err);
     if (rc)
@@ -147,6 +165,8 @@ static void check_run(struct workq_job *job, unsigned worker)
         return;
     if (j->purge)
         purge(j, db);
+    if (j->expire)
+        expire(j, db);
     if (j->sign)
         sign(j, db);
     if (!has_work(j))
@@ -245,13 +265,15 @@ static void tick(void *arg)
     int64_t now_us = clock_mono_us();
     bool purges = now_us - api->purged_us >= PURGE_EVERY_US;
     bool signs = now_us - api->signed_us >= SIGN_EVERY_US;
+    bool expires = now_us - api->expired_us >= EXPIRE_EVERY_US;
     struct check_job *j = MEM_NEW(struct check_job);
     j->api = api;
     j->purge = purges;
     j->sign = signs;
+    j->expire = expires;
     j->job = (struct workq_job){.run = tick_run, .done = tick_done};
-    if (workq_submit(
-            api->opt.workq, api->opt.loop, purges || signs ? WORKQ_WRITE : WORKQ_READ, &j->job, &j->err)) {
+    if (workq_submit(api->opt.workq, api->opt.loop, purges || signs || expires ? WORKQ_WRITE : WORKQ_READ,
+            &j->job, &j->err)) {
         loop_timer_set(&api->tick, TICK_US);
         mem_free(j);
         return;
@@ -260,6 +282,8 @@ static void tick(void *arg)
         api->purged_us = now_us;
     if (signs)
         api->signed_us = now_us;
+    if (expires)
+        api->expired_us = now_us;
 }
 
 void housekeeping_start(struct api *api)
@@ -273,10 +297,32 @@ void housekeeping_stop(struct api *api)
     loop_timer_release(&api->tick);
 }
 
-/* <data>/db/<id>/in of every database. */
-static enum err_code clean_inboxes(const char *data_dir, struct err *err)
+static bool is_entry(const struct dirent *e)
 {
-    char dbs[FS_PATH_MAX], one[FS_PATH_MAX], in[FS_PATH_MAX];
+    return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+}
+
+/* What lies in a directory; itself it stays. */
+static enum err_code empty(const char *path, struct err *err)
+{
+    char one[FS_PATH_MAX];
+    DIR *dir = opendir(path);
+    enum err_code rc = ERR_OK;
+    for (struct dirent *e; dir && !rc && (e = readdir(dir));) {
+        if (!is_entry(e))
+            continue;
+        fs_join(one, path, e->d_name);
+        rc = fs_remove_tree(one, err);
+    }
+    if (dir)
+        (void)closedir(dir); /* a directory that was only read */
+    return rc;
+}
+
+/* <data>/db/<id>/in and what is in out/, of every database. */
+static enum err_code clean_boxes(const char *data_dir, struct err *err)
+{
+    char dbs[FS_PATH_MAX], one[FS_PATH_MAX], in[FS_PATH_MAX], out[FS_PATH_MAX];
     fs_join(dbs, data_dir, "db");
     DIR *dir = opendir(dbs);
     if (!dir)
@@ -287,7 +333,10 @@ static enum err_code clean_inboxes(const char *data_dir, struct err *err)
             continue;
         fs_join(one, dbs, e->d_name);
         fs_join(in, one, "in");
+        fs_join(out, one, "out");
         rc = fs_remove_tree(in, err);
+        if (!rc)
+            rc = empty(out, err);
     }
     (void)closedir(dir); /* a directory that was only read */
     return rc;
@@ -295,8 +344,12 @@ static enum err_code clean_inboxes(const char *data_dir, struct err *err)
 
 enum err_code housekeeping_clean(const char *data_dir, struct err *err)
 {
-    char tmp[FS_PATH_MAX];
-    fs_join(tmp, data_dir, "tmp");
-    enum err_code rc = fs_remove_tree(tmp, err);
-    return rc ? rc : clean_inboxes(data_dir, err);
+    static const char *const FOLDERS[] = {"tmp", "staging", "replaced"};
+    char path[FS_PATH_MAX];
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; !rc && i < ARRAY_LEN(FOLDERS); i++) {
+        fs_join(path, data_dir, FOLDERS[i]);
+        rc = fs_remove_tree(path, err);
+    }
+    return rc ? rc : clean_boxes(data_dir, err);
 }

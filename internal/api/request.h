@@ -50,7 +50,7 @@ struct api {
     struct list unwritten; /* those whose piece waits for such a worker */
     struct health health;
     struct loop_timer tick; /* disk guard, trash, temporary files */
-    int64_t purged_us, signed_us;
+    int64_t purged_us, signed_us, expired_us;
     struct throttle *throttle;
     bool secure; /* the address that people use is HTTPS */
     /* each touched by its worker alone */
@@ -82,7 +82,7 @@ struct api_request {
     struct api_answer answer;     /* the same */
     struct bearer *who;           /* held; NULL on public routes */
     const struct actor *by;       /* the same, once request_actor() was asked */
-    struct id db_id;              /* of {ns}/{db} */
+    struct place place;           /* of {ns}/{db} */
     struct workq_job job;
     uint64_t statements; /* that the job ran on control.db */
     struct err err;      /* of the job */
@@ -95,7 +95,9 @@ struct api_request {
     uint64_t generation;  /* before the lookup */
     struct bearer *found; /* lookup's result */
     bool found_db;
-    void *flow; /* state of a RUN_FLOW or RUN_UPLOAD handler */
+    void *flow;                           /* state of a RUN_FLOW or RUN_UPLOAD handler */
+    route_worker_fn *step;                /* what runs on the worker */
+    void (*after)(struct api_request *r); /* goes on when that succeeded; NULL: what it wrote is the answer */
 };
 
 /* --- dispatch.c --- */
@@ -154,5 +156,9 @@ void audited_quarantine(void *arg, struct str db_id);
 /* --- worker_route.c --- */
 
 MUST_CHECK enum err_code worker_route_run(struct api_request *r, struct err *err);
+/* A step of a flow on a worker, with a connection to control.db. The flow's state lies in the request's arena
+ * and ends with the last step. */
+MUST_CHECK enum err_code request_run_step(struct api_request *r, enum workq_lane lane, route_worker_fn *step,
+    void (*after)(struct api_request *r), struct err *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include "api/cookie.h"
 #include "api/openapi.h"
 #include "api/request.h"
+#include "api/scope.h"
 #include "base/check.h"
 
 static void evict(void *arg, struct str db_id)
@@ -15,12 +16,17 @@ static void allow(void *arg, struct str db_id)
     supervise_allow_sync(arg, db_id);
 }
 
+static void hold(void *arg, struct str db_id)
+{
+    supervise_hold_sync(arg, db_id);
+}
+
 static enum err_code enveloped(struct api_request *r, struct api_call *c)
 {
     jsonw_object(c->out);
     JSONW_BOOL(c->out, "success", true);
     jsonw_key(c->out, "data");
-    enum err_code rc = r->route->on_worker(c);
+    enum err_code rc = r->step(c);
     if (!rc)
         jsonw_object_end(c->out);
     return rc;
@@ -29,8 +35,11 @@ static enum err_code enveloped(struct api_request *r, struct api_call *c)
 static enum err_code call_handler(struct api_request *r, struct db *db, struct err *err)
 {
     struct jsonw w;
-    struct registry_disk disk = {
-        .data_dir = r->api->opt.data_dir, .evict = evict, .allow = allow, .arg = r->api->opt.supervisor};
+    struct registry_disk disk = {.data_dir = r->api->opt.data_dir,
+        .evict = evict,
+        .allow = allow,
+        .hold = hold,
+        .arg = r->api->opt.supervisor};
     struct api_call call = {.db = db,
         .disk = &disk,
         .who = r->who ? r->who->id : NULL,
@@ -54,9 +63,11 @@ static enum err_code call_handler(struct api_request *r, struct db *db, struct e
         .authorization = http_header(r->http, "Authorization"),
         .content_type = http_header(r->http, "Content-Type"),
         .raw_query = http_query(r->http),
+        .flow = r->flow,
         .err = err};
     jsonw_init(&w, &r->body);
-    enum err_code rc = openapi_answers_bare(r->route->id) ? r->route->on_worker(&call) : enveloped(r, &call);
+    bool bare = r->after || openapi_answers_bare(r->route->id);
+    enum err_code rc = bare ? r->step(&call) : enveloped(r, &call);
     if (rc)
         return rc;
     CHECK(r->answer.kind >= ANSWER_PAGE || strbuf_failed(&r->body) || r->body.len == 0 || jsonw_done(&w));
@@ -85,12 +96,16 @@ static void done(struct workq_job *job)
 {
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     request_count_job(r);
+    if (r->err.code || !r->after)
+        r->flow = NULL;
     if (!r->err.code && r->cookie.secret.len)
         cookie_set(r, &r->cookie.secret);
     if (!r->err.code && r->cookie.clear)
         cookie_clear(r);
     if (r->err.code)
         request_fail(r, &r->err);
+    else if (r->after)
+        r->after(r);
     else if (r->answer.kind)
         request_reply_answer(r);
     else
@@ -131,13 +146,21 @@ enum err_code worker_route_run(struct api_request *r, struct err *err)
         rc = cookie_check_host(r, err);
     if (rc)
         return rc;
-    strbuf_reset(&r->body);
     r->call.req.body =
         http_body(r->http); /* taken here: the worker must not touch the connection's buffers */
+    return request_run_step(r, writes ? WORKQ_WRITE : WORKQ_READ, r->route->on_worker, NULL, err);
+}
+
+enum err_code request_run_step(struct api_request *r, enum workq_lane lane, route_worker_fn *step,
+    void (*after)(struct api_request *r), struct err *err)
+{
+    strbuf_reset(&r->body);
+    r->step = step;
+    r->after = after;
     r->by = request_actor(r);
     r->base_url = cookie_own_origin(r);
     r->job = (struct workq_job){.run = run, .done = done};
-    return workq_submit(queue_of(r), r->api->opt.loop, writes ? WORKQ_WRITE : WORKQ_READ, &r->job, err);
+    return workq_submit(queue_of(r), r->api->opt.loop, lane, &r->job, err);
 }
 
 enum err_code call_read_body(struct api_call *c, const struct jsonr_field *fields, size_t count, void *out)
@@ -157,6 +180,19 @@ enum err_code call_answer_id(struct api_call *c, enum err_code rc)
     JSONW_TEXT(c->out, "id", c->item);
     jsonw_object_end(c->out);
     return ERR_OK;
+}
+
+enum err_code call_database(struct api_call *c, enum capability cap, struct registry_entry *ret)
+{
+    struct place place;
+    struct err missing = ERR_INIT;
+    enum err_code rc = registry_get(c->db, &c->who->namespace_id, c->db_slug, ret, &missing);
+    if (!rc)
+        place = place_of(ret);
+    enum err_code refused = scope_check(c->who, cap, rc ? NULL : &place, c->err);
+    if (rc && (refused == ERR_NOT_FOUND || rc != ERR_NOT_FOUND))
+        *c->err = missing;
+    return rc && rc != ERR_NOT_FOUND ? rc : refused;
 }
 
 #define PAGE_DEFAULT 100

@@ -124,7 +124,7 @@ static enum err_code tables(struct dump *d, const struct catalog *cat, struct er
         if (t->kind != CAT_TABLE)
             continue;
         code = statement(d, t->sql, err);
-        if (!code)
+        if (!code && !d->schema_only)
             code = table_rows(d, t, err);
     }
     return code;
@@ -192,7 +192,7 @@ enum err_code dump_run(struct dump *d, const struct catalog *cat, struct err *er
     enum err_code code = d->whole ? settings(d, err) : ERR_OK;
     if (!code)
         code = tables(d, cat, err);
-    if (!code)
+    if (!code && !d->schema_only)
         code = sequences(d, cat, err);
     if (!code)
         code = indexes(d, cat, err);

@@ -7,7 +7,7 @@
  * name can reach because columns have taken all three. Generated columns are computed again. The index of an
  * FTS5 table whose rows cannot be read again (content='', or a content table that is not part of the dump),
  * or not with their locales, goes as it is into a sink that `keeps_indexes`; elsewhere the table comes out
- * empty, with a note. Engine's thread. */
+ * empty, with a note. `schema_only` leaves out all rows and counters. Engine's thread. */
 #ifndef ENGINE_DUMP_H
 #define ENGINE_DUMP_H
 
@@ -39,7 +39,8 @@ struct dump {
     int (*step_rows)(void *arg, sqlite3_stmt *stmt);
     void *arg;
     const struct dump_sink *sink;
-    bool whole;    /* the database, not one table of it: with its header's settings */
+    bool whole; /* the database, not one table of it: with its header's settings */
+    bool schema_only;
     uint64_t rows; /* dumped so far */
 };
 

@@ -176,6 +176,8 @@ enum err_code dump_virtual_table(
                     (decl.content == FTS5_EXTERNAL &&
                         (catalog_table(cat, decl.content_table) || catalog_view(cat, decl.content_table)));
     enum err_code code = statement(d, t->sql, err);
+    if (!code && d->schema_only)
+        return fts5_settings(d, t, err);
     if (!code && (!readable || decl.locale) && d->sink->keeps_indexes)
         return fts5_index(d, t, err);
     if (!code)

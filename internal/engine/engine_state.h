@@ -67,6 +67,8 @@ MUST_CHECK enum err_code engine_settle(struct engine *eng, struct err *err);
 /* Applies the recipe to a connection: limits, switches, functions. Used for scratch files too. */
 MUST_CHECK enum err_code engine_recipe(struct engine *eng, sqlite3 *db, struct err *err);
 void engine_limits(sqlite3 *db);
+/* The server's own tables in a new file, inside the caller's transaction. */
+MUST_CHECK enum err_code engine_make_tables(sqlite3 *db, struct err *err);
 
 /* checkpoint.c */
 void checkpoint_after_commit(struct engine *eng);

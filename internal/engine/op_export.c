@@ -100,7 +100,7 @@ static enum err_code export_sql(struct op *op, struct catalog *cat, struct err *
     struct dump_sql text = {.out = &out, .arena = op->arena};
     struct dump_sink sink = dump_sql_sink(&text);
     struct dump dump = {
-        &src, export_prepare_rows, export_step_rows, op, &sink, !wire_arg(&op->call, "table").len, 0};
+        &src, export_prepare_rows, export_step_rows, op, &sink, !wire_arg(&op->call, "table").len, false, 0};
     struct str database;
     sink_init(&out, pass, op);
     enum err_code code = descriptions_attach(&src, cat, &database, err);

@@ -20,7 +20,7 @@ static enum err_code build(struct op *op, const struct catalog *cat, const char 
     enum err_code code = dump_db_open(&copy, path, err);
     struct dump_sink sink = dump_db_sink(&copy);
     struct dump dump = {
-        &src, export_prepare_rows, export_step_rows, op, &sink, !wire_arg(&op->call, "table").len, 0};
+        &src, export_prepare_rows, export_step_rows, op, &sink, !wire_arg(&op->call, "table").len, false, 0};
     if (!code)
         code = dump_run(&dump, cat, err);
     op->head.rows_read += dump.rows;

@@ -225,7 +225,7 @@ static enum err_code write_dump(
     AUTO_SINK out;
     struct dump_sql text = {.out = &out, .arena = u->op->arena};
     struct dump_sink sink = dump_sql_sink(&text);
-    struct dump dump = {src, prepare_rows, step_rows, u, &sink, true, 0};
+    struct dump dump = {src, prepare_rows, step_rows, u, &sink, true, false, 0};
     sink_init(&out, write_out, u);
     dump_sql_open(&text);
     enum err_code code = dump_run(&dump, cat, err);

@@ -168,6 +168,14 @@ static enum err_code apply_from(sqlite3 *db, const struct migration_file *file, 
     return code;
 }
 
+enum err_code engine_make_tables(sqlite3 *db, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct migration_file *file = migrations_tenant; !code && file->number != 0; file++)
+        code = apply(db, file, err);
+    return code;
+}
+
 static enum err_code migrate(sqlite3 *db, bool *ret_new, struct err *err)
 {
     int64_t version;

@@ -46,9 +46,15 @@ static enum err_code forget(struct db *db, const struct registry_entry *e, struc
 static enum err_code audit(struct db *db, const struct actor *by, enum audit_action action,
     const struct registry_entry *e, struct err *err)
 {
-    const struct audit_value *values = AUDIT_VALUES(audit_text("slug", str_of(e->slug)),
+    const struct audit_value *plain = AUDIT_VALUES(audit_text("slug", str_of(e->slug)),
         audit_text("name", str_of(e->name)), audit_text("region", str_of(e->region)));
-    bool lives = action == AUDIT_DATABASE_CREATED || action == AUDIT_DATABASE_RESTORED;
+    const struct audit_value *made =
+        AUDIT_VALUES(audit_text("slug", str_of(e->slug)), audit_text("name", str_of(e->name)),
+            audit_text("region", str_of(e->region)), audit_text("parent", str_of(e->parent_id.text)),
+            audit_text_or_null("ref", str_of(e->ref)), audit_time("expiresAt", e->expires_at));
+    const struct audit_value *values = e->parent_id.text[0] ? made : plain;
+    bool lives = action == AUDIT_DATABASE_CREATED || action == AUDIT_DATABASE_RESTORED ||
+                 action == AUDIT_DATABASE_BRANCHED || action == AUDIT_DATABASE_BRANCH_RESET;
 
     return audit_append(db,
         &(struct audit_event){.by = by,
@@ -99,8 +105,10 @@ static enum err_code check_room(struct db *db, const struct id *namespace_id, st
         (int)LIMIT_DATABASES_PER_NAMESPACE);
 }
 
-enum err_code registry_create_intent(struct db *db, const struct actor *by, const struct id *namespace_id,
-    struct str slug, struct str name, struct str region, struct registry_entry *ret, struct err *err)
+/* `id` NULL: a new one. `origin` NULL: it is made from nothing. */
+static enum err_code create_intent(struct db *db, const struct actor *by, const struct id *id,
+    const struct id *namespace_id, struct str slug, struct str name, struct str region,
+    const struct registry_origin *origin, struct registry_entry *ret, struct err *err)
 {
     enum err_code code = slug_check(slug, RESERVED, "/slug", err);
 
@@ -110,17 +118,36 @@ enum err_code registry_create_intent(struct db *db, const struct actor *by, cons
         code = check_room(db, namespace_id, err);
     if (code)
         return code;
-    struct registry_entry e = {.id = id_new("db"),
+    struct registry_entry e = {.id = id ? *id : id_new("db"),
         .namespace_id = *namespace_id,
         .status = REGISTRY_PROVISIONING,
         .created_at = clock_wall_ms()};
     copy_text(e.slug, sizeof e.slug, slug);
     copy_text(e.name, sizeof e.name, name.len ? name : slug);
     copy_text(e.region, sizeof e.region, str_of(known_region(region)));
+    if (origin) {
+        e.parent_id = origin->parent_id;
+        copy_text(e.ref, sizeof e.ref, origin->ref);
+        e.forked_at = e.created_at;
+        e.expires_at = origin->expires_at;
+    }
     code = store_insert(db, &e, err);
     if (!code)
-        code = audit(db, by, AUDIT_DATABASE_CREATED, &e, err);
+        code = audit(db, by, origin ? AUDIT_DATABASE_BRANCHED : AUDIT_DATABASE_CREATED, &e, err);
     return code ? code : store_get(db, id_str(&e.id), ret, err);
+}
+
+enum err_code registry_create_intent(struct db *db, const struct actor *by, const struct id *namespace_id,
+    struct str slug, struct str name, struct str region, struct registry_entry *ret, struct err *err)
+{
+    return create_intent(db, by, NULL, namespace_id, slug, name, region, NULL, ret, err);
+}
+
+enum err_code registry_create_copy_intent(struct db *db, const struct actor *by, const struct id *id,
+    const struct id *namespace_id, struct str slug, struct str name, struct str region,
+    const struct registry_origin *origin, struct registry_entry *ret, struct err *err)
+{
+    return create_intent(db, by, id, namespace_id, slug, name, region, origin, ret, err);
 }
 
 static enum err_code begin_create(struct db *db, const struct actor *by, const struct id *namespace_id,
@@ -142,14 +169,16 @@ static enum err_code take_back(
     return code ? code : audit(db, by, AUDIT_DATABASE_CREATE_FAILED, e, err);
 }
 
-static void undo_create(
-    struct db *db, const struct registry_disk *disk, const struct actor *by, const struct registry_entry *e)
+static enum err_code undo_create(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    const struct registry_entry *e, struct err *err)
 {
     char path[FS_PATH_MAX];
 
     registry_path(path, disk->data_dir, id_str(&e->id));
-    if (fs_remove_tree(path, NULL) == ERR_OK && tx_begin_write(db, NULL) == ERR_OK)
-        err_ignore(tx_end(db, take_back(db, by, e, NULL), NULL)); /* see above */
+    enum err_code code = fs_remove_tree(path, err);
+    if (!code)
+        code = tx_begin_write(db, err);
+    return code ? code : tx_end(db, take_back(db, by, e, err), err);
 }
 
 enum err_code registry_create_finish(
@@ -196,9 +225,65 @@ enum err_code registry_create(struct db *db, const struct registry_disk *disk, c
         return code;
     code = registry_create_finish(db, disk, &e, err);
     if (code)
-        undo_create(db, disk, by, &e);
+        err_ignore(undo_create(db, disk, by, &e, NULL)); /* see above */
     else
         *ret = e;
+    return code;
+}
+
+/* --- Databases made from another --- */
+
+enum err_code registry_create_copy_finish(struct db *db, const struct registry_disk *disk,
+    const struct actor *by, struct registry_entry *entry, struct err *err)
+{
+    enum err_code code = disk_exchange(disk->data_dir, id_str(&entry->id), err);
+
+    if (!code)
+        code = move(db, entry, REGISTRY_HEALTHY, err);
+    if (code)
+        err_ignore(undo_create(db, disk, by, entry, NULL)); /* see above */
+    registry_unstage(disk->data_dir, id_str(&entry->id));
+    return code;
+}
+
+/* Nobody was told of it: what a crash left of it goes. */
+static enum err_code recover_copy(
+    struct db *db, const struct registry_disk *disk, const struct registry_entry *e, struct err *err)
+{
+    const struct actor server = actor_server();
+
+    return undo_create(db, disk, &server, e, err);
+}
+
+enum err_code registry_exchange_intent(
+    struct db *db, const struct actor *by, struct registry_entry *e, int64_t expires_at, struct err *err)
+{
+    enum err_code code = store_begin_exchange(db, e, expires_at, err);
+
+    return code ? code : audit(db, by, AUDIT_DATABASE_BRANCH_RESET, e, err);
+}
+
+static enum err_code end_exchange(struct db *db, const struct registry_entry *e, struct err *err)
+{
+    enum err_code code = tx_begin_write(db, err);
+
+    return code ? code : tx_end(db, store_end_exchange(db, &e->id, err), err);
+}
+
+enum err_code registry_exchange_finish(
+    struct db *db, const struct registry_disk *disk, const struct registry_entry *e, struct err *err)
+{
+    struct str id = id_str(&e->id);
+
+    if (disk->hold)
+        disk->hold(disk->arg, id);
+    enum err_code code = disk_exchange(disk->data_dir, id, err);
+    if (code && disk_unexchange(disk->data_dir, id, NULL))
+        return code; /* neither here nor there: closed until the next start finishes it */
+    if (end_exchange(db, e, code ? NULL : err) && !code)
+        code = err ? err->code : ERR_IO; /* the files are exchanged; the next start ends the intent */
+    disk_clean_exchange(disk->data_dir, id);
+    allow(disk, e);
     return code;
 }
 
@@ -214,7 +299,9 @@ static enum err_code delete_intent(struct db *db, const struct actor *by, const 
             registry_status_name(e->status));
     if (!code)
         code = store_move(db, e, REGISTRY_DELETING, err);
-    return code ? code : audit(db, by, AUDIT_DATABASE_DELETED, e, err);
+    if (code)
+        return code;
+    return audit(db, by, e->ref[0] ? AUDIT_DATABASE_BRANCH_DELETED : AUDIT_DATABASE_DELETED, e, err);
 }
 
 static enum err_code finish_delete(
@@ -293,7 +380,7 @@ static enum err_code finish_purge(
 
 /* ERR_NOT_FOUND when nothing is due. */
 static enum err_code purge_one(
-    struct db *db, const struct registry_disk *disk, int64_t until, struct err *err)
+    struct db *db, const struct registry_disk *disk, int64_t now_ms, struct err *err)
 {
     const struct actor server = actor_server();
     struct registry_entry e;
@@ -301,7 +388,7 @@ static enum err_code purge_one(
 
     if (code)
         return code;
-    code = store_next_purgeable(db, until, &e, err);
+    code = store_next_purgeable(db, now_ms, &e, err);
     if (!code)
         code = store_move(db, &e, REGISTRY_PURGING, err);
     if (!code)
@@ -317,7 +404,7 @@ enum err_code registry_purge(
     enum err_code code;
 
     *ret_purged = 0;
-    while ((code = purge_one(db, disk, now_ms - LIMIT_TRASH_MS, &local)) == ERR_OK)
+    while ((code = purge_one(db, disk, now_ms, &local)) == ERR_OK)
         ++*ret_purged;
     if (code == ERR_NOT_FOUND)
         return ERR_OK;
@@ -332,7 +419,9 @@ static enum err_code finish(
     struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err)
 {
     switch (e->status) {
-    case REGISTRY_PROVISIONING: return registry_create_finish(db, disk, e, err);
+    case REGISTRY_PROVISIONING:
+        return e->parent_id.text[0] ? recover_copy(db, disk, e, err)
+                                    : registry_create_finish(db, disk, e, err);
     case REGISTRY_DELETING: return finish_delete(db, disk, e, err);
     case REGISTRY_RESTORING: return finish_restore(db, disk, e, err);
     case REGISTRY_PURGING: return finish_purge(db, disk, e, err);
@@ -356,23 +445,42 @@ static void count_outcome(
     }
 }
 
-enum err_code registry_recover(
-    struct db *db, const struct registry_disk *disk, struct registry_recovery *ret, struct err *err)
+static enum err_code finish_exchange(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err)
+{
+    enum err_code code = disk_exchange(disk->data_dir, id_str(&e->id), err);
+
+    return code ? code : end_exchange(db, e, err);
+}
+
+typedef enum err_code next_fn(struct db *db, struct str after, struct registry_entry *ret, struct err *err);
+typedef enum err_code finish_fn(
+    struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err);
+
+static enum err_code recover_all(struct db *db, const struct registry_disk *disk, next_fn *next,
+    finish_fn *finish_one, struct registry_recovery *ret, struct err *err)
 {
     struct registry_entry e = {.id = {.text = ""}};
     enum err_code code;
 
-    *ret = (struct registry_recovery){.first = ERR_INIT};
     for (;;) {
         struct err failure = ERR_INIT;
         struct id after = e.id;
-        code = store_next_unfinished(db, id_str(&after), &e, &failure);
+        code = next(db, id_str(&after), &e, &failure);
         if (code == ERR_NOT_FOUND)
             return ERR_OK;
         if (code)
             return err_set(err, code, "%s", failure.message);
-        count_outcome(ret, finish(db, disk, &e, &failure), &e, &failure);
+        count_outcome(ret, finish_one(db, disk, &e, &failure), &e, &failure);
         if (db_is_broken(db))
             return err_set(err, ERR_IO, "%s", ret->first.message);
     }
+}
+
+enum err_code registry_recover(
+    struct db *db, const struct registry_disk *disk, struct registry_recovery *ret, struct err *err)
+{
+    *ret = (struct registry_recovery){.first = ERR_INIT};
+    enum err_code code = recover_all(db, disk, store_next_exchange, finish_exchange, ret, err);
+    return code ? code : recover_all(db, disk, store_next_unfinished, finish, ret, err);
 }

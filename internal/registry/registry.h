@@ -24,6 +24,7 @@
 
 #define REGISTRY_NAME_SIZE   201 /* LIMIT_NAME_BYTES and a terminator */
 #define REGISTRY_REGION_SIZE 16
+#define REF_SIZE             65 /* LIMIT_REF_BYTES and a terminator */
 
 enum registry_status {
     REGISTRY_PROVISIONING,
@@ -44,7 +45,18 @@ struct registry_entry {
     enum registry_status status;
     char region[REGISTRY_REGION_SIZE]; /* "auto" */
     int64_t created_at;
-    int64_t deleted_at; /* 0: not */
+    int64_t deleted_at;  /* 0: not */
+    struct id parent_id; /* what it was made from, perhaps gone; "" nothing */
+    char ref[REF_SIZE];  /* of a branch; "" it is none */
+    int64_t forked_at;   /* when its content was taken from there, the last time; 0 never */
+    int64_t expires_at;  /* 0 never */
+};
+
+/* What a database is made from. */
+struct registry_origin {
+    struct id parent_id;
+    struct str ref;     /* "" a fork */
+    int64_t expires_at; /* 0 never */
 };
 
 const char *registry_status_name(enum registry_status status);
@@ -55,6 +67,8 @@ struct registry_disk {
     const char *data_dir;
     void (*evict)(void *arg, struct str db_id);
     void (*allow)(void *arg, struct str db_id);
+    /* As evict, for the moment of an exchange: calls are told to try again. */
+    void (*hold)(void *arg, struct str db_id);
     void *arg;
 };
 
@@ -83,14 +97,54 @@ MUST_CHECK enum err_code registry_create_finish(
 MUST_CHECK enum err_code registry_create_settle(
     struct db *db, const struct registry_disk *disk, struct registry_entry *entry, struct err *err);
 
+/* --- Databases made from another: their files are made elsewhere, in <data>/staging/<id> --- */
+
+/* The directory for the files of `db_id` that are to come, empty. What stood there is removed. */
+MUST_CHECK enum err_code registry_stage(const char *data_dir, struct str db_id, struct err *err);
+void registry_unstage(const char *data_dir, struct str db_id); /* after a failure in between */
+void registry_stage_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_id);
+
+/* registry_create_intent() for such a database, whose id is known already. A crash before it is finished
+ * undoes it. ERR_CONFLICT too: the parent has a branch of that ref. */
+MUST_CHECK enum err_code registry_create_copy_intent(struct db *db, const struct actor *by,
+    const struct id *id, const struct id *namespace_id, struct str slug, struct str name, struct str region,
+    const struct registry_origin *origin, struct registry_entry *ret, struct err *err);
+/* Puts the staged files in their place. On failure nothing remains of the database. */
+MUST_CHECK enum err_code registry_create_copy_finish(struct db *db, const struct registry_disk *disk,
+    const struct actor *by, struct registry_entry *entry, struct err *err);
+
+/* Inside a write transaction, then registry_exchange_finish(): the healthy database *e gets the staged files
+ * in place of its own, which go, and a new time of expiry. In between it answers no calls. ERR_CONFLICT
+ * somebody else does that. */
+MUST_CHECK enum err_code registry_exchange_intent(
+    struct db *db, const struct actor *by, struct registry_entry *e, int64_t expires_at, struct err *err);
+/* On failure the database is as it was, or at the next start as it was to be. */
+MUST_CHECK enum err_code registry_exchange_finish(
+    struct db *db, const struct registry_disk *disk, const struct registry_entry *e, struct err *err);
+
+/* The live branch of that ref: ERR_NOT_FOUND. */
+MUST_CHECK enum err_code registry_get_branch(
+    struct db *db, const struct id *parent_id, struct str ref, struct registry_entry *ret, struct err *err);
+/* Live branches of one parent by their refs, those after `after`. Arena memory. */
+MUST_CHECK enum err_code registry_list_branches(struct db *db, struct arena *a, const struct id *parent_id,
+    struct str after, int64_t limit, struct registry_entry **ret, size_t *ret_count, struct err *err);
+MUST_CHECK enum err_code registry_count_branches(
+    struct db *db, const struct id *namespace_id, int64_t *ret, struct err *err);
+/* A live database whose time has come, or a branch whose parent is gone: ERR_NOT_FOUND when there is none. */
+MUST_CHECK enum err_code registry_next_expired(
+    struct db *db, int64_t now_ms, struct registry_entry *ret, struct err *err);
+/* Is it one of these? */
+MUST_CHECK enum err_code registry_is_expired(
+    struct db *db, const struct registry_entry *e, int64_t now_ms, bool *ret, struct err *err);
+
 /* The live database of that slug: provisioning, healthy or restoring. ERR_NOT_FOUND. */
 MUST_CHECK enum err_code registry_get(struct db *db, const struct id *namespace_id, struct str slug,
     struct registry_entry *ret, struct err *err);
 /* By its id, in any state: for tokens that are bound to one database. ERR_NOT_FOUND. */
 MUST_CHECK enum err_code registry_get_by_id(
     struct db *db, const struct id *id, struct registry_entry *ret, struct err *err);
-/* By the two slugs of a URL, for calls: ERR_NOT_FOUND, ERR_UNAVAILABLE (Retry-After) while it is being made.
- */
+/* By the two slugs of a URL, for calls; "<parent>.<ref>" finds a branch too. ERR_NOT_FOUND, ERR_UNAVAILABLE
+ * (Retry-After) while it is being made. */
 MUST_CHECK enum err_code registry_lookup(
     struct db *db, struct str namespace_slug, struct str slug, struct registry_entry *ret, struct err *err);
 /* Live databases, oldest first; page 1 is the first. Arena memory. */
@@ -111,8 +165,8 @@ MUST_CHECK enum err_code registry_delete(struct db *db, const struct registry_di
 MUST_CHECK enum err_code registry_restore(struct db *db, const struct registry_disk *disk,
     const struct actor *by, const struct id *namespace_id, struct str slug, struct registry_entry *ret,
     struct err *err);
-/* Removes what has been in the trash for LIMIT_TRASH_MS. Stops at the first failure; the rest waits for the
- * next call. */
+/* Removes what has been in the trash for LIMIT_TRASH_MS, a branch for LIMIT_BRANCH_TRASH_MS. Stops at the
+ * first failure; the rest waits for the next call. */
 MUST_CHECK enum err_code registry_purge(
     struct db *db, const struct registry_disk *disk, int64_t now_ms, unsigned *ret_purged, struct err *err);
 

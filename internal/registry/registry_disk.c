@@ -94,6 +94,73 @@ enum err_code disk_from_trash(const char *data_dir, struct str db_id, struct err
     return move(data_dir, "trash", "db", db_id, err);
 }
 
+void registry_stage_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_id)
+{
+    path_in(out, data_dir, "staging", db_id);
+}
+
+enum err_code registry_stage(const char *data_dir, struct str db_id, struct err *err)
+{
+    char stage[FS_PATH_MAX], out[FS_PATH_MAX];
+
+    registry_stage_path(stage, data_dir, db_id);
+    fs_join(out, stage, "out");
+    enum err_code code = host_trouble(fs_remove_tree(stage, err), err);
+    return code ? code : host_trouble(fs_mkdir_p(out, DIRECTORY_MODE, err), err);
+}
+
+void registry_unstage(const char *data_dir, struct str db_id)
+{
+    char stage[FS_PATH_MAX];
+
+    registry_stage_path(stage, data_dir, db_id);
+    err_ignore(fs_remove_tree(stage, NULL)); /* what stays is removed at the next start */
+}
+
+enum err_code disk_exchange(const char *data_dir, struct str db_id, struct err *err)
+{
+    char stage[FS_PATH_MAX], live[FS_PATH_MAX], old[FS_PATH_MAX];
+    enum err_code code = ERR_OK;
+
+    registry_stage_path(stage, data_dir, db_id);
+    registry_path(live, data_dir, db_id);
+    path_in(old, data_dir, "replaced", db_id);
+    if (!fs_exists(stage))
+        return fs_exists(live)
+                   ? ERR_OK
+                   : err_set(err, ERR_CORRUPT, "the files of " STR_FMT " are missing", STR_ARG(db_id));
+    if (fs_exists(live)) {
+        code = make_folder(data_dir, "replaced", err);
+        if (!code)
+            code = host_trouble(fs_remove_tree(old, err), err); /* of an exchange that is over */
+        if (!code)
+            code = host_trouble(fs_rename(live, old, err), err);
+    }
+    return code ? code : host_trouble(fs_rename(stage, live, err), err);
+}
+
+enum err_code disk_unexchange(const char *data_dir, struct str db_id, struct err *err)
+{
+    char stage[FS_PATH_MAX], live[FS_PATH_MAX], old[FS_PATH_MAX];
+    enum err_code code = ERR_OK;
+
+    registry_stage_path(stage, data_dir, db_id);
+    registry_path(live, data_dir, db_id);
+    path_in(old, data_dir, "replaced", db_id);
+    if (!fs_exists(live) && fs_exists(old))
+        code = host_trouble(fs_rename(old, live, err), err);
+    return code ? code : host_trouble(fs_remove_tree(stage, err), err);
+}
+
+void disk_clean_exchange(const char *data_dir, struct str db_id)
+{
+    char old[FS_PATH_MAX];
+
+    registry_unstage(data_dir, db_id);
+    path_in(old, data_dir, "replaced", db_id);
+    err_ignore(fs_remove_tree(old, NULL)); /* likewise */
+}
+
 enum err_code disk_remove(const char *data_dir, struct str db_id, struct err *err)
 {
     char path[FS_PATH_MAX];

@@ -25,13 +25,27 @@ MUST_CHECK enum err_code store_remove(struct db *db, const struct registry_entry
 MUST_CHECK enum err_code store_next_unfinished(
     struct db *db, struct str after, struct registry_entry *ret, struct err *err);
 MUST_CHECK enum err_code store_next_purgeable(
-    struct db *db, int64_t deleted_until, struct registry_entry *ret, struct err *err);
+    struct db *db, int64_t now_ms, struct registry_entry *ret, struct err *err);
+
+MUST_CHECK enum err_code store_begin_exchange(
+    struct db *db, struct registry_entry *e, int64_t expires_at, struct err *err);
+MUST_CHECK enum err_code store_end_exchange(struct db *db, const struct id *id, struct err *err);
+/* The database of the next unfinished exchange after that id: ERR_NOT_FOUND when there is none. */
+MUST_CHECK enum err_code store_next_exchange(
+    struct db *db, struct str after, struct registry_entry *ret, struct err *err);
 
 /* --- Directories. Each may be done again after a crash in its middle. --- */
 
 MUST_CHECK enum err_code disk_make(const char *data_dir, struct str db_id, struct err *err);
 MUST_CHECK enum err_code disk_to_trash(const char *data_dir, struct str db_id, struct err *err);
 MUST_CHECK enum err_code disk_from_trash(const char *data_dir, struct str db_id, struct err *err);
+/* Staged files get their place; what stands there goes to <data>/replaced/<id> first. Done already when
+ * nothing is staged. */
+MUST_CHECK enum err_code disk_exchange(const char *data_dir, struct str db_id, struct err *err);
+/* Takes that back as far as it came. */
+MUST_CHECK enum err_code disk_unexchange(const char *data_dir, struct str db_id, struct err *err);
+/* What the two of them leave behind. */
+void disk_clean_exchange(const char *data_dir, struct str db_id);
 MUST_CHECK enum err_code disk_remove(const char *data_dir, struct str db_id, struct err *err);
 
 #endif

@@ -2,13 +2,16 @@
 #include "registry/registry_internal.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/limits.h"
 
 #define COLUMNS                                                                                              \
-    "SELECT d.id, d.namespace_id, n.slug, d.slug, d.name, d.status, d.region, d.created_at, d.deleted_at"    \
+    "SELECT d.id, d.namespace_id, n.slug, d.slug, d.name, d.status, d.region, d.created_at, d.deleted_at,"   \
+    " d.parent_id, d.branch_ref, d.forked_at, d.expires_at"                                                  \
     " FROM database d JOIN namespace n ON n.id = d.namespace_id"
 #define SQL_INSERT                                                                                           \
-    "INSERT INTO database(id, namespace_id, slug, name, status, region, created_at, deleted_at)"             \
-    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL)"
+    "INSERT INTO database(id, namespace_id, slug, name, status, region, created_at, deleted_at,"             \
+    " parent_id, branch_ref, forked_at, expires_at)"                                                         \
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, NULL, ?8, ?9, ?10, ?11)"
 #define SQL_GET      COLUMNS " WHERE d.id = ?1"
 #define SQL_GET_LIVE COLUMNS " WHERE d.namespace_id = ?1 AND d.slug = ?2 AND d.deleted_at IS NULL"
 #define SQL_LOOKUP   COLUMNS " WHERE n.slug = ?1 AND d.slug = ?2 AND d.deleted_at IS NULL"
@@ -25,8 +28,35 @@
 #define SQL_UNFINISHED                                                                                       \
     COLUMNS " WHERE d.status NOT IN ('healthy', 'deleted') AND d.id > ?1 ORDER BY d.id LIMIT 1"
 #define SQL_PURGEABLE                                                                                        \
-    COLUMNS " WHERE d.deleted_at IS NOT NULL AND d.deleted_at <= ?1 AND d.status = 'deleted' ORDER BY "      \
-            "d.deleted_at LIMIT 1"
+    COLUMNS " WHERE d.deleted_at IS NOT NULL AND d.deleted_at <= ?1 AND d.status = 'deleted'"                \
+            " AND (d.branch_ref IS NOT NULL OR d.deleted_at <= ?2) ORDER BY d.deleted_at LIMIT 1"
+#define OF_PARENT                                                                                            \
+    " AND p.namespace_id = n.id AND p.slug = ?2 AND p.deleted_at IS NULL AND d.branch_ref = ?3"              \
+    " AND d.deleted_at IS NULL"
+#define SQL_LOOKUP_BRANCH   COLUMNS " JOIN database p ON p.id = d.parent_id WHERE n.slug = ?1" OF_PARENT
+#define SQL_GET_LIVE_BRANCH COLUMNS " JOIN database p ON p.id = d.parent_id WHERE n.id = ?1" OF_PARENT
+#define SQL_BRANCH          COLUMNS " WHERE d.parent_id = ?1 AND d.branch_ref = ?2 AND d.deleted_at IS NULL"
+#define SQL_BRANCHES                                                                                         \
+    COLUMNS " WHERE d.parent_id = ?1 AND d.branch_ref > ?2 AND d.deleted_at IS NULL"                         \
+            " ORDER BY d.branch_ref LIMIT ?3"
+#define SQL_COUNT_BRANCHES                                                                                   \
+    "SELECT count(*) FROM database WHERE namespace_id = ?1 AND branch_ref IS NOT NULL"                       \
+    " AND deleted_at IS NULL"
+#define SQL_EXPIRED                                                                                          \
+    COLUMNS " WHERE d.expires_at IS NOT NULL AND d.expires_at <= ?1 AND d.deleted_at IS NULL"                \
+            " AND d.status = 'healthy' ORDER BY d.expires_at LIMIT 1"
+#define PARENT_IS_GONE                                                                                       \
+    "NOT EXISTS (SELECT 1 FROM database p WHERE p.id = d.parent_id AND p.deleted_at IS NULL)"
+#define SQL_ORPHAN                                                                                           \
+    COLUMNS " WHERE d.branch_ref IS NOT NULL AND d.deleted_at IS NULL AND d.status = 'healthy'"              \
+            " AND " PARENT_IS_GONE " LIMIT 1"
+#define SQL_IS_ORPHAN                                                                                        \
+    "SELECT 1 FROM database d WHERE d.id = ?1 AND d.branch_ref IS NOT NULL AND " PARENT_IS_GONE
+#define SQL_EXCHANGE_BEGIN "INSERT INTO database_exchange(database_id, begun_at) VALUES(?1, ?2)"
+#define SQL_EXCHANGE_END   "DELETE FROM database_exchange WHERE database_id = ?1"
+#define SQL_RENEW          "UPDATE database SET forked_at = ?2, expires_at = ?3 WHERE id = ?1 AND status = 'healthy'"
+#define SQL_EXCHANGES                                                                                        \
+    COLUMNS " JOIN database_exchange x ON x.database_id = d.id WHERE d.id > ?1 ORDER BY d.id LIMIT 1"
 
 static const char *const NAMES[REGISTRY_STATUS_COUNT] = {
     [REGISTRY_PROVISIONING] = "provisioning",
@@ -73,6 +103,10 @@ static void map_row(const struct db_stmt *st, struct registry_entry *e)
     DB_COL_COPY(st, 6, e->region);
     e->created_at = db_col_int(st, 7);
     e->deleted_at = db_col_int(st, 8);
+    DB_COL_COPY(st, 9, e->parent_id.text);
+    DB_COL_COPY(st, 10, e->ref);
+    e->forked_at = db_col_int(st, 11);
+    e->expires_at = db_col_int(st, 12);
 }
 
 /* Maps the row a query stands on, when it found one. */
@@ -89,6 +123,11 @@ static enum err_code no_such(struct str slug, const char *where, struct err *err
         STR_ARG(str_slice(slug, 0, SLUG_SIZE)), where);
 }
 
+static struct db_value text_or_null(struct str s)
+{
+    return s.len ? db_text(s) : db_null();
+}
+
 enum err_code store_insert(struct db *db, const struct registry_entry *e, struct err *err)
 {
     CHECK(tx_is_write(db) && e->status == REGISTRY_PROVISIONING);
@@ -96,7 +135,8 @@ enum err_code store_insert(struct db *db, const struct registry_entry *e, struct
     enum err_code code = db_exec(db, SQL_INSERT,
         DB_ARGS(db_text(id_str(&e->id)), db_text(id_str(&e->namespace_id)), db_text(str_of(e->slug)),
             db_text(str_of(e->name)), db_text(str_of(NAMES[e->status])), db_text(str_of(e->region)),
-            db_int(e->created_at)),
+            db_int(e->created_at), text_or_null(str_of(e->parent_id.text)), text_or_null(str_of(e->ref)),
+            db_int_or_null(e->forked_at), db_int_or_null(e->expires_at)),
         err);
     if (code == ERR_CONFLICT && db_constraint(db)[0])
         return err_set(err, code, "a database \"%s\" exists already", e->slug);
@@ -110,13 +150,25 @@ enum err_code store_get(struct db *db, struct str id, struct registry_entry *ret
     return map_one(db_query_one(db, SQL_GET, DB_ARGS(db_text(id)), &st, err), &st, ret);
 }
 
+/* No slug holds a dot, so what stands behind the first one is the ref of a branch. */
+static bool cut_ref(struct str name, struct str *ret_parent, struct str *ret_ref)
+{
+    *ret_ref = name;
+    return name.len && memchr(name.ptr, '.', name.len) && str_cut(ret_ref, '.', ret_parent);
+}
+
 enum err_code store_get_live(struct db *db, const struct id *namespace_id, struct str slug,
     struct registry_entry *ret, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
-    enum err_code code = map_one(
-        db_query_one(db, SQL_GET_LIVE, DB_ARGS(db_text(id_str(namespace_id)), db_text(slug)), &st, err), &st,
-        ret);
+    struct str parent, ref;
+    struct db_value ns = db_text(id_str(namespace_id));
+    enum err_code code =
+        cut_ref(slug, &parent, &ref)
+            ? db_query_one(db, SQL_GET_LIVE_BRANCH, DB_ARGS(ns, db_text(parent), db_text(ref)), &st, err)
+            : db_query_one(db, SQL_GET_LIVE, DB_ARGS(ns, db_text(slug)), &st, err);
+
+    code = map_one(code, &st, ret);
 
     return code == ERR_NOT_FOUND ? no_such(slug, "", err) : code;
 }
@@ -186,12 +238,14 @@ enum err_code store_next_unfinished(
     return map_one(db_query_one(db, SQL_UNFINISHED, DB_ARGS(db_text(after)), &st, err), &st, ret);
 }
 
-enum err_code store_next_purgeable(
-    struct db *db, int64_t deleted_until, struct registry_entry *ret, struct err *err)
+enum err_code store_next_purgeable(struct db *db, int64_t now_ms, struct registry_entry *ret, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
 
-    return map_one(db_query_one(db, SQL_PURGEABLE, DB_ARGS(db_int(deleted_until)), &st, err), &st, ret);
+    return map_one(
+        db_query_one(db, SQL_PURGEABLE,
+            DB_ARGS(db_int(now_ms - LIMIT_BRANCH_TRASH_MS), db_int(now_ms - LIMIT_TRASH_MS)), &st, err),
+        &st, ret);
 }
 
 enum err_code registry_get(struct db *db, const struct id *namespace_id, struct str slug,
@@ -206,13 +260,26 @@ enum err_code registry_get_by_id(
     return store_get(db, id_str(id), ret, err);
 }
 
+static enum err_code lookup(
+    struct db *db, struct str namespace_slug, struct str name, struct registry_entry *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    struct str parent, ref;
+
+    if (!cut_ref(name, &parent, &ref))
+        return map_one(
+            db_query_one(db, SQL_LOOKUP, DB_ARGS(db_text(namespace_slug), db_text(name)), &st, err), &st,
+            ret);
+    return map_one(db_query_one(db, SQL_LOOKUP_BRANCH,
+                       DB_ARGS(db_text(namespace_slug), db_text(parent), db_text(ref)), &st, err),
+        &st, ret);
+}
+
 enum err_code registry_lookup(
     struct db *db, struct str namespace_slug, struct str slug, struct registry_entry *ret, struct err *err)
 {
-    AUTO_STMT st = DB_STMT_INIT;
     struct registry_entry e = {.status = REGISTRY_HEALTHY};
-    enum err_code code = map_one(
-        db_query_one(db, SQL_LOOKUP, DB_ARGS(db_text(namespace_slug), db_text(slug)), &st, err), &st, &e);
+    enum err_code code = lookup(db, namespace_slug, slug, &e, err);
 
     if (code == ERR_NOT_FOUND)
         return no_such(slug, "", err);
@@ -288,4 +355,100 @@ enum err_code registry_list_all(
     enum err_code code = tx_begin_read(db, err);
 
     return code ? code : tx_end(db, list_all_in_tx(db, a, ret, ret_count, err), err);
+}
+
+/* --- Databases made from another --- */
+
+enum err_code registry_get_branch(
+    struct db *db, const struct id *parent_id, struct str ref, struct registry_entry *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = map_one(
+        db_query_one(db, SQL_BRANCH, DB_ARGS(db_text(id_str(parent_id)), db_text(ref)), &st, err), &st, ret);
+
+    return code == ERR_NOT_FOUND ? err_set(err, code, "there is no branch \"" STR_FMT "\"",
+                                       STR_ARG(str_slice(ref, 0, LIMIT_REF_BYTES)))
+                                 : code;
+}
+
+enum err_code registry_list_branches(struct db *db, struct arena *a, const struct id *parent_id,
+    struct str after, int64_t limit, struct registry_entry **ret, size_t *ret_count, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query(
+        db, SQL_BRANCHES, DB_ARGS(db_text(id_str(parent_id)), db_text(after), db_int(limit)), &st, err);
+
+    return code ? code : fill_page(&st, a, (size_t)limit, ret, ret_count, err);
+}
+
+enum err_code registry_count_branches(
+    struct db *db, const struct id *namespace_id, int64_t *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code =
+        db_query_one(db, SQL_COUNT_BRANCHES, DB_ARGS(db_text(id_str(namespace_id))), &st, err);
+
+    if (!code)
+        *ret = db_col_int(&st, 0);
+    return code;
+}
+
+enum err_code registry_next_expired(
+    struct db *db, int64_t now_ms, struct registry_entry *ret, struct err *err)
+{
+    AUTO_STMT expired = DB_STMT_INIT, orphan = DB_STMT_INIT;
+    enum err_code code =
+        map_one(db_query_one(db, SQL_EXPIRED, DB_ARGS(db_int(now_ms)), &expired, err), &expired, ret);
+
+    if (code != ERR_NOT_FOUND)
+        return code;
+    return map_one(db_query_one(db, SQL_ORPHAN, DB_NO_ARGS, &orphan, err), &orphan, ret);
+}
+
+enum err_code registry_is_expired(
+    struct db *db, const struct registry_entry *e, int64_t now_ms, bool *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code;
+
+    *ret = e->expires_at && e->expires_at <= now_ms;
+    if (*ret)
+        return ERR_OK;
+    code = db_query_one(db, SQL_IS_ORPHAN, DB_ARGS(db_text(id_str(&e->id))), &st, err);
+    *ret = !code;
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+enum err_code store_begin_exchange(
+    struct db *db, struct registry_entry *e, int64_t expires_at, struct err *err)
+{
+    int64_t now = clock_wall_ms();
+
+    CHECK(tx_is_write(db));
+    tx_announce(db);
+    enum err_code code = db_exec(db, SQL_EXCHANGE_BEGIN, DB_ARGS(db_text(id_str(&e->id)), db_int(now)), err);
+    if (!code)
+        code = db_exec(
+            db, SQL_RENEW, DB_ARGS(db_text(id_str(&e->id)), db_int(now), db_int_or_null(expires_at)), err);
+    if (code == ERR_CONFLICT || (!code && db_changes(db) != 1))
+        return err_set(err, ERR_CONFLICT, "the database \"%s\" is being changed by someone else", e->slug);
+    if (code)
+        return code;
+    e->forked_at = now;
+    e->expires_at = expires_at;
+    return ERR_OK;
+}
+
+enum err_code store_end_exchange(struct db *db, const struct id *id, struct err *err)
+{
+    CHECK(tx_is_write(db));
+    return db_exec(db, SQL_EXCHANGE_END, DB_ARGS(db_text(id_str(id))), err);
+}
+
+enum err_code store_next_exchange(
+    struct db *db, struct str after, struct registry_entry *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+
+    return map_one(db_query_one(db, SQL_EXCHANGES, DB_ARGS(db_text(after)), &st, err), &st, ret);
 }

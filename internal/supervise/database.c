@@ -110,10 +110,20 @@ void database_touch(struct database *db)
     loop_turn_ask(&db->s->turn);
 }
 
+enum err_code database_tell_held(struct err *err)
+{
+    err_set(err, ERR_UNAVAILABLE, "the database is being made anew; try again in a moment");
+    if (err)
+        err->retry_after_s = 1;
+    return ERR_UNAVAILABLE;
+}
+
 enum err_code database_admit(struct database *db, bool *ret_trial, struct err *err)
 {
     const struct supervise_options *opt = &db->s->opt;
     int retry_s;
+    if (db->held)
+        return database_tell_held(err);
     if (db->evicted)
         return err_set(err, ERR_NOT_FOUND, "no such database");
     if (db->quarantined)
@@ -177,7 +187,7 @@ void database_allow(struct database *db)
     pthread_mutex_lock(&db->s->set_aside_lock);
     (void)map_del(&db->s->set_aside, id_str(&db->id));
     pthread_mutex_unlock(&db->s->set_aside_lock);
-    db->quarantined = db->evicted = false;
+    db->quarantined = db->evicted = db->held = false;
     db->breaker = (struct breaker){0};
     database_touch(db);
 }
@@ -202,6 +212,12 @@ void database_evict(struct database *db, void (*done)(void *arg), void *arg)
     list_push_back(&db->evictions, &ev->node);
     db->evicted = true;
     database_touch(db);
+}
+
+void database_hold(struct database *db, void (*done)(void *arg), void *arg)
+{
+    db->held = true;
+    database_evict(db, done, arg);
 }
 
 void flight_wait(struct flight *f, bool first)

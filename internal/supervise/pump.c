@@ -26,6 +26,8 @@ void database_fail_waiting(struct database *db, const struct err *err)
 /* What waits was admitted before; has that changed? A trial waits rightly, whatever the breaker says. */
 static bool refuses(struct database *db, struct err *err)
 {
+    if (db->held && !db->s->stopping)
+        return database_tell_held(err) != ERR_OK;
     if (db->s->stopping)
         err_set(err, ERR_UNAVAILABLE, "the server is shutting down");
     else if (db->evicted)

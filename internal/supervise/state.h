@@ -101,7 +101,7 @@ struct database {
     struct list readers, others; /* others: stream engines */
     unsigned reader_count, stream_count, stream_spare;
     struct breaker breaker;
-    bool quarantined, evicted;
+    bool quarantined, evicted, held; /* held: evicted for a moment */
     struct list evictions;
 };
 
@@ -169,6 +169,9 @@ void database_allow(struct database *db);
 void database_crashed(struct database *db);
 void database_answered(struct database *db); /* the breaker's trial call was */
 void database_evict(struct database *db, void (*done)(void *arg), void *arg);
+void database_hold(struct database *db, void (*done)(void *arg), void *arg);
+/* What a held one answers: try again. */
+enum err_code database_tell_held(struct err *err);
 void flight_wait(struct flight *f, bool first); /* puts it into the list it belongs to */
 void flight_unwait(struct flight *f);
 

@@ -314,6 +314,12 @@ void supervise_evict(struct supervisor *s, struct str db_id, void (*done)(void *
     database_evict(database_get(s, db_id), done, arg);
 }
 
+void supervise_hold(struct supervisor *s, struct str db_id, void (*done)(void *arg), void *arg)
+{
+    CHECK(loop_is_current(s->loop));
+    database_hold(database_get(s, db_id), done, arg);
+}
+
 void supervise_allow(struct supervisor *s, struct str db_id)
 {
     struct database *db = database_find(s, db_id);

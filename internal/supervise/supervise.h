@@ -95,9 +95,13 @@ MUST_CHECK enum err_code supervise_call_sync(struct supervisor *s, struct str db
 /* Ends the engines of a database (it is being deleted or restored); `done` once none is left. New calls get
  * ERR_NOT_FOUND until supervise_allow(). Worker threads have the _sync form. */
 void supervise_evict(struct supervisor *s, struct str db_id, void (*done)(void *arg), void *arg);
+/* The same for the moment in which its files are exchanged: new calls get ERR_UNAVAILABLE with retry_after_s.
+ */
+void supervise_hold(struct supervisor *s, struct str db_id, void (*done)(void *arg), void *arg);
 void supervise_allow(
     struct supervisor *s, struct str db_id); /* also ends a quarantine and closes the breaker */
 void supervise_evict_sync(struct supervisor *s, struct str db_id);
+void supervise_hold_sync(struct supervisor *s, struct str db_id);
 void supervise_allow_sync(struct supervisor *s, struct str db_id);
 
 /* Called, on the loop, when a database turns out to be damaged and is closed to calls. NULL: nobody asks. */

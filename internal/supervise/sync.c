@@ -203,6 +203,11 @@ static void begin_evict(struct sync_call *sc)
     supervise_evict(sc->s, sc->db_id, on_evicted, sc);
 }
 
+static void begin_hold(struct sync_call *sc)
+{
+    supervise_hold(sc->s, sc->db_id, on_evicted, sc);
+}
+
 static void begin_allow(struct sync_call *sc)
 {
     supervise_allow(sc->s, sc->db_id);
@@ -220,6 +225,11 @@ static void run_plain(struct supervisor *s, struct str db_id, void (*begin)(stru
 void supervise_evict_sync(struct supervisor *s, struct str db_id)
 {
     run_plain(s, db_id, begin_evict);
+}
+
+void supervise_hold_sync(struct supervisor *s, struct str db_id)
+{
+    run_plain(s, db_id, begin_hold);
 }
 
 void supervise_allow_sync(struct supervisor *s, struct str db_id)

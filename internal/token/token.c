@@ -42,6 +42,14 @@ const char *token_role_name(enum wire_role role)
     UNREACHABLE("every role has a name");
 }
 
+enum err_code token_kind_parse(struct str text, bool *ret_branches_only, struct err *err)
+{
+    *ret_branches_only = str_eq(text, S("test"));
+    if (*ret_branches_only || str_eq(text, S("live")))
+        return ERR_OK;
+    return err_field(err, "/kind", "must be live or test");
+}
+
 enum err_code token_parse(struct str secret, struct digest *ret, struct err *err)
 {
     enum token_kind kind;

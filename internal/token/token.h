@@ -22,7 +22,8 @@ struct identity {
     struct id namespace_id;
     char namespace_slug[SLUG_SIZE];
     enum wire_role role;
-    struct id database_id; /* "" every database of the namespace */
+    struct id database_id; /* "" every database of the namespace; its branches are in it */
+    bool branches_only;    /* "psql_test_…": acts on no database but branches */
     int64_t expires_at;    /* 0 never */
     struct str claims;     /* a JSON object of scalars, "" none; memory of this block */
     bool acts_for_person;  /* a program holds it for a person */
@@ -48,13 +49,16 @@ MUST_CHECK enum err_code token_claims_text(
 MUST_CHECK bool token_role_parse(struct str text, enum wire_role *ret);
 const char *token_role_name(enum wire_role role); /* the first spelling */
 
+/* "live" or "test". ERR_INVALID names /kind. */
+MUST_CHECK enum err_code token_kind_parse(struct str text, bool *ret_branches_only, struct err *err);
+
 /* Checks form and checksum, without a look at the database, and hashes. ERR_UNAUTHORIZED "Invalid token
  * format". */
 MUST_CHECK enum err_code token_parse(struct str secret, struct digest *ret, struct err *err);
 
 /* Finds the bearer. ERR_UNAUTHORIZED when the token is unknown, revoked or expired, or acts for a person who
- * is suspended or no member of the namespace any more; where the person may do less than the token, so may
- * the bearer. *ret is the caller's (identity_free). */
+ * is suspended or no member of the namespace any more, or is bound to a branch that is gone; where the person
+ * may do less than the token, so may the bearer. *ret is the caller's (identity_free). */
 MUST_CHECK enum err_code token_lookup(
     struct db *db, const struct digest *hash, struct identity **ret, struct err *err);
 
@@ -63,6 +67,7 @@ struct token_new {
     struct str name; /* "" takes the id */
     enum wire_role role;
     struct id database_id; /* "" no database scope */
+    bool branches_only;
     bool has_table_scope;
     const struct str *tables;
     size_t table_count;
@@ -85,6 +90,9 @@ struct token {
     char namespace_slug[SLUG_SIZE];
     struct id database_id; /* "" none */
     char database_slug[SLUG_SIZE];
+    char parent_slug[SLUG_SIZE]; /* where that is a branch: of what, and which; "" else */
+    char ref[65];
+    bool branches_only;
     bool has_table_scope;
     size_t table_count;
     const struct str *tables; /* arena memory, as `addresses` */

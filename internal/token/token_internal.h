@@ -33,6 +33,7 @@ void token_networks_split(struct arena *a, struct str stored, const struct str *
 struct token_reach {
     enum wire_role role;
     struct id namespace_id, database_id; /* database_id "": every database */
+    bool branches_only;
     bool has_table_scope;
     const struct str *tables;
     size_t table_count;

@@ -39,6 +39,7 @@ static enum err_code check_within(
     struct token_reach reach = {.role = t->role,
         .namespace_id = t->namespace_id,
         .database_id = t->database_id,
+        .branches_only = t->branches_only,
         .has_table_scope = t->has_table_scope,
         .tables = t->tables,
         .table_count = t->table_count,
@@ -96,7 +97,7 @@ enum err_code token_rotate(struct db *db, const struct actor *by, struct arena *
         code = check_within(db, by, a, &was, err);
     if (code)
         return code;
-    token_generate(TOKEN_LIVE, &secret);
+    token_generate(was.branches_only ? TOKEN_TEST : TOKEN_LIVE, &secret);
     tx_announce(db);
     code = store(db, token_id, &secret, overlap_s ? clock_wall_ms() + overlap_s * 1000 : 0, err);
     if (!code)

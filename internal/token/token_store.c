@@ -9,8 +9,8 @@
 
 #define SQL_INSERT                                                                                           \
     "INSERT INTO token(id, namespace_id, hash, preview, name, role, database_id, has_table_scope, "          \
-    "created_at, expires_at, account_id, addresses, claims, machine_id, assertion_id)"                       \
-    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+    "created_at, expires_at, account_id, addresses, claims, machine_id, assertion_id, branches_only)"        \
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
 #define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
 #define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
 #define SQL_LOOKUP                                                                                           \
@@ -21,17 +21,20 @@
     "t.id),"                                                                                                 \
     " t.account_id, a.suspended_at, CASE WHEN m.role IS NULL THEN NULL ELSE coalesce(s.role, m.role) END,"   \
     " EXISTS (SELECT 1 FROM oauth_access x WHERE x.token_id = t.id), t.addresses, t.hash <> ?1, "            \
-    "t.former_until, t.claims"                                                                               \
+    "t.former_until, t.claims, t.branches_only,"                                                             \
+    " b.deleted_at IS NOT NULL OR b.expires_at <= ?2"                                                        \
     " FROM token t JOIN namespace n ON n.id = t.namespace_id AND n.deleted_at IS NULL"                       \
     " LEFT JOIN account a ON a.id = t.account_id"                                                            \
     " LEFT JOIN namespace_member m ON m.namespace_id = t.namespace_id AND m.account_id = t.account_id"       \
+    " LEFT JOIN database b ON b.id = t.database_id AND b.branch_ref IS NOT NULL"                             \
     " LEFT JOIN database_share s ON s.database_id = t.database_id AND s.account_id = t.account_id"           \
     " WHERE t.hash = ?1 OR t.former_hash = ?1"
 #define TOKEN_COLUMNS                                                                                        \
     "SELECT t.id, t.name, t.preview, t.role, n.slug, t.database_id, d.slug, t.has_table_scope,"              \
     " t.created_at, t.expires_at, t.last_used_at, t.revoked_at, t.addresses, t.former_until, "               \
-    "t.namespace_id, t.account_id, t.claims"                                                                 \
-    " FROM token t JOIN namespace n ON n.id = t.namespace_id LEFT JOIN database d ON d.id = t.database_id"
+    "t.namespace_id, t.account_id, t.claims, t.branches_only, d.branch_ref, p.slug"                          \
+    " FROM token t JOIN namespace n ON n.id = t.namespace_id LEFT JOIN database d ON d.id = t.database_id"   \
+    " LEFT JOIN database p ON p.id = d.parent_id AND d.branch_ref IS NOT NULL"
 #define SQL_GET TOKEN_COLUMNS " WHERE t.id = ?1"
 /* Without a namespace this scans: a command for the operator. */
 #define SQL_LIST                                                                                             \
@@ -130,6 +133,7 @@ static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_
     known = token_role_parse(db_col_text(st, 3), &who->role);
     CHECK(known); /* the table's own CHECK */
     DB_COL_COPY(st, 4, who->database_id.text);
+    who->branches_only = db_col_int(st, 18) != 0;
     who->expires_at = expiry_of(st);
     token_networks_read(db_col_text(st, 14), networks);
     who->networks = networks;
@@ -146,7 +150,8 @@ static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_
 static enum err_code lookup_in_tx(struct db *db, const char *hex, struct identity **ret, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
-    enum err_code code = db_query_one(db, SQL_LOOKUP, DB_ARGS(db_text(str_of(hex))), &st, err);
+    enum err_code code =
+        db_query_one(db, SQL_LOOKUP, DB_ARGS(db_text(str_of(hex)), db_int(clock_wall_ms())), &st, err);
     size_t text_at;
 
     if (code == ERR_NOT_FOUND)
@@ -155,6 +160,8 @@ static enum err_code lookup_in_tx(struct db *db, const char *hex, struct identit
         return code;
     if (!db_col_is_null(&st, 6))
         return err_set(err, ERR_UNAUTHORIZED, "Token revoked");
+    if (db_col_int(&st, 19))
+        return err_set(err, ERR_UNAUTHORIZED, "The branch of this token is gone, and the token with it");
     size_t text_len = (size_t)db_col_int(&st, 9);
     struct identity *who = map_identity(&st, &text_at, text_len);
     if (!cap_by_person(&st, &who->role))
@@ -233,6 +240,9 @@ static void map_token(const struct db_stmt *st, struct arena *a, struct token *r
     DB_COL_COPY(st, 14, ret->namespace_id.text);
     DB_COL_COPY(st, 15, ret->account_id.text);
     ret->claims = db_col_is_null(st, 16) ? STR_EMPTY : arena_copy(a, db_col_text(st, 16));
+    ret->branches_only = db_col_int(st, 17) != 0;
+    DB_COL_COPY(st, 18, ret->ref);
+    DB_COL_COPY(st, 19, ret->parent_slug);
 }
 
 static enum err_code add_tables(struct db *db, struct arena *a, struct token *t, struct err *err)
@@ -404,7 +414,7 @@ static enum err_code insert_token(struct db *db, const struct token_new *in, con
             in->account_id.text[0] ? db_text(id_str(&in->account_id)) : db_null(), db_text(stored),
             reach->claims.len ? db_text(reach->claims) : db_null(),
             in->machine_id.text[0] ? db_text(id_str(&in->machine_id)) : db_null(),
-            in->assertion_id.len ? db_text(in->assertion_id) : db_null()),
+            in->assertion_id.len ? db_text(in->assertion_id) : db_null(), db_int(reach->branches_only)),
         err);
 }
 
@@ -422,8 +432,9 @@ static enum err_code audit_created(struct db *db, const struct actor *by, const 
             .target_name = str_of(t->name),
             .after = AUDIT_VALUES(audit_text("name", str_of(t->name)),
                 audit_text("role", str_of(token_role_name(t->role))),
-                audit_text_or_null("database", str_of(t->database_slug)), scope,
-                audit_time("expiresAt", t->expires_at),
+                audit_text_or_null("database", str_of(t->database_slug)),
+                audit_text_or_null("branch", str_of(t->ref)), audit_bool("branchesOnly", t->branches_only),
+                scope, audit_time("expiresAt", t->expires_at),
                 t->address_count ? audit_list("allowedAddresses", t->addresses, t->address_count)
                                  : audit_null("allowedAddresses"),
                 audit_text_or_null("claims", t->claims))},
@@ -441,6 +452,7 @@ static enum err_code prepare(struct db *db, const struct actor *by, struct arena
     *reach = (struct token_reach){.role = in->role,
         .namespace_id = in->namespace_id,
         .database_id = in->database_id,
+        .branches_only = in->branches_only,
         .has_table_scope = in->has_table_scope,
         .tables = in->tables,
         .table_count = in->table_count,
@@ -473,7 +485,7 @@ enum err_code token_create(struct db *db, const struct actor *by, struct arena *
     enum err_code code = prepare(db, by, a, in, now, &reach, &stored, err);
     if (code)
         return code;
-    token_generate(TOKEN_LIVE, &secret);
+    token_generate(in->branches_only ? TOKEN_TEST : TOKEN_LIVE, &secret);
     tx_announce(db);
     code = insert_token(db, in, &reach, stored, id_str(&id), &secret, now, err);
     if (!code)

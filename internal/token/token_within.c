@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/limits.h"
 
+#define SQL_IS_BRANCH_OF "SELECT 1 FROM database WHERE id = ?1 AND parent_id = ?2 AND branch_ref IS NOT NULL"
+
 static bool names_table(const struct token *t, struct str name)
 {
     for (size_t i = 0; i < t->table_count; i++)
@@ -61,19 +63,35 @@ static enum err_code check_addresses(
     return ERR_OK;
 }
 
-static enum err_code check_reach(const struct token *own, const struct token_reach *wanted, struct err *err)
+/* A database holds its branches. */
+static enum err_code check_database(
+    struct db *db, const struct token *own, const struct token_reach *wanted, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+
+    if (own->branches_only && !wanted->branches_only)
+        return refuse(err, "/kind", "must be test, as that of your own token");
+    if (!own->database_id.text[0] || str_eq(id_str(&own->database_id), id_str(&wanted->database_id)))
+        return ERR_OK;
+    enum err_code code = db_query_one(db, SQL_IS_BRANCH_OF,
+        DB_ARGS(db_text(id_str(&wanted->database_id)), db_text(id_str(&own->database_id))), &st, err);
+    return code == ERR_NOT_FOUND ? refuse(err, "/database", "must be the one of your own token") : code;
+}
+
+static enum err_code check_reach(
+    struct db *db, const struct token *own, const struct token_reach *wanted, struct err *err)
 {
     if (!str_eq(id_str(&own->namespace_id), id_str(&wanted->namespace_id)))
         return err_set(err, ERR_FORBIDDEN, "Token namespace mismatch");
     if (wanted->role > own->role)
         return refuse(err, "/role", "is more than your own token has");
-    if (own->database_id.text[0] && !str_eq(id_str(&own->database_id), id_str(&wanted->database_id)))
-        return refuse(err, "/database", "must be the one of your own token");
     if (own->expires_at && (!wanted->expires_at || wanted->expires_at > own->expires_at))
         return refuse(err, "/expiresIn", "is longer than your own token lives");
     if (own->claims.len && !str_eq(own->claims, wanted->claims))
         return refuse(err, "/claims", "must be those of your own token");
-    enum err_code code = check_tables(own, wanted, err);
+    enum err_code code = check_database(db, own, wanted, err);
+    if (!code)
+        code = check_tables(own, wanted, err);
     return code ? code : check_addresses(own, wanted, err);
 }
 
@@ -99,7 +117,7 @@ enum err_code token_check_within(struct db *db, const struct actor *by, struct a
         wanted->addresses = own.addresses;
         wanted->address_count = own.address_count;
     }
-    return check_reach(&own, wanted, err);
+    return check_reach(db, &own, wanted, err);
 }
 
 enum err_code token_require_whole(

@@ -26,6 +26,8 @@ ROUTES = {
     "POLICY_CREATE": "policy.created", "POLICY_UPDATE": "policy.updated", "POLICY_DELETE": "policy.deleted", "POLICY_TEST": None,
     "ROW_SECURITY_SET": "policy.row_security",
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",
+    "BRANCH_PUT": "database.branched", "BRANCH_CLAIM": "database.branched", "BRANCH_DELETE": "database.branch_deleted",
+    "API_BRANCH_PUT": "database.branched", "API_BRANCH_DELETE": "database.branch_deleted",
     "DESCRIBE_SET": "database.described", "IMPORT": "database.imported", "API_IMPORT": "database.imported",
     "SESSION_MINT": None,  # it is stored nowhere
     "QUERY": DATA, "BATCH": DATA, "EXPLAIN": READS, "VALIDATE": READS,

@@ -69,7 +69,7 @@ def databases(checks, s):
     rows = data_of(checks, "list", s.call("GET", "/v1/databases?pageSize=100"))
     checks.equal("list: one at first", [r["slug"] for r in rows], ["main"])
     checks.equal("list: members of a row", set(rows[0]) - {"deletedAt"},
-                 {"id", "slug", "name", "status", "region", "forkedFromId", "expiresAt", "createdAt"})
+                 {"id", "slug", "name", "status", "region", "branchRef", "forkedFromId", "forkedAt", "expiresAt", "createdAt"})
     checks.that("list: time", TIME.match(rows[0]["createdAt"]), rows[0])
     made = data_of(checks, "create", s.call("POST", "/v1/databases", {"name": "Weekend prototype", "slug": "scratch"}))
     checks.equal("create: row", (made["slug"], made["name"], made["region"]), ("scratch", "Weekend prototype", "auto"))

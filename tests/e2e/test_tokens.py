@@ -16,7 +16,7 @@ from people import Person
 TOKENS = "/api/namespaces/acme/tokens"
 SECRET = re.compile(r"psql_live_[0-9A-Za-z]{49}")
 GOOD = "seven grey geese over the harbour"
-MEMBERS = ["claims", "createdAt", "database", "expiresAt", "id", "lastUsedAt", "name", "namespace", "overlapEndsAt", "preview", "revokedAt", "role", "tableScope", "allowedAddresses"]
+MEMBERS = ["claims", "createdAt", "kind", "database", "branch", "expiresAt", "id", "lastUsedAt", "name", "namespace", "overlapEndsAt", "preview", "revokedAt", "role", "tableScope", "allowedAddresses"]
 
 
 def refused(checks, what, answer, status, code, pointer=None):

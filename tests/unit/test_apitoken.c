@@ -214,7 +214,7 @@ void test_apitoken__changes_are_in_the_audit_log(void **state)
     assert_true(str_eq(db_col_text(&st, 0), id_str(&row.id)));
     assert_true(str_eq(db_col_text(&st, 1),
         S("{\"name\":\"ci\",\"role\":\"readwrite\",\"database\":null,"
-          "\"tableScope\":[\"orders\"],\"expiresAt\":null,\"allowedAddresses\":null,\"claims\":null}")));
+          "\"branch\":null,\"branchesOnly\":false,\"tableScope\":[\"orders\"],\"expiresAt\":null,\"allowedAddresses\":null,\"claims\":null}")));
 }
 
 void test_apitoken__lists_newest_first_with_everything(void **state)

@@ -58,7 +58,7 @@ enum err_code console_token_list(struct api_call *c)
 /* --- Create --- */
 
 struct token_wish {
-    struct str name, role, database;
+    struct str name, role, kind, database, branch;
     const struct jsonr_value *tables, *addresses, *claims;
     int64_t expires_in_s;
 };
@@ -67,6 +67,8 @@ static const struct jsonr_field create_fields[] = {
     {"name", JF_TEXT, offsetof(struct token_wish, name), JF_NULL_OK, 1, 80},
     {"role", JF_TEXT, offsetof(struct token_wish, role), JF_NULL_OK, 1, ROLE_BYTES},
     {"database", JF_TEXT, offsetof(struct token_wish, database), JF_NULL_OK, 1, SLUG_BYTES},
+    {"branch", JF_TEXT, offsetof(struct token_wish, branch), JF_NULL_OK, 1, 64},
+    {"kind", JF_TEXT, offsetof(struct token_wish, kind), JF_NULL_OK, 1, 8},
     {"tableScope", JF_ARRAY, offsetof(struct token_wish, tables), JF_NULL_OK, 0, WIRE_TABLES_MAX},
     {"allowedAddresses", JF_ARRAY, offsetof(struct token_wish, addresses), JF_NULL_OK, 1, 32},
     {"claims", JF_OBJECT, offsetof(struct token_wish, claims), JF_NULL_OK, 0, 0},
@@ -93,34 +95,43 @@ static enum err_code read_texts(struct api_call *c, const struct jsonr_value *ar
     return ERR_OK;
 }
 
-static enum err_code find_database(struct api_call *c, struct str slug, struct id *ret)
+static enum err_code find_database(struct api_call *c, const struct token_wish *in, struct id *ret)
 {
-    struct registry_entry entry;
-    if (!slug.len)
-        return ERR_OK;
-    enum err_code rc = registry_get(c->db, &c->who->namespace_id, slug, &entry, c->err);
+    struct registry_entry entry, branch;
+    if (!in->database.len)
+        return in->branch.len ? err_field(c->err, "/branch", "needs database, which it is a branch of")
+                              : ERR_OK;
+    enum err_code rc = registry_get(c->db, &c->who->namespace_id, in->database, &entry, c->err);
     if (rc == ERR_NOT_FOUND)
         return err_field(c->err, "/database", "is no database of this namespace");
+    if (!rc && in->branch.len) {
+        rc = registry_get_branch(c->db, &entry.id, in->branch, &branch, c->err);
+        if (rc == ERR_NOT_FOUND)
+            return err_field(c->err, "/branch", "is no branch of that database");
+        entry = branch;
+    }
     if (!rc)
         *ret = entry.id;
     return rc;
 }
 
-static enum err_code create_tx(struct api_call *c, struct token_new *in, struct str database,
+static enum err_code create_tx(struct api_call *c, struct token_new *in, const struct token_wish *wish,
     struct token *ret, struct secret *ret_secret)
 {
     enum err_code rc = check_member(c);
     if (!rc)
-        rc = find_database(c, database, &in->database_id);
+        rc = find_database(c, wish, &in->database_id);
     return rc ? rc : token_create(c->db, c->by, c->arena, in, ret, ret_secret, c->err);
 }
 
-static enum err_code read_wish(struct api_call *c, struct token_new *ret, struct str *ret_database)
+static enum err_code read_wish(struct api_call *c, struct token_new *ret, struct token_wish *ret_wish)
 {
-    struct token_wish wish = {.name = STR_EMPTY, .role = S("admin"), .database = STR_EMPTY};
+    struct token_wish wish = {.name = STR_EMPTY, .role = S("admin"), .kind = S("live")};
     enum err_code rc = call_read_body(c, create_fields, ARRAY_LEN(create_fields), &wish);
     if (!rc && !token_role_parse(wish.role, &ret->role))
         rc = err_field(c->err, "/role", "must be admin, readwrite or readonly");
+    if (!rc)
+        rc = token_kind_parse(wish.kind, &ret->branches_only, c->err);
     if (!rc)
         rc = read_texts(c, wish.tables, "tableScope", &ret->tables, &ret->table_count);
     if (!rc)
@@ -133,21 +144,21 @@ static enum err_code read_wish(struct api_call *c, struct token_new *ret, struct
     ret->name = wish.name;
     ret->has_table_scope = wish.tables != NULL;
     ret->expires_in_s = wish.expires_in_s;
-    *ret_database = wish.database;
+    *ret_wish = wish;
     return ERR_OK;
 }
 
 enum err_code console_token_create(struct api_call *c)
 {
     struct token_new in = {.name = STR_EMPTY};
-    struct str database = STR_EMPTY;
+    struct token_wish wish;
     struct token made;
     AUTO_SECRET secret = SECRET_INIT;
-    enum err_code rc = read_wish(c, &in, &database);
+    enum err_code rc = read_wish(c, &in, &wish);
     if (!rc)
         rc = tx_begin_write(c->db, c->err);
     if (!rc)
-        rc = tx_end(c->db, create_tx(c, &in, database, &made, &secret), c->err);
+        rc = tx_end(c->db, create_tx(c, &in, &wish, &made, &secret), c->err);
     if (!rc)
         view_token(c->out, &made, &secret);
     return rc;

@@ -119,7 +119,10 @@ void view_token(struct jsonw *w, const struct token *t, const struct secret *sec
     JSONW_CSTR(w, "preview", t->preview);
     JSONW_CSTR(w, "role", token_role_name(t->role));
     JSONW_CSTR(w, "namespace", t->namespace_slug);
-    JSONW_CSTR(w, "database", t->database_slug[0] ? t->database_slug : NULL);
+    JSONW_CSTR(w, "kind", t->branches_only ? "test" : "live");
+    const char *database = t->ref[0] && t->parent_slug[0] ? t->parent_slug : t->database_slug;
+    JSONW_CSTR(w, "database", database[0] ? database : NULL);
+    JSONW_CSTR(w, "branch", t->ref[0] ? t->ref : NULL);
     view_texts(w, "tableScope", t->has_table_scope, t->tables, t->table_count);
     view_texts(w, "allowedAddresses", t->address_count > 0, t->addresses, t->address_count);
     jsonw_key(w, "claims");

@@ -11,11 +11,6 @@
 route_worker_fn persql_database_list, persql_database_create, persql_database_get, persql_database_delete,
     persql_database_restore;
 
-static bool in_scope(const struct identity *who, const struct registry_entry *e)
-{
-    return !who->database_id.text[0] || str_eq(id_str(&who->database_id), id_str(&e->id));
-}
-
 /* A token that is bound to one database lists that one, on the first page. */
 static enum err_code list_bound(struct api_call *c, int64_t page)
 {
@@ -97,13 +92,8 @@ enum err_code persql_database_create(struct api_call *c)
 enum err_code persql_database_get(struct api_call *c)
 {
     struct registry_entry entry;
-    enum err_code rc = registry_get(c->db, &c->who->namespace_id, c->db_slug, &entry, c->err);
-    bool bound = c->who->database_id.text[0];
-    if (bound && (rc == ERR_NOT_FOUND || (!rc && !in_scope(c->who, &entry))))
-        return err_set(c->err, ERR_FORBIDDEN, "Token scope does not include this database");
-    if (!rc)
-        view_database(c, &entry);
-    return rc;
+    enum err_code rc = call_database(c, CAP_DB_LIST, &entry);
+    return rc ? rc : view_database_whole(c, &entry);
 }
 
 enum err_code persql_database_delete(struct api_call *c)

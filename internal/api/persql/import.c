@@ -230,7 +230,7 @@ static void place_files(struct import *x)
     char dir[FS_PATH_MAX];
     const char *data = x->r->api->opt.data_dir;
     x->name = id_new("up");
-    registry_path(dir, data, id_str(&x->r->db_id));
+    registry_path(dir, data, id_str(&x->r->place.id));
     fs_join(x->inbox, dir, "in");
     fs_join(x->path, x->inbox, x->name.text);
     if (x->upload.format != IMPORT_SQLITE)

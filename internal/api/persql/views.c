@@ -22,21 +22,75 @@ static const char *status_of(struct api_call *c, const struct registry_entry *e)
     return registry_status_name(e->status);
 }
 
-void view_database(struct api_call *c, const struct registry_entry *e)
+static void text_or_null(struct jsonw *w, const char *key, const char *text)
+{
+    JSONW_CSTR(w, key, text[0] ? text : NULL);
+}
+
+static void members(struct api_call *c, const struct registry_entry *e)
 {
     struct jsonw *w = c->out;
-    jsonw_object(w);
     JSONW_TEXT(w, "id", id_str(&e->id));
     JSONW_CSTR(w, "slug", e->slug);
     JSONW_CSTR(w, "name", e->name);
     JSONW_CSTR(w, "status", status_of(c, e));
     JSONW_CSTR(w, "region", e->region);
-    JSONW_NULL(w, "forkedFromId");
-    JSONW_NULL(w, "expiresAt");
+    text_or_null(w, "branchRef", e->ref);
+    text_or_null(w, "forkedFromId", e->parent_id.text);
+    view_time(w, "forkedAt", e->forked_at);
+    view_time(w, "expiresAt", e->expires_at);
     view_time(w, "createdAt", e->created_at);
     if (e->deleted_at)
         view_time(w, "deletedAt", e->deleted_at);
+}
+
+void view_database(struct api_call *c, const struct registry_entry *e)
+{
+    jsonw_object(c->out);
+    members(c, e);
+    jsonw_object_end(c->out);
+}
+
+/* null when that is gone for good. */
+static enum err_code forked_from(struct api_call *c, const struct registry_entry *e)
+{
+    struct registry_entry parent;
+    struct jsonw *w = c->out;
+    enum err_code rc = ERR_NOT_FOUND;
+    if (e->parent_id.text[0])
+        rc = registry_get_by_id(c->db, &e->parent_id, &parent, c->err);
+    if (rc && rc != ERR_NOT_FOUND)
+        return rc;
+    jsonw_key(w, "forkedFrom");
+    if (rc) {
+        jsonw_null(w);
+        return ERR_OK;
+    }
+    jsonw_object(w);
+    JSONW_TEXT(w, "id", id_str(&parent.id));
+    JSONW_CSTR(w, "slug", parent.slug);
+    JSONW_CSTR(w, "name", parent.name);
     jsonw_object_end(w);
+    return ERR_OK;
+}
+
+enum err_code view_database_whole(struct api_call *c, const struct registry_entry *e)
+{
+    jsonw_object(c->out);
+    members(c, e);
+    enum err_code rc = forked_from(c, e);
+    jsonw_object_end(c->out);
+    return rc;
+}
+
+enum err_code view_branch(struct api_call *c, const struct registry_entry *e, bool created)
+{
+    jsonw_object(c->out);
+    members(c, e);
+    enum err_code rc = forked_from(c, e);
+    JSONW_CSTR(c->out, "outcome", created ? "created" : "reset");
+    jsonw_object_end(c->out);
+    return rc;
 }
 
 static void view_table_scope(struct jsonw *w, const struct identity *who)

@@ -9,6 +9,9 @@
 
 /* On c->out. */
 void view_database(struct api_call *c, const struct registry_entry *e);
+/* With what it was made from. */
+MUST_CHECK enum err_code view_database_whole(struct api_call *c, const struct registry_entry *e);
+MUST_CHECK enum err_code view_branch(struct api_call *c, const struct registry_entry *e, bool created);
 void view_me(struct jsonw *w, const struct identity *who);
 void view_time(struct jsonw *w, const char *key, int64_t wall_ms); /* 0: null */
 

@@ -1,0 +1,316 @@
+/* Branches of a database: list and delete on a worker. PUT and claim_branch are flows: a worker looks up what
+ * is to be copied, the engine of that database writes the files, a worker puts them in their place.
+ *
+ *   read ─► prepare (worker) ─► copy (engine) ─► put (worker, the lane that writes) ─► answer
+ *
+ * Meanwhile nothing waits: neither the loop nor a worker, and no other change of the control database. */
+#include "api/call.h"
+#include "api/persql/views.h"
+#include "base/clock.h"
+#include "base/enc.h"
+#include "base/limits.h"
+#include "branch/branch.h"
+
+route_worker_fn persql_branch_list, persql_branch_delete;
+route_loop_fn persql_branch_put, persql_branch_claim;
+
+#define CLAIM_TTL_S   3600
+#define PURPOSE_BYTES 200
+#define THE_PARENT    "main" /* fromRef, as a repository's first branch */
+
+/* --- List, delete --- */
+
+enum err_code persql_branch_list(struct api_call *c)
+{
+    struct registry_entry parent, *rows;
+    size_t count;
+    int64_t limit;
+    struct str after;
+    enum err_code rc = call_read_page(c, &after, &limit);
+    if (!rc)
+        rc = call_database(c, CAP_BRANCH_LIST, &parent);
+    if (!rc)
+        rc = registry_list_branches(c->db, c->arena, &parent.id, after, limit, &rows, &count, c->err);
+    if (rc)
+        return rc;
+    jsonw_array(c->out);
+    for (size_t i = 0; i < count; i++)
+        view_database(c, &rows[i]);
+    jsonw_array_end(c->out);
+    return ERR_OK;
+}
+
+enum err_code persql_branch_delete(struct api_call *c)
+{
+    struct registry_entry parent, branch, gone;
+    enum err_code rc = branch_check_ref(c->item, "/ref", c->err);
+    if (!rc)
+        rc = call_database(c, CAP_BRANCH, &parent);
+    if (!rc)
+        rc = registry_get_branch(c->db, &parent.id, c->item, &branch, c->err);
+    if (!rc)
+        rc = registry_delete(c->db, c->disk, c->by, &branch.namespace_id, str_of(branch.slug), &gone, c->err);
+    if (!rc)
+        view_database(c, &gone);
+    return rc;
+}
+
+/* --- The body --- */
+
+struct wish {
+    struct str ref, name, region, purpose, role, from_ref, data;
+    struct branch_ttl ttl;
+};
+
+struct branch_flow {
+    struct wish wish;
+    struct branch_wish put;
+    struct token_new token;
+    bool claims;
+};
+
+#define FROM(member) offsetof(struct wish, member)
+#define TTL_FIELDS                                                                                           \
+    {"ttlDays", JF_INT, FROM(ttl.days), JF_NULL_OK, 1, 30},                                                  \
+        {"ttlSec", JF_INT, FROM(ttl.seconds), JF_NULL_OK, 0, 2592000},                                       \
+        {"expiresAt", JF_TEXT, FROM(ttl.at), JF_NULL_OK, 1, 40},                                             \
+        {"fromRef", JF_TEXT, FROM(from_ref), JF_NULL_OK, 1, 64},                                             \
+    {                                                                                                        \
+        "data", JF_TEXT, FROM(data), JF_NULL_OK, 1, 20                                                       \
+    }
+
+static const struct jsonr_field put_fields[] = {
+    {"name", JF_TEXT, FROM(name), JF_NULL_OK, 1, 200},
+    {"region", JF_TEXT, FROM(region), JF_NULL_OK, 1, 20},
+    TTL_FIELDS,
+};
+static const struct jsonr_field claim_fields[] = {
+    {"ref", JF_TEXT, FROM(ref), JF_NULL_OK, 1, 64},
+    {"purpose", JF_TEXT, FROM(purpose), JF_NULL_OK, 0, PURPOSE_BYTES},
+    {"role", JF_TEXT, FROM(role), JF_NULL_OK, 1, 20},
+    TTL_FIELDS,
+};
+
+/* A body may be missing: all of it may be left out. */
+static enum err_code read_body(struct api_request *r, struct branch_flow *f, struct err *err)
+{
+    const struct jsonr_value *root;
+    struct str body = http_body(r->http);
+    enum err_code rc = request_check_json(r, err);
+    if (rc || !body.len)
+        return rc;
+    rc = jsonr_parse(&r->arena, body, &root, err);
+    if (rc)
+        return rc;
+    return f->claims ? jsonr_fields(root, "", claim_fields, ARRAY_LEN(claim_fields), JSONR_UNKNOWN_IGNORE,
+                           &f->wish, err)
+                     : jsonr_fields(
+                           root, "", put_fields, ARRAY_LEN(put_fields), JSONR_UNKNOWN_IGNORE, &f->wish, err);
+}
+
+static enum err_code check_purpose(struct str s, struct err *err)
+{
+    bool good = utf8_valid(s);
+    for (size_t i = 0; i < s.len; i++)
+        good = good && (unsigned char)s.ptr[i] >= ' ' && s.ptr[i] != 0x7f;
+    return good ? ERR_OK : err_field(err, "/purpose", "must be text without control characters");
+}
+
+/* As much of it as a token's name holds, cut between two characters. */
+static struct str token_name(struct arena *a, struct str purpose)
+{
+    size_t len = purpose.len < (size_t)LIMIT_TOKEN_NAME_BYTES ? purpose.len : (size_t)LIMIT_TOKEN_NAME_BYTES;
+    while (len < purpose.len && len && ((unsigned char)purpose.ptr[len] & 0xc0) == 0x80)
+        len--;
+    return arena_copy(a, str_slice(purpose, 0, len));
+}
+
+static enum err_code read_claim(struct api_request *r, struct branch_flow *f, struct err *err)
+{
+    struct wish *in = &f->wish;
+    enum err_code rc = check_purpose(in->purpose, err);
+    if (!rc && !token_role_parse(in->role, &f->token.role))
+        rc = err_field(err, "/role", "must be read, write or admin");
+    if (rc)
+        return rc;
+    if (!in->ref.len)
+        in->ref = branch_invent_ref(&r->arena, in->purpose);
+    f->token.name = in->purpose.len ? token_name(&r->arena, in->purpose)
+                                    : arena_printf(&r->arena, "branch " STR_FMT, STR_ARG(in->ref));
+    f->token.branches_only = r->who->id->branches_only;
+    if (r->who->id->expires_at) { /* it ends no later than the one who asks */
+        int64_t left_s = (r->who->id->expires_at - clock_wall_ms()) / 1000;
+        f->token.expires_in_s = left_s > 0 ? left_s : 1;
+    }
+    f->put.token = &f->token;
+    return in->ref.ptr && f->token.name.ptr ? ERR_OK : err_set(err, ERR_TOO_LARGE, "The body is too large");
+}
+
+static enum err_code check_caller(const struct api_request *r, struct err *err)
+{
+    if (!r->who->id->has_table_scope)
+        return ERR_OK;
+    return err_set(err, ERR_FORBIDDEN,
+        "A branch has all tables of its parent: this needs a token without a table scope");
+}
+
+static enum err_code read_wish(struct api_request *r, struct branch_flow *f, struct err *err)
+{
+    struct wish *in = &f->wish;
+    enum err_code rc = check_caller(r, err);
+    if (!rc)
+        rc = read_body(r, f, err);
+    if (!rc && f->claims)
+        rc = read_claim(r, f, err);
+    if (!rc)
+        rc = branch_check_ref(in->ref, "/ref", err);
+    if (!rc)
+        rc = branch_check_ref(in->from_ref, "/fromRef", err);
+    if (!rc && !str_eq(in->data, S("schema")))
+        rc = err_field(err, "/data", "must be schema");
+    if (!rc && f->claims && in->ttl.days < 0 && in->ttl.seconds < 0 && !in->ttl.at.ptr)
+        in->ttl.seconds = CLAIM_TTL_S;
+    if (!rc)
+        rc = branch_read_ttl(&in->ttl, clock_wall_ms(), &f->put.expires_at, err);
+    f->put.ref = in->ref;
+    f->put.name = in->name;
+    f->put.region = in->region;
+    return rc;
+}
+
+/* --- The steps --- */
+
+static void fail(struct api_request *r, const struct err *err)
+{
+    r->flow = NULL;
+    request_fail(r, err);
+}
+
+/* Reading lane: whose files are to be copied? */
+static enum err_code prepare(struct api_call *c)
+{
+    struct branch_flow *f = c->flow;
+    struct branch_wish *put = &f->put;
+    struct registry_entry from;
+    char slug[SLUG_SIZE];
+    enum err_code rc = call_database(c, CAP_BRANCH, &put->parent);
+    if (!rc && put->parent.ref[0])
+        return err_set(c->err, ERR_CONFLICT,
+            "\"%s\" is a branch itself: make this one of the database it belongs to, with fromRef \"%s\"",
+            put->parent.slug, put->parent.ref);
+    if (!rc)
+        rc = branch_slug(str_of(put->parent.slug), put->ref, slug, c->err);
+    put->source_id = put->parent.id;
+    if (rc || str_eq(f->wish.from_ref, S(THE_PARENT)))
+        return rc;
+    rc = registry_get_branch(c->db, &put->parent.id, f->wish.from_ref, &from, c->err);
+    if (rc == ERR_NOT_FOUND)
+        return err_field(c->err, "/fromRef", "is no branch of this database");
+    if (!rc)
+        put->source_id = from.id;
+    return rc;
+}
+
+static const char *role_word(enum wire_role role)
+{
+    static const char *const words[WIRE_ROLE_COUNT] = {
+        [WIRE_ROLE_READONLY] = "read", [WIRE_ROLE_READWRITE] = "write", [WIRE_ROLE_ADMIN] = "admin"};
+    return words[role];
+}
+
+static void view_claim(struct api_call *c, const struct branch_made *made)
+{
+    struct jsonw *w = c->out;
+    jsonw_object(w);
+    JSONW_CSTR(w, "branchRef", made->entry.ref);
+    JSONW_CSTR(w, "databaseSlug", made->entry.slug);
+    JSONW_CSTR(w, "namespaceSlug", made->entry.namespace_slug);
+    JSONW_TEXT(w, "token", secret_reveal(&made->secret));
+    JSONW_CSTR(w, "role", role_word(made->token.role));
+    view_time(w, "expiresAt", made->token.expires_at);
+    JSONW_CSTR(w, "outcome", made->created ? "created" : "reset");
+    jsonw_object_end(w);
+}
+
+/* Writing lane: the files are in out/. */
+static enum err_code put(struct api_call *c)
+{
+    struct branch_flow *f = c->flow;
+    struct branch_made made;
+    enum err_code rc = branch_put(c->db, c->disk, c->by, c->arena, &f->put, &made, c->err);
+    if (!rc && !f->claims)
+        rc = view_branch(c, &made.entry, made.created);
+    if (!rc && f->claims)
+        view_claim(c, &made);
+    secret_release(&made.secret);
+    return rc;
+}
+
+static void on_copied(struct engine_call *call, const struct err *failed)
+{
+    struct api_request *r = call->arg;
+    struct err err = ERR_INIT;
+    r->calling = false;
+    if (failed) {
+        fail(r, failed);
+    } else if (r->head.status != 200) {
+        r->flow = NULL;
+        request_reply_gathered(r);
+    } else if (request_run_step(r, WORKQ_WRITE, put, NULL, &err)) {
+        fail(r, &err);
+    }
+}
+
+static enum err_code ask_engine(struct api_request *r, struct err *err)
+{
+    struct branch_flow *f = r->flow;
+    struct wire_call *call = &r->call.req;
+    enum err_code rc = request_fill_call(r, LIMIT_COPY_SCHEMA_MS * 1000, err);
+    if (rc)
+        return rc;
+    f->put.copy_id = id_new("db");
+    r->call.db_id = id_str(&f->put.source_id);
+    call->role = WIRE_ROLE_ADMIN; /* the capability was checked; what is copied is all there is */
+    call->claims = STR_EMPTY;
+    call->arg_count = 0;
+    call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(&f->put.copy_id)};
+    strbuf_reset(&r->body);
+    r->call.on_data = request_gather;
+    r->call.on_done = on_copied;
+    return request_submit(r, err);
+}
+
+static void on_prepared(struct api_request *r)
+{
+    struct err err = ERR_INIT;
+    if (ask_engine(r, &err))
+        fail(r, &err);
+}
+
+static void start(struct api_request *r, bool claims)
+{
+    struct err err = ERR_INIT;
+    struct branch_flow *f = ARENA_NEW(&r->arena, struct branch_flow);
+    f->claims = claims;
+    f->wish = (struct wish){.ref = claims ? STR_EMPTY : r->item,
+        .role = S("write"),
+        .from_ref = S(THE_PARENT),
+        .data = S("schema"),
+        .ttl = BRANCH_TTL_INIT};
+    r->flow = f;
+    enum err_code rc = read_wish(r, f, &err);
+    if (!rc)
+        rc = request_run_step(r, WORKQ_READ, prepare, on_prepared, &err);
+    if (rc)
+        fail(r, &err);
+}
+
+void persql_branch_put(struct api_request *r)
+{
+    start(r, false);
+}
+
+void persql_branch_claim(struct api_request *r)
+{
+    start(r, true);
+}

@@ -1,0 +1,217 @@
+/* Making a branch, and making it anew. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "branch/branch.h"
+
+/* --- Files --- */
+
+/* From the engine's out/ to the place where files wait. The engine made them durable. */
+static enum err_code stage(
+    const struct registry_disk *disk, const struct branch_wish *in, const struct id *id, struct err *err)
+{
+    char dir[FS_PATH_MAX], from[FS_PATH_MAX], stage_dir[FS_PATH_MAX], to[FS_PATH_MAX], name[ID_MAX + 16];
+    enum err_code code = registry_stage(disk->data_dir, id_str(id), err);
+
+    if (code)
+        return code;
+    registry_path(dir, disk->data_dir, id_str(&in->source_id));
+    str_print(name, sizeof name, "out/%s.db", in->copy_id.text);
+    fs_join(from, dir, name);
+    registry_stage_path(stage_dir, disk->data_dir, id_str(id));
+    fs_join(to, stage_dir, "main.db");
+    code = fs_rename(from, to, err);
+    return code == ERR_NOT_FOUND ? err_set(err, ERR_UNAVAILABLE, "the copy is gone; try again") : code;
+}
+
+/* --- Rows --- */
+
+static enum err_code check_room(struct db *db, const struct id *namespace_id, struct err *err)
+{
+    int64_t count;
+    enum err_code code = registry_count_branches(db, namespace_id, &count, err);
+
+    if (code || count < LIMIT_BRANCHES_PER_NAMESPACE)
+        return code;
+    return err_set(err, ERR_FORBIDDEN,
+        "this namespace holds its %d branches; delete one first, or let them expire",
+        (int)LIMIT_BRANCHES_PER_NAMESPACE);
+}
+
+/* With its token, when one is asked for; it lives as long as the branch, and no longer than the one who asks.
+ */
+static enum err_code mint(struct db *db, const struct actor *by, struct arena *a,
+    const struct branch_wish *in, struct branch_made *made, struct err *err)
+{
+    struct token_new wish;
+    int64_t now = clock_wall_ms();
+
+    if (!in->token)
+        return ERR_OK;
+    wish = *in->token;
+    wish.namespace_id = made->entry.namespace_id;
+    wish.database_id = made->entry.id;
+    if (made->entry.expires_at) {
+        int64_t left_s = (made->entry.expires_at - now) / 1000;
+        if (!wish.expires_in_s || left_s < wish.expires_in_s)
+            wish.expires_in_s = left_s > 0 ? left_s : 1;
+    }
+    return token_create(db, by, a, &wish, &made->token, &made->secret, err);
+}
+
+static enum err_code name_of(struct arena *a, const struct branch_wish *in, struct str *ret, struct err *err)
+{
+    *ret = in->name;
+    if (!in->name.len)
+        *ret = arena_printf(a, "%s (" STR_FMT ")", in->parent.name, STR_ARG(in->ref));
+    if (!ret->ptr)
+        return err_set(err, ERR_TOO_LARGE, "the request is too large");
+    if (!in->name.len && ret->len > (size_t)LIMIT_NAME_BYTES)
+        *ret = STR_EMPTY; /* the slug, then */
+    return ERR_OK;
+}
+
+static enum err_code create_tx(struct db *db, const struct actor *by, struct arena *a,
+    const struct branch_wish *in, struct branch_made *made, struct err *err)
+{
+    char slug[SLUG_SIZE];
+    struct str name;
+    const struct registry_origin origin = {
+        .parent_id = in->parent.id, .ref = in->ref, .expires_at = in->expires_at < 0 ? 0 : in->expires_at};
+    enum err_code code = branch_slug(str_of(in->parent.slug), in->ref, slug, err);
+
+    if (!code)
+        code = check_room(db, &in->parent.namespace_id, err);
+    if (!code)
+        code = name_of(a, in, &name, err);
+    if (!code)
+        code = registry_create_copy_intent(db, by, &in->copy_id, &in->parent.namespace_id, str_of(slug), name,
+            in->region, &origin, &made->entry, err);
+    if (code == ERR_CONFLICT)
+        return err_set(err, code,
+            "the branch would be called \"%s\", which is another database of this namespace: choose another "
+            "ref, or delete that one first",
+            slug);
+    return code ? code : mint(db, by, a, in, made, err);
+}
+
+/* As long again as before, when nobody says. */
+static int64_t renewed(const struct registry_entry *e, int64_t wish)
+{
+    if (wish >= 0)
+        return wish;
+    return e->expires_at ? clock_wall_ms() + (e->expires_at - e->forked_at) : 0;
+}
+
+static enum err_code reset_tx(struct db *db, const struct actor *by, struct arena *a,
+    const struct branch_wish *in, struct branch_made *made, struct err *err)
+{
+    struct registry_entry *e = &made->entry;
+    enum err_code code = registry_exchange_intent(db, by, e, renewed(e, in->expires_at), err);
+
+    return code ? code : mint(db, by, a, in, made, err);
+}
+
+static enum err_code put_tx(struct db *db, const struct actor *by, struct arena *a,
+    const struct branch_wish *in, struct branch_made *made, struct err *err)
+{
+    struct registry_entry parent;
+    enum err_code code = registry_get_by_id(db, &in->parent.id, &parent, err);
+
+    if (!code && parent.status != REGISTRY_HEALTHY) /* deleted while its files were copied */
+        code = err_set(err, ERR_NOT_FOUND, "there is no database \"%s\"", in->parent.slug);
+    if (code)
+        return code;
+    code = registry_get_branch(db, &in->parent.id, in->ref, &made->entry, err);
+    made->created = code == ERR_NOT_FOUND;
+    if (made->created)
+        return create_tx(db, by, a, in, made, err);
+    return code ? code : reset_tx(db, by, a, in, made, err);
+}
+
+/* A slug whose owner's time is over is free. */
+static enum err_code make_way(
+    struct db *db, const struct registry_disk *disk, const struct branch_wish *in, struct err *err)
+{
+    const struct actor server = actor_server();
+    char slug[SLUG_SIZE];
+    struct registry_entry there, gone;
+    bool over = false;
+    enum err_code code = branch_slug(str_of(in->parent.slug), in->ref, slug, err);
+
+    if (!code)
+        code = registry_get(db, &in->parent.namespace_id, str_of(slug), &there, err);
+    if (!code)
+        code = registry_is_expired(db, &there, clock_wall_ms(), &over, err);
+    if (code == ERR_NOT_FOUND || (!code && !over))
+        return ERR_OK;
+    return code ? code : registry_delete(db, disk, &server, &there.namespace_id, str_of(slug), &gone, err);
+}
+
+static enum err_code begin(struct db *db, const struct actor *by, struct arena *a,
+    const struct branch_wish *in, struct branch_made *made, struct err *err)
+{
+    enum err_code code = tx_begin_write(db, err);
+
+    return code ? code : tx_end(db, put_tx(db, by, a, in, made, err), err);
+}
+
+/* What was promised with the content that did not come. */
+static void take_token_back(struct db *db, const struct actor *by, const struct branch_made *made)
+{
+    if (tx_begin_write(db, NULL) == ERR_OK)
+        err_ignore(tx_end(db, token_revoke(db, by, NULL, id_str(&made->token.id), NULL), NULL));
+}
+
+static enum err_code finish(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    const struct branch_wish *in, struct branch_made *made, struct err *err)
+{
+    if (made->created) /* its token goes with the row when this fails */
+        return registry_create_copy_finish(db, disk, by, &made->entry, err);
+    enum err_code code = registry_exchange_finish(db, disk, &made->entry, err);
+    if (code && in->token)
+        take_token_back(db, by, made);
+    return code;
+}
+
+enum err_code branch_put(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    struct arena *a, const struct branch_wish *in, struct branch_made *ret, struct err *err)
+{
+    struct registry_entry there;
+    *ret = (struct branch_made){.created = false};
+    enum err_code code = make_way(db, disk, in, err);
+    if (code)
+        return code;
+    /* This lane alone makes branches, so what stands here now is what put_tx finds. */
+    code = registry_get_branch(db, &in->parent.id, in->ref, &there, err);
+    if (code && code != ERR_NOT_FOUND)
+        return code;
+    const struct id *id = code ? &in->copy_id : &there.id;
+    code = stage(disk, in, id, err);
+    if (!code)
+        code = begin(db, by, a, in, ret, err);
+    if (code) {
+        registry_unstage(disk->data_dir, id_str(id));
+        return code;
+    }
+    return finish(db, disk, by, in, ret, err);
+}
+
+/* --- Expiry --- */
+
+enum err_code branch_expire(
+    struct db *db, const struct registry_disk *disk, int64_t now_ms, unsigned *ret_gone, struct err *err)
+{
+    const struct actor server = actor_server();
+    struct registry_entry due, gone;
+    enum err_code code;
+
+    *ret_gone = 0;
+    while ((code = registry_next_expired(db, now_ms, &due, err)) == ERR_OK) {
+        code = registry_delete(db, disk, &server, &due.namespace_id, str_of(due.slug), &gone, err);
+        if (code)
+            return code;
+        ++*ret_gone;
+    }
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}

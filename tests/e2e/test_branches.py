@@ -1,0 +1,353 @@
+#!/usr/bin/env python3
+"""Branches: made, reset, claimed with a token, listed, deleted, expired; what they carry, how they are called, who may, and crashes.
+Usage: test_branches.py PATH-OF-HOLDFAST"""
+import concurrent.futures
+import datetime
+import hashlib
+import os
+import re
+import sqlite3
+import sys
+import time
+import urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from people import Person
+
+SCHEMA = ["CREATE TABLE lists(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE COLLATE NOCASE)",
+          "CREATE TABLE notes(id INTEGER PRIMARY KEY, text TEXT NOT NULL DEFAULT 'x', list INTEGER REFERENCES lists(id) ON DELETE CASCADE, size INT GENERATED ALWAYS AS (length(text)))",
+          "CREATE INDEX notes_list ON notes(list) WHERE list > 1", "CREATE UNIQUE INDEX low ON notes(lower(text))",
+          "CREATE VIEW named AS SELECT notes.text, lists.name FROM notes JOIN lists ON lists.id = notes.list",
+          "CREATE VIRTUAL TABLE found USING fts5(text)", "CREATE VIRTUAL TABLE beside USING fts5(text, content='notes', content_rowid='id')",
+          "INSERT INTO found(found, rank) VALUES('automerge', 8)",
+          "CREATE TRIGGER noted AFTER INSERT ON notes BEGIN INSERT INTO found(text) VALUES(new.text); END", "PRAGMA user_version = 7",
+          "INSERT INTO lists(name) VALUES('first')", "INSERT INTO notes(text, list) VALUES('one', 1), ('two', 1)"]
+CLAIMED = {"branchRef", "databaseSlug", "namespaceSlug", "token", "role", "expiresAt", "outcome"}
+ROW = {"id", "slug", "name", "status", "region", "branchRef", "forkedFromId", "forkedFrom", "forkedAt", "expiresAt", "createdAt", "outcome"}
+
+
+def at(ref, db="main", ns="acme"):
+    return f"/v1/db/{ns}/{db}/branches/{urllib.parse.quote(ref, safe='')}"
+
+
+def good(checks, what, answer):
+    checks.that(f"{what}: 200", answer.status == 200 and answer.json["success"], answer)
+    return answer.json.get("data") or {}
+
+
+def refused(checks, what, answer, status, code, pointer=None, text=""):
+    body = answer.json
+    checks.that(f"{what}: {status} {code} {pointer or ''} {text}",
+                answer.status == status and body.get("code") == code and (pointer is None or body.get("pointer") == pointer) and text in body["error"], answer)
+
+
+def claim(s, checks, body, token=None, db="main"):
+    data = good(checks, f"claim {body}", s.call("POST", f"/v1/db/acme/{db}/claim_branch", body, token=token))
+    s.secrets.append(data.get("token", "none"))
+    checks.equal("its members", set(data), CLAIMED)
+    return data
+
+
+def rows(s, sql, db="main", token=None):
+    return s.query(sql, db=db, token=token).json["data"]["rows"]
+
+
+def seconds_until(iso):
+    return datetime.datetime.fromisoformat(iso.replace("Z", "+00:00")).timestamp() - time.time()
+
+
+def actions(s):
+    return [e["action"] for e in s.call("GET", "/api/namespaces/acme/audit?limit=500").json["data"]]
+
+
+def control(s, sql, values=()):
+    db = sqlite3.connect(f"file:{s.data}/control.db?mode=rw", uri=True, timeout=10)
+    try:
+        found = db.execute(sql, values).fetchall()
+        db.commit()
+        return found
+    finally:
+        db.close()
+
+
+def clear(s):
+    for branch in s.call("GET", "/v1/db/acme/main/branches").json["data"]:
+        s.call("DELETE", at(branch["branchRef"]))
+
+
+def fill(s):
+    for sql in SCHEMA:
+        assert s.query(sql).status == 200, sql
+
+
+def schema_of(s, db):
+    data = s.call("GET", f"/v1/db/acme/{db}/schema").json["data"]
+    return data["schemaHash"], [o["sql"] for kind in ("tables", "indexes", "views", "triggers") for o in data[kind]]
+
+
+def plain(checks, s):
+    made = good(checks, "PUT", s.call("PUT", at("pr-42"), {"ttlDays": 7, "unknown": True}))
+    checks.equal("members", set(made), ROW)
+    parent = s.call("GET", "/v1/databases/main").json["data"]
+    checks.equal("what it is", (made["slug"], made["name"], made["branchRef"], made["status"], made["outcome"], made["forkedFromId"], made["forkedFrom"]),
+                 ("main-pr-42", f"{parent['name']} (pr-42)", "pr-42", "healthy", "created", parent["id"], {k: parent[k] for k in ("id", "slug", "name")}))
+    checks.that("a week", 604700 < seconds_until(made["expiresAt"]) <= 604800, made)
+    checks.equal("the parent's schema", schema_of(s, "main-pr-42"), schema_of(s, "main"))
+    checks.equal("no rows", [rows(s, f"SELECT count(*) FROM {t}", "main-pr-42")[0][0] for t in ("notes", "lists", "found", "beside", "sqlite_sequence")], [0] * 5)
+    checks.equal("user_version", rows(s, "PRAGMA user_version", "main-pr-42"), [[7]])
+    checks.equal("settings of FTS5", rows(s, "SELECT v FROM found_config WHERE k = 'automerge'", "main-pr-42"), [[8]])
+    checks.equal("it works", [s.query(q, db="main-pr-42").status for q in ("INSERT INTO lists(name) VALUES('b')", "INSERT INTO notes(text, list) VALUES('mine', 1)")], [200, 200])
+    checks.equal("its trigger too", rows(s, "SELECT text FROM found WHERE found MATCH 'mine'", "main-pr-42"), [["mine"]])
+    checks.equal("by the other name", rows(s, "SELECT text FROM notes", "main.pr-42"), [["mine"]])
+    checks.equal("the parent is as it was", rows(s, "SELECT text FROM notes ORDER BY 1"), [["one"], ["two"]])
+    s.query("ALTER TABLE lists ADD COLUMN colour TEXT")
+    again = good(checks, "PUT again", s.call("PUT", at("pr-42")))
+    checks.equal("reset, the same database", (again["outcome"], again["id"], again["slug"], again["createdAt"]), ("reset", made["id"], made["slug"], made["createdAt"]))
+    checks.that("as long again", 604700 < seconds_until(again["expiresAt"]) and again["forkedAt"] > made["forkedAt"], again)
+    checks.equal("the schema of now", schema_of(s, "main-pr-42"), schema_of(s, "main"))
+    checks.equal("empty", rows(s, "SELECT count(*) FROM notes", "main-pr-42"), [[0]])
+    listed = good(checks, "list", s.call("GET", "/v1/db/acme/main/branches"))
+    checks.equal("listed", [(b["branchRef"], b["id"]) for b in listed], [("pr-42", made["id"])])
+    checks.that("among the databases too", any(d["branchRef"] == "pr-42" for d in s.call("GET", "/v1/databases").json["data"]), "")
+    checks.equal("detail", s.call("GET", "/v1/databases/main-pr-42").json["data"]["forkedFrom"]["slug"], "main")
+    gone = good(checks, "DELETE", s.call("DELETE", at("pr-42")))
+    checks.equal("gone", (gone["id"], gone["status"]), (made["id"], "deleted"))
+    for answer in (s.query("SELECT 1", db="main-pr-42"), s.query("SELECT 1", db="main.pr-42"), s.call("DELETE", at("pr-42")), s.call("GET", "/v1/databases/main-pr-42")):
+        refused(checks, "not there", answer, 404, "not_found")
+    checks.equal("a new one after that", (good(checks, "PUT", s.call("PUT", at("pr-42")))["outcome"]), "created")
+    checks.equal("without a time it stays", s.call("GET", "/v1/databases/main-pr-42").json["data"]["expiresAt"], None)
+    s.call("DELETE", at("pr-42"))
+    log = actions(s)
+    checks.equal("audit", [log.count(a) for a in ("database.branched", "database.branch_reset", "database.branch_deleted")], [2, 1, 2])
+
+
+def names(checks, s):
+    for ref in ("feature/login", "feature_login", "feature.login", "Feature-Login", "feature--login", "feature-login-", "x" * 64):
+        made = good(checks, f"PUT {ref}", s.call("PUT", at(ref)))
+        words = re.sub(r"-+", "-", re.sub(r"[^a-z0-9]", "-", f"main-{ref}".lower()))[:52].strip("-")
+        checks.equal(f"slug of {ref}", made["slug"], f"{words}-{hashlib.sha256(ref.encode()).hexdigest()[:10]}")
+        checks.equal("by its dotted name", s.call("POST", f"/v1/db/acme/main.{urllib.parse.quote(ref, safe='')}/query", {"sql": "SELECT 1"}).status, 200)
+    checks.equal("a plain one", good(checks, "PUT", s.call("PUT", at("feature-login")))["slug"], "main-feature-login")
+    refs = [b["branchRef"] for b in s.call("GET", "/v1/db/acme/main/branches").json["data"]]
+    checks.equal("each a branch of its own", (len(refs), refs), (8, sorted(refs)))
+    page = s.call("GET", f"/v1/db/acme/main/branches?limit=3&after={urllib.parse.quote(refs[2], safe='')}").json["data"]
+    checks.equal("by pages", [b["branchRef"] for b in page], refs[3:6])
+    for ref in refs:
+        good(checks, f"DELETE {ref}", s.call("DELETE", at(ref)))
+    for ref in ("-x", ".x", "_x", "x y", "x\n", "é", "a" * 65, "a:b", "a%b", "a\\b"):
+        refused(checks, f"{ref!r}", s.call("PUT", at(ref)), 400, "invalid_request", "/ref")
+        refused(checks, f"{ref!r}", s.call("POST", "/v1/db/acme/main/claim_branch", {"ref": ref}), 400, "invalid_request", "/ref")
+    s.call("POST", "/v1/databases", {"slug": "main-taken"})
+    refused(checks, "a slug that another database has", s.call("PUT", at("taken")), 409, "conflict", text="main-taken")
+    good(checks, "main-pr", s.call("POST", "/v1/databases", {"slug": "main-pr"}))
+    good(checks, "its branch", s.call("PUT", at("7", db="main-pr")))
+    refused(checks, "two ways to one name", s.call("PUT", at("pr-7")), 409, "conflict", text="main-pr-7")
+    refused(checks, "a branch of a branch", s.call("PUT", at("x", db="main-pr-7")), 409, "conflict", text="fromRef")
+    good(checks, "from a sibling", s.call("PUT", at("8", db="main-pr"), {"fromRef": "7"}))
+    s.query("CREATE TABLE only_there(a)", db="main-pr-7")
+    good(checks, "from it again", s.call("PUT", at("8", db="main-pr"), {"fromRef": "7"}))
+    checks.equal("the sibling's schema", rows(s, "SELECT count(*) FROM only_there", "main-pr-8"), [[0]])
+    good(checks, "from main", s.call("PUT", at("8", db="main-pr"), {"fromRef": "main"}))
+    checks.equal("the parent's schema", s.query("SELECT count(*) FROM only_there", db="main-pr-8").status, 400)
+    refused(checks, "from none", s.call("PUT", at("8", db="main-pr"), {"fromRef": "9"}), 400, "invalid_request", "/fromRef")
+    s.call("DELETE", "/v1/databases/main-pr")
+    s.call("DELETE", "/v1/databases/main-taken")
+
+
+def bodies(checks, s):
+    soon, late = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + d)) for d in (5000, 40 * 86400))
+    for body, least, most in (({"ttlDays": 1}, 86300, 86400), ({"ttlSec": 60}, 50, 60), ({"expiresAt": soon}, 4990, 5000), ({"ttlSec": 2592000}, 2591900, 2592000),
+                              ({"ttlDays": None, "ttlSec": None, "expiresAt": soon}, 4990, 5000)):
+        made = good(checks, f"PUT {body}", s.call("PUT", at("ttl"), body))
+        checks.that(f"{body} is kept", least < seconds_until(made["expiresAt"]) <= most, made)
+    checks.equal("0 keeps it", good(checks, "0", s.call("PUT", at("ttl"), {"ttlSec": 0}))["expiresAt"], None)
+    s.call("DELETE", at("ttl"))
+    both = [({"ttlDays": d}, "/ttlDays") for d in (0, 31, -1, 1.5, "7")] + [({"ttlSec": d}, "/ttlSec") for d in (1, 59, 2592001, -1, "60")] + \
+        [({"expiresAt": d}, "/expiresAt") for d in ("soon", "", "2020-01-01T00:00:00Z", late, 5)] + \
+        [({"ttlDays": 1, "ttlSec": 60}, "/ttlDays"), ({"ttlDays": 1, "expiresAt": soon}, "/expiresAt"), ({"ttlSec": 60, "expiresAt": soon}, "/expiresAt")] + \
+        [({"data": d}, "/data") for d in ("rows", 5, "")] + [({"fromRef": d}, "/fromRef") for d in (5, "", "a b", [])]
+    for body, pointer in both + [({"name": "x" * 201}, "/name"), ({"name": 5}, "/name"), ({"region": []}, "/region")]:
+        refused(checks, f"PUT {body}", s.call("PUT", at("bad"), body), 400, "invalid_request", pointer)
+    for body, pointer in both + [({"role": "owner"}, "/role"), ({"role": 1}, "/role"), ({"purpose": "x" * 201}, "/purpose"), ({"purpose": "a\nb"}, "/purpose"), ({"ref": 5}, "/ref"), ({"ref": ""}, "/ref")]:
+        refused(checks, f"claim {body}", s.call("POST", "/v1/db/acme/main/claim_branch", body), 400, "invalid_request", pointer)
+    for body in (b"{", b"[]", b"5", b"{}{}"):
+        refused(checks, f"{body}", s.call("PUT", at("bad"), body, headers={"Content-Type": "application/json"}), 400, "invalid_request")
+    checks.equal("none of them left a branch", s.call("GET", "/v1/db/acme/main/branches").json["data"], [])
+
+
+def claims(checks, s):
+    first = claim(s, checks, {"ref": "pr-1", "ttlSec": 86400, "role": "write", "purpose": "github-action:preview-db"})
+    checks.equal("the lease", (first["branchRef"], first["databaseSlug"], first["namespaceSlug"], first["role"], first["outcome"]), ("pr-1", "main-pr-1", "acme", "write", "created"))
+    checks.that("a day", 86300 < seconds_until(first["expiresAt"]) <= 86400, first)
+    branch = s.call("GET", "/v1/databases/main-pr-1").json["data"]
+    checks.that("branch and token end together", abs(seconds_until(branch["expiresAt"]) - seconds_until(first["expiresAt"])) < 2, (branch, first))
+    me = s.call("GET", "/v1/me", token=first["token"]).json["data"]
+    checks.equal("the token", (me["role"], me["databaseId"]), ("readwrite", branch["id"]))
+    checks.equal("it writes", s.query("INSERT INTO lists(name) VALUES('a')", db="main-pr-1", token=first["token"]).status, 200)
+    refused(checks, "but changes no schema", s.query("CREATE TABLE x(a)", db="main-pr-1", token=first["token"]), 403, "forbidden")
+    other = claim(s, checks, {"ref": "pr-2", "role": "admin"})
+    checks.that("an hour", 3500 < seconds_until(other["expiresAt"]) <= 3600, other)
+    checks.equal("admin changes it", s.query("CREATE TABLE x(a)", db="main-pr-2", token=other["token"]).status, 200)
+    for db in ("main", "main-pr-2", "main.pr-2", "none"):
+        refused(checks, f"it does not open {db}", s.query("SELECT 1", db=db, token=first["token"]), 403, "forbidden", text="Token scope")
+    for method, path in (("GET", "/v1/db/acme/main/branches"), ("PUT", at("pr-9")), ("DELETE", at("pr-2")), ("POST", "/v1/db/acme/main/claim_branch")):
+        refused(checks, f"nor {method} {path}", s.call(method, path, token=other["token"]), 403, "forbidden")
+    checks.equal("it lists its own", [d["id"] for d in s.call("GET", "/v1/databases", token=first["token"]).json["data"]], [branch["id"]])
+    again = claim(s, checks, {"ref": "pr-1", "role": "read", "ttlSec": 0})
+    checks.equal("again", (again["outcome"], again["role"], again["expiresAt"], again["databaseSlug"]), ("reset", "read", None, "main-pr-1"))
+    checks.equal("reset", rows(s, "SELECT count(*) FROM lists", "main-pr-1", again["token"]), [[0]])
+    checks.equal("the first token goes on", rows(s, "SELECT count(*) FROM lists", "main-pr-1", first["token"]), [[0]])
+    made = claim(s, checks, {"purpose": "Agent run: fix issue 742"})
+    checks.that("a ref is made", re.fullmatch(r"agent-run-fix-issue-742-[a-z0-9]{6}", made["branchRef"]), made)
+    checks.that("another each time", re.fullmatch(r"branch-[a-z0-9]{6}", claim(s, checks, None)["branchRef"]), "")
+    listed = s.call("GET", "/api/namespaces/acme/tokens").json["data"]
+    checks.that("in the list of tokens", ("github-action:preview-db", "main", "pr-1") in [(t["name"], t["database"], t["branch"]) for t in listed], listed)
+    good(checks, "DELETE", s.call("DELETE", at("pr-1")))
+    for token in (first["token"], again["token"]):
+        refused(checks, "the token is gone with its branch", s.query("SELECT 1", db="main-pr-1", token=token), 401, "unauthorized")
+    claim(s, checks, {"ref": "pr-1"})
+    refused(checks, "also when another has its name", s.query("SELECT 1", db="main-pr-1", token=first["token"]), 401, "unauthorized")
+    clear(s)
+
+
+def who_may(checks, s):
+    bound = s.mint("admin", "--database", "main")["token"]
+    data = claim(s, checks, {"ref": "mine"}, token=bound)
+    checks.equal("a token bound to the parent opens its branches", rows(s, "SELECT 1", "main-mine", bound), [[1]])
+    checks.equal("and deletes them", s.call("DELETE", at("mine"), token=bound).status, 200)
+    s.call("POST", "/v1/databases", {"slug": "second"})
+    refused(checks, "but not those of others", s.call("PUT", at("x", db="second"), token=bound), 403, "forbidden", text="Token scope")
+    refused(checks, "which look like none", s.call("PUT", at("x", db="nothing"), token=bound), 403, "forbidden", text="Token scope")
+    for role in ("readonly", "readwrite"):
+        token = s.mint(role)["token"]
+        refused(checks, f"{role} makes none", s.call("PUT", at("x"), token=token), 403, "forbidden")
+        refused(checks, f"{role} claims none", s.call("POST", "/v1/db/acme/main/claim_branch", {}, token=token), 403, "forbidden")
+        refused(checks, f"{role} deletes none", s.call("DELETE", at("x"), token=token), 403, "forbidden")
+        checks.equal(f"{role} lists them", s.call("GET", "/v1/db/acme/main/branches", token=token).status, 200)
+    refused(checks, "nor does a table scope", s.call("PUT", at("x"), token=s.mint("admin", "--tables", "notes")["token"]), 403, "forbidden")
+    refused(checks, "another namespace", s.call("PUT", at("x", ns="other")), 403, "forbidden")
+    refused(checks, "no such database", s.call("PUT", at("x", db="nothing")), 404, "not_found")
+    short = s.mint("admin", "--expires-in", "5m")["token"]
+    data = claim(s, checks, {"ref": "short", "ttlSec": 86400}, token=short)
+    checks.that("a token ends no later than its maker", 0 < seconds_until(data["expiresAt"]) <= 300, data)
+    checks.that("its branch as asked", seconds_until(s.call("GET", "/v1/databases/main-short").json["data"]["expiresAt"]) > 86000, "")
+    s.call("DELETE", at("short"))
+    owner = Person(s, "owner@example.com", PASSWORD)
+    owner.sign_in()
+    path = "/api/namespaces/acme/databases/main/branches"
+    made = good(checks, "a person makes one", owner.ask("PUT", f"{path}/by-hand", {"ttlDays": 1}))
+    checks.equal("and lists it", [b["id"] for b in owner.ask("GET", path).json["data"]], [made["id"]])
+    checks.equal("a bearer there too", s.call("GET", path).json["data"][0]["id"], made["id"])
+    good(checks, "and deletes it", owner.ask("DELETE", f"{path}/by-hand"))
+
+
+def carried(checks, s):
+    policies = "/api/namespaces/acme/databases/main/policies"
+    good(checks, "policy", s.call("POST", policies, {"name": "own", "tableName": "lists", "expression": "name = :auth_user"}))
+    s.call("PUT", "/v1/db/acme/main/describe", {"table": "lists", "description": "what there is to do"})
+    made = claim(s, checks, {"ref": "pol"})
+    listed = s.call("GET", policies.replace("/main/", "/main-pol/")).json["data"]
+    checks.equal("policies", ([p["name"] for p in listed["policies"]], listed["rowSecurity"]), (["own"], ["lists"]))
+    for name in ("ann", "bob"):
+        s.query("INSERT INTO lists(name) VALUES(?)", [name], db="main-pol")
+    checks.equal("and they hold", rows(s, "SELECT count(*) FROM lists", "main-pol", made["token"]), [[0]])
+    ann = s.mint("readonly", "--claims", '{"user":"ann"}')["token"]
+    checks.equal("by claims", rows(s, "SELECT name FROM lists", "main-pol", ann), [["ann"]])
+    tables = s.call("GET", "/v1/db/acme/main-pol/describe").json["data"]["tables"]
+    checks.equal("descriptions", [t.get("description") for t in tables if t.get("table", t.get("name")) == "lists"], ["what there is to do"])
+    files = [control(s, "SELECT id FROM database WHERE slug = ? AND deleted_at IS NULL", (slug,))[0][0] for slug in ("main", "main-pol")]
+    used = [open(os.path.join(s.data, "db", f, "used")).read() for f in files]
+    checks.that("a file of its own", used[0] != used[1] and len(used[1]) == 32, used)
+    checks.equal("nothing is left in the parent's out/", os.listdir(os.path.join(s.data, "db", files[0], "out")), [])
+    s.call("DELETE", at("pol"))
+    s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "lists", "enabled": False})
+
+
+def at_once(checks, s):
+    """Two jobs, and twenty, on one ref: all are served, one branch comes of it, and what was made last is whole."""
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        got = list(pool.map(lambda n: s.call("POST", "/v1/db/acme/main/claim_branch", {"ref": "same", "purpose": f"job {n}"}), range(20)))
+    checks.equal("all are served", [a.status for a in got], [200] * 20)
+    s.secrets += [a.json["data"]["token"] for a in got]
+    checks.equal("one was the first", sorted(a.json["data"]["outcome"] for a in got).count("created"), 1)
+    checks.equal("one branch", len(s.call("GET", "/v1/db/acme/main/branches").json["data"]), 1)
+    checks.equal("every token opens it", {rows(s, "SELECT count(*) FROM notes", "main-same", a.json["data"]["token"])[0][0] for a in got}, {0})
+    stop = [False]
+
+    def use(_):
+        seen = []
+        while not stop[0]:
+            seen.append(s.query("INSERT INTO lists(name) VALUES(hex(randomblob(8)))", db="main-same").status)
+        return seen
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        users = [pool.submit(use, n) for n in range(3)]
+        for _ in range(10):
+            good(checks, "PUT while it is used", s.call("PUT", at("same")))
+        stop[0] = True
+        seen = {status for u in users for status in u.result()}
+    checks.that("calls meanwhile work or are told to wait", seen <= {200, 503}, seen)
+    s.call("DELETE", at("same"))
+
+
+def expiry(checks, s):
+    made = claim(s, checks, {"ref": "brief", "ttlSec": 60})
+    good(checks, "one that stays", s.call("PUT", at("stays")))
+    control(s, "UPDATE database SET expires_at = ? WHERE slug = 'main-brief'", (int(time.time() * 1000) - 1,))
+    end = time.time() + 60
+    while time.time() < end and any(b["branchRef"] == "brief" for b in s.call("GET", "/v1/db/acme/main/branches").json["data"]):
+        time.sleep(0.5)
+    checks.equal("it goes within a minute, the other stays", [b["branchRef"] for b in s.call("GET", "/v1/db/acme/main/branches").json["data"]], ["stays"])
+    deleted = s.call("GET", "/api/namespaces/acme/audit?action=database.branch_deleted&limit=100").json["data"]
+    checks.equal("its row", [(row["actor"]["kind"], row["before"]["ref"]) for row in deleted if row["targetName"] == "main-brief"], [("server", "brief")])
+    refused(checks, "its token", s.call("GET", "/v1/me", token=made["token"]), 401, "unauthorized")
+    s.call("DELETE", at("stays"))
+    s.call("POST", "/v1/databases", {"slug": "passing"})
+    good(checks, "a branch of one that goes", s.call("PUT", at("x", db="passing")))
+    s.call("DELETE", "/v1/databases/passing")
+    s.call("POST", "/v1/databases", {"slug": "passing"})
+    again = good(checks, "its name is free for the next", s.call("PUT", at("x", db="passing")))
+    checks.equal("a new one", again["outcome"], "created")
+    s.call("DELETE", at("x", db="passing"))
+    s.call("DELETE", "/v1/databases/passing")
+
+
+def crashes(checks, s):
+    """SIGKILL in the middle of claims, many times: afterwards each branch that is listed is whole, and nothing else is left."""
+    for n in range(6):
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            def work(k):
+                for i in range(200):
+                    try:
+                        s.call("POST", "/v1/db/acme/main/claim_branch", {"ref": f"c{(k + i) % 4}"})
+                    except OSError:
+                        return
+                    except Exception:  # the connection broke within an answer
+                        return
+            jobs = [pool.submit(work, k) for k in range(3)]
+            time.sleep(0.15 + 0.11 * n)
+            s.kill()
+            for j in jobs:
+                j.result()
+        s.start()
+        branches = s.call("GET", "/v1/db/acme/main/branches").json["data"]
+        checks.equal(f"{n}: every branch works", {b["slug"]: (b["status"], rows(s, "SELECT count(*) FROM notes", b["slug"])) for b in branches}, {b["slug"]: ("healthy", [[0]]) for b in branches})
+        checks.equal(f"{n}: no intent is left", control(s, "SELECT count(*) FROM database WHERE status NOT IN ('healthy', 'deleted')") + control(s, "SELECT count(*) FROM database_exchange"), [(0,), (0,)])
+        known = {row[0] for row in control(s, "SELECT id FROM database WHERE deleted_at IS NULL")}
+        checks.equal(f"{n}: nor a directory", set(os.listdir(os.path.join(s.data, "db"))) - known, set())
+        checks.equal(f"{n}: nor files that wait", [os.path.exists(os.path.join(s.data, d)) for d in ("staging", "replaced")], [False, False])
+    clear(s)
+    checks.equal("the audit log holds", s.run("audit", "verify", "--data", s.data, check=False).returncode, 0)
+
+
+def main():
+    checks = Checks()
+    with Server(binary_argument()) as s:
+        fill(s)
+        for part in (plain, names, bodies, claims, who_may, carried, at_once, expiry, crashes):
+            checks.part(part, checks, s)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,373 @@
+/* Branches: names, times, and all or nothing wherever making one fails or is killed. */
+#include "branch/branch.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "lib/control_fixture.h"
+#include "lib/fault.h"
+#include "lib/unit.h"
+#include "registry/registry_internal.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#define NOW_MS 1000000
+
+int teardown_branch(void **state)
+{
+    (void)state;
+    clock_test_stop();
+    return 0;
+}
+
+/* --- Names and times --- */
+
+void test_branch__slugs_follow_one_rule(void **state)
+{
+    static const struct {
+        const char *parent, *ref, *slug;
+    } ROWS[] = {
+        {"main", "pr-42", "main-pr-42"},
+        {"main", "7", "main-7"},
+        {"main", "feature/x", "main-feature-x-217d2bf51f"},
+        {"main", "feature_x", "main-feature-x-5484b40cc3"},
+        {"main", "PR-42", "main-pr-42-"},
+        {"main", "a--b", "main-a-b-"},
+        {"main", "a-", "main-a-"},
+        {"main", "1234567890123456789012345678901234567890123456789012345678",
+            "main-1234567890123456789012345678901234567890123456789012345678"},
+        {"main", "12345678901234567890123456789012345678901234567890123456789",
+            "main-12345678901234567890123456789012345678901234567-"},
+    };
+    char slug[SLUG_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        assert_int_equal(branch_slug(str_of(ROWS[i].parent), str_of(ROWS[i].ref), slug, NULL), ERR_OK);
+        assert_true(slug_valid(str_of(slug)));
+        struct str wanted = str_of(ROWS[i].slug);
+        if (str_ends(wanted, S("-"))) {
+            assert_true(str_starts(str_of(slug), wanted));
+            assert_int_equal(strlen(slug), wanted.len + 10);
+        } else {
+            assert_string_equal(slug, ROWS[i].slug);
+        }
+    }
+}
+
+void test_branch__two_refs_have_two_slugs(void **state)
+{
+    static const char *const REFS[] = {
+        "a-b", "a/b", "a_b", "a.b", "A-B", "A-b", "a-B", "a--b", "a-b-", "a/b/", "a./b", "a-/b"};
+    char slugs[ARRAY_LEN(REFS)][SLUG_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(REFS); i++) {
+        assert_int_equal(branch_slug(S("main"), str_of(REFS[i]), slugs[i], NULL), ERR_OK);
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(slugs[i], slugs[k]);
+    }
+}
+
+void test_branch__times_in_three_spellings(void **state)
+{
+    static const struct {
+        struct branch_ttl in;
+        enum err_code code;
+        int64_t expires_at;
+        const char *pointer;
+    } ROWS[] = {
+        {{-1, -1, {NULL, 0}}, ERR_OK, -1, NULL},
+        {{1, -1, {NULL, 0}}, ERR_OK, NOW_MS + 86400000, NULL},
+        {{30, -1, {NULL, 0}}, ERR_OK, NOW_MS + 30 * INT64_C(86400000), NULL},
+        {{0, -1, {NULL, 0}}, ERR_INVALID, 0, "/ttlDays"},
+        {{31, -1, {NULL, 0}}, ERR_INVALID, 0, "/ttlDays"},
+        {{-1, 0, {NULL, 0}}, ERR_OK, 0, NULL},
+        {{-1, 60, {NULL, 0}}, ERR_OK, NOW_MS + 60000, NULL},
+        {{-1, 59, {NULL, 0}}, ERR_INVALID, 0, "/ttlSec"},
+        {{-1, 2592001, {NULL, 0}}, ERR_INVALID, 0, "/ttlSec"},
+        {{1, 60, {NULL, 0}}, ERR_INVALID, 0, "/ttlDays"},
+        {{-1, -1, {"1970-01-01T01:00:00Z", 20}}, ERR_OK, 3600000, NULL},
+        {{-1, -1, {"1970-01-01T00:00:00Z", 20}}, ERR_INVALID, 0, "/expiresAt"},
+        {{-1, -1, {"1971-01-01T00:00:00Z", 20}}, ERR_INVALID, 0, "/expiresAt"},
+        {{-1, -1, {"tomorrow", 8}}, ERR_INVALID, 0, "/expiresAt"},
+        {{-1, 60, {"1970-01-01T01:00:00Z", 20}}, ERR_INVALID, 0, "/expiresAt"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct err err = ERR_INIT;
+        int64_t at = 5;
+        assert_int_equal(branch_read_ttl(&ROWS[i].in, NOW_MS, &at, &err), ROWS[i].code);
+        if (ROWS[i].code)
+            assert_string_equal(err.pointer, ROWS[i].pointer);
+        else
+            assert_int_equal(at, ROWS[i].expires_at);
+    }
+}
+
+/* --- Making --- */
+
+struct bench {
+    struct control_fixture fx;
+    struct registry_entry parent;
+    struct arena arena;
+};
+
+static void bench_init(struct bench *b)
+{
+    clock_test_set(1, NOW_MS);
+    control_fixture_init(&b->fx);
+    arena_init(&b->arena, 1 << 20);
+    assert_int_equal(registry_create(b->fx.db, &b->fx.disk, &TEST_ACTOR, &b->fx.tenant.id, S("main"), S(""),
+                         S(""), &b->parent, NULL),
+        ERR_OK);
+}
+
+static void bench_release(struct bench *b)
+{
+    arena_release(&b->arena);
+    control_fixture_release(&b->fx);
+}
+
+/* What the engine leaves in out/. */
+static void copy_made(struct bench *b, const struct id *copy, const char *content)
+{
+    char dir[FS_PATH_MAX], out[FS_PATH_MAX], path[FS_PATH_MAX], name[64];
+
+    registry_path(dir, b->fx.dir.path, id_str(&b->parent.id));
+    fs_join(out, dir, "out");
+    str_print(name, sizeof name, "%s.db", copy->text);
+    fs_join(path, out, name);
+    assert_int_equal(fs_write_atomic(path, str_of(content), 0600, NULL), ERR_OK);
+}
+
+static struct branch_wish wish_for(struct bench *b, const char *ref, const char *content)
+{
+    struct branch_wish w = {.parent = b->parent,
+        .source_id = b->parent.id,
+        .copy_id = id_new("db"),
+        .ref = str_of(ref),
+        .name = STR_EMPTY,
+        .region = STR_EMPTY,
+        .expires_at = -1};
+
+    copy_made(b, &w.copy_id, content);
+    return w;
+}
+
+static enum err_code put(struct bench *b, const char *ref, const char *content, struct branch_made *made)
+{
+    struct branch_wish w = wish_for(b, ref, content);
+
+    return branch_put(b->fx.db, &b->fx.disk, &TEST_ACTOR, &b->arena, &w, made, NULL);
+}
+
+/* The content of the branch's file, "" when there is none. */
+static const char *content_of(struct bench *b, const struct registry_entry *e)
+{
+    char dir[FS_PATH_MAX], path[FS_PATH_MAX];
+    AUTO_STRBUF text;
+
+    registry_path(dir, b->fx.dir.path, id_str(&e->id));
+    fs_join(path, dir, "main.db");
+    strbuf_init(&text, 100);
+    if (fs_read_all(path, 100, &text, NULL))
+        return "";
+    return arena_copy(&b->arena, strbuf_str(&text)).ptr;
+}
+
+void test_branch__is_made_and_made_anew(void **state)
+{
+    struct bench b;
+    struct branch_made first, second;
+    struct registry_entry found;
+
+    (void)state;
+    bench_init(&b);
+    assert_int_equal(put(&b, "pr-42", "one", &first), ERR_OK);
+    assert_true(first.created);
+    assert_string_equal(first.entry.slug, "main-pr-42");
+    assert_string_equal(first.entry.name, "main (pr-42)");
+    assert_string_equal(content_of(&b, &first.entry), "one");
+    clock_test_advance(5000000);
+    assert_int_equal(put(&b, "pr-42", "two", &second), ERR_OK);
+    assert_false(second.created);
+    assert_string_equal(second.entry.id.text, first.entry.id.text);
+    assert_string_equal(content_of(&b, &first.entry), "two");
+    assert_int_equal(registry_get_branch(b.fx.db, &b.parent.id, S("pr-42"), &found, NULL), ERR_OK);
+    assert_int_equal(found.forked_at, first.entry.forked_at + 5000);
+    assert_int_equal(registry_lookup(b.fx.db, S("acme"), S("main.pr-42"), &found, NULL), ERR_OK);
+    assert_string_equal(found.id.text, first.entry.id.text);
+    assert_int_equal(registry_get_branch(b.fx.db, &b.parent.id, S("PR-42"), &found, NULL), ERR_NOT_FOUND);
+    ASSERT_AUDIT(&b.fx, "namespace.created database.created database.branched database.branch_reset");
+    bench_release(&b);
+}
+
+void test_branch__a_taken_slug_is_refused_unless_its_time_is_over(void **state)
+{
+    struct bench b;
+    struct branch_made made;
+    struct registry_entry other;
+
+    (void)state;
+    bench_init(&b);
+    assert_int_equal(registry_create(b.fx.db, &b.fx.disk, &TEST_ACTOR, &b.fx.tenant.id, S("main-x"), S(""),
+                         S(""), &other, NULL),
+        ERR_OK);
+    assert_int_equal(put(&b, "x", "one", &made), ERR_CONFLICT);
+    struct branch_wish w = wish_for(&b, "y", "one");
+    w.expires_at = NOW_MS + 1000;
+    assert_int_equal(branch_put(b.fx.db, &b.fx.disk, &TEST_ACTOR, &b.arena, &w, &made, NULL), ERR_OK);
+    clock_test_advance(2000000);
+    assert_int_equal(put(&b, "y", "two", &made), ERR_OK);
+    assert_true(made.created); /* not the old one made anew: its tokens are not to come back */
+    assert_string_not_equal(made.entry.id.text, w.copy_id.text);
+    bench_release(&b);
+}
+
+void test_branch__goes_with_its_time_or_its_parent(void **state)
+{
+    struct bench b;
+    struct branch_made stays, brief;
+    struct registry_entry gone;
+    unsigned count = 9;
+
+    (void)state;
+    bench_init(&b);
+    assert_int_equal(put(&b, "stays", "one", &stays), ERR_OK);
+    struct branch_wish w = wish_for(&b, "brief", "two");
+    w.expires_at = NOW_MS + 1000;
+    assert_int_equal(branch_put(b.fx.db, &b.fx.disk, &TEST_ACTOR, &b.arena, &w, &brief, NULL), ERR_OK);
+    assert_int_equal(branch_expire(b.fx.db, &b.fx.disk, NOW_MS + 999, &count, NULL), ERR_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(branch_expire(b.fx.db, &b.fx.disk, NOW_MS + 1000, &count, NULL), ERR_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(registry_get_branch(b.fx.db, &b.parent.id, S("brief"), &gone, NULL), ERR_NOT_FOUND);
+    assert_int_equal(
+        registry_delete(b.fx.db, &b.fx.disk, &TEST_ACTOR, &b.fx.tenant.id, S("main"), &gone, NULL), ERR_OK);
+    assert_int_equal(branch_expire(b.fx.db, &b.fx.disk, NOW_MS + 1000, &count, NULL), ERR_OK);
+    assert_int_equal(count, 1);
+    ASSERT_AUDIT(&b.fx, "namespace.created database.created database.branched database.branched"
+                        " database.branch_deleted database.deleted database.branch_deleted");
+    bench_release(&b);
+}
+
+/* Whatever fails, the branch is there with one content or the other, or not at all; afterwards it can be put.
+ */
+static void put_under(enum fault_kind kind)
+{
+    struct bench b;
+    struct branch_made made;
+    unsigned failed = 0;
+
+    fault_start(kind);
+    bench_init(&b);
+    for (unsigned round = 0; fault_next(); round++) {
+        fault_off();
+        control_fixture_reopen(&b.fx);
+        struct registry_recovery r;
+        assert_int_equal(registry_recover(b.fx.db, &b.fx.disk, &r, NULL), ERR_OK);
+        assert_int_equal(r.failed, 0);
+        struct registry_entry e;
+        enum err_code there = registry_get_branch(b.fx.db, &b.parent.id, S("x"), &e, NULL);
+        if (!there) {
+            assert_int_equal(e.status, REGISTRY_HEALTHY);
+            assert_true(strlen(content_of(&b, &e)) == 3);
+            if (round % 2)
+                assert_int_equal(
+                    registry_delete(b.fx.db, &b.fx.disk, &TEST_ACTOR, &b.fx.tenant.id, S("main-x"), &e, NULL),
+                    ERR_OK);
+        }
+        struct branch_wish w = wish_for(&b, "x", "new");
+        fault_rearm();
+        enum err_code code = branch_put(b.fx.db, &b.fx.disk, &TEST_ACTOR, &b.arena, &w, &made, NULL);
+        fault_off();
+        failed += code != ERR_OK;
+        if (!code)
+            assert_string_equal(content_of(&b, &made.entry), "new");
+    }
+    assert_in_range(fault_points(), 1, 2000);
+    assert_in_range(failed, 1, fault_points());
+    bench_release(&b);
+}
+
+void test_branch__survives_want_of_memory(void **state)
+{
+    (void)state;
+    put_under(FAULT_SQLITE_MEM);
+}
+
+void test_branch__survives_a_full_disk(void **state)
+{
+    (void)state;
+    put_under(FAULT_SQLITE_WRITE);
+}
+
+void test_branch__survives_a_failing_disk(void **state)
+{
+    (void)state;
+    put_under(FAULT_SQLITE_SYNC);
+}
+
+/* Killed between the intent and its end: finished, whether the files were exchanged or not. */
+void test_branch__an_exchange_is_finished_at_the_next_start(void **state)
+{
+    (void)state;
+    for (int done = 0; done < 3; done++) {
+        struct bench b;
+        struct branch_made made;
+        struct registry_recovery r;
+        char stage[FS_PATH_MAX], path[FS_PATH_MAX], old[FS_PATH_MAX];
+        bench_init(&b);
+        assert_int_equal(put(&b, "x", "old", &made), ERR_OK);
+        assert_int_equal(registry_stage(b.fx.dir.path, id_str(&made.entry.id), NULL), ERR_OK);
+        registry_stage_path(stage, b.fx.dir.path, id_str(&made.entry.id));
+        fs_join(path, stage, "main.db");
+        assert_int_equal(fs_write_atomic(path, S("new"), 0600, NULL), ERR_OK);
+        assert_int_equal(tx_begin_write(b.fx.db, NULL), ERR_OK);
+        assert_int_equal(registry_exchange_intent(b.fx.db, &TEST_ACTOR, &made.entry, 0, NULL), ERR_OK);
+        assert_int_equal(tx_commit(b.fx.db, NULL), ERR_OK);
+        if (done == 1) { /* one of its two renames */
+            registry_path(path, b.fx.dir.path, id_str(&made.entry.id));
+            fs_join(old, tmpdir_path(&b.fx.dir, "replaced"), made.entry.id.text);
+            assert_int_equal(fs_mkdir_p(tmpdir_path(&b.fx.dir, "replaced"), 0700, NULL), ERR_OK);
+            assert_int_equal(fs_rename(path, old, NULL), ERR_OK);
+        }
+        if (done == 2)
+            assert_int_equal(disk_exchange(b.fx.dir.path, id_str(&made.entry.id), NULL), ERR_OK);
+        control_fixture_reopen(&b.fx);
+        assert_int_equal(registry_recover(b.fx.db, &b.fx.disk, &r, NULL), ERR_OK);
+        assert_int_equal(r.finished, 1);
+        assert_string_equal(content_of(&b, &made.entry), "new");
+        assert_int_equal(registry_recover(b.fx.db, &b.fx.disk, &r, NULL), ERR_OK);
+        assert_int_equal(r.finished + r.failed, 0);
+        bench_release(&b);
+    }
+}
+
+void test_branch__a_new_one_is_undone_at_the_next_start(void **state)
+{
+    struct bench b;
+    struct registry_entry e;
+    struct registry_recovery r;
+    struct id id = id_new("db");
+
+    (void)state;
+    bench_init(&b);
+    const struct registry_origin origin = {.parent_id = b.parent.id, .ref = S("x")};
+    assert_int_equal(tx_begin_write(b.fx.db, NULL), ERR_OK);
+    assert_int_equal(registry_create_copy_intent(b.fx.db, &TEST_ACTOR, &id, &b.fx.tenant.id, S("main-x"),
+                         S(""), S(""), &origin, &e, NULL),
+        ERR_OK);
+    assert_int_equal(tx_commit(b.fx.db, NULL), ERR_OK);
+    assert_int_equal(disk_make(b.fx.dir.path, id_str(&id), NULL), ERR_OK);
+    control_fixture_reopen(&b.fx);
+    assert_int_equal(registry_recover(b.fx.db, &b.fx.disk, &r, NULL), ERR_OK);
+    assert_int_equal(r.finished, 1);
+    assert_int_equal(registry_get_by_id(b.fx.db, &id, &e, NULL), ERR_NOT_FOUND);
+    assert_string_equal(content_of(&b, &(struct registry_entry){.id = id}), "");
+    ASSERT_AUDIT(&b.fx, "namespace.created database.created database.branched database.create_failed");
+    bench_release(&b);
+}
