@@ -25,7 +25,8 @@ enum err_code capability_check(enum capability cap, enum wire_role role, bool li
             capability_role_name(row->role), capability_role_name(role));
     if (limited && row->scope == CAP_SCOPE_WHOLE)
         return err_set(err, ERR_FORBIDDEN,
-            "This needs a token for the whole namespace; yours is limited to a database or to tables");
+            "This needs a token for the whole namespace; yours is limited to a database, to branches or to "
+            "tables");
     return ERR_OK;
 }
 

@@ -79,7 +79,7 @@ static enum err_code purge_namespace(
     size_t count;
     int64_t total;
     arena_init(&a, PURGE_ARENA_MAX);
-    enum err_code rc = registry_list(db, &a, &t->id, 1, PURGE_AT_ONCE, &rows, &count, &total, err);
+    enum err_code rc = registry_list(db, &a, &t->id, 1, PURGE_AT_ONCE, false, &rows, &count, &total, err);
     for (size_t i = 0; !rc && i < count; i++)
         rc = registry_delete(db, disk, &by, &t->id, str_of(rows[i].slug), &gone, err);
     if (rc || count)

@@ -20,12 +20,10 @@ enum err_code scope_check(
     if (who->database_id.text[0] &&
         (!place || (!same(&who->database_id, &place->id) && !same(&who->database_id, &place->parent_id))))
         return err_set(err, ERR_FORBIDDEN, "Token scope does not include this database");
-    if (!place)
-        return err_set(err, ERR_NOT_FOUND, "No such database");
-    if (who->branches_only && !place->parent_id.text[0] && !of_branches)
+    if (who->branches_only && !of_branches && (!place || !place->parent_id.text[0]))
         return err_set(err, ERR_FORBIDDEN,
             "A psql_test_ token acts on branches alone, and this is none: call a branch of it, or use a "
             "psql_live_ "
             "token");
-    return ERR_OK;
+    return place ? ERR_OK : err_set(err, ERR_NOT_FOUND, "No such database");
 }

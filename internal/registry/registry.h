@@ -147,10 +147,11 @@ MUST_CHECK enum err_code registry_get_by_id(
  * (Retry-After) while it is being made. */
 MUST_CHECK enum err_code registry_lookup(
     struct db *db, struct str namespace_slug, struct str slug, struct registry_entry *ret, struct err *err);
-/* Live databases, oldest first; page 1 is the first. Arena memory. */
+/* Live databases, or the branches among them, oldest first; page 1 is the first. *ret_total counts all. Arena
+ * memory. */
 MUST_CHECK enum err_code registry_list(struct db *db, struct arena *a, const struct id *namespace_id,
-    int64_t page, int64_t page_size, struct registry_entry **ret, size_t *ret_count, int64_t *ret_total,
-    struct err *err);
+    int64_t page, int64_t page_size, bool branches_only, struct registry_entry **ret, size_t *ret_count,
+    int64_t *ret_total, struct err *err);
 /* All rows of all namespaces in any state. Arena memory. */
 MUST_CHECK enum err_code registry_list_all(
     struct db *db, struct arena *a, struct registry_entry **ret, size_t *ret_count, struct err *err);

@@ -21,7 +21,8 @@
     " ORDER BY d.deleted_at DESC, d.id DESC LIMIT 1"
 #define SQL_COUNT_LIVE "SELECT count(*) FROM database WHERE namespace_id = ?1 AND deleted_at IS NULL"
 #define SQL_LIST                                                                                             \
-    COLUMNS " WHERE d.namespace_id = ?1 AND d.deleted_at IS NULL ORDER BY d.id LIMIT ?2 OFFSET ?3"
+    COLUMNS " WHERE d.namespace_id = ?1 AND d.deleted_at IS NULL AND (?4 = 0 OR d.branch_ref IS NOT NULL)"   \
+            " ORDER BY d.id LIMIT ?2 OFFSET ?3"
 #define SQL_LIST_ALL COLUMNS " ORDER BY d.id" /* a scan: doctor and start-up */
 #define SQL_MOVE     "UPDATE database SET status = ?2, deleted_at = ?3 WHERE id = ?1 AND status = ?4"
 #define SQL_REMOVE   "DELETE FROM database WHERE id = ?1 AND status = ?2"
@@ -312,15 +313,17 @@ static enum err_code fill_page(struct db_stmt *st, struct arena *a, size_t room,
 }
 
 static enum err_code list_in_tx(struct db *db, struct arena *a, const struct id *namespace_id, int64_t page,
-    int64_t page_size, struct registry_entry **ret, size_t *ret_count, int64_t *ret_total, struct err *err)
+    int64_t page_size, bool branches_only, struct registry_entry **ret, size_t *ret_count, int64_t *ret_total,
+    struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
     enum err_code code = store_count_live(db, namespace_id, ret_total, err);
 
     if (!code)
         code = db_query(db, SQL_LIST,
-            DB_ARGS(db_text(id_str(namespace_id)), db_int(page_size), db_int((page - 1) * page_size)), &st,
-            err);
+            DB_ARGS(db_text(id_str(namespace_id)), db_int(page_size), db_int((page - 1) * page_size),
+                db_int(branches_only)),
+            &st, err);
     if (code)
         return code;
     int64_t room = *ret_total < page_size ? *ret_total : page_size;
@@ -328,14 +331,16 @@ static enum err_code list_in_tx(struct db *db, struct arena *a, const struct id 
 }
 
 enum err_code registry_list(struct db *db, struct arena *a, const struct id *namespace_id, int64_t page,
-    int64_t page_size, struct registry_entry **ret, size_t *ret_count, int64_t *ret_total, struct err *err)
+    int64_t page_size, bool branches_only, struct registry_entry **ret, size_t *ret_count, int64_t *ret_total,
+    struct err *err)
 {
     CHECK(page >= 1 && page_size >= 1 && page <= INT64_MAX / page_size);
     enum err_code code = tx_begin_read(db, err);
 
     if (code)
         return code;
-    return tx_end(db, list_in_tx(db, a, namespace_id, page, page_size, ret, ret_count, ret_total, err), err);
+    return tx_end(db,
+        list_in_tx(db, a, namespace_id, page, page_size, branches_only, ret, ret_count, ret_total, err), err);
 }
 
 static enum err_code list_all_in_tx(

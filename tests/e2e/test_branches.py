@@ -151,6 +151,8 @@ def names(checks, s):
     good(checks, "from main", s.call("PUT", at("8", db="main-pr"), {"fromRef": "main"}))
     checks.equal("the parent's schema", s.query("SELECT count(*) FROM only_there", db="main-pr-8").status, 400)
     refused(checks, "from none", s.call("PUT", at("8", db="main-pr"), {"fromRef": "9"}), 400, "invalid_request", "/fromRef")
+    for ref in ("7", "8"):
+        good(checks, "DELETE", s.call("DELETE", at(ref, db="main-pr")))
     s.call("DELETE", "/v1/databases/main-pr")
     s.call("DELETE", "/v1/databases/main-taken")
 
@@ -240,6 +242,46 @@ def who_may(checks, s):
     checks.equal("and lists it", [b["id"] for b in owner.ask("GET", path).json["data"]], [made["id"]])
     checks.equal("a bearer there too", s.call("GET", path).json["data"][0]["id"], made["id"])
     good(checks, "and deletes it", owner.ask("DELETE", f"{path}/by-hand"))
+
+
+def test_tokens(checks, s):
+    made = s.mint("admin", "--kind", "test")
+    test = made["token"]
+    checks.that("its prefix", re.fullmatch(r"psql_test_[0-9A-Za-z]{49}", test) and made["kind"] == "test", made)
+    checks.equal("who it is", s.call("GET", "/v1/me", token=test).json["data"]["kind"], "test")
+    for method, path, body in (("POST", "/v1/db/acme/main/query", {"sql": "SELECT 1"}), ("GET", "/v1/db/acme/main/schema", None), ("GET", "/v1/databases/main", None),
+                               ("GET", "/api/namespaces/acme/databases/main/export", None), ("GET", "/api/namespaces/acme/databases/main/policies", None)):
+        refused(checks, f"{method} {path}", s.call(method, path, body, token=test), 403, "forbidden", text="psql_live_")
+    for method, path, body in (("POST", "/v1/databases", {"slug": "x"}), ("DELETE", "/v1/databases/main", None), ("POST", "/v1/users", {"subject": "x"}), ("GET", "/api/namespaces/acme/tokens", None),
+                               ("POST", "/api/namespaces/acme/tokens", {}), ("POST", "/v1/sessions", {"databaseSlug": "main", "userId": "u"})):
+        refused(checks, f"{method} {path}", s.call(method, path, body, token=test), 403, "forbidden", text="branches")
+    lease = claim(s, checks, {"ref": "tested", "role": "admin"}, token=test)
+    checks.that("what it claims is of its kind", lease["token"].startswith("psql_test_"), "")
+    for token in (test, lease["token"]):
+        checks.equal("it acts on the branch", s.query("CREATE TABLE IF NOT EXISTS x(a)", db="main-tested", token=token).status, 200)
+        checks.equal("by the other name", s.query("SELECT * FROM x", db="main.tested", token=token).status, 200)
+        checks.equal("it lists branches alone", [d["branchRef"] for d in s.call("GET", "/v1/databases", token=token).json["data"]], ["tested"])
+    checks.equal("and by its parent", [d["branchRef"] for d in s.call("GET", "/v1/db/acme/main/branches", token=test).json["data"]], ["tested"])
+    bound = s.mint("readwrite", "--database", "main", "--branch", "tested")
+    checks.equal("bound to a branch", (bound["database"], bound["branch"], bound["kind"]), ("main", "tested", "live"))
+    checks.equal("it opens it", s.query("SELECT 1", db="main-tested", token=bound["token"]).status, 200)
+    refused(checks, "and not its parent", s.query("SELECT 1", token=bound["token"]), 403, "forbidden", text="Token scope")
+    refused(checks, "what is missing looks the same", s.query("SELECT 1", db="nothing", token=test), 403, "forbidden", text="psql_live_")
+    both = s.mint("admin", "--database", "main", "--kind", "test")["token"]
+    checks.equal("test and bound to the parent", (s.query("SELECT 1", db="main-tested", token=both).status, s.query("SELECT 1", token=both).status), (200, 403))
+    listed = {t["id"]: t for t in s.call("GET", "/api/namespaces/acme/tokens").json["data"]}
+    checks.equal("shown in lists", (listed[made["id"]]["kind"], listed[made["id"]]["preview"][:10], listed[bound["id"]]["branch"]), ("test", "psql_test_", "tested"))
+    rotated = good(checks, "rotate", s.call("POST", f"/api/namespaces/acme/tokens/{made['id']}/rotate", {}))
+    s.secrets.append(rotated["token"])
+    checks.that("a new secret of its kind", rotated["token"].startswith("psql_test_") and rotated["kind"] == "test", rotated["kind"])
+    for body, pointer in (({"kind": "prod"}, "/kind"), ({"kind": 5}, "/kind"), ({"branch": "tested"}, "/branch"), ({"database": "main", "branch": "none"}, "/branch"), ({"database": "main", "branch": ""}, "/branch")):
+        refused(checks, f"create {body}", s.call("POST", "/api/namespaces/acme/tokens", body), 400, "invalid_request", pointer)
+    api = good(checks, "create", s.call("POST", "/api/namespaces/acme/tokens", {"kind": "test", "database": "main", "branch": "tested"}))
+    s.secrets.append(api["token"])
+    checks.equal("over HTTP too", (api["kind"], api["database"], api["branch"], s.query("SELECT 1", db="main-tested", token=api["token"]).status), ("test", "main", "tested", 200))
+    s.call("DELETE", at("tested"))
+    for token in (bound["token"], api["token"], lease["token"]):
+        refused(checks, "gone with the branch", s.call("GET", "/v1/me", token=token), 401, "unauthorized", text="branch")
 
 
 def carried(checks, s):
@@ -344,7 +386,7 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         fill(s)
-        for part in (plain, names, bodies, claims, who_may, carried, at_once, expiry, crashes):
+        for part in (plain, names, bodies, claims, who_may, test_tokens, carried, at_once, expiry, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

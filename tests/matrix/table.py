@@ -28,6 +28,8 @@ class Table:
     def elsewhere(self, route, part):
         """{credential: cell} when the part of the path leads to what is not one's own."""
         cells = dict(self.rows[route.id][1])
+        if part == "DB":
+            cells["widened"] = cells["viewer"]  # the share is of the one database
         kind = "ANY" if part != "NS" else "EITHER" if route.bearer and route.session else "BEARER" if route.bearer else "COOKIE"
         for name, cell in cells.items():
             if cell not in "uc" and (part == "NS" or cell == "." or part == "DB" and cell.isupper()):

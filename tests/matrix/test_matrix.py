@@ -132,7 +132,7 @@ def one_route(checks, world, table, targets, route):
     unsafe = route.method in UNSAFE
     before = world.state(unsafe and route.in_database) if unsafe else None
     refused(checks, world, route, cells, status, targets.standing(route))
-    for part in targets.parts(route):
+    for part in targets.misleading(route):
         elsewhere(checks, world, table, targets, route, part)
     named_in_body(checks, world, table, targets, route)
     if unsafe:

@@ -163,6 +163,9 @@ class World:
         """Makes the server look up everybody anew: something was revoked."""
         self.ask(self.with_token("acme"), "DELETE", f"/api/namespaces/acme/tokens/{self.token('acme')['id']}")
 
+    def branch(self, ns, db, ref):
+        return self.ask(self.with_token(ns), "PUT", f"/v1/db/{ns}/{db}/branches/{ref}")
+
     def policy(self, ns, db):
         return self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/databases/{db}/policies",
                         {"name": f"policy {next(self.count)} of {ns}", "tableName": "orders", "expression": "1", "enabled": False})
@@ -193,13 +196,14 @@ class World:
         made = {"ns": (ns, self.ids[ns]), "db": (db, row(db)), "gone": (gone, row(gone)), "past": (past, self.ids[past])}
         self.ask(self.with_token(ns), "DELETE", f"/v1/databases/{gone}")
         token, policy, client, invitation = self.token(ns, role="readonly", claims=CLAIMS), self.policy(ns, db), self.client(ns), self.invitation(ns, f"invited-{ns}@example.com")
+        branch = self.branch(ns, db, "kept" if ns == "acme" else "kept-far")
         account, repo = self.account(f"victim-{ns}"), self.repo(ns)
         self.member(self.ids[ns], account, "viewer")
         self.write("INSERT INTO database_share VALUES(?, ?, 'editor', ?)", row(db), account, now())
         self.grant(client, account)
         self.session(account)
         session = self.one("SELECT id FROM session WHERE account_id = ?", account)
-        return {**made, "token": (token["id"], token["name"]), "policy": (policy["id"], policy["name"]), "member": (account, email_of(f"victim-{ns}")),
+        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "policy": (policy["id"], policy["name"]), "member": (account, email_of(f"victim-{ns}")),
                 "invitation": (invitation["id"], invitation["email"]), "link": (invitation["secret"], invitation["id"]),
                 "client": (client["id"], client["clientId"]), "app": (client["clientId"], client["id"]),
                 "session": (session, row(db)), "repo": (repo["id"], repo["repo"])}
@@ -229,6 +233,7 @@ class World:
         keep["with_claims"], keep["with_tables"] = self.bearer(claims=CLAIMS), self.bearer(tableScope=["orders"])
         keep["with_claims"].db = "walled"
         keep["bound"], keep["bound_other"] = self.bearer(database="books"), self.bearer(database="maps")
+        keep["for_branches"], keep["bound_branch"] = self.bearer(kind="test"), self.bearer(database="books", branch="kept")
         keep["other_tenant"] = self.with_token("other")
         keep["elsewhere"] = self.bearer(allowedAddresses=["192.0.2.0/24"])
         keep["beside_readonly"] = Credential(keep["readonly"].bearer, keep["owner"].account, keep["owner"].cookie)

@@ -79,7 +79,7 @@ static bool path_has(const struct api_route *r, const char *part)
 static bool token_may(const struct api_route *r, char letter)
 {
     const struct capability_row *row = &capability_table[r->cap];
-    bool limited = strchr("tbopv", letter) != NULL;
+    bool limited = strchr("tbopvTB", letter) != NULL;
     unsigned role = letter == 'r' || letter == 'v' ? WIRE_ROLE_READONLY
                     : letter == 'w'                ? WIRE_ROLE_READWRITE
                                                    : WIRE_ROLE_ADMIN;
@@ -94,7 +94,9 @@ static char token_cell(const struct api_route *r, char letter)
         return 'f';
     if (letter == 'x' && (path_has(r, "{db}") || path_has(r, "{id}")))
         return 'n';
-    return letter == 'o' && path_has(r, "{db}") ? 'f' : '.';
+    bool of_branches = r->cap == CAP_BRANCH || r->cap == CAP_BRANCH_LIST;
+    bool beyond = letter == 'o' || letter == 'B' || (letter == 'T' && !of_branches);
+    return beyond && path_has(r, "{db}") ? 'f' : '.';
 }
 
 /* Of roles.def. */

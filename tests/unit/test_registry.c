@@ -172,15 +172,17 @@ void test_registry__pages_are_in_order_of_creation(void **state)
     }
     clock_test_stop();
     assert_int_equal(registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("d4"), &e, NULL), ERR_OK);
-    assert_int_equal(registry_list(fx.db, &arena, &fx.tenant.id, 2, 3, &rows, &count, &total, NULL), ERR_OK);
+    assert_int_equal(
+        registry_list(fx.db, &arena, &fx.tenant.id, 2, 3, false, &rows, &count, &total, NULL), ERR_OK);
     assert_int_equal(total, 4);
     assert_int_equal(count, 1);
     assert_string_equal(rows[0].slug, "d0");
     assert_int_equal(
-        registry_list(fx.db, &arena, &fx.tenant.id, 1, 100, &rows, &count, &total, NULL), ERR_OK);
+        registry_list(fx.db, &arena, &fx.tenant.id, 1, 100, false, &rows, &count, &total, NULL), ERR_OK);
     assert_int_equal(count, 4);
     assert_string_equal(rows[0].slug, "d3");
-    assert_int_equal(registry_list(fx.db, &arena, &fx.tenant.id, 3, 3, &rows, &count, &total, NULL), ERR_OK);
+    assert_int_equal(
+        registry_list(fx.db, &arena, &fx.tenant.id, 3, 3, false, &rows, &count, &total, NULL), ERR_OK);
     assert_int_equal(count, 0);
     assert_int_equal(registry_list_all(fx.db, &arena, &rows, &count, NULL), ERR_OK);
     assert_int_equal(count, 5);

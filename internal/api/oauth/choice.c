@@ -40,7 +40,7 @@ static enum err_code offer_databases(
     size_t count;
     int64_t total;
     enum err_code rc =
-        registry_list(c->db, c->arena, &m->tenant.id, 1, CHOICES_MAX, &rows, &count, &total, c->err);
+        registry_list(c->db, c->arena, &m->tenant.id, 1, CHOICES_MAX, false, &rows, &count, &total, c->err);
 
     for (size_t i = 0; !rc && i < count; i++)
         add(k, room, arena_printf(c->arena, "%s/%s", m->tenant.slug, rows[i].slug));

@@ -40,10 +40,20 @@ enum err_code persql_branch_list(struct api_call *c)
     return ERR_OK;
 }
 
+static enum err_code check_caller(const struct identity *who, struct err *err)
+{
+    if (!who->has_table_scope)
+        return ERR_OK;
+    return err_set(err, ERR_FORBIDDEN,
+        "A branch has all tables of its parent: this needs a token without a table scope");
+}
+
 enum err_code persql_branch_delete(struct api_call *c)
 {
     struct registry_entry parent, branch, gone;
-    enum err_code rc = branch_check_ref(c->item, "/ref", c->err);
+    enum err_code rc = check_caller(c->who, c->err);
+    if (!rc)
+        rc = branch_check_ref(c->item, "/ref", c->err);
     if (!rc)
         rc = call_database(c, CAP_BRANCH, &parent);
     if (!rc)
@@ -146,18 +156,10 @@ static enum err_code read_claim(struct api_request *r, struct branch_flow *f, st
     return in->ref.ptr && f->token.name.ptr ? ERR_OK : err_set(err, ERR_TOO_LARGE, "The body is too large");
 }
 
-static enum err_code check_caller(const struct api_request *r, struct err *err)
-{
-    if (!r->who->id->has_table_scope)
-        return ERR_OK;
-    return err_set(err, ERR_FORBIDDEN,
-        "A branch has all tables of its parent: this needs a token without a table scope");
-}
-
 static enum err_code read_wish(struct api_request *r, struct branch_flow *f, struct err *err)
 {
     struct wish *in = &f->wish;
-    enum err_code rc = check_caller(r, err);
+    enum err_code rc = check_caller(r->who->id, err);
     if (!rc)
         rc = read_body(r, f, err);
     if (!rc && f->claims)

@@ -19,7 +19,7 @@ static enum err_code list_bound(struct api_call *c, int64_t page)
     if (rc && rc != ERR_NOT_FOUND)
         return rc;
     jsonw_array(c->out);
-    if (!rc && !entry.deleted_at && page == 1)
+    if (!rc && !entry.deleted_at && page == 1 && (entry.ref[0] || !c->who->branches_only))
         view_database(c, &entry);
     jsonw_array_end(c->out);
     return ERR_OK;
@@ -30,8 +30,8 @@ static enum err_code list_all(struct api_call *c, int64_t page, int64_t page_siz
     struct registry_entry *entries;
     size_t count;
     int64_t total;
-    enum err_code rc = registry_list(
-        c->db, c->arena, &c->who->namespace_id, page, page_size, &entries, &count, &total, c->err);
+    enum err_code rc = registry_list(c->db, c->arena, &c->who->namespace_id, page, page_size,
+        c->who->branches_only, &entries, &count, &total, c->err);
     if (rc)
         return rc;
     jsonw_array(c->out);

@@ -1,5 +1,6 @@
 /* POST /v1/sessions: a session for an end user of the published endpoints of one database. Worker thread. */
 #include "api/call.h"
+#include "api/scope.h"
 #include "api/persql/subject.h"
 #include "api/persql/views.h"
 #include "base/clock.h"
@@ -59,14 +60,14 @@ static enum err_code find_place(
 {
     struct registry_entry e = {.id = {""}};
     struct err why = ERR_INIT;
-    const struct id *bound = &c->who->database_id;
     if (in->ns.len && !str_eq(in->ns, str_of(c->who->namespace_slug)))
         return err_set(c->err, ERR_FORBIDDEN, "Token namespace mismatch");
     enum err_code rc = registry_get(c->db, &c->who->namespace_id, in->database, &e, &why);
     if (rc && rc != ERR_NOT_FOUND)
         return err_set(c->err, rc, "%s", why.message);
-    if (bound->text[0] && !str_eq(id_str(bound), id_str(&e.id))) /* whether there is such a one or not */
-        return err_set(c->err, ERR_FORBIDDEN, "Token scope does not include this database");
+    const struct place place = place_of(&e);
+    if (scope_check(c->who, CAP_SESSION_MINT, rc ? NULL : &place, &why) == ERR_FORBIDDEN)
+        return err_set(c->err, ERR_FORBIDDEN, "%s", why.message); /* whether there is such a one or not */
     if (rc)
         return err_field(c->err, "/databaseSlug", "is no database of this namespace");
     *ret = (struct end_session_place){.namespace_id = e.namespace_id, .database_id = e.id};

@@ -113,6 +113,7 @@ void view_me(struct jsonw *w, const struct identity *who)
     JSONW_TEXT(w, "namespaceId", id_str(&who->namespace_id));
     JSONW_CSTR(w, "role", token_role_name(who->role));
     JSONW_TEXT(w, "tokenId", id_str(&who->token_id));
+    JSONW_CSTR(w, "kind", who->branches_only ? "test" : "live");
     view_table_scope(w, who);
     jsonw_key(w, "databaseId");
     jsonw_cstr(w, who->database_id.text[0] ? who->database_id.text : NULL);
