@@ -4,7 +4,7 @@
         token = issuer.mint(github("octo/widgets", 74, 65))
 
 `issuer.counts` says how often each path was asked for. keys rotate(), the issuer goes down() and comes up() again on the same port, `answers[path]`
-replaces an answer by (status, headers, body), `hold()` lets requests wait. Standard library and the openssl command alone."""
+replaces an answer by (status, headers, body; a header that is None is left out), `hold()` lets requests wait. Standard library and the openssl command alone."""
 import base64
 import collections
 import contextlib
@@ -193,7 +193,8 @@ class Issuer:
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         request.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body)), "Connection": "close", **more}.items():
-            request.send_header(name, value)
+            if value is not None:
+                request.send_header(name, value)
         request.end_headers()
         with contextlib.suppress(ConnectionError, socket.timeout):
             request.wfile.write(body)
