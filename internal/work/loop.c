@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -16,6 +17,8 @@ struct loop {
     int wake_fd;
     pthread_mutex_t lock; /* guards posts */
     struct list posts;
+    atomic_uint
+        posting; /* threads inside loop_post: what they post may run, and end the loop, before they return */
     struct list signals;
     bool stopping; /* so that a second stop does not end the next run */
 };
@@ -112,6 +115,8 @@ void loop_free(struct loop *l)
         return;
     while (posts_run(l)) {
     }
+    while (atomic_load(&l->posting))
+        sched_yield(); /* for moments */
     LIST_EACH(it, nx, &l->signals)
     {
         struct loop_signal *s = LIST_ITEM(it, struct loop_signal, node);
@@ -164,12 +169,16 @@ void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
     uint64_t one = 1;
     p->fn = fn;
     p->arg = arg;
+    atomic_fetch_add(&l->posting, 1);
     pthread_mutex_lock(&l->lock);
     bool was_empty = list_empty(&l->posts);
     list_push_back(&l->posts, &p->node);
-    if (was_empty) /* inside the lock: once it is released, the loop may be gone */
-        CHECK(write(l->wake_fd, &one, sizeof one) == sizeof one);
     pthread_mutex_unlock(&l->lock);
+    /* Not inside the lock: the loop wakes at once and would wait for it, and who posts may be a thread that
+     * gets no processor while others want it. */
+    if (was_empty)
+        CHECK(write(l->wake_fd, &one, sizeof one) == sizeof one);
+    atomic_fetch_sub(&l->posting, 1);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
