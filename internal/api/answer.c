@@ -22,7 +22,9 @@ void answer_set_headers(struct api_request *r)
         http_set_header(r->http, "WWW-Authenticate", a->authenticate);
     if (a->kind == ANSWER_REDIRECT)
         http_set_header(r->http, "Location", a->location);
-    if (a->kind != ANSWER_JSON) {
+    if (a->kind == ANSWER_MARKDOWN) {
+        http_set_header(r->http, "X-Content-Type-Options", S("nosniff"));
+    } else if (a->kind != ANSWER_JSON) {
         html_set_headers(r, a->form_origin);
     } else if (!a->may_be_cached) {
         http_set_header(r->http, "Cache-Control", S("no-store"));
@@ -32,6 +34,8 @@ void answer_set_headers(struct api_request *r)
 
 const char *answer_content_type(const struct api_answer *a)
 {
+    if (a->kind == ANSWER_MARKDOWN)
+        return "text/markdown; charset=utf-8";
     return a->kind == ANSWER_JSON ? "application/json" : "text/html; charset=utf-8";
 }
 

@@ -8,7 +8,7 @@
 
 struct api_request;
 
-enum answer_kind { ANSWER_ENVELOPE, ANSWER_JSON, ANSWER_PAGE, ANSWER_REDIRECT };
+enum answer_kind { ANSWER_ENVELOPE, ANSWER_JSON, ANSWER_PAGE, ANSWER_REDIRECT, ANSWER_MARKDOWN };
 
 struct api_answer {
     enum answer_kind kind; /* ANSWER_ENVELOPE: status 200, what routes_doc.def says */

@@ -5,6 +5,7 @@
 #include "account/session.h"
 #include "audit/checkpoint.h"
 #include "crypto/keyring.h"
+#include "federation/assertion.h"
 #include "oauth/access.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -131,7 +132,7 @@ static void purge(struct check_job *j, struct db *db)
     purge_namespaces(j, db, &disk);
     if (session_purge(db, &j->more, &err) || invitation_purge(db, &j->more, &err) ||
         token_purge(db, &j->more, &err) || access_purge(db, &j->more, &err) ||
-        keyring_rotate(j->api->opt.data_dir, clock_wall_ms(), &err))
+        assertion_purge(db, &j->more, &err) || keyring_rotate(j->api->opt.data_dir, clock_wall_ms(), &err))
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     if (purged)
         log_event(LOG_INFO, "purged", LOG_INT("databases", purged));

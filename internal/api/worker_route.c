@@ -123,7 +123,8 @@ static enum err_code check_content_type(const struct api_request *r, struct err 
 /* Does the route say where this server is to somebody who will believe it? */
 static bool names_issuer(const struct api_route *route)
 {
-    static const char *const PATHS[] = {"/oauth/", "/.well-known/oauth-", "/.well-known/openid-"};
+    static const char *const PATHS[] = {
+        "/oauth/", "/.well-known/oauth-", "/.well-known/openid-", "/agent/", "/.well-known/auth.md"};
     bool names = false;
     for (size_t i = 0; i < ARRAY_LEN(PATHS); i++)
         names |= str_starts(str_of(route->path), str_of(PATHS[i]));

@@ -15,8 +15,8 @@
 
 enum { PRIVATE_MODE = 0600, DIR_MODE = 0700, NAME_SIZE = 80 };
 
-#define ID_TOKEN_TYP "JWT"
-#define MADE_AT_MAX  9999999999999 /* thirteen digits */
+#define TYP         "JWT"
+#define MADE_AT_MAX 9999999999999 /* thirteen digits */
 
 struct entry {
     char name[NAME_SIZE];
@@ -157,11 +157,11 @@ static const struct entry *signing_key(const struct ring *r, enum jose_alg alg, 
     return found;
 }
 
-/* A newer one has signed for as long as a token holds. */
+/* A newer one has signed for as long as the longest token holds. */
 static bool is_over(const struct ring *r, const struct entry *e, int64_t now_ms)
 {
     for (const struct entry *later = e + 1; later < r->keys + r->count; later++)
-        if (later->alg == e->alg && signs(later, now_ms - LIMIT_ID_TOKEN_MS))
+        if (later->alg == e->alg && signs(later, now_ms - LIMIT_ASSERTION_MS))
             return true;
     return false;
 }
@@ -217,18 +217,26 @@ enum err_code keyring_sign(const char *data_dir, enum jose_alg alg, int64_t now_
     if (!rc)
         rc = read_key(&r, e, &key, err);
     if (!rc)
-        rc = jose_sign(key, ID_TOKEN_TYP, claims, out, err);
+        rc = jose_sign(key, TYP, claims, out, err);
     jose_key_free(key);
     return rc;
 }
 
-enum err_code keyring_verify(const char *data_dir, struct arena *a, struct str token,
+static enum err_code check_use(const struct jsonr_value *claims, const char *use, struct err *err)
+{
+    const struct jsonr_value *v = jsonr_member(claims, S(KEYRING_USE_CLAIM));
+    bool good = use[0] ? v && jsonr_kind(v) == JSONR_TEXT && str_eq(jsonr_text(v), str_of(use)) : v == NULL;
+
+    return good ? ERR_OK : err_set(err, ERR_UNAUTHORIZED, "The JWT is refused: it is for another use");
+}
+
+enum err_code keyring_verify(const char *data_dir, const char *use, struct arena *a, struct str token,
     const struct jsonr_value **ret_claims, struct err *err)
 {
     struct ring r;
     struct jose_head head;
     struct jose_key *key = NULL;
-    enum err_code rc = jose_read_head(a, token, ID_TOKEN_TYP, &head, err);
+    enum err_code rc = jose_read_head(a, token, TYP, &head, err);
 
     if (!rc)
         rc = list(data_dir, &r, err);
@@ -240,7 +248,9 @@ enum err_code keyring_verify(const char *data_dir, struct arena *a, struct str t
     if (!rc && !key)
         rc = err_set(err, ERR_UNAUTHORIZED, "The JWT is refused: its signature is not by the key it names");
     if (!rc)
-        rc = jose_verify(key, a, token, ID_TOKEN_TYP, ret_claims, err);
+        rc = jose_verify(key, a, token, TYP, ret_claims, err);
+    if (!rc)
+        rc = check_use(*ret_claims, use, err);
     jose_key_free(key);
     return rc;
 }

@@ -36,7 +36,8 @@ CALLS = {
     "INVITE_PAGE": (None, ""), "INVITATION_ACCEPT": (None, ""), "SHARE_LIST": (None, ""), "SHARE_SET": ({"role": "viewer"}, ""), "SHARE_REMOVE": (None, ""),
     "API_DATABASE_LIST": (None, ""), "API_DATABASE_CREATE": ({"slug": "made-there-{n}"}, ""), "API_DATABASE_GET": (None, ""), "API_DATABASE_DELETE": (None, ""),
     "TOKEN_LIST": (None, "?limit=5"), "TOKEN_CREATE": ({"name": "Made"}, ""), "TOKEN_REVOKE": (None, ""), "TOKEN_ROTATE": ({"overlap": 60}, ""),
-    "IDENTITY_FEDERATE": (None, ""), "ACTIONS_CONNECT": (None, ""),
+    "IDENTITY_FEDERATE": (None, ""), "ACTIONS_CONNECT": (None, ""), "AGENT_AUTH_MD": (None, ""),
+    "AGENT_IDENTITY": ({"type": "identity_assertion", "assertion": "x.y.z"}, ""),
     "REPO_LIST": (None, "?limit=5"), "REPO_BIND": ({"repo": "acme/made-{n}"}, ""), "REPO_UNBIND": (None, ""),
     "OAUTH_AS": (None, ""), "OAUTH_OPENID": (None, ""), "OAUTH_RESOURCE": (None, ""), "OAUTH_JWKS": (None, ""), "OAUTH_AUTHORIZE": (None, ""),
     "OAUTH_CONSENT": (FORM, ""), "OAUTH_SIGN_IN": (FORM, ""), "OAUTH_END_SESSION": (None, ""), "OAUTH_SIGN_OUT": (FORM, ""), "OAUTH_TOKEN": (FORM, ""),
@@ -50,7 +51,7 @@ CALLS = {
 IMPORT_HEADERS = {"Content-Type": "application/sql"}
 FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 # What public routes answer to these calls by a stranger, where it is not 200.
-STRANGER = {"SIGN_UP": 403, "IDENTITY_FEDERATE": 401, "ACTIONS_CONNECT": 401,
+STRANGER = {"SIGN_UP": 403, "IDENTITY_FEDERATE": 401, "ACTIONS_CONNECT": 401, "AGENT_IDENTITY": 401,
             "OAUTH_AUTHORIZE": 400, "OAUTH_CONSENT": 400, "OAUTH_SIGN_IN": 400, "OAUTH_TOKEN": 401, "OAUTH_REVOKE": 401, "OAUTH_INTROSPECT": 401,
             "OAUTH_REGISTER": 201, "OAUTH_USERINFO": 401, "OAUTH_USERINFO_POST": 401}
 

@@ -235,7 +235,8 @@ void test_end_session__is_no_id_token_and_no_id_token_is_one(void **state)
     assert_int_equal(keyring_sign(dir.path, JOSE_ES256, T0, S(CLAIMS), &token, NULL), ERR_OK);
     assert_int_equal(verify(&HERE, T0, strbuf_str(&token)), ERR_UNAUTHORIZED);
     mint(&HERE, T0, HOUR_S, &mine);
-    assert_int_equal(keyring_verify(dir.path, &a, strbuf_str(&mine), &claims, NULL), ERR_UNAUTHORIZED);
+    assert_int_equal(
+        keyring_verify(dir.path, KEYRING_ID_TOKEN, &a, strbuf_str(&mine), &claims, NULL), ERR_UNAUTHORIZED);
 }
 
 /* --- Keys --- */

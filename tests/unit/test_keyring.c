@@ -47,7 +47,7 @@ static enum err_code verify(const struct strbuf *token)
     AUTO_ARENA a;
     const struct jsonr_value *claims;
     arena_init(&a, 100000);
-    return keyring_verify(dir.path, &a, strbuf_str(token), &claims, NULL);
+    return keyring_verify(dir.path, KEYRING_ID_TOKEN, &a, strbuf_str(token), &claims, NULL);
 }
 
 void test_keyring__one_of_each_at_the_start_for_the_owner_alone(void **state)
@@ -87,10 +87,10 @@ void test_keyring__a_new_key_is_published_before_it_signs_and_an_old_one_stays_f
     assert_string_equal(kid, first);
     sign_at(JOSE_RS256, swap, &c, kid);
     assert_string_not_equal(kid, first);
-    assert_int_equal(keyring_rotate(dir.path, swap + LIMIT_ID_TOKEN_MS - 1, NULL), ERR_OK);
+    assert_int_equal(keyring_rotate(dir.path, swap + LIMIT_ASSERTION_MS - 1, NULL), ERR_OK);
     assert_int_equal(count_files(), 4);
     assert_int_equal(verify(&b), ERR_OK);
-    assert_int_equal(keyring_rotate(dir.path, swap + LIMIT_ID_TOKEN_MS, NULL), ERR_OK);
+    assert_int_equal(keyring_rotate(dir.path, swap + LIMIT_ASSERTION_MS, NULL), ERR_OK);
     assert_int_equal(count_files(), 2);
     assert_int_equal(verify(&b), ERR_UNAUTHORIZED);
     assert_int_equal(verify(&c), ERR_OK);
@@ -158,5 +158,32 @@ void test_keyring__foreign_files_and_exchanged_keys(void **state)
     assert_int_equal(rename(old, path), 0);
     strbuf_reset(&token);
     assert_int_equal(keyring_sign(dir.path, JOSE_RS256, T0, S(CLAIMS), &token, NULL), ERR_CORRUPT);
+    tmpdir_release(&dir);
+}
+
+void test_keyring__a_token_is_good_for_its_own_use_alone(void **state)
+{
+    static const struct {
+        const char *claims;
+        bool id_token, assertion;
+    } ROWS[] = {{"{\"iss\":\"x\"}", true, false}, {"{\"token_use\":\"agent_assertion\"}", false, true},
+        {"{\"token_use\":\"other\"}", false, false}, {"{\"token_use\":null}", false, false},
+        {"{\"token_use\":[\"agent_assertion\"]}", false, false}, {"{\"token_use\":\"\"}", false, false}};
+    begin(state);
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        AUTO_STRBUF token;
+        AUTO_ARENA a;
+        const struct jsonr_value *claims;
+        arena_init(&a, 100000);
+        strbuf_init(&token, 20000);
+        assert_int_equal(
+            keyring_sign(dir.path, JOSE_ES256, T0, str_of(ROWS[i].claims), &token, NULL), ERR_OK);
+        expect_row((keyring_verify(dir.path, KEYRING_ID_TOKEN, &a, strbuf_str(&token), &claims, NULL) ==
+                       ERR_OK) == ROWS[i].id_token,
+            ROWS[i].claims);
+        expect_row((keyring_verify(dir.path, KEYRING_ASSERTION, &a, strbuf_str(&token), &claims, NULL) ==
+                       ERR_OK) == ROWS[i].assertion,
+            ROWS[i].claims);
+    }
     tmpdir_release(&dir);
 }

@@ -133,7 +133,7 @@ static enum err_code read_hints(struct api_call *c, struct ask *a, struct refusa
         return oauth_refuse(no, OAUTH_INVALID_REQUEST, "max_age is a number of seconds");
     if (!hint.ptr)
         return ERR_OK;
-    if (keyring_verify(c->opt->data_dir, c->arena, hint, &claims, NULL) ||
+    if (keyring_verify(c->opt->data_dir, KEYRING_ID_TOKEN, c->arena, hint, &claims, NULL) ||
         jose_check_claims(claims, &expect, NULL))
         return oauth_refuse(
             no, OAUTH_INVALID_REQUEST, "id_token_hint is no ID token of this server for this app");

@@ -1,5 +1,6 @@
 /* What clients read before they ask: metadata (RFC 8414, OpenID, RFC 9728), the signing keys, and who a token
  * is for. Worker thread. */
+#include "api/oauth/agent.h"
 #include "api/oauth/reply.h"
 #include "crypto/keyring.h"
 #include "oauth/access.h"
@@ -37,7 +38,7 @@ static void write_abilities(struct jsonw *w)
 {
     write_list(w, "response_types_supported", LIST("code"));
     write_list(w, "response_modes_supported", LIST("query"));
-    write_list(w, "grant_types_supported", LIST("authorization_code", "refresh_token"));
+    write_list(w, "grant_types_supported", LIST("authorization_code", "refresh_token", AGENT_GRANT_TYPE));
     write_list(w, "subject_types_supported", LIST("public"));
     write_list(w, "id_token_signing_alg_values_supported", LIST("RS256", "ES256"));
     write_scopes(w);
@@ -63,15 +64,33 @@ static void reply_public(struct api_call *c)
     c->answer->may_be_cached = true;
 }
 
+static void write_address(struct api_call *c, const char *key, const char *path)
+{
+    jsonw_key(c->out, key);
+    jsonw_text(c->out, arena_printf(c->arena, STR_FMT "%s", STR_ARG(c->base_url), path));
+}
+
+/* For agents that sign themselves up; /.well-known/auth.md tells them how. */
+static void write_agents(struct api_call *c)
+{
+    jsonw_key(c->out, "agent_auth");
+    jsonw_object(c->out);
+    write_address(c, "skill", "/.well-known/auth.md");
+    write_address(c, "identity_endpoint", "/agent/identity");
+    write_address(c, "token_endpoint", "/oauth/token");
+    write_address(c, "revocation_endpoint", "/oauth/revoke");
+    write_list(c->out, "identity_types_supported", LIST("identity_assertion"));
+    jsonw_object_end(c->out);
+}
+
 enum err_code oauth_metadata(struct api_call *c)
 {
     jsonw_object(c->out);
     JSONW_TEXT(c->out, "issuer", c->base_url);
-    for (size_t i = 0; i < ARRAY_LEN(ENDPOINTS); i++) {
-        jsonw_key(c->out, ENDPOINTS[i].key);
-        jsonw_text(c->out, arena_printf(c->arena, STR_FMT "%s", STR_ARG(c->base_url), ENDPOINTS[i].path));
-    }
+    for (size_t i = 0; i < ARRAY_LEN(ENDPOINTS); i++)
+        write_address(c, ENDPOINTS[i].key, ENDPOINTS[i].path);
     write_abilities(c->out);
+    write_agents(c);
     jsonw_object_end(c->out);
     reply_public(c);
     return ERR_OK;

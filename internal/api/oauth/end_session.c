@@ -26,7 +26,7 @@ static enum err_code read_hint(struct api_call *c, struct leave *l)
 
     if (!hint.ptr)
         return ERR_OK;
-    if (keyring_verify(c->opt->data_dir, c->arena, hint, &claims, NULL) ||
+    if (keyring_verify(c->opt->data_dir, KEYRING_ID_TOKEN, c->arena, hint, &claims, NULL) ||
         jose_check_claims(claims, &expect, NULL))
         return err_set(c->err, ERR_INVALID, "id_token_hint is no ID token of this server");
     aud = jsonr_member(claims, S("aud"));

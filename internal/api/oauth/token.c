@@ -1,5 +1,6 @@
 /* POST /oauth/token, /oauth/revoke, /oauth/introspect: what programs exchange, give back and ask. Worker
  * thread. */
+#include "api/oauth/agent.h"
 #include "api/oauth/form.h"
 #include "api/oauth/reply.h"
 #include "base/check.h"
@@ -86,8 +87,8 @@ static enum err_code find_grant(const struct exchange *x, grant_fn **ret, struct
         if (str_eq(type, str_of(GRANTS[i].name)))
             *ret = GRANTS[i].run;
     if (!*ret)
-        return oauth_refuse(
-            no, OAUTH_UNSUPPORTED_GRANT_TYPE, "grant_type is authorization_code or refresh_token");
+        return oauth_refuse(no, OAUTH_UNSUPPORTED_GRANT_TYPE,
+            "grant_type is authorization_code, refresh_token or " AGENT_GRANT_TYPE);
     return ERR_OK;
 }
 
@@ -95,10 +96,8 @@ static enum err_code find_grant(const struct exchange *x, grant_fn **ret, struct
 static enum err_code exchange(struct api_call *c, struct exchange *x, struct refusal *no)
 {
     grant_fn *run = NULL;
-    enum err_code rc = form_read_alone(c, &x->form, no);
+    enum err_code rc = oauth_read_client(c, &x->form, &x->client, no);
 
-    if (!rc && !no->error)
-        rc = oauth_read_client(c, &x->form, &x->client, no);
     if (!rc && !no->error)
         rc = find_grant(x, &run, no);
     if (!rc && !no->error)
@@ -190,14 +189,26 @@ static enum err_code write_tokens(struct api_call *c, const struct exchange *x)
     return rc;
 }
 
+static enum err_code answer(struct api_call *c, struct exchange *x, struct refusal *no)
+{
+    enum err_code rc = form_read_alone(c, &x->form, no);
+
+    if (rc || no->error)
+        return rc;
+    if (str_eq(query_get(&x->form, "grant_type"), S(AGENT_GRANT_TYPE)))
+        return agent_exchange(c, &x->form, no);
+    rc = exchange(c, x, no);
+    return rc || no->error ? rc : write_tokens(c, x);
+}
+
 enum err_code oauth_token(struct api_call *c)
 {
     struct exchange *x = arena_need(c->arena, sizeof *x);
     struct refusal no = {OAUTH_OK, NULL};
-    enum err_code rc = exchange(c, x, &no);
+    enum err_code rc = answer(c, x, &no);
 
-    if (!rc)
-        rc = no.error ? oauth_reply_refusal(c, &no) : write_tokens(c, x);
+    if (!rc && no.error)
+        rc = oauth_reply_refusal(c, &no);
     secret_release(&x->made.access);
     secret_release(&x->made.refresh);
     return rc;
@@ -221,14 +232,31 @@ static enum err_code read_token(
     return ERR_OK;
 }
 
+/* An agent is no client: its assertion proves who may end it. */
+static bool gives_assertion(struct api_call *c, struct str *ret)
+{
+    struct query form;
+    struct refusal no = {OAUTH_OK, NULL};
+
+    if (form_read_alone(c, &form, &no) || no.error)
+        return false;
+    *ret = query_get(&form, "token");
+    return agent_is_assertion(*ret);
+}
+
 enum err_code oauth_revoke(struct api_call *c)
 {
     struct client client;
     struct str token;
     struct refusal no = {OAUTH_OK, NULL};
     struct actor by = *c->by;
-    enum err_code rc = read_token(c, &client, &token, &no);
+    enum err_code rc;
 
+    if (gives_assertion(c, &token)) {
+        oauth_reply_empty(c);
+        return agent_give_back(c, token);
+    }
+    rc = read_token(c, &client, &token, &no);
     if (!rc && no.error)
         return oauth_reply_refusal(c, &no);
     if (rc)
