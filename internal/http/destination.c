@@ -41,15 +41,12 @@ enum destination destination_of(const struct network *address)
 {
     struct network plain = translated(address);
     enum destination is = DESTINATION_PUBLIC;
-    int longest = -1;
 
     CHECK(plain.bits == plain.len * BITS);
     for (size_t i = 0; i < ARRAY_LEN(RESERVED); i++) {
         struct network n = parse(RESERVED[i].network);
-        if (n.bits <= longest || !network_within(&plain, &n))
-            continue;
-        longest = n.bits;
-        is = RESERVED[i].is;
+        if (network_within(&plain, &n))
+            is = RESERVED[i].is;
     }
     return is;
 }
