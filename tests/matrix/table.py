@@ -25,6 +25,12 @@ class Table:
         wide = [strangers * sum(group == "STRANGERS" for group, *_ in self.columns), *others]
         return {column[2]: cell for column, cell in zip(self.columns, "".join(wide), strict=True)}
 
+    def at_branch(self, route, own):
+        """{credential: cell} at a branch of the database: tokens for branches do there what one bound to the database does; one that is
+        bound to a branch is, at another one, where it should not be. Row-level security is where `with_claims` asks otherwise."""
+        cells = {name: cell for name, cell in self.rows[route.id][1].items() if name != "with_claims"}
+        return {**cells, "for_branches": cells["bound"], "bound_branch": cells["bound" if own else "bound_other"]}
+
     def elsewhere(self, route, part):
         """{credential: cell} when the part of the path leads to what is not one's own."""
         cells = dict(self.rows[route.id][1])

@@ -55,6 +55,13 @@ class Targets:
             found["another database's"] = {**self.standing(route), "id": self.w.policy_of_maps}
         return found
 
+    def branches(self, route):
+        """[(target, whether it is the one that a credential is bound to)], by both names of a branch; [] where branches have no place."""
+        if not ("{ns}" in route.template and "{db}" in route.template and route.bearer) or "BRANCH" in route.id:
+            return []
+        names = [f"books{dot}{ref}" for dot in "-." for ref in ("kept", "sibling")]
+        return [({**self.standing(route), "db": name}, name.endswith("kept")) for name in names]
+
     def named(self, route):
         """The same for what the body names; {} where it names nothing."""
         if route.id not in NAMED:

@@ -103,13 +103,14 @@ def same_work(checks, world, route, name, part, places):
 
 
 def refused(checks, world, route, cells, status, here):
+    where = f" at {here['db']}" if "db" in here else ""
     names = [name for name, cell in cells.items() if cell != "."] * 2  # looked up the first time, remembered the second
     for name, a in zip(names, burst(world, route, [(name, here) for name in names])):
-        expect(checks, route, f"{route.id} as {name}: {cells[name]}", a, cells[name], status)
+        expect(checks, route, f"{route.id} as {name}{where}: {cells[name]}", a, cells[name], status)
     if route.method == "GET":
         asked = [("HEAD", *request(route, world.credentials[name], here)[1:]) for name in names]
         for name, a in zip(names, world.burst(asked)):
-            checks.equal(f"HEAD of {route.id} as {name}: {cells[name]}", a.status, CODES[cells[name].lower()][0])
+            checks.equal(f"HEAD of {route.id} as {name}{where}: {cells[name]}", a.status, CODES[cells[name].lower()][0])
 
 
 def named_in_body(checks, world, table, targets, route):
@@ -132,6 +133,9 @@ def one_route(checks, world, table, targets, route):
     unsafe = route.method in UNSAFE
     before = world.state(unsafe and route.in_database) if unsafe else None
     refused(checks, world, route, cells, status, targets.standing(route))
+    branches = [(target, table.at_branch(route, own)) for target, own in targets.branches(route)]
+    for target, there in branches:
+        refused(checks, world, route, there, status, target)
     for part in targets.misleading(route):
         elsewhere(checks, world, table, targets, route, part)
     named_in_body(checks, world, table, targets, route)
@@ -141,6 +145,10 @@ def one_route(checks, world, table, targets, route):
         if cell == ".":
             who, target = targets.fresh(route, world.credentials[name])
             expect(checks, route, f"{route.id} as {name}: allowed", call(world, route, who, target), cell, status)
+    for target, there in branches if route.method != "DELETE" and "{id}" not in route.template else ():
+        for name in (name for name, cell in there.items() if cell == "."):
+            a = call(world, route, world.credentials[name], {**target, "number": next(world.count)})
+            expect(checks, route, f"{route.id} as {name}: allowed at {target['db']}", a, ".", status)
 
 
 def looks_missing(name, cell, part):

@@ -72,6 +72,7 @@ class World:
         self.marks = [b"quarry", *{name.encode() for pair in self.made["quarry"].values() for name in pair if name != "quarry-past"}]
         for db in ("maps", "walled"):
             self.ask(self.with_token("acme"), "POST", f"/v1/db/acme/{db}/batch", {"statements": [{"sql": x} for x in SCHEMA]})
+        self.branch("acme", "books", "sibling")
         self.ask(self.with_token("acme"), "PUT", "/api/namespaces/acme/databases/walled/row-security", {"tableName": "orders", "enabled": True})
         self.policy_of_maps = self.policy("acme", "maps")["id"]
         self.credentials = {}
@@ -196,7 +197,7 @@ class World:
         made = {"ns": (ns, self.ids[ns]), "db": (db, row(db)), "gone": (gone, row(gone)), "past": (past, self.ids[past])}
         self.ask(self.with_token(ns), "DELETE", f"/v1/databases/{gone}")
         token, policy, client, invitation = self.token(ns, role="readonly", claims=CLAIMS), self.policy(ns, db), self.client(ns), self.invitation(ns, f"invited-{ns}@example.com")
-        branch = self.branch(ns, db, "kept" if ns == "acme" else "kept-far")
+        branch = self.branch(ns, db, "kept" if ns == "acme" else "kept-by-quarry")
         account, repo = self.account(f"victim-{ns}"), self.repo(ns)
         self.member(self.ids[ns], account, "viewer")
         self.write("INSERT INTO database_share VALUES(?, ?, 'editor', ?)", row(db), account, now())
@@ -302,7 +303,7 @@ class World:
             rows = self.control.execute(f"SELECT * FROM {table}" + (f" WHERE expires_at > {now()}" if table == "session" else ""))
             shown = [i for i, c in enumerate(rows.description) if c[0] not in self.VOLATILE.get(table, ())]
             found[table] = hashlib.sha256(repr(sorted(repr([row[i] for i in shown]) for row in rows)).encode()).hexdigest()
-        for ns, db in (("acme", "books"), ("acme", "walled"), ("quarry", "quarry-vault")) if databases else ():
+        for ns, db in (("acme", "books"), ("acme", "books-kept"), ("acme", "books-sibling"), ("acme", "walled"), ("quarry", "quarry-vault")) if databases else ():
             for path in (f"/v1/db/{ns}/{db}/export?format=sql", f"/v1/db/{ns}/{db}/describe", f"/api/namespaces/{ns}/databases/{db}/policies"):
                 a = self.s.call("GET", path, headers=self.with_token(ns).headers("GET"))
                 found[path] = a.data if "export" in path else json.dumps(a.json.get("data"))
