@@ -1,6 +1,7 @@
 /* Password hashing by libargon2. */
 #include "crypto/password.h"
 #include "base/check.h"
+#include "base/giveway.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -13,8 +14,11 @@ enum err_code password_hash(struct str password, char ret_hash[PASSWORD_HASH_MAX
     unsigned char salt[SALT_BYTES];
     CHECK(password.len <= (size_t)LIMIT_PASSWORD_BYTES_MAX);
     rand_bytes(salt, sizeof salt);
+    struct giveway way;
+    giveway_begin(&way);
     int status = argon2id_hash_encoded((uint32_t)LIMIT_ARGON2_PASSES, (uint32_t)LIMIT_ARGON2_KIB, LANES,
         password.ptr, password.len, salt, sizeof salt, HASH_BYTES, ret_hash, PASSWORD_HASH_MAX);
+    giveway_end(&way);
     if (status == ARGON2_MEMORY_ALLOCATION_ERROR)
         return err_set(err, ERR_BUSY, "not enough memory to hash a password now; try again");
     CHECK(status == ARGON2_OK);
@@ -58,8 +62,11 @@ static void verify_nothing(void)
 {
     static const char PASSWORD[] = "no account", SALT[SALT_BYTES] = "sixteen bytes..";
     unsigned char hash[HASH_BYTES];
+    struct giveway way;
+    giveway_begin(&way);
     int status = argon2id_hash_raw((uint32_t)LIMIT_ARGON2_PASSES, (uint32_t)LIMIT_ARGON2_KIB, LANES, PASSWORD,
         sizeof PASSWORD, SALT, sizeof SALT, hash, sizeof hash);
+    giveway_end(&way);
     (void)status; /* out of memory answers faster, but then for everyone */
 }
 
@@ -69,7 +76,11 @@ bool password_verify(const char *hash, struct str password)
         verify_nothing();
         return false;
     }
-    return argon2id_verify(hash, password.ptr, password.len) == ARGON2_OK;
+    struct giveway way;
+    giveway_begin(&way);
+    bool same = argon2id_verify(hash, password.ptr, password.len) == ARGON2_OK;
+    giveway_end(&way);
+    return same;
 }
 
 bool password_needs_rehash(const char *hash)
