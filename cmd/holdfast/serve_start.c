@@ -4,6 +4,7 @@
 
 #include "api/housekeeping.h"
 #include "audit/checkpoint.h"
+#include "audit/intent.h"
 #include "base/clock.h"
 #include "crypto/keyring.h"
 #include "base/limits.h"
@@ -77,6 +78,7 @@ static enum err_code open_control(struct server *s, struct err *err)
 {
     struct db *db = NULL;
     struct registry_recovery found;
+    int64_t unknown = 0;
     struct registry_disk disk = {.data_dir = s->data_dir};
     enum err_code rc = control_open(s->data_dir, CONTROL_MIGRATE, &s->control, err);
     if (rc)
@@ -88,8 +90,12 @@ static enum err_code open_control(struct server *s, struct err *err)
     if (!rc)
         rc = begin_audit(s, db, err);
     if (!rc)
+        rc = audit_settle_left(db, &unknown, err);
+    if (!rc)
         rc = keyring_rotate(s->data_dir, clock_wall_ms(), err);
     db_close(db);
+    if (!rc && unknown)
+        log_event(LOG_WARN, "audit_unknown", LOG_INT("changes", unknown));
     if (!rc && found.finished + found.failed)
         log_event(found.failed ? LOG_WARN : LOG_INFO, "recovered", LOG_INT("finished", found.finished),
             LOG_INT("failed", found.failed), LOG_CSTR("error", found.first.message));

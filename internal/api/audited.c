@@ -1,9 +1,10 @@
-/* Changes that happen in an engine, whose transaction control.db cannot share: their row of the audit log is
- * written once the engine has done it and before the client hears of it. So whoever got an answer finds the
- * row; after a crash between the two the change is there, unanswered, and the row is not. */
+/* Changes that happen in an engine, whose transaction control.db cannot share. Their row of the audit log is
+ * noted before the engine is asked (audit/intent.h), and appended once it has answered and before the client
+ * hears of it. After a crash in between the next start appends it, with an outcome that nobody knows. */
 #include "api/request.h"
 
-#include "audit/audit.h"
+#include "audit/intent.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "json/jsonr.h"
@@ -34,29 +35,28 @@ static const struct jsonr_field DESCRIBED[] = {
     {"description", JF_TEXT, offsetof(struct described, description), JF_NULL_OK, 0, 0},
 };
 
-/* The engine took the body, so it can be read. */
+/* What cannot be read the engine refuses. */
 static struct described read_described(struct api_request *r)
 {
     struct described d = {STR_EMPTY, STR_EMPTY, STR_EMPTY};
     const struct jsonr_value *root;
 
     if (!jsonr_parse(&r->arena, r->call.req.body, &root, NULL))
-        err_ignore(jsonr_fields(
-            root, "", DESCRIBED, ARRAY_LEN(DESCRIBED), JSONR_UNKNOWN_IGNORE, &d, NULL)); /* see above */
+        err_ignore(jsonr_fields(root, "", DESCRIBED, ARRAY_LEN(DESCRIBED), JSONR_UNKNOWN_IGNORE, &d, NULL));
     return d;
 }
 
-static enum err_code append(
+static enum err_code intend(
     struct db *db, struct api_request *r, const struct audit_value *after, struct err *err)
 {
-    return audit_append(db,
+    return audit_intend(db,
         &(struct audit_event){.by = r->by,
             .action = action_of(r),
             .namespace_id = &r->who->id->namespace_id,
             .target_id = id_str(&r->place.id),
             .target_name = r->db,
             .after = after},
-        err);
+        &r->intent, err);
 }
 
 /* What the engine was asked with: the upload's format may have come from its content type. */
@@ -84,7 +84,7 @@ static const struct jsonr_field POLICED[] = {
 };
 
 /* What was asked for; a member that was not sent was not changed. */
-static enum err_code append_policy(struct db *db, struct api_request *r, struct err *err)
+static enum err_code intend_policy(struct db *db, struct api_request *r, struct err *err)
 {
     struct policed p = {.name = {NULL, 0}};
     const struct jsonr_value *root = NULL;
@@ -92,7 +92,7 @@ static enum err_code append_policy(struct db *db, struct api_request *r, struct 
     if (r->call.req.body.len && !jsonr_parse(&r->arena, r->call.req.body, &root, NULL))
         err_ignore(jsonr_fields(root, "", POLICED, ARRAY_LEN(POLICED), JSONR_UNKNOWN_IGNORE, &p, NULL));
     bool told = root && jsonr_member(root, S("enabled"));
-    return append(db, r,
+    return intend(db, r,
         AUDIT_VALUES(audit_text_or_null("policy", r->item), audit_text_or_null("name", p.name),
             audit_text_or_null("tableName", p.table), audit_text_or_null("command", p.command),
             audit_text_or_null("using", p.using.len ? p.using : p.expression),
@@ -107,65 +107,142 @@ static bool is_policy(enum audit_action action)
            action == AUDIT_POLICY_DELETED || action == AUDIT_POLICY_ROW_SECURITY;
 }
 
-static enum err_code append_in_tx(struct db *db, struct api_request *r, struct err *err)
+static enum err_code intend_in_tx(struct db *db, struct api_request *r, struct err *err)
 {
     if (is_policy(action_of(r)))
-        return append_policy(db, r, err);
+        return intend_policy(db, r, err);
     if (action_of(r) == AUDIT_DATABASE_IMPORTED)
-        return append(db, r,
+        return intend(db, r,
             AUDIT_VALUES(audit_text_or_null("table", call_arg(r, "table")),
                 audit_text_or_null("format", call_arg(r, "format"))),
             err);
     struct described d = read_described(r);
-    return append(db, r,
+    return intend(db, r,
         AUDIT_VALUES(audit_text_or_null("table", d.table), audit_text_or_null("column", d.column),
             audit_text_or_null("description", d.description)),
         err);
 }
 
-static void run(struct workq_job *job, unsigned worker)
+/* One write transaction on a worker. */
+static enum err_code in_transaction(struct api_request *r, unsigned worker,
+    enum err_code (*fn)(struct db *, struct api_request *, struct err *), struct err *err)
 {
-    struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     struct db *db;
-    r->err = (struct err)ERR_INIT;
-    enum err_code rc = request_worker_db(r->api, worker, &db, &r->err);
+    enum err_code rc = request_worker_db(r->api, worker, &db, err);
     if (!rc)
-        rc = tx_begin_write(db, &r->err);
-    if (!rc)
-        rc = tx_end(db, append_in_tx(db, r, &r->err), &r->err);
-    r->err.code = rc;
+        rc = tx_begin_write(db, err);
+    return rc ? rc : tx_end(db, fn(db, r, err), err);
 }
 
-static void refuse(struct api_request *r, const struct err *why)
+/* --- Before --- */
+
+bool request_is_audited(const struct api_request *r)
+{
+    return action_of(r) != AUDIT_ACTION_COUNT;
+}
+
+static void intend_run(struct workq_job *job, unsigned worker)
+{
+    struct api_request *r = CONTAINER_OF(job, struct api_request, job);
+    r->err = (struct err)ERR_INIT;
+    r->err.code = in_transaction(r, worker, intend_in_tx, &r->err);
+}
+
+static void intend_done(struct workq_job *job)
+{
+    struct api_request *r = CONTAINER_OF(job, struct api_request, job);
+    struct err err = r->err;
+    if (err.code)
+        r->intent = (struct id){.text = ""}; /* its transaction failed */
+    else if (r->api->interrupted)
+        (void)err_set(&err, ERR_UNAVAILABLE, "The server stops; nothing was changed");
+    r->intended(r, err.code ? &err : NULL);
+}
+
+enum err_code request_intend(
+    struct api_request *r, void (*then)(struct api_request *r, const struct err *err), struct err *err)
+{
+    CHECK(request_is_audited(r) && !r->intent.text[0]);
+    (void)request_actor(r); /* kept in r->by */
+    r->intended = then;
+    r->job = (struct workq_job){.run = intend_run, .done = intend_done};
+    return workq_submit(r->api->opt.workq, r->api->opt.loop, WORKQ_WRITE, &r->job, err);
+}
+
+/* --- After --- */
+
+/* What failed without these codes has surely left nothing. */
+static bool may_be_done(enum err_code code)
+{
+    return code == ERR_IO || code == ERR_INTERNAL || code == ERR_WORKER_CRASHED || code == ERR_QUERY_TIMEOUT;
+}
+
+static enum audit_outcome outcome_of(const struct api_request *r)
+{
+    if (r->failed.code)
+        return may_be_done(r->failed.code) ? AUDIT_UNKNOWN : AUDIT_NOT_DONE;
+    if (r->head.status == 200)
+        return AUDIT_DONE;
+    return may_be_done((enum err_code)r->head.code) ? AUDIT_UNKNOWN : AUDIT_NOT_DONE;
+}
+
+static enum err_code settle_in_tx(struct db *db, struct api_request *r, struct err *err)
+{
+    return audit_settle(db, &r->intent, outcome_of(r), err);
+}
+
+static void settle_run(struct workq_job *job, unsigned worker)
+{
+    struct api_request *r = CONTAINER_OF(job, struct api_request, job);
+    r->err = (struct err)ERR_INIT;
+    r->err.code = in_transaction(r, worker, settle_in_tx, &r->err);
+}
+
+static void answer(struct api_request *r)
+{
+    struct err failed = r->failed;
+    if (failed.code)
+        request_fail(r, &failed);
+    else
+        request_reply_gathered(r);
+}
+
+/* The note stands: the next start appends it. */
+static void not_settled(struct api_request *r, const struct err *why)
 {
     struct err err = ERR_INIT;
     log_event(
         LOG_ERROR, "audit_failed", LOG_STR("id", http_request_id(r->http)), LOG_CSTR("error", why->message));
+    if (outcome_of(r) != AUDIT_DONE) {
+        answer(r);
+        return;
+    }
     (void)err_set(
         &err, why->code, "It was done, but could not be written to the audit log: %s", why->message);
     request_fail(r, &err);
 }
 
-static void done(struct workq_job *job)
+static void settle_done(struct workq_job *job)
 {
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
-    if (r->err.code)
-        refuse(r, &r->err);
+    struct err err = r->err;
+    if (err.code)
+        not_settled(r, &err);
     else
-        request_reply_gathered(r);
+        answer(r);
 }
 
-void request_reply_audited(struct api_request *r)
+void request_reply_audited(struct api_request *r, const struct err *failed)
 {
     struct err err = ERR_INIT;
-    if (action_of(r) == AUDIT_ACTION_COUNT || r->head.status != 200) {
-        request_reply_gathered(r);
+    r->failed = failed ? *failed : (struct err)ERR_INIT;
+    if (!r->intent.text[0]) {
+        answer(r);
         return;
     }
-    (void)request_actor(r); /* kept in r->by */
-    r->job = (struct workq_job){.run = run, .done = done};
+    r->job = (struct workq_job){.run = settle_run, .done = settle_done};
     if (workq_submit(r->api->opt.workq, r->api->opt.loop, WORKQ_WRITE, &r->job, &err))
-        refuse(r, &err);
+        not_settled(r, &err);
 }
 
 /* --- A database that was found damaged --- */

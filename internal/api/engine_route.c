@@ -137,10 +137,7 @@ static void on_done(struct engine_call *call, const struct err *err)
         (void)err_set(&too_large, ERR_TOO_LARGE, "The answer is too large; ask for fewer rows with LIMIT");
         err = &too_large;
     }
-    if (err)
-        request_fail(r, err);
-    else
-        request_reply_audited(r);
+    request_reply_audited(r, err);
 }
 
 enum err_code request_check_json(const struct api_request *r, struct err *err)
@@ -157,6 +154,13 @@ void request_expect_body(struct api_request *r)
     r->call.on_done = on_done;
 }
 
+static void intended(struct api_request *r, const struct err *err)
+{
+    struct err refused = ERR_INIT;
+    if (err || request_submit(r, &refused))
+        request_reply_audited(r, err ? err : &refused);
+}
+
 enum err_code engine_route_run(struct api_request *r, struct err *err)
 {
     enum err_code rc = request_fill_call(r, r->api->opt.statement_timeout_us, err);
@@ -169,5 +173,5 @@ enum err_code engine_route_run(struct api_request *r, struct err *err)
     if (rc)
         return rc;
     request_expect_body(r);
-    return request_submit(r, err);
+    return request_is_audited(r) ? request_intend(r, intended, err) : request_submit(r, err);
 }

@@ -86,7 +86,10 @@ struct api_request {
     struct workq_job job;
     uint64_t statements; /* that the job ran on control.db */
     struct err err;      /* of the job */
-    struct strbuf body;  /* reply being gathered */
+    struct id intent;    /* "" none: audited.c */
+    struct err failed;   /* what the request is answered with once that is settled; code 0: the reply */
+    void (*intended)(struct api_request *r, const struct err *err);
+    struct strbuf body; /* reply being gathered */
     struct wire_reply_head head;
     struct engine_call call;
     bool calling;         /* the engine call is out */
@@ -147,9 +150,15 @@ const struct actor *request_actor(struct api_request *r);
 
 /* --- audited.c --- */
 
-/* request_reply_gathered(), after the row of the audit log where the route changed something in the engine.
- */
-void request_reply_audited(struct api_request *r);
+/* Does the route change something in an engine that the audit log tells of? */
+bool request_is_audited(const struct api_request *r);
+/* Notes what is about to happen, durably, then calls `then`; err NULL: now it may begin. r->call.req is
+ * filled. */
+MUST_CHECK enum err_code request_intend(
+    struct api_request *r, void (*then)(struct api_request *r, const struct err *err), struct err *err);
+/* Answers with what was gathered, or with `failed` (NULL: it did not), after the row of the audit log where
+ * something was intended. */
+void request_reply_audited(struct api_request *r, const struct err *failed);
 /* For supervise_on_quarantine(); arg is the struct api. */
 void audited_quarantine(void *arg, struct str db_id);
 

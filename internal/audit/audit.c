@@ -98,20 +98,27 @@ static void write_value(struct jsonw *w, const struct audit_value *v)
     UNREACHABLE("a value of no kind");
 }
 
-/* NULL values are NULL; otherwise text in `out`. */
-static struct str values_json(const struct audit_value *values, struct strbuf *out)
+/* NULL values are NULL; otherwise text in `a`. `more` NULL: nothing more is to be said. */
+static struct str values_json(
+    struct arena *a, const struct audit_value *values, const struct audit_value *more)
 {
+    AUTO_STRBUF out;
     struct jsonw w;
 
-    if (!values)
+    strbuf_init(&out, VALUES_BYTES_MAX);
+    if (!values && !more)
         return (struct str){NULL, 0};
-    jsonw_init(&w, out);
+    jsonw_init(&w, &out);
     jsonw_object(&w);
-    for (; values->kind != AUDIT_VALUES_END; values++)
+    for (; values && values->kind != AUDIT_VALUES_END; values++)
         write_value(&w, values);
+    if (more)
+        write_value(&w, more);
     jsonw_object_end(&w);
-    CHECK(!strbuf_failed(out));
-    return strbuf_str(out);
+    CHECK(!strbuf_failed(&out));
+    struct str copy = arena_copy(a, strbuf_str(&out));
+    CHECK(copy.ptr); /* the arena takes three of them */
+    return copy;
 }
 
 /* --- Rows --- */
@@ -146,16 +153,24 @@ static struct audit_row make_row(struct arena *a, const struct audit_event *even
     return row;
 }
 
+void audit_row_of(
+    struct arena *a, const struct audit_event *event, struct audit_row *ret, struct str *ret_unknown)
+{
+    const struct audit_value outcome = audit_text("outcome", S("unknown"));
+
+    *ret = make_row(a, event);
+    ret->before_values = values_json(a, event->before, NULL);
+    ret->after_values = values_json(a, event->after, NULL);
+    if (ret_unknown)
+        *ret_unknown = values_json(a, event->after, &outcome);
+}
+
 enum err_code audit_append(struct db *db, const struct audit_event *event, struct err *err)
 {
     AUTO_ARENA arena;
-    AUTO_STRBUF before, after;
+    struct audit_row row;
 
-    arena_init(&arena, VALUES_BYTES_MAX);
-    strbuf_init(&before, VALUES_BYTES_MAX);
-    strbuf_init(&after, VALUES_BYTES_MAX);
-    struct audit_row row = make_row(&arena, event);
-    row.before_values = values_json(event->before, &before);
-    row.after_values = values_json(event->after, &after);
+    arena_init(&arena, AUDIT_ROW_BYTES_MAX);
+    audit_row_of(&arena, event, &row, NULL);
     return audit_store_append(db, &row, err);
 }

@@ -14,6 +14,12 @@
     "end "                                                                                                   \
     "was cut off"
 
+/* The row of an event, but for what audit_store_append gives it. *ret_unknown are its after_values with an
+ * outcome that nobody knows; NULL: not asked for. Arena memory, of AUDIT_ROW_BYTES_MAX. */
+enum { AUDIT_ROW_BYTES_MAX = 256 << 10 };
+void audit_row_of(
+    struct arena *a, const struct audit_event *event, struct audit_row *ret, struct str *ret_unknown);
+
 /* Stores the row under an id, number, time and hash of its own, which *row need not have. */
 MUST_CHECK enum err_code audit_store_append(struct db *db, const struct audit_row *row, struct err *err);
 

@@ -3,6 +3,7 @@
 #include "audit/audit.h"
 #include "audit/chain.h"
 #include "audit/checkpoint.h"
+#include "audit/intent.h"
 #include "audit/key.h"
 #include "base/clock.h"
 #include "base/enc.h"
@@ -457,4 +458,84 @@ void test_audit__heads_as_text(void **state)
     assert_true(digest_eq(&again.hash, &head.hash));
     for (size_t i = 0; i < ARRAY_LEN(BAD); i++)
         assert_false(audit_head_parse(str_of(BAD[i]), &again));
+}
+
+/* --- Changes elsewhere --- */
+
+static struct id intend(struct control_fixture *fx, const char *target)
+{
+    const struct audit_event e = {.by = &CLI,
+        .action = AUDIT_DATABASE_DESCRIBED,
+        .namespace_id = &NAMESPACE,
+        .target_id = str_of(target),
+        .after = AUDIT_VALUES(audit_text("table", S("t\"1")))};
+    struct id id;
+    assert_int_equal(tx_begin_write(fx->db, NULL), ERR_OK);
+    assert_int_equal(tx_end(fx->db, audit_intend(fx->db, &e, &id, NULL), NULL), ERR_OK);
+    return id;
+}
+
+static enum err_code settle(struct control_fixture *fx, const struct id *id, enum audit_outcome outcome)
+{
+    enum err_code code = tx_begin_write(fx->db, NULL);
+    return code ? code : tx_end(fx->db, audit_settle(fx->db, id, outcome, NULL), NULL);
+}
+
+static void expect_last(struct control_fixture *fx, int64_t seq, const char *target, const char *after)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    assert_int_equal(
+        db_query_one(fx->db, ROW_AT, DB_ARGS(db_text(id_str(&NAMESPACE)), db_int(seq)), &st, NULL), ERR_OK);
+    text_column(&st, 4, "database.described");
+    text_column(&st, 5, "cli");
+    text_column(&st, 8, "ada");
+    text_column(&st, 13, target);
+    text_column(&st, 16, after);
+}
+
+void test_audit__a_change_elsewhere_is_noted_before_and_appended_after(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    int64_t left;
+    (void)state;
+    control_fixture_init(&fx);
+    struct id done = intend(&fx, "one"), refused = intend(&fx, "two"), riddle = intend(&fx, "three");
+    struct id lost = intend(&fx, "four");
+    assert_int_equal(count_rows(&fx), 0); /* nothing has happened yet */
+    assert_int_equal(settle(&fx, &done, AUDIT_DONE), ERR_OK);
+    assert_int_equal(settle(&fx, &refused, AUDIT_NOT_DONE), ERR_OK);
+    assert_int_equal(settle(&fx, &riddle, AUDIT_UNKNOWN), ERR_OK);
+    assert_int_equal(settle(&fx, &done, AUDIT_DONE), ERR_OK); /* once */
+    assert_int_equal(count_rows(&fx), 2);
+    expect_last(&fx, 1, "one", "{\"table\":\"t\\\"1\"}");
+    expect_last(&fx, 2, "three", "{\"table\":\"t\\\"1\",\"outcome\":\"unknown\"}");
+    assert_int_equal(audit_settle_left(fx.db, &left, NULL), ERR_OK);
+    assert_int_equal(left, 1);
+    expect_last(&fx, 3, "four", "{\"table\":\"t\\\"1\",\"outcome\":\"unknown\"}");
+    assert_int_equal(audit_settle_left(fx.db, &left, NULL), ERR_OK);
+    assert_int_equal(left, 0);
+    assert_int_equal(settle(&fx, &lost, AUDIT_DONE), ERR_OK);
+    assert_int_equal(count_rows(&fx), 3);
+}
+
+/* The row and the end of its note are one: after any failure the note can be settled again. */
+void test_audit__settling_is_all_or_nothing(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    (void)state;
+    fault_start(FAULT_SQLITE_MEM);
+    control_fixture_init(&fx);
+    struct id id = intend(&fx, "one");
+    bool done = false;
+    while (fault_next()) {
+        fault_off();
+        control_fixture_reopen(&fx);
+        fault_rearm();
+        done |= settle(&fx, &id, AUDIT_DONE) == ERR_OK;
+        fault_off();
+        control_fixture_reopen(&fx);
+        assert_int_equal(count_rows(&fx), done);
+    }
+    assert_true(done);
+    assert_in_range(fault_points(), 1, 2000);
 }

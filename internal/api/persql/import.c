@@ -1,8 +1,8 @@
 /* POST …/import: the uploaded file is put where the database's engine can read it, and the engine loads it in
  * one transaction.
  *
- *   receive (upload.h) ─► place (worker) ─► [sqlite: check (throw-away engine) ─► move (worker)] ─► load
- * (engine) ─► clean (worker) ─► answer
+ *   receive (upload.h) ─► place (worker) ─► [sqlite: check (throw-away engine) ─► move (worker)] ─►
+ *   intend (worker) ─► load (engine) ─► clean (worker) ─► settle (worker) ─► answer
  *
  * A SQLite file is never opened beside live data: a throw-away engine checks it and writes it out as SQL,
  * which is then loaded like any other dump. Whatever happens, what was put on disk is removed again; after a
@@ -97,10 +97,7 @@ static void answer(struct workq_job *job)
     upload_release(&x->upload);
     r->flow = NULL;
     mem_free(x);
-    if (err.code)
-        request_fail(r, &err);
-    else
-        request_reply_audited(r);
+    request_reply_audited(r, err.code ? &err : NULL);
 }
 
 /* Runs a step on a worker, or ends the import when the queue is full. A submitted step is the worker's: it
@@ -161,6 +158,17 @@ static void submit(struct import *x, void (*done)(struct engine_call *, const st
         finish(x);
 }
 
+static void intended(struct api_request *r, const struct err *err)
+{
+    struct import *x = r->flow;
+    if (err) {
+        x->err = *err;
+        finish(x);
+    } else {
+        submit(x, load_done);
+    }
+}
+
 static void load(struct import *x)
 {
     struct api_request *r = x->r;
@@ -177,7 +185,9 @@ static void load(struct import *x)
     struct str table = query_get(&r->args, "table");
     if (table.ptr)
         add_arg(call, "table", table);
-    submit(x, load_done);
+    x->err.code = request_intend(r, intended, &x->err);
+    if (x->err.code)
+        finish(x);
 }
 
 static void move_done(struct workq_job *job)
