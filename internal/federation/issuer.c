@@ -22,7 +22,7 @@ static const struct {
 static struct issuer_name read_entry(struct str text)
 {
     struct issuer_name e = {ISSUER_OTHER, text};
-    struct str rest = text, name;
+    struct str rest, name;
 
     for (unsigned k = ISSUER_GITHUB; k < ARRAY_LEN(KNOWN); k++) {
         if (str_eq(text, KNOWN[k].name) || str_eq(text, KNOWN[k].url))
@@ -244,7 +244,7 @@ static enum err_code verify(struct issuers *all, struct arena *a, struct str jwt
     const struct issuer_expect *expect, struct foreign_identity *who, struct err *err)
 {
     struct issuer *issuer;
-    struct jose_head head;
+    struct jose_head head = {.alg = JOSE_RS256}; /* cppcheck does not see that it is filled in */
     struct jwks *keys = NULL;
     enum err_code rc = choose(all, a, jwt, &issuer, err);
 
