@@ -212,9 +212,10 @@ void test_apitoken__changes_are_in_the_audit_log(void **state)
         db_query_one(fx.db, "SELECT target_id, after_values FROM audit WHERE seq = 2", DB_NO_ARGS, &st, NULL),
         ERR_OK);
     assert_true(str_eq(db_col_text(&st, 0), id_str(&row.id)));
-    assert_true(str_eq(db_col_text(&st, 1),
-        S("{\"name\":\"ci\",\"role\":\"readwrite\",\"database\":null,"
-          "\"branch\":null,\"branchesOnly\":false,\"tableScope\":[\"orders\"],\"expiresAt\":null,\"allowedAddresses\":null,\"claims\":null}")));
+    assert_true(
+        str_eq(db_col_text(&st, 1), S("{\"name\":\"ci\",\"role\":\"readwrite\",\"database\":null,"
+                                      "\"branch\":null,\"branchesOnly\":false,\"tableScope\":[\"orders\"],"
+                                      "\"expiresAt\":null,\"allowedAddresses\":null,\"claims\":null}")));
 }
 
 void test_apitoken__lists_newest_first_with_everything(void **state)
