@@ -12,7 +12,7 @@
 #define sigev_notify_thread_id _sigev_un._tid /* the C library names it since its version 2.38 */
 #endif
 
-#define NS_PER_US 1000
+#define NS_PER_US 1000L
 
 /* On Linux a bare system call, so it may be made here. */
 static void on_time(int sig)
