@@ -61,6 +61,11 @@ struct branch_made {
 MUST_CHECK enum err_code branch_put(struct db *db, const struct registry_disk *disk, const struct actor *by,
     struct arena *a, const struct branch_wish *in, struct branch_made *ret, struct err *err);
 
+/* Makes a database of its own from the files in out/: `slug` is its name, `in->ref` is not looked at. Errors
+ * as registry_create(). */
+MUST_CHECK enum err_code branch_fork(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    const struct branch_wish *in, struct str slug, struct registry_entry *ret, struct err *err);
+
 /* Deletes the branches and other databases whose time has come, and branches without a parent. Stops at the
  * first failure. */
 MUST_CHECK enum err_code branch_expire(

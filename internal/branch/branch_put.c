@@ -197,6 +197,34 @@ enum err_code branch_put(struct db *db, const struct registry_disk *disk, const 
     return finish(db, disk, by, in, ret, err);
 }
 
+/* --- Forks --- */
+
+static enum err_code fork_tx(struct db *db, const struct actor *by, const struct branch_wish *in,
+    struct str slug, struct registry_entry *ret, struct err *err)
+{
+    const struct registry_origin origin = {
+        .parent_id = in->parent.id, .ref = STR_EMPTY, .expires_at = in->expires_at < 0 ? 0 : in->expires_at};
+
+    return registry_create_copy_intent(
+        db, by, &in->copy_id, &in->parent.namespace_id, slug, in->name, in->region, &origin, ret, err);
+}
+
+enum err_code branch_fork(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    const struct branch_wish *in, struct str slug, struct registry_entry *ret, struct err *err)
+{
+    enum err_code code = stage(disk, in, &in->copy_id, err);
+
+    if (!code)
+        code = tx_begin_write(db, err);
+    if (!code)
+        code = tx_end(db, fork_tx(db, by, in, slug, ret, err), err);
+    if (code) {
+        registry_unstage(disk->data_dir, id_str(&in->copy_id));
+        return code;
+    }
+    return registry_create_copy_finish(db, disk, by, ret, err);
+}
+
 /* --- Expiry --- */
 
 enum err_code branch_expire(

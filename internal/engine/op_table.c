@@ -24,6 +24,7 @@ static op_fn *const HANDLERS[WIRE_OP_COUNT] = {
     [WIRE_OP_POLICY_TEST] = op_run_POLICY_TEST,
     [WIRE_OP_ROW_SECURITY_SET] = op_run_ROW_SECURITY_SET,
     [WIRE_OP_COPY_SCHEMA] = op_run_COPY_SCHEMA,
+    [WIRE_OP_COPY] = op_run_COPY,
 };
 
 op_fn *op_handler(enum wire_op op)

@@ -54,7 +54,8 @@ static enum err_code audit(struct db *db, const struct actor *by, enum audit_act
             audit_text_or_null("ref", str_of(e->ref)), audit_time("expiresAt", e->expires_at));
     const struct audit_value *values = e->parent_id.text[0] ? made : plain;
     bool lives = action == AUDIT_DATABASE_CREATED || action == AUDIT_DATABASE_RESTORED ||
-                 action == AUDIT_DATABASE_BRANCHED || action == AUDIT_DATABASE_BRANCH_RESET;
+                 action == AUDIT_DATABASE_BRANCHED || action == AUDIT_DATABASE_FORKED ||
+                 action == AUDIT_DATABASE_BRANCH_RESET;
 
     return audit_append(db,
         &(struct audit_event){.by = by,
@@ -105,6 +106,13 @@ static enum err_code check_room(struct db *db, const struct id *namespace_id, st
         (int)LIMIT_DATABASES_PER_NAMESPACE);
 }
 
+static enum audit_action made_as(const struct registry_origin *origin)
+{
+    if (!origin)
+        return AUDIT_DATABASE_CREATED;
+    return origin->ref.len ? AUDIT_DATABASE_BRANCHED : AUDIT_DATABASE_FORKED;
+}
+
 /* `id` NULL: a new one. `origin` NULL: it is made from nothing. */
 static enum err_code create_intent(struct db *db, const struct actor *by, const struct id *id,
     const struct id *namespace_id, struct str slug, struct str name, struct str region,
@@ -133,7 +141,7 @@ static enum err_code create_intent(struct db *db, const struct actor *by, const 
     }
     code = store_insert(db, &e, err);
     if (!code)
-        code = audit(db, by, origin ? AUDIT_DATABASE_BRANCHED : AUDIT_DATABASE_CREATED, &e, err);
+        code = audit(db, by, made_as(origin), &e, err);
     return code ? code : store_get(db, id_str(&e.id), ret, err);
 }
 

@@ -27,6 +27,7 @@ ROUTES = {
     "ROW_SECURITY_SET": "policy.row_security",
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",
     "BRANCH_PUT": "database.branched", "BRANCH_CLAIM": "database.branched", "BRANCH_DELETE": "database.branch_deleted",
+    "FORK": "database.forked", "API_FORK": "database.forked",
     "API_BRANCH_PUT": "database.branched", "API_BRANCH_DELETE": "database.branch_deleted",
     "DESCRIBE_SET": "database.described", "IMPORT": "database.imported", "API_IMPORT": "database.imported",
     "SESSION_MINT": None,  # it is stored nowhere

@@ -83,7 +83,7 @@ def fill(s):
 
 def schema_of(s, db):
     data = s.call("GET", f"/v1/db/acme/{db}/schema").json["data"]
-    return data["schemaHash"], [o["sql"] for kind in ("tables", "indexes", "views", "triggers") for o in data[kind]]
+    return sorted(o["sql"] for kind in ("tables", "indexes", "views", "triggers") for o in data[kind])
 
 
 def plain(checks, s):
@@ -168,7 +168,7 @@ def bodies(checks, s):
     both = [({"ttlDays": d}, "/ttlDays") for d in (0, 31, -1, 1.5, "7")] + [({"ttlSec": d}, "/ttlSec") for d in (1, 59, 2592001, -1, "60")] + \
         [({"expiresAt": d}, "/expiresAt") for d in ("soon", "", "2020-01-01T00:00:00Z", late, 5)] + \
         [({"ttlDays": 1, "ttlSec": 60}, "/ttlDays"), ({"ttlDays": 1, "expiresAt": soon}, "/expiresAt"), ({"ttlSec": 60, "expiresAt": soon}, "/expiresAt")] + \
-        [({"data": d}, "/data") for d in ("rows", 5, "")] + [({"fromRef": d}, "/fromRef") for d in (5, "", "a b", [])]
+        [({"data": d}, "/data") for d in ("rows", 5, "", "Full")] + [({"fromRef": d}, "/fromRef") for d in (5, "", "a b", [])]
     for body, pointer in both + [({"name": "x" * 201}, "/name"), ({"name": 5}, "/name"), ({"region": []}, "/region")]:
         refused(checks, f"PUT {body}", s.call("PUT", at("bad"), body), 400, "invalid_request", pointer)
     for body, pointer in both + [({"role": "owner"}, "/role"), ({"role": 1}, "/role"), ({"purpose": "x" * 201}, "/purpose"), ({"purpose": "a\nb"}, "/purpose"), ({"ref": 5}, "/ref"), ({"ref": ""}, "/ref")]:
@@ -306,6 +306,67 @@ def carried(checks, s):
     s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "lists", "enabled": False})
 
 
+def full(checks, s):
+    """With rows: as of one moment, while the parent is written to, and as another file that knows nothing of the parent's calls."""
+    s.query("CREATE TABLE big(id INTEGER PRIMARY KEY, a, b)")
+    s.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) INSERT INTO big SELECT i, hex(randomblob(100)), 0 FROM n")
+    s.query("INSERT INTO lists(name) VALUES('keyed')", headers={"Idempotency-Key": "one"})
+    stop, waits = [False], []
+
+    def write():
+        while not stop[0]:
+            began = time.monotonic()
+            answer = s.batch(["UPDATE big SET b = b + 1 WHERE id = 1", "UPDATE big SET b = b + 1 WHERE id = 60000"])
+            waits.append(time.monotonic() - began)
+            if answer.status != 200:
+                return answer
+        return None
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        made = [good(checks, f"PUT full {n}", s.call("PUT", at("full"), {"data": "full"})) for n in range(3)]
+        stop[0] = True
+        checks.equal("the parent was written to meanwhile", writer.result(), None)
+    checks.that("many times", len(waits) > 20, len(waits))
+    checks.equal("created, then reset", [m["outcome"] for m in made], ["created", "reset", "reset"])
+    checks.equal("all rows, of one moment", rows(s, "SELECT count(*), max(b) = min(b) FROM big WHERE id IN (1, 60000)", "main-full"), [[2, 1]])
+    checks.equal("all of them", rows(s, "SELECT count(*) FROM big", "main-full"), [[60000]])
+    checks.equal("its indexes hold", s.call("GET", "/v1/db/acme/main-full/doctor").status, 200)
+    again = s.query("INSERT INTO lists(name) VALUES('keyed there')", db="main-full", headers={"Idempotency-Key": "one"})
+    checks.equal("a key of the parent's says nothing here", (again.status, again.headers.get("idempotency-replayed")), (200, None))
+    log = rows(s, "SELECT count(*) FROM _persql_meta_query_log WHERE sql LIKE '%randomblob(100)%' AND sql NOT LIKE '%_log%'", "main-full")
+    checks.equal("nor does its log", log, [[0]])
+    checks.equal("the parent does not see it", rows(s, "SELECT count(*) FROM lists WHERE name = 'keyed there'"), [[0]])
+    sibling = claim(s, checks, {"ref": "from-full", "fromRef": "full", "data": "full"})
+    checks.equal("a sibling's rows", rows(s, "SELECT count(*) FROM lists WHERE name = 'keyed there'", "main-from-full", sibling["token"]), [[1]])
+    for token in (s.mint("admin", "--claims", '{"user":"ann"}')["token"], s.mint("admin", "--kind", "test")["token"]):
+        refused(checks, "not for everybody", s.call("PUT", at("full"), {"data": "full"}, token=token), 403, "forbidden", text="full copy")
+    clear(s)
+
+
+def forks(checks, s):
+    made = good(checks, "fork", s.call("POST", "/v1/db/acme/main/fork", {"slug": "forked", "name": "Forked", "ttlDays": 7}))
+    checks.equal("what it is", (made["slug"], made["name"], made["branchRef"], made["forkedFrom"]["slug"]), ("forked", "Forked", None, "main"))
+    checks.that("a week", 604700 < seconds_until(made["expiresAt"]) <= 604800, made)
+    checks.equal("the schema", schema_of(s, "forked"), schema_of(s, "main"))
+    checks.equal("no rows", rows(s, "SELECT count(*) FROM big", "forked"), [[0]])
+    checks.equal("it has branches of its own", good(checks, "PUT", s.call("PUT", at("x", db="forked")))["slug"], "forked-x")
+    whole = good(checks, "with rows", s.call("POST", "/v1/db/acme/main/fork", {"name": "Whole copy", "data": "full"}))
+    checks.equal("its slug is made", (whole["slug"], whole["expiresAt"]), ("whole-copy", None))
+    checks.equal("all rows", rows(s, "SELECT count(*) FROM big", "whole-copy"), [[60000]])
+    checks.equal("recorded", actions(s).count("database.forked"), 2)
+    refused(checks, "taken", s.call("POST", "/v1/db/acme/main/fork", {"slug": "forked"}), 409, "conflict")
+    for body, pointer in (({}, "/slug"), ({"slug": "A b"}, "/slug"), ({"slug": "x", "ttlDays": 31}, "/ttlDays"), ({"slug": "x", "data": "some"}, "/data"), ({"name": "!"}, "/slug"), ({"slug": 5}, "/slug")):
+        refused(checks, f"fork {body}", s.call("POST", "/v1/db/acme/main/fork", body), 400, "invalid_request", pointer)
+    refused(checks, "a bound token makes none", s.call("POST", "/v1/db/acme/main/fork", {"slug": "y"}, token=s.mint("admin", "--database", "main")["token"]), 403, "forbidden")
+    control(s, "UPDATE database SET expires_at = 1 WHERE slug = 'forked'")
+    end = time.time() + 60
+    while time.time() < end and s.call("GET", "/v1/databases/forked").status == 200:
+        time.sleep(0.5)
+    checks.equal("it goes in its time, and its branches with it", [s.call("GET", f"/v1/databases/{db}").status for db in ("forked", "whole-copy")], [404, 200])
+    s.call("DELETE", "/v1/databases/whole-copy")
+    s.query("DROP TABLE big")
+
+
 def at_once(checks, s):
     """Two jobs, and twenty, on one ref: all are served, one branch comes of it, and what was made last is whole."""
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
@@ -386,7 +447,7 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         fill(s)
-        for part in (plain, names, bodies, claims, who_may, test_tokens, carried, at_once, expiry, crashes):
+        for part in (plain, names, bodies, claims, who_may, test_tokens, carried, full, forks, at_once, expiry, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

@@ -20,6 +20,7 @@ CALLS = {
     "TABLES": (None, ""), "SCHEMA": (None, ""), "DESCRIBE": (None, ""), "DESCRIBE_SET": ({"description": "text"}, ""),
     "SEARCH": (None, "?q=orders"), "DOCTOR": (None, ""), "QUERY_LOG": (None, ""),
     "BRANCH_LIST": (None, "?limit=5"), "BRANCH_PUT": ({"ttlDays": 1}, ""), "BRANCH_DELETE": (None, ""), "BRANCH_CLAIM": ({"ref": "claimed-{n}"}, ""),
+    "FORK": ({"slug": "forked-{n}"}, ""), "API_FORK": ({"slug": "forked-there-{n}"}, ""),
     "API_BRANCH_LIST": (None, "?limit=5"), "API_BRANCH_PUT": ({"ttlDays": 1}, ""), "API_BRANCH_DELETE": (None, ""),
     "AUDIT_LIST": (None, "?limit=5"),
     "POLICY_LIST": (None, ""), "POLICY_CREATE": ({"name": "own {n}", "tableName": "orders", "expression": "1", "enabled": False}, ""),

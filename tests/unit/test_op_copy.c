@@ -25,13 +25,13 @@ int teardown_opcopy(void **state)
     return 0;
 }
 
-static sqlite3 *copied(void)
+static sqlite3 *copied(enum wire_op which)
 {
     struct id id = id_new("db");
     const struct op_arg args[] = {{"copy", id.text}, {NULL, NULL}};
     char name[64], path[FS_PATH_MAX];
     sqlite3 *db;
-    op_fixture_ok(&from, WIRE_OP_COPY_SCHEMA, STR_EMPTY, args);
+    op_fixture_ok(&from, which, STR_EMPTY, args);
     str_print(name, sizeof name, "out/%s.db", id.text);
     fs_join(path, from.engine.dir, name);
     assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
@@ -62,9 +62,9 @@ void test_opcopy__has_the_schema_and_no_rows(void **state)
         "INSERT INTO _sys_description VALUES('t', '', 'what it is', 1);"
         "INSERT INTO _sys_policy VALUES('pol_1', 'p', 't', 'select', '1', NULL, 7, 1, 1, 1);"
         "INSERT INTO _sys_row_security VALUES('t');"
-        "INSERT INTO _sys_applied(kind, token_id, key, step, created_ms, status, body)"
+        "INSERT OR REPLACE INTO _sys_applied(kind, token_id, key, step, created_ms, status, body)"
         " VALUES('key', 'tok', 'k', '', 1, 200, x'00');");
-    sqlite3 *db = copied();
+    sqlite3 *db = copied(WIRE_OP_COPY_SCHEMA);
     static const char SQL_OBJECTS[] = "SELECT group_concat(type || ' ' || name || ' ' || coalesce(sql, '')) "
                                       "FROM (SELECT * FROM sqlite_schema"
                                       " WHERE name NOT LIKE '\\_sys\\_%' ESCAPE '\\' AND name NOT LIKE "
@@ -85,6 +85,27 @@ void test_opcopy__has_the_schema_and_no_rows(void **state)
     assert_string_equal(value(db, "SELECT using_sql FROM _sys_policy"), "1");
     assert_string_equal(value(db, "SELECT table_name FROM _sys_row_security"), "t");
     assert_string_equal(value(db, "SELECT count(*) FROM _sys_applied"), "0");
+    assert_string_equal(value(db, "PRAGMA integrity_check"), "ok");
+    char file[100];
+    str_print(file, sizeof file, "%s", value(db, "SELECT value FROM _sys_meta WHERE key = 'file'"));
+    assert_string_not_equal(file, op_fixture_value(&from, "SELECT value FROM _sys_meta WHERE key = 'file'"));
+    (void)sqlite3_close(db);
+}
+
+void test_opcopy__a_whole_copy_is_another_file_with_the_same_rows(void **state)
+{
+    (void)state;
+    op_fixture_sql(&from,
+        "CREATE TABLE w(a INTEGER PRIMARY KEY AUTOINCREMENT, b); INSERT INTO w(b) VALUES('x'), ('y');"
+        "CREATE VIRTUAL TABLE g USING fts5(x); INSERT INTO g VALUES('word');"
+        "INSERT OR REPLACE INTO _sys_applied(kind, token_id, key, step, created_ms, status, body)"
+        " VALUES('key', 'tok', 'k', '', 1, 200, x'00');");
+    sqlite3 *db = copied(WIRE_OP_COPY);
+    assert_string_equal(value(db, "SELECT group_concat(b) FROM w"), "x,y");
+    assert_string_equal(value(db, "SELECT seq FROM sqlite_sequence WHERE name = 'w'"), "2");
+    assert_string_equal(value(db, "SELECT count(*) FROM g WHERE g MATCH 'word'"), "1");
+    assert_string_equal(
+        value(db, "SELECT (SELECT count(*) FROM _sys_applied) + (SELECT count(*) FROM _sys_query_log)"), "0");
     assert_string_equal(value(db, "PRAGMA integrity_check"), "ok");
     char file[100];
     str_print(file, sizeof file, "%s", value(db, "SELECT value FROM _sys_meta WHERE key = 'file'"));

@@ -12,7 +12,7 @@
 #include "branch/branch.h"
 
 route_worker_fn persql_branch_list, persql_branch_delete;
-route_loop_fn persql_branch_put, persql_branch_claim;
+route_loop_fn persql_branch_put, persql_branch_claim, persql_database_fork;
 
 #define CLAIM_TTL_S   3600
 #define PURPOSE_BYTES 200
@@ -68,15 +68,18 @@ enum err_code persql_branch_delete(struct api_call *c)
 /* --- The body --- */
 
 struct wish {
-    struct str ref, name, region, purpose, role, from_ref, data;
+    struct str ref, name, slug, region, purpose, role, from_ref, data;
     struct branch_ttl ttl;
 };
+
+enum branch_kind { MADE_PUT, MADE_CLAIM, MADE_FORK };
 
 struct branch_flow {
     struct wish wish;
     struct branch_wish put;
     struct token_new token;
-    bool claims;
+    enum branch_kind kind;
+    bool with_rows;
 };
 
 #define FROM(member) offsetof(struct wish, member)
@@ -101,6 +104,21 @@ static const struct jsonr_field claim_fields[] = {
     TTL_FIELDS,
 };
 
+static const struct jsonr_field fork_fields[] = {
+    {"name", JF_TEXT, FROM(name), JF_NULL_OK, 1, 200},
+    {"slug", JF_TEXT, FROM(slug), JF_NULL_OK, 1, 63},
+    {"region", JF_TEXT, FROM(region), JF_NULL_OK, 1, 20},
+    TTL_FIELDS,
+};
+static const struct {
+    const struct jsonr_field *fields;
+    size_t count;
+} bodies[] = {
+    [MADE_PUT] = {put_fields, ARRAY_LEN(put_fields)},
+    [MADE_CLAIM] = {claim_fields, ARRAY_LEN(claim_fields)},
+    [MADE_FORK] = {fork_fields, ARRAY_LEN(fork_fields)},
+};
+
 /* A body may be missing: all of it may be left out. */
 static enum err_code read_body(struct api_request *r, struct branch_flow *f, struct err *err)
 {
@@ -110,12 +128,9 @@ static enum err_code read_body(struct api_request *r, struct branch_flow *f, str
     if (rc || !body.len)
         return rc;
     rc = jsonr_parse(&r->arena, body, &root, err);
-    if (rc)
-        return rc;
-    return f->claims ? jsonr_fields(root, "", claim_fields, ARRAY_LEN(claim_fields), JSONR_UNKNOWN_IGNORE,
-                           &f->wish, err)
-                     : jsonr_fields(
-                           root, "", put_fields, ARRAY_LEN(put_fields), JSONR_UNKNOWN_IGNORE, &f->wish, err);
+    return rc ? rc
+              : jsonr_fields(root, "", bodies[f->kind].fields, bodies[f->kind].count, JSONR_UNKNOWN_IGNORE,
+                    &f->wish, err);
 }
 
 static enum err_code check_purpose(struct str s, struct err *err)
@@ -156,21 +171,45 @@ static enum err_code read_claim(struct api_request *r, struct branch_flow *f, st
     return in->ref.ptr && f->token.name.ptr ? ERR_OK : err_set(err, ERR_TOO_LARGE, "The body is too large");
 }
 
+static enum err_code read_fork(struct api_request *r, struct branch_flow *f, struct err *err)
+{
+    struct wish *in = &f->wish;
+    if (!in->name.len && !in->slug.len)
+        return err_field(err, "/slug", "Send a slug, or a name to make one from");
+    if (!in->slug.len)
+        in->slug = slug_from_text(&r->arena, in->name, SLUG_SIZE - 1);
+    return in->slug.len ? ERR_OK : err_field(err, "/slug", "cannot be made from this name: send one");
+}
+
+/* Rows are for those alone who may read them all. */
+static enum err_code read_data(const struct identity *who, struct branch_flow *f, struct err *err)
+{
+    f->with_rows = str_eq(f->wish.data, S("full"));
+    if (!f->with_rows && !str_eq(f->wish.data, S("schema")))
+        return err_field(err, "/data", "must be schema or full");
+    if (!f->with_rows || (!who->claims.len && !who->branches_only))
+        return ERR_OK;
+    return err_set(err, ERR_FORBIDDEN,
+        "A full copy holds all rows: this needs a psql_live_ token without claims, or data \"schema\"");
+}
+
 static enum err_code read_wish(struct api_request *r, struct branch_flow *f, struct err *err)
 {
     struct wish *in = &f->wish;
     enum err_code rc = check_caller(r->who->id, err);
     if (!rc)
         rc = read_body(r, f, err);
-    if (!rc && f->claims)
+    if (!rc && f->kind == MADE_CLAIM)
         rc = read_claim(r, f, err);
-    if (!rc)
+    if (!rc && f->kind == MADE_FORK)
+        rc = read_fork(r, f, err);
+    if (!rc && f->kind != MADE_FORK)
         rc = branch_check_ref(in->ref, "/ref", err);
     if (!rc)
         rc = branch_check_ref(in->from_ref, "/fromRef", err);
-    if (!rc && !str_eq(in->data, S("schema")))
-        rc = err_field(err, "/data", "must be schema");
-    if (!rc && f->claims && in->ttl.days < 0 && in->ttl.seconds < 0 && !in->ttl.at.ptr)
+    if (!rc)
+        rc = read_data(r->who->id, f, err);
+    if (!rc && f->kind == MADE_CLAIM && in->ttl.days < 0 && in->ttl.seconds < 0 && !in->ttl.at.ptr)
         in->ttl.seconds = CLAIM_TTL_S;
     if (!rc)
         rc = branch_read_ttl(&in->ttl, clock_wall_ms(), &f->put.expires_at, err);
@@ -196,13 +235,14 @@ static enum err_code prepare(struct api_call *c)
     struct registry_entry from;
     char slug[SLUG_SIZE];
     enum err_code rc = call_database(c, CAP_BRANCH, &put->parent);
-    if (!rc && put->parent.ref[0])
+    put->source_id = put->parent.id;
+    if (rc || f->kind == MADE_FORK)
+        return rc;
+    if (put->parent.ref[0])
         return err_set(c->err, ERR_CONFLICT,
             "\"%s\" is a branch itself: make this one of the database it belongs to, with fromRef \"%s\"",
             put->parent.slug, put->parent.ref);
-    if (!rc)
-        rc = branch_slug(str_of(put->parent.slug), put->ref, slug, c->err);
-    put->source_id = put->parent.id;
+    rc = branch_slug(str_of(put->parent.slug), put->ref, slug, c->err);
     if (rc || str_eq(f->wish.from_ref, S(THE_PARENT)))
         return rc;
     rc = registry_get_branch(c->db, &put->parent.id, f->wish.from_ref, &from, c->err);
@@ -234,15 +274,24 @@ static void view_claim(struct api_call *c, const struct branch_made *made)
     jsonw_object_end(w);
 }
 
+static enum err_code put_fork(struct api_call *c, const struct branch_flow *f)
+{
+    struct registry_entry made;
+    enum err_code rc = branch_fork(c->db, c->disk, c->by, &f->put, f->wish.slug, &made, c->err);
+    return rc ? rc : view_database_whole(c, &made);
+}
+
 /* Writing lane: the files are in out/. */
 static enum err_code put(struct api_call *c)
 {
     struct branch_flow *f = c->flow;
     struct branch_made made;
+    if (f->kind == MADE_FORK)
+        return put_fork(c, f);
     enum err_code rc = branch_put(c->db, c->disk, c->by, c->arena, &f->put, &made, c->err);
-    if (!rc && !f->claims)
+    if (!rc && f->kind == MADE_PUT)
         rc = view_branch(c, &made.entry, made.created);
-    if (!rc && f->claims)
+    if (!rc && f->kind == MADE_CLAIM)
         view_claim(c, &made);
     secret_release(&made.secret);
     return rc;
@@ -267,9 +316,14 @@ static enum err_code ask_engine(struct api_request *r, struct err *err)
 {
     struct branch_flow *f = r->flow;
     struct wire_call *call = &r->call.req;
-    enum err_code rc = request_fill_call(r, LIMIT_COPY_SCHEMA_MS * 1000, err);
+    enum err_code rc =
+        request_fill_call(r, (f->with_rows ? LIMIT_COPY_MS : LIMIT_COPY_SCHEMA_MS) * 1000, err);
     if (rc)
         return rc;
+    if (f->with_rows) {
+        call->op = WIRE_OP_COPY;
+        r->call.place = ENGINE_STREAM;
+    }
     f->put.copy_id = id_new("db");
     r->call.db_id = id_str(&f->put.source_id);
     call->role = WIRE_ROLE_ADMIN; /* the capability was checked; what is copied is all there is */
@@ -289,12 +343,12 @@ static void on_prepared(struct api_request *r)
         fail(r, &err);
 }
 
-static void start(struct api_request *r, bool claims)
+static void start(struct api_request *r, enum branch_kind kind)
 {
     struct err err = ERR_INIT;
     struct branch_flow *f = ARENA_NEW(&r->arena, struct branch_flow);
-    f->claims = claims;
-    f->wish = (struct wish){.ref = claims ? STR_EMPTY : r->item,
+    f->kind = kind;
+    f->wish = (struct wish){.ref = kind == MADE_PUT ? r->item : STR_EMPTY,
         .role = S("write"),
         .from_ref = S(THE_PARENT),
         .data = S("schema"),
@@ -309,10 +363,15 @@ static void start(struct api_request *r, bool claims)
 
 void persql_branch_put(struct api_request *r)
 {
-    start(r, false);
+    start(r, MADE_PUT);
 }
 
 void persql_branch_claim(struct api_request *r)
 {
-    start(r, true);
+    start(r, MADE_CLAIM);
+}
+
+void persql_database_fork(struct api_request *r)
+{
+    start(r, MADE_FORK);
 }
