@@ -171,11 +171,11 @@ fuzz-search: $(FUZZ_NAMES:%=$(B)/fuzz/search_%)
 	@:
 .PRECIOUS: $(B)/obj/%.o
 
-test-binaries: $(C_SUITES:%=$(B)/%) $(FUZZ_REPLAY)
+BENCH_BIN := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
+test-binaries: $(C_SUITES:%=$(B)/%) $(FUZZ_REPLAY) $(BENCH_BIN)
 	@:
 
 # --- The benchmark's yardsticks in C: each a program of one file ---------------------------------------------------------
-BENCH_BIN := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIB) $(B)/sqlite3.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

@@ -25,7 +25,7 @@ static void add(struct known *k, unsigned number, uint64_t generation)
 {
     struct identity *who = MEM_NEW(struct identity);
     struct digest hash;
-    struct id db = id_new("db");
+    struct place place = {.id = id_new("db")};
     int64_t now_us = clock_mono_us();
 
     token_generate(TOKEN_LIVE, &k->secret);
@@ -39,13 +39,13 @@ static void add(struct known *k, unsigned number, uint64_t generation)
     struct bearer *b = bearer_new(who, NULL, MEMBER_NONE);
     cache_put_bearer(cache, &hash, b, generation, now_us);
     bearer_release(b);
-    cache_put_database(cache, str_of(k->slug), S("main"), &db, generation, now_us);
+    cache_put_database(cache, str_of(k->slug), S("main"), &place, generation, now_us);
 }
 
 static void check(const struct known *k)
 {
     struct digest hash;
-    struct id db;
+    struct place place;
     struct str ns = str_of(k->slug);
 
     CHECK(token_parse(secret_reveal(&k->secret), &hash, NULL) == ERR_OK);
@@ -56,7 +56,7 @@ static void check(const struct known *k)
     CHECK(str_eq(ns, str_of(b->id->namespace_slug)));
     CHECK(capability_check(
               CAP_SQL, b->id->role, b->id->database_id.text[0] || b->id->has_table_scope, NULL) == ERR_OK);
-    CHECK(cache_database(cache, ns, S("main"), now_us, &db));
+    CHECK(cache_database(cache, ns, S("main"), now_us, &place));
     bearer_release(b);
 }
 
