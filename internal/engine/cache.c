@@ -1,5 +1,6 @@
 /* Prepared statements of tenants. */
 #define _GNU_SOURCE /* strcasestr */
+#include "engine/schema_state.h"
 #include "engine/cache.h"
 #include "base/check.h"
 #include "base/enc.h"
@@ -39,6 +40,7 @@ static void destroy(struct cached *e)
 {
     CHECK(!e->kept && e->users == 0);
     (void)sqlite3_finalize(e->stmt); /* the error of its last step was told when it happened */
+    mem_free(e->target);
     mem_free(e->view);
     mem_free((void *)e->key.ptr);
     mem_free(e);
@@ -108,6 +110,8 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
 {
     struct engine *eng = op->eng;
     struct str text;
+    if (sql_verb_changes_schema(e->verb))
+        schema_digest_forget(eng);
     enum err_code code = rowsec_prepare_text(op, sql, &text, err);
     if (code != ERR_OK)
         return code;
@@ -131,6 +135,8 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
         code = op_check_drop(op, err);
     if (code != ERR_OK)
         return code;
+    if (eng->recorder)
+        e->target = mem_strdup(eng->guard.target);
     if (eng->guard.created_view[0])
         e->view = mem_strdup(eng->guard.created_view);
     struct str rest = sql_skip_blank(str_slice(text, (size_t)(tail - text.ptr), text.len));
@@ -145,7 +151,8 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
 
 static bool worth_keeping(const struct engine *eng, const struct cached *e)
 {
-    if (eng->guard.one_shot || sql_verb_changes_schema(e->verb) || e->verb == SQL_VERB_PRAGMA)
+    if (eng->guard.one_shot || eng->recorder || sql_verb_changes_schema(e->verb) ||
+        e->verb == SQL_VERB_PRAGMA)
         return false;
     return e->verb != SQL_VERB_NONE && e->verb != SQL_VERB_EXPLAIN && !sql_is_explain(e->sql);
 }
@@ -184,7 +191,8 @@ enum err_code cache_get(struct op *op, struct str sql, struct cached **ret, stru
     struct cache *c = &op->eng->cache;
     build_key(&c->key, &op->call, sql);
     struct cached *e = map_get(&c->map, strbuf_str(&c->key));
-    if (e) {
+    if (e &&
+        !op->eng->recorder) { /* SQLite decides while it prepares whether a recorder will see every row */
         list_remove(&e->node);
         list_push_front(&c->lru, &e->node);
         e->users++;

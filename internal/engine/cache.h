@@ -20,6 +20,7 @@ struct cached {
     bool makes_virtual_table;
     bool barrier;  /* policies decide about a row before anything else sees it */
     int conflicts; /* of rowsec.h */
+    char *target;  /* the table whose rows it says it changes, while something is recorded; NULL else */
     char *view;    /* name that CREATE VIEW makes, NULL: it is another statement */
     bool kept;
     unsigned users; /* tasks of this turn that hold it */

@@ -81,7 +81,7 @@ static size_t select_entries(struct recorder *r, struct sorted *list)
     size_t count = 0;
     for (size_t i = 0; i < r->entry_count; i++) {
         struct recorder_entry *e = &r->entries[i];
-        if (is_noop(r, e))
+        if (e->table->ignored || is_noop(r, e))
             continue;
         if (e->table->has_key && !e->table->without_rowid)
             put_sort_key(r, e);

@@ -9,7 +9,7 @@
 #include "engine/engine_state.h"
 #include <stdlib.h>
 
-enum { ARENA_MAX = 32 << 20, INDEX_MIN = 64 };
+enum { ARENA_MAX = 32 << 20, INDEX_MIN = 64, INDEX_KEPT = 1024 };
 
 static void fail(struct recorder *r, enum recorder_failure why, struct str table)
 {
@@ -323,6 +323,23 @@ void recorder_release(struct recorder *r)
     r->index = NULL;
 }
 
+void recorder_rewind(struct recorder *r)
+{
+    CHECK(!r->db);
+    r->failure = RECORDER_FINE;
+    r->entry_count = 0;
+    r->events = r->inner_events = 0;
+    r->index_only = false;
+    strbuf_reset(&r->cells);
+    if (r->index_cap > INDEX_KEPT) {
+        mem_free(r->index);
+        r->index = NULL;
+        r->index_cap = 0;
+    }
+    for (size_t i = 0; i < r->index_cap; i++)
+        r->index[i] = 0;
+}
+
 void recorder_attach(struct recorder *r)
 {
     CHECK(!r->db);
@@ -396,7 +413,8 @@ static void check_tables(struct recorder *r)
         if (t->schema == r->schema || t->ignored)
             continue;
         struct recorder_table *now = recorder_table_read(r, t->name);
-        if (!now || !recorder_table_same(t, now))
+        t->ignored = now && now->gone; /* the difference of the schema tells of its rows */
+        if (!t->ignored && (!now || !recorder_table_same(t, now)))
             r->failure = RECORDER_SCHEMA;
         if (r->failure)
             r->failed_table = t->name;
@@ -450,6 +468,16 @@ enum err_code recorder_keys(struct recorder *r, recorder_key_fn *fn, void *arg, 
             return code;
     }
     return ERR_OK;
+}
+
+size_t recorder_inserted(const struct recorder *r, struct str table)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->entry_count; i++) {
+        const struct recorder_entry *e = &r->entries[i];
+        count += !e->old_at && e->new_at && str_eq_nocase(e->table->shown, table);
+    }
+    return count;
 }
 
 void recorder_auto_keys(const struct recorder *r, void (*fn)(void *arg, struct str table), void *arg)

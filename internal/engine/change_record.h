@@ -66,6 +66,9 @@ struct recorder {
 void recorder_init(struct recorder *r, struct engine *eng, enum recorder_mode mode);
 void recorder_release(struct recorder *r);
 
+/* Empty again; what is known of tables stays. */
+void recorder_rewind(struct recorder *r);
+
 /* To the connection that is the engine's at the moment; one at a time. Detaching twice is harmless. */
 void recorder_attach(struct recorder *r);
 void recorder_detach(struct recorder *r);
@@ -84,6 +87,9 @@ MUST_CHECK enum err_code recorder_finish(struct recorder *r, struct strbuf *out,
 typedef enum err_code recorder_key_fn(void *arg, uint64_t key, struct err *err);
 MUST_CHECK enum err_code recorder_keys(struct recorder *r, recorder_key_fn *fn, void *arg, struct err *err);
 size_t recorder_key_count(const struct recorder *r);
+
+/* How many rows of that table are there that were not. */
+size_t recorder_inserted(const struct recorder *r, struct str table);
 
 /* The tables of which rows were inserted beyond the highest row id there was: by somebody else's insert the
  * next one gets another. Calls fn with each name. */

@@ -124,7 +124,7 @@ bool change_cell_eq(const struct change_cell *a, const struct change_cell *b)
 
 static enum err_code damaged(struct err *err)
 {
-    return err_set(err, ERR_CORRUPT, "a stored change set is damaged");
+    return err_set(err, ERR_INTERNAL, "a stored change set is damaged");
 }
 
 enum err_code change_reader_init(struct change_reader *r, struct str bytes, struct err *err)

@@ -89,7 +89,7 @@ struct change_reader {
     size_t columns_cap;
 };
 
-/* Table by table. ERR_CORRUPT: these bytes are no change set. `bytes` lives as long as what was read. */
+/* Table by table. ERR_INTERNAL: these bytes are no change set. `bytes` lives as long as what was read. */
 MUST_CHECK enum err_code change_reader_init(struct change_reader *r, struct str bytes, struct err *err);
 void change_reader_release(struct change_reader *r);
 MUST_CHECK enum err_code change_table_next(

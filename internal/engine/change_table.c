@@ -141,7 +141,7 @@ static bool look_for_content(struct recorder *r, struct recorder_table *t)
 {
     struct str name = arena_printf(&r->arena, STR_FMT "_content", STR_ARG(t->inner_of));
     struct recorder_table *content = name.ptr ? recorder_table_read(r, name) : NULL;
-    t->bare = !content || content->bare;
+    t->bare = !content || content->gone || content->bare;
     return name.ptr != NULL;
 }
 
@@ -171,7 +171,12 @@ struct recorder_table *recorder_table_read(struct recorder *r, struct str name)
     t->ignored = op_name_reserved(name);
     if (!t->name.ptr || t->ignored)
         return t->name.ptr ? t : NULL;
-    if (!read_kind(r, t, &found, &inner) || !found || !read_columns(r, t, &keys, &integer))
+    if (!read_kind(r, t, &found, &inner))
+        return NULL;
+    t->gone = !found;
+    if (t->gone)
+        return t;
+    if (!read_columns(r, t, &keys, &integer))
         return NULL;
     if (t->without_rowid || keys != 1 || !integer)
         t->alias = -1;
@@ -193,28 +198,27 @@ bool recorder_table_same(const struct recorder_table *a, const struct recorder_t
     return same;
 }
 
-/* A column may have the name of the row id. */
-static const char *rowid_name(const struct recorder_table *t)
+/* A column may have the name of the row id; then it has another one. */
+static const char *highest_sql(const struct recorder_table *t)
 {
-    static const char *const NAMES[] = {"rowid", "_rowid_", "oid"};
-    for (size_t n = 0; n < ARRAY_LEN(NAMES); n++) {
+    static const struct {
+        const char *name, *sql;
+    } ROWIDS[] = {{"rowid", "SELECT max(rowid) FROM main.\"%w\""},
+        {"_rowid_", "SELECT max(_rowid_) FROM main.\"%w\""}, {"oid", "SELECT max(oid) FROM main.\"%w\""}};
+    for (size_t n = 0; n < ARRAY_LEN(ROWIDS); n++) {
         bool taken = false;
         for (size_t i = 0; i < t->column_count; i++)
-            taken |= str_eq_nocase(t->columns[i].name, str_of(NAMES[n])) && (int)i != t->alias;
+            taken |= str_eq_nocase(t->columns[i].name, str_of(ROWIDS[n].name)) && (int)i != t->alias;
         if (!taken)
-            return NAMES[n];
+            return ROWIDS[n].sql;
     }
     return NULL;
 }
 
 bool recorder_table_highest(struct recorder *r, const struct recorder_table *t, int64_t *ret)
 {
-    char fmt[64];
-    const char *rowid = rowid_name(t);
-    if (!rowid)
-        return false;
-    str_print(fmt, sizeof fmt, "SELECT max(%s) FROM main.\"%%w\"", rowid);
-    sqlite3_stmt *stmt = prepare(r, fmt, t->name);
+    const char *sql = highest_sql(t);
+    sqlite3_stmt *stmt = sql ? prepare(r, sql, t->name) : NULL;
     int rc = stmt ? own_step(r->eng, stmt) : SQLITE_ERROR;
     *ret = rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_INTEGER ? sqlite3_column_int64(stmt, 0)
                                                                               : 0;

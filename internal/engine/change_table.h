@@ -17,6 +17,7 @@ struct recorder_table {
     struct str shown;    /* the full-text table whose rows it keeps, else the same */
     struct str inner_of; /* a full-text table of which it is a part, "" none */
     bool ignored;
+    bool gone; /* there is no such table any more */
     bool bare; /* part of a full-text table that keeps no rows of its own, or not all of their columns */
     bool without_rowid;
     int alias; /* index of the column that is the row id; -1 none */

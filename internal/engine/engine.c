@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "engine/proposal.h"
 #include "engine/rowsec.h"
 #include "engine/sandbox.h"
 #include "engine/task.h"
@@ -170,6 +171,7 @@ static void tidy_up(struct engine *eng)
     if (!eng->leaving && eng->cfg.mode == ENGINE_WRITER && clock_mono_us() - eng->purged_us > PURGE_US) {
         eng->purged_us = clock_mono_us();
         receipts_purge(eng);
+        proposals_purge(eng);
     }
     if (!eng->leaving)
         checkpoint_when_idle(eng);

@@ -4,8 +4,10 @@
 #define ENGINE_ENGINE_STATE_H
 
 #include "base/list.h"
+#include "crypto/digest.h"
 #include "engine/cache.h"
 #include "engine/channel.h"
+#include "engine/dice.h"
 #include "engine/engine.h"
 #include "engine/guard.h"
 #include "engine/op.h"
@@ -15,6 +17,8 @@
 
 struct task;
 struct seat;
+struct recorder;
+struct proposal_watch;
 
 /* Why the progress handler stopped a statement. */
 enum stop_reason { STOP_NONE, STOP_DEADLINE, STOP_CANCELLED, STOP_BOUNCE };
@@ -32,9 +36,15 @@ struct engine {
     struct own own;
     struct channel channel;
     struct querylog log;
-    struct seat *seat;     /* the other connection, NULL none yet: seat.c */
-    bool under_policies;   /* the one in `db` is that of calls under policies */
-    bool policies_current; /* in this turn the seat was found as the policies and the schema are */
+    struct dice dice;
+    struct digest schema; /* of schema_version, while schema_known: schema_state.h */
+    int64_t schema_version;
+    bool schema_known;
+    struct recorder *recorder;    /* of the running rehearsal, NULL none */
+    struct proposal_watch *watch; /* proposal_watch.h */
+    struct seat *seat;            /* the other connection, NULL none yet: seat.c */
+    bool under_policies;          /* the one in `db` is that of calls under policies */
+    bool policies_current;        /* in this turn the seat was found as the policies and the schema are */
     enum row_security row_security;
 
     struct task **tasks; /* TURN_TASKS_MAX slots, filled from the start as needed */

@@ -1,6 +1,7 @@
 /* QUERY and BATCH: tenant SQL, one statement after the other. */
 #include "base/enc.h"
 #include "base/limits.h"
+#include "engine/change_record.h"
 #include "engine/rowsec.h"
 #include "engine/sqlerr.h"
 #include "engine/task.h"
@@ -15,7 +16,7 @@ struct exec_statement {
 struct exec_request {
     struct exec_statement *statements;
     size_t count;
-    bool transaction;
+    bool transaction, batch;
 };
 
 struct batch_body {
@@ -76,14 +77,19 @@ static enum err_code parse_batch(struct task *t, const struct jsonr_value *root,
     return ERR_OK;
 }
 
+enum err_code exec_take(struct task *t, const struct jsonr_value *root, bool batch, struct err *err)
+{
+    t->request = ARENA_NEW(&t->arena, struct exec_request);
+    enum err_code rc = batch ? parse_batch(t, root, err) : parse_query(t, root, err);
+    t->request->batch = batch;
+    return rc;
+}
+
 enum err_code exec_parse(struct task *t, struct err *err)
 {
     const struct jsonr_value *root;
     enum err_code rc = jsonr_parse(&t->arena, t->op.call.body, &root, err);
-    if (rc != ERR_OK)
-        return rc;
-    t->request = ARENA_NEW(&t->arena, struct exec_request);
-    return t->op.call.op == WIRE_OP_QUERY ? parse_query(t, root, err) : parse_batch(t, root, err);
+    return rc == ERR_OK ? exec_take(t, root, t->op.call.op == WIRE_OP_BATCH, err) : rc;
 }
 
 /* A batch writes when one statement does. One that cannot be prepared yet (its table may come from a
@@ -254,6 +260,7 @@ static void write_counts(struct op *op, struct cached *c, const struct outcome *
     op->head.rows_read += o->read;
     op->head.rows_written += (uint64_t)o->written;
     op->statement_count++;
+    task_of(op)->changes += !c->reads && o->written ? o->changes : 0;
 }
 
 static enum err_code step_through(struct op *op, struct cached *c, struct err *err)
@@ -323,6 +330,8 @@ static enum err_code run_statement(struct op *op, struct exec_statement *s, int 
     }
     task_of(op)->wrote |= !s->cached->reads;
     enum err_code rc = run_cached(op, s->cached, s->params, statement, err);
+    if (op->eng->recorder)
+        recorder_ran(op->eng->recorder, sql_verb_changes_schema(s->cached->verb), str_of(s->cached->target));
     cache_unpin(op->eng, s->cached);
     s->cached = NULL;
     return rc;
@@ -424,6 +433,27 @@ enum err_code op_run_BATCH(struct op *op, struct err *err)
     if (rc == ERR_OK)
         jsonw_array_end(op->w);
     return rc;
+}
+
+enum err_code exec_run_whole(struct task *t, struct err *err)
+{
+    t->request->transaction = true;
+    return t->request->batch ? op_run_BATCH(&t->op, err) : op_run_QUERY(&t->op, err);
+}
+
+size_t exec_count(const struct task *t)
+{
+    return t->request->count;
+}
+
+bool exec_is_batch(const struct task *t)
+{
+    return t->request->batch;
+}
+
+struct str exec_sql(const struct task *t, size_t i)
+{
+    return t->request->statements[i].sql;
 }
 
 enum err_code op_run_PING(struct op *op, struct err *err)

@@ -7,6 +7,7 @@
 #include "engine/engine_state.h"
 #include "engine/functions.h"
 #include "engine/identity.h"
+#include "engine/proposal.h"
 #include "engine/rowsec.h"
 #include "sqlite/migrations_embedded.h"
 #include <stdio.h>
@@ -128,6 +129,8 @@ enum err_code engine_recipe(struct engine *eng, sqlite3 *db, struct err *err)
         rc = sqlite3_drop_modules(db, (const char **)(uintptr_t)MODULES);
     if (rc == SQLITE_OK)
         rc = functions_register(db);
+    if (rc == SQLITE_OK)
+        rc = dice_register(eng, db);
     engine_limits(db);
     if (rc != SQLITE_OK)
         return failed(db, rc, "setting up the connection", err);
@@ -303,6 +306,7 @@ enum err_code engine_settle(struct engine *eng, struct err *err)
 
 void engine_close(struct engine *eng)
 {
+    proposals_release(eng);
     seat_close(eng);
     cache_release(eng);
     own_release(eng);

@@ -1,5 +1,14 @@
 /* The engine's own statements. */
 #include "engine/engine_state.h"
+#include "engine/proposal.h"
+#include "engine/schema_state.h"
+
+#define PROPOSAL_COLUMNS                                                                                     \
+    "seq, id, state, bearer, body, action, hash, affected, clock_ms, dice, plan, flags, schema_diff,"        \
+    " rehearsed_on, no_indirect, no_undo, undo_of, size, reason, ticket, agent, model, created_at_ms, "      \
+    "expires_at_ms,"                                                                                         \
+    " decided_at_ms"
+#define PROPOSAL_WAITS "state IN ('pending', 'stale')"
 
 static const char *const SQL[OWN_COUNT] = {
     [OWN_BEGIN_READ] = "BEGIN",
@@ -12,12 +21,19 @@ static const char *const SQL[OWN_COUNT] = {
     [OWN_STEP] = "SAVEPOINT step",
     [OWN_STEP_RELEASE] = "RELEASE step",
     [OWN_STEP_ROLLBACK] = "ROLLBACK TO step",
+    [OWN_FLUSH] = "SAVEPOINT flush",
+    [OWN_FLUSH_RELEASE] = "RELEASE flush",
+    [OWN_DEFER_ON] = "PRAGMA defer_foreign_keys = ON",
     [OWN_DEFER_OFF] = "PRAGMA defer_foreign_keys = OFF",
     [OWN_SCHEMA_CHECK] =
         "SELECT count(*), total(name LIKE '\\_sys\\_%' ESCAPE '\\'),"
         " total(name LIKE '\\_persql\\_%' ESCAPE '\\' OR name LIKE 'json%\\_each' ESCAPE '\\'"
         "   OR name LIKE 'json%\\_tree' ESCAPE '\\') FROM sqlite_schema",
     [OWN_SCHEMA_VERSION] = "PRAGMA main.schema_version",
+    [OWN_SCHEMA_OBJECTS] = "SELECT type, name, tbl_name, ifnull(sql, '') FROM sqlite_schema WHERE tbl_name "
+                           "NOT LIKE '\\_sys\\_%' "
+                           "ESCAPE '\\'"
+                           " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, name",
     [OWN_POLICY_VERSION] = "SELECT value FROM _sys_meta WHERE key = 'policies'",
     [OWN_SECURED_LOST] =
         "SELECT table_name FROM _sys_row_security r WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema s"
@@ -41,6 +57,41 @@ static const char *const SQL[OWN_COUNT] = {
     [OWN_RECEIPT_PURGE] =
         "DELETE FROM _sys_applied WHERE rowid IN"
         " (SELECT rowid FROM _sys_applied WHERE created_ms <= ?1 ORDER BY created_ms LIMIT 500)",
+    [OWN_PROPOSAL_PUT] =
+        "INSERT INTO _sys_proposal (id, state, bearer, token_hash, body, action, hash, "
+        "affected, clock_ms, dice,"
+        " plan, flags, schema_diff, rehearsed_on, tracked, no_indirect, no_undo, undo_of, size, reason, "
+        "ticket, agent, model,"
+        " created_at_ms, expires_at_ms) VALUES (?1, 'pending', ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+        "?9, ?10, ?11, ?12, ?13,"
+        " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+    [OWN_PROPOSAL_PART] = "INSERT INTO _sys_proposal_part (proposal, part, bytes) VALUES (?1, ?2, ?3)",
+    [OWN_PROPOSAL_ROW] = "INSERT OR IGNORE INTO _sys_proposal_row (key, proposal) VALUES (?1, ?2)",
+    [OWN_PROPOSAL_TABLE] = "INSERT OR IGNORE INTO _sys_proposal_table (name, proposal) VALUES (?1, ?2)",
+    [OWN_PROPOSAL_BY_TOKEN] = "SELECT " PROPOSAL_COLUMNS " FROM _sys_proposal WHERE token_hash = ?1",
+    [OWN_PROPOSAL_BY_ID] = "SELECT " PROPOSAL_COLUMNS " FROM _sys_proposal WHERE id = ?1",
+    [OWN_PROPOSAL_PARTS] = "SELECT bytes FROM _sys_proposal_part WHERE proposal = ?1 ORDER BY part",
+    [OWN_PROPOSAL_SET] =
+        "UPDATE _sys_proposal SET state = ?2, token_hash = NULL, tracked = 0, decided_at_ms = ?3"
+        " WHERE seq = ?1",
+    [OWN_PROPOSAL_RESIZE] = "UPDATE _sys_proposal SET size = ?2 WHERE seq = ?1",
+    [OWN_PROPOSAL_FORGET_PARTS] = "DELETE FROM _sys_proposal_part WHERE proposal = ?1",
+    [OWN_PROPOSAL_FORGET_ROWS] = "DELETE FROM _sys_proposal_row WHERE proposal = ?1",
+    [OWN_PROPOSAL_FORGET_TABLES] = "DELETE FROM _sys_proposal_table WHERE proposal = ?1",
+    [OWN_PROPOSAL_LIST] =
+        "SELECT " PROPOSAL_COLUMNS " FROM _sys_proposal WHERE seq < ?1 AND (?2 OR bearer = ?3)"
+        " ORDER BY seq DESC",
+    [OWN_PROPOSAL_COUNT] = "SELECT total(" PROPOSAL_WAITS "), total(size) FROM _sys_proposal",
+    [OWN_PROPOSAL_STALE] = "UPDATE _sys_proposal SET state = 'stale' WHERE state = 'pending' AND seq IN"
+                           " (SELECT proposal FROM _sys_proposal_row WHERE key = ?1)",
+    [OWN_PROPOSAL_STALE_ALL] = "UPDATE _sys_proposal SET state = 'stale' WHERE state = 'pending' AND tracked",
+    [OWN_PROPOSAL_TABLES] = "SELECT DISTINCT name FROM _sys_proposal_table",
+    [OWN_PROPOSAL_EXPIRED] = "SELECT seq FROM _sys_proposal WHERE " PROPOSAL_WAITS " AND expires_at_ms <= ?1"
+                             " ORDER BY expires_at_ms LIMIT 500",
+    [OWN_PROPOSAL_OLD] =
+        "SELECT seq FROM _sys_proposal WHERE decided_at_ms IS NOT NULL AND decided_at_ms <= ?1"
+        " ORDER BY decided_at_ms LIMIT 500",
+    [OWN_PROPOSAL_DELETE] = "DELETE FROM _sys_proposal WHERE seq = ?1",
     [OWN_LOG_PUT] = "INSERT INTO _sys_query_log (id, ts, kind, sql, rows_read, rows_written, duration_ms, "
                     "token_id, status,"
                     " error_kind, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -50,7 +101,7 @@ static const char *const SQL[OWN_COUNT] = {
 /* These act while they are prepared, so that a kept statement would do nothing. */
 static bool one_shot(enum own_sql which)
 {
-    return which == OWN_DEFER_OFF;
+    return which == OWN_DEFER_OFF || which == OWN_DEFER_ON;
 }
 
 sqlite3_stmt *own_get(struct engine *eng, enum own_sql which)
@@ -96,6 +147,8 @@ int own_run(struct engine *eng, enum own_sql which)
 
 void own_abandon(struct engine *eng)
 {
+    proposals_forget(eng);
+    schema_digest_forget(eng);
     if (sqlite3_get_autocommit(eng->db))
         return;
     (void)own_run(eng, OWN_ROLLBACK); /* what counts is whether a transaction is left */

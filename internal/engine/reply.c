@@ -42,8 +42,10 @@ void task_rewind(struct task *t)
     strbuf_reset(&t->body);
     t->op.head = (struct wire_reply_head){.status = 0};
     t->op.statement_count = 0;
+    t->changes = 0;
     t->op.error_detail = STR_EMPTY;
     t->op.plain = (struct str){NULL, 0};
+    t->op.proposal = STR_EMPTY;
     t->op.statement_index = -1;
     t->rc = ERR_OK;
     t->err = (struct err)ERR_INIT;
@@ -90,6 +92,8 @@ static void write_meta(struct task *t)
     JSONW_INT(w, "statementCount", t->op.statement_count ? t->op.statement_count : 1);
     jsonw_key(w, "costUsd");
     jsonw_raw(w, cost_text(t, cost));
+    if (t->op.proposal.len)
+        JSONW_TEXT(w, "proposalId", t->op.proposal);
     if (t->op.snapshot.len) {
         jsonw_key(w, "snapshot");
         jsonw_raw(w, t->op.snapshot);

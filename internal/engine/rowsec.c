@@ -58,6 +58,12 @@ enum err_code rowsec_check_op(struct op *op, struct err *err)
     case WIRE_OP_SEARCH:
     case WIRE_OP_EXPLAIN:
     case WIRE_OP_VALIDATE:
+    case WIRE_OP_PROPOSE:
+    case WIRE_OP_APPLY:
+    case WIRE_OP_PROPOSAL_LIST:
+    case WIRE_OP_PROPOSAL_GET:
+    case WIRE_OP_PROPOSAL_CHANGES:
+    case WIRE_OP_PROPOSAL_WITHDRAW:
     case WIRE_OP_POLICY_TEST: return ERR_OK;
     case WIRE_OP_EXPORT:
         if (format.ptr && (str_eq(format, S("csv")) || str_eq(format, S("ndjson"))))

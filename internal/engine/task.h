@@ -22,9 +22,10 @@ struct task {
     bool under_policies;              /* runs on the connection for these: seat.c */
     bool finished;                    /* rc, err and body are final */
     bool keep_effects;                /* failed, but what it did before stays (batch without a transaction) */
-    bool wrote;    /* a statement ran that may write, also in an earlier try that is gone on from */
-    bool replayed; /* body is a stored answer */
-    bool streamed; /* op_stream sent its head */
+    bool wrote;      /* a statement ran that may write, also in an earlier try that is gone on from */
+    bool replayed;   /* body is a stored answer */
+    bool streamed;   /* op_stream sent its head */
+    int64_t changes; /* rows that the statements themselves changed, triggers aside */
 
     /* A batch without a transaction that goes on where an earlier try failed (receipts.c): statements that
      * are done, and their results as JSON, in arena memory. */
@@ -65,6 +66,13 @@ void task_send(struct task *t);
 MUST_CHECK enum err_code exec_parse(struct task *t, struct err *err);
 MUST_CHECK enum err_code exec_classify(struct task *t, struct err *err);
 void exec_release(struct task *t);
+/* The same of a request that stands elsewhere: one statement, or a batch as one transaction. */
+MUST_CHECK enum err_code exec_take(
+    struct task *t, const struct jsonr_value *root, bool batch, struct err *err);
+MUST_CHECK enum err_code exec_run_whole(struct task *t, struct err *err);
+size_t exec_count(const struct task *t);
+bool exec_is_batch(const struct task *t);
+struct str exec_sql(const struct task *t, size_t i);
 /* exec_check.c: after a statement that changed the schema. */
 MUST_CHECK enum err_code exec_check_schema(struct op *op, const struct cached *c, struct err *err);
 /* Foreign keys that wait for the commit: they must hold at the end of each call. `sql` is for the hint. */

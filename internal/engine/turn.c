@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/proposal.h"
 #include "engine/rowsec.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
@@ -198,7 +199,30 @@ static void run_reads(struct engine *eng, bool under_policies)
 /* A query or batch that only read leaves nothing that could be done twice. */
 static bool keeps_receipt(const struct task *t)
 {
-    return t->keyed && (t->wrote || wire_op_lane(t->op.call.op) == WIRE_LANE_WRITE);
+    return t->keyed && t->op.head.status < 300 &&
+           (t->wrote || wire_op_lane(t->op.call.op) == WIRE_LANE_WRITE);
+}
+
+/* Those of proposals look after what they touch themselves. */
+static bool is_of_proposals(const struct task *t)
+{
+    enum wire_op op = t->op.call.op;
+    return op == WIRE_OP_PROPOSE || op == WIRE_OP_APPLY || op == WIRE_OP_PROPOSAL_WITHDRAW;
+}
+
+/* Proposals that wait and whose rows it touches become stale with it. */
+static enum err_code run_watched(struct task *t)
+{
+    if (is_of_proposals(t) || !proposals_watch(&t->op))
+        return run_handler(t);
+    struct err err = ERR_INIT;
+    enum err_code rc = run_handler(t);
+    bool kept = (rc == ERR_OK || t->keep_effects) && !sqlite3_get_autocommit(t->op.eng->db);
+    enum err_code marked = proposals_watched(&t->op, kept, &err);
+    if (!marked || rc)
+        return rc;
+    t->err = err;
+    return marked;
 }
 
 static enum err_code try_write(struct task *t)
@@ -213,7 +237,7 @@ static enum err_code try_write(struct task *t)
         t->op.statement_index = t->culprit_step;
         return t->err.code;
     }
-    rc = run_handler(t);
+    rc = run_watched(t);
     if (rc == ERR_OK)
         rc =
             op_check_deferred(&t->op, t->op.call.op == WIRE_OP_QUERY ? exec_text(t, 64) : STR_EMPTY, &t->err);
@@ -377,13 +401,24 @@ static size_t run_group(struct engine *eng, size_t first, size_t last, bool *ret
     return i;
 }
 
+/* A proposal that a power failure takes away answers like one that expired: nobody need wait for the disk. */
+static bool only_proposes(const struct engine *eng, size_t first, size_t last)
+{
+    bool only = true;
+    for (size_t i = first; i < last; i++)
+        only &= !eng->tasks[i]->write || eng->tasks[i]->op.call.op == WIRE_OP_PROPOSE;
+    return only;
+}
+
 static int commit(struct engine *eng, size_t first, size_t last)
 {
     uint64_t writes = 0;
     for (size_t i = first; i < last; i++)
         writes += eng->tasks[i]->write && eng->tasks[i]->rc == ERR_OK;
     set_phase(eng, BOARD_COMMITTING);
+    vfs_set_lazy(eng->vfs, only_proposes(eng, first, last));
     int sql = own_run(eng, OWN_COMMIT);
+    vfs_set_lazy(eng->vfs, false);
     if (sql == SQLITE_OK) {
         atomic_fetch_add_explicit(&eng->board->commits, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&eng->board->writes, writes, memory_order_relaxed);

@@ -13,7 +13,10 @@ struct vfs {
     bool keeps_read_lock;
     vfs_watch_fn *watch; /* NULL: nobody */
     void *watch_arg;
-    unsigned calls; /* of read and write since the last look */
+    unsigned calls;          /* of read and write since the last look */
+    sqlite3_int64 held_time; /* what SQLite is told, while `asked` is set */
+    bool *asked;
+    bool lazy;
 };
 
 struct file {
@@ -22,6 +25,7 @@ struct file {
     sqlite3_file *real;  /* right behind this struct */
     const char *created; /* path of a log that was made just now: its name is not durable yet; else NULL */
     bool content;        /* the database or its log: a read of it may be refused */
+    bool log, at_start;  /* it is the log; its first bytes were written last */
     int kept;            /* the log's read lock that SQLite has let go and this layer still holds; else -1 */
 };
 
@@ -65,6 +69,7 @@ static int file_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at
     enum { PIECE_BYTES = 64 << 10 }; /* the largest page */
     const char *from = data;
     (void)look_now_and_then((struct file *)(void *)f, false);
+    ((struct file *)(void *)f)->at_start = at == 0;
     for (; n > PIECE_BYTES; n -= PIECE_BYTES, from += PIECE_BYTES, at += PIECE_BYTES) {
         int rc = real_of(f)->pMethods->xWrite(real_of(f), from, PIECE_BYTES, at);
         if (rc != SQLITE_OK)
@@ -101,6 +106,8 @@ static int file_sync(sqlite3_file *f, int flags)
     int named = sync_name((struct file *)(void *)f);
     if (named != SQLITE_OK)
         return named;
+    if (v->lazy && ((struct file *)(void *)f)->log && !((struct file *)(void *)f)->at_start)
+        return SQLITE_OK; /* a new log's head must be there before what follows it */
     int64_t begin = clock_mono_us();
     int rc = real_of(f)->pMethods->xSync(real_of(f), flags);
     atomic_fetch_add_explicit(&v->board->fsyncs, 1, memory_order_relaxed);
@@ -219,7 +226,8 @@ static int layer_open(sqlite3_vfs *base, sqlite3_filename path, sqlite3_file *ou
     int existed = 1;
     *f = (struct file){.vfs = v, .real = (sqlite3_file *)(void *)(f + 1), .kept = -1};
     f->content = flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL);
-    if (flags & SQLITE_OPEN_WAL)
+    f->log = flags & SQLITE_OPEN_WAL;
+    if (f->log)
         (void)v->real->xAccess(v->real, path, SQLITE_ACCESS_EXISTS, &existed); /* unknown counts as there */
     f->created = existed ? NULL : path;
     int rc = v->real->xOpen(v->real, path, f->real, flags, ret_flags);
@@ -261,8 +269,12 @@ static int layer_sleep(sqlite3_vfs *base, int us)
 
 static int layer_time(sqlite3_vfs *base, sqlite3_int64 *ret)
 {
-    sqlite3_vfs *real = ((struct vfs *)(void *)base)->real;
-    return real->xCurrentTimeInt64(real, ret);
+    struct vfs *v = (struct vfs *)(void *)base;
+    if (!v->asked)
+        return v->real->xCurrentTimeInt64(v->real, ret);
+    *v->asked = true;
+    *ret = v->held_time;
+    return SQLITE_OK;
 }
 
 static int layer_last_error(sqlite3_vfs *base, int size, char *out)
@@ -301,6 +313,18 @@ void vfs_watch(struct vfs *v, vfs_watch_fn *watch, void *arg)
 {
     v->watch = watch;
     v->watch_arg = arg;
+}
+
+void vfs_hold_clock(struct vfs *v, int64_t wall_ms, bool *asked)
+{
+    static const int64_t UNIX_EPOCH_MS = 210866760000000; /* after the beginning of Julian days */
+    v->held_time = wall_ms + UNIX_EPOCH_MS;
+    v->asked = asked;
+}
+
+void vfs_set_lazy(struct vfs *v, bool lazy)
+{
+    v->lazy = lazy;
 }
 
 void vfs_unregister(struct vfs *v)

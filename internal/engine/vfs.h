@@ -24,4 +24,12 @@ void vfs_unregister(struct vfs *v);
 typedef bool vfs_watch_fn(void *arg, bool may_refuse);
 void vfs_watch(struct vfs *v, vfs_watch_fn *watch, void *arg);
 
+/* From now on the time of day is `wall_ms`, and *asked is set when somebody wants to know; `asked` NULL: it
+ * is the machine's again. */
+void vfs_hold_clock(struct vfs *v, int64_t wall_ms, bool *asked);
+
+/* Commits need not reach the disk before they count (they do with the next one that must): what a power
+ * failure takes away is then as if it had not been sent. */
+void vfs_set_lazy(struct vfs *v, bool lazy);
+
 #endif

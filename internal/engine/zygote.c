@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "engine/engine.h"
+#include "crypto/digest.h"
 #include "engine/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -205,6 +206,7 @@ int zygote_main(int control_fd)
     z.signal_fd = set_signals();
     if (z.signal_fd < 0 || !set_standard_files())
         return EXIT_FAILURE;
+    (void)digest_sha256(STR_EMPTY); /* OpenSSL starts here once, for all engines, outside the sandbox */
     while (serve(&z))
         continue;
     sandbox_release(&z.sandbox);

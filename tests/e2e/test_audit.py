@@ -31,6 +31,8 @@ ROUTES = {
     "API_BRANCH_PUT": "database.branched", "API_BRANCH_DELETE": "database.branch_deleted",
     "DESCRIBE_SET": "database.described", "IMPORT": "database.imported", "API_IMPORT": "database.imported",
     "SESSION_MINT": None,  # it is stored nowhere
+    "PROPOSE": None,  # nothing happened yet
+    "APPLY": "proposal.applied", "PROPOSAL_WITHDRAW": "proposal.withdrawn",
     "QUERY": DATA, "BATCH": DATA, "EXPLAIN": READS, "VALIDATE": READS,
     "SIGN_UP": "user.created", "SIGN_IN": "user.signed_in", "SIGN_OUT": "session.ended", "SESSION_END": "session.ended",
     "SESSION_END_OTHERS": "user.sessions_ended", "PASSWORD_CONFIRM": "user.confirmed", "PASSWORD_CHANGE": "user.password_changed",
@@ -131,6 +133,11 @@ def call_of(s, r, owner):
         made = s.call("POST", "/api/namespaces/acme/databases/main/policies",
                       {"name": name, "tableName": "orders", "expression": "1", "enabled": False}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made), {"enabled": False} if r.method == "PATCH" else None)
+    if r.id in ("PROPOSE", "APPLY", "PROPOSAL_WITHDRAW"):
+        s.query("CREATE TABLE IF NOT EXISTS orders(id INTEGER PRIMARY KEY)")
+        made = s.db("propose", {"sql": "DELETE FROM orders WHERE id = -1"}).json["data"]
+        body = {"APPLY": {"executionToken": made["executionToken"]}, "PROPOSE": {"sql": "DELETE FROM orders WHERE id = -1"}}.get(r.id)
+        return lambda: s.call(r.method, r.path().replace("none", made["proposalId"]), body)
     if r.id in ("TOKEN_REVOKE", "TOKEN_ROTATE"):
         made = s.mint("readonly")["id"]
         return lambda: s.call(r.method, r.path().replace("none", made), {"overlap": 60} if r.method == "POST" else None)
@@ -173,7 +180,7 @@ def every_route(checks, s):
     before = marks(s.data)
     for r in routes(s):
         if r.method == "GET" and (r.bearer or r.public):
-            checks.equal(f"{r.id}: read", r.good_call(s).status, STRANGER.get(r.id, 200))
+            checks.equal(f"{r.id}: read", r.good_call(s).status, STRANGER.get(r.id, 404 if "{id}" in r.template and r.bearer else 200))
     checks.equal("reading leaves no row", since(s.data, before), [])
     before = marks(s.data)
     for method, path, body in (("POST", "/v1/databases", {"slug": "main"}), ("DELETE", "/v1/databases/nope", None),

@@ -19,8 +19,11 @@ static void make_dir(struct op_fixture *f, const char *name)
 void op_fixture_init(struct op_fixture *f)
 {
     char path[FS_PATH_MAX];
-    *f = (struct op_fixture){
-        .role = WIRE_ROLE_ADMIN, .claims = STR_EMPTY, .out = STR_EMPTY, .error = STR_EMPTY};
+    *f = (struct op_fixture){.role = WIRE_ROLE_ADMIN,
+        .claims = STR_EMPTY,
+        .token_id = S("tok_test"),
+        .out = STR_EMPTY,
+        .error = STR_EMPTY};
     arena_init(&f->arena, ARENA_BYTES);
     engine_fixture_start(&f->engine);
     make_dir(f, "in");
@@ -32,8 +35,11 @@ void op_fixture_init(struct op_fixture *f)
 
 void op_fixture_init_scratch(struct op_fixture *f)
 {
-    *f = (struct op_fixture){
-        .role = WIRE_ROLE_ADMIN, .claims = STR_EMPTY, .out = STR_EMPTY, .error = STR_EMPTY};
+    *f = (struct op_fixture){.role = WIRE_ROLE_ADMIN,
+        .claims = STR_EMPTY,
+        .token_id = S("tok_test"),
+        .out = STR_EMPTY,
+        .error = STR_EMPTY};
     arena_init(&f->arena, ARENA_BYTES);
     engine_fixture_start(&f->engine);
     make_dir(f, "out");
@@ -88,6 +94,7 @@ enum err_code op_fixture_run(
     call.body = body;
     call.role = f->role;
     call.claims = f->claims;
+    call.token_id = f->token_id;
     call.deadline_us = clock_mono_us() + DEADLINE_US;
     call.has_table_scope = f->tables != NULL;
     call.tables = f->tables;

@@ -16,6 +16,7 @@ struct op_fixture {
     struct str error;         /* of a failed call, "" none */
     enum wire_role role;      /* admin unless changed */
     struct str claims;        /* of the token, "" none */
+    struct str token_id;      /* "tok_test" unless changed */
     const struct str *tables; /* table scope; NULL none */
     uint16_t table_count;
 };

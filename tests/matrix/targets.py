@@ -4,10 +4,10 @@ from holdfast import PASSWORD
 from world import CLAIMS, email_of, now, secret
 
 # What {id} is in the routes whose names begin so; the longest fits first.
-ITEMS = {"POLICY_": "policy", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
+ITEMS = {"POLICY_": "policy", "PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
          "TOKEN_": "token", "REPO_": "repo", "BRANCH_": "branch", "API_BRANCH_": "branch", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
 # kind: a name that never was, and one of the other form.
-NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "member": ("usr_0", "never@example.com"),
+NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "proposal": ("prop_0", "never"), "member": ("usr_0", "never@example.com"),
          "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0"),
          "repo": ("repo_0", "never/was"), "branch": ("never", "db_0"), "session": ("ses_0", "never")}
 # Where what tests/lib/routes.py sends names things of another server.
@@ -51,6 +51,8 @@ class Targets:
             found[place] = {**self.standing(route), self.name(part): name}
         if kind in ("ns", "db"):
             found["deleted"] = {**self.standing(route), self.name(part): self.w.made["acme"]["past" if kind == "ns" else "gone"][0]}
+        if kind == "proposal":
+            found["another database's"] = {**self.standing(route), "id": self.w.proposal("acme", "maps")["proposalId"]}
         if kind == "policy":
             found["another database's"] = {**self.standing(route), "id": self.w.policy_of_maps}
         return found
@@ -100,6 +102,17 @@ class Targets:
 
     def branch_delete(self, who):
         return {"id": self.w.branch("acme", who.db or "books", f"ref-{next(self.w.count)}")["branchRef"]}
+
+    def there(self, route, who, db):
+        """What a call in that database needs of its own."""
+        return self.apply(who, db) if route.id == "APPLY" else {}
+
+    def apply(self, who, db=None):
+        made = self.w.ask(who, "POST", f"/v1/db/acme/{db or who.db or 'books'}/propose", {"sql": "DELETE FROM orders WHERE id = -1"})
+        return {"body": {"executionToken": made["executionToken"]}}
+
+    def proposal_withdraw(self, who):
+        return {"id": self.w.proposal("acme", "books")["proposalId"]}
 
     def policy_update(self, who):
         return {"id": self.w.policy("acme", "books")["id"]}

@@ -147,7 +147,7 @@ def one_route(checks, world, table, targets, route):
             expect(checks, route, f"{route.id} as {name}: allowed", call(world, route, who, target), cell, status)
     for target, there in branches if route.method != "DELETE" and "{id}" not in route.template else ():
         for name in (name for name, cell in there.items() if cell == "."):
-            a = call(world, route, world.credentials[name], {**target, "number": next(world.count)})
+            a = call(world, route, world.credentials[name], {**target, "number": next(world.count), **targets.there(route, world.credentials[name], target["db"])})
             expect(checks, route, f"{route.id} as {name}: allowed at {target['db']}", a, ".", status)
 
 

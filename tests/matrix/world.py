@@ -167,6 +167,11 @@ class World:
     def branch(self, ns, db, ref):
         return self.ask(self.with_token(ns), "PUT", f"/v1/db/{ns}/{db}/branches/{ref}")
 
+    def proposal(self, ns, db):
+        made = self.ask(self.with_token(ns), "POST", f"/v1/db/{ns}/{db}/propose", {"sql": "DELETE FROM orders WHERE id = -1"})
+        self.s.secrets.append(made["executionToken"])
+        return made
+
     def policy(self, ns, db):
         return self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/databases/{db}/policies",
                         {"name": f"policy {next(self.count)} of {ns}", "tableName": "orders", "expression": "1", "enabled": False})
@@ -198,13 +203,14 @@ class World:
         self.ask(self.with_token(ns), "DELETE", f"/v1/databases/{gone}")
         token, policy, client, invitation = self.token(ns, role="readonly", claims=CLAIMS), self.policy(ns, db), self.client(ns), self.invitation(ns, f"invited-{ns}@example.com")
         branch = self.branch(ns, db, "kept" if ns == "acme" else "kept-by-quarry")
+        proposal = self.proposal(ns, db)
         account, repo = self.account(f"victim-{ns}"), self.repo(ns)
         self.member(self.ids[ns], account, "viewer")
         self.write("INSERT INTO database_share VALUES(?, ?, 'editor', ?)", row(db), account, now())
         self.grant(client, account)
         self.session(account)
         session = self.one("SELECT id FROM session WHERE account_id = ?", account)
-        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "policy": (policy["id"], policy["name"]), "member": (account, email_of(f"victim-{ns}")),
+        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "policy": (policy["id"], policy["name"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
                 "invitation": (invitation["id"], invitation["email"]), "link": (invitation["secret"], invitation["id"]),
                 "client": (client["id"], client["clientId"]), "app": (client["clientId"], client["id"]),
                 "session": (session, row(db)), "repo": (repo["id"], repo["repo"])}

@@ -16,7 +16,8 @@ void test_token__is_well_formed_when_new(void **state)
         [TOKEN_ACCESS] = "psql_oat_",
         [TOKEN_REFRESH] = "psql_ort_",
         [TOKEN_CODE] = "psql_oac_",
-        [TOKEN_CLIENT] = "psqlrs_"};
+        [TOKEN_CLIENT] = "psqlrs_",
+        [TOKEN_MUTATION] = "pmut_"};
     (void)state;
     for (enum token_kind kind = 0; kind < TOKEN_KIND_COUNT; kind++) {
         for (int i = 0; i < 200; i++) {

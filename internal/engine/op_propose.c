@@ -1,0 +1,69 @@
+/* POST …/propose: runs a write for real, keeps what it did, takes it back. Body: {"sql","params"?} or
+ * {"statements"} as of a batch, which is then one transaction; "ttlSec"?, "reason"?, "ticket"?, "agent"?,
+ * "model"?. data: the proposal with its execution token. */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/rand.h"
+#include "engine/engine_state.h"
+#include "engine/proposing.h"
+#include "engine/task.h"
+#include "json/jsonr.h"
+
+enum { NAME_BYTES_MAX = 200 };
+
+static enum err_code read_input(struct op *op, struct proposing *in, struct err *err)
+{
+    static const struct jsonr_field FIELDS[] = {
+        {"ttlSec", JF_INT, offsetof(struct proposing, ttl_s), JF_NULL_OK, LIMIT_PROPOSAL_TTL_MIN_S,
+            LIMIT_PROPOSAL_TTL_MAX_S},
+        {"reason", JF_TEXT, offsetof(struct proposing, reason), JF_NULL_OK, 1, LIMIT_PROPOSAL_TEXT_BYTES},
+        {"ticket", JF_TEXT, offsetof(struct proposing, ticket), JF_NULL_OK, 1, NAME_BYTES_MAX},
+        {"agent", JF_TEXT, offsetof(struct proposing, agent), JF_NULL_OK, 1, NAME_BYTES_MAX},
+        {"model", JF_TEXT, offsetof(struct proposing, model), JF_NULL_OK, 1, NAME_BYTES_MAX},
+    };
+    const struct jsonr_value *root;
+    static const struct str NONE = {NULL, 0};
+    *in = (struct proposing){.reason = NONE,
+        .ticket = NONE,
+        .agent = NONE,
+        .model = NONE,
+        .undo_of = NONE,
+        .ttl_s = LIMIT_PROPOSAL_TTL_S,
+        .body = op->call.body};
+    enum err_code code = jsonr_parse(op->arena, op->call.body, &root, err);
+    if (!code)
+        code = jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, in, err);
+    return code ? code : propose_take(op, root, err);
+}
+
+static enum err_code check_writes(struct op *op, struct err *err)
+{
+    if (task_of(op)->wrote)
+        return ERR_OK;
+    return err_field(err, exec_is_batch(task_of(op)) ? "/statements" : "/sql",
+        "only reads: send it to query, nothing needs to be applied");
+}
+
+enum err_code op_run_PROPOSE(struct op *op, struct err *err)
+{
+    struct proposing in;
+    struct rehearsal r;
+    enum err_code code = read_input(op, &in, err);
+    if (code)
+        return code;
+    in.plan = propose_plan(op);
+    rehearsal_init(&r, op, clock_wall_ms(), rand_u64());
+    code = rehearsal_run(&r, err);
+    if (!code)
+        code = rehearsal_take_back(&r, err);
+    if (!code)
+        code = check_writes(op, err);
+    if (!code)
+        code = rehearsal_hash(&r, err);
+    in.action = r.changes_schema ? "schema" : "write";
+    op->head.rows_written = 0;
+    if (!code)
+        code = propose_rehearsed(op, &in, &r, op->w, err);
+    rehearsal_release(&r);
+    return code;
+}

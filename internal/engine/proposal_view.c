@@ -1,0 +1,134 @@
+/* Proposals as JSON. */
+#include "engine/proposal_view.h"
+#include "base/clock.h"
+#include "base/enc.h"
+#include "engine/task.h"
+#include "json/jsonr.h"
+
+enum { PAGE_ROWS = 100, PAGE_BYTES = 256 << 10 };
+
+bool proposal_sees_all(const struct op *op)
+{
+    return op->call.role == WIRE_ROLE_ADMIN && !op->call.has_table_scope && !op->call.claims.len;
+}
+
+enum err_code proposal_find(struct op *op, struct proposal *ret, struct err *err)
+{
+    bool found = false;
+    struct str id = wire_arg(&op->call, "id");
+    enum err_code code = id.ptr ? proposal_by_id(op, id, &found, ret, err) : ERR_OK;
+    if (code)
+        return code;
+    if (found && (proposal_sees_all(op) || str_eq(ret->bearer, op->call.token_id)))
+        return ERR_OK;
+    return err_set(err, ERR_NOT_FOUND, "No such proposal");
+}
+
+static bool sees_table(void *arg, struct str table)
+{
+    return op_table_visible(arg, table);
+}
+
+struct change_view proposal_rows(struct op *op, const struct proposal *p)
+{
+    return (struct change_view){.sees = sees_table,
+        .arg = op,
+        .no_indirect = p->no_indirect && !proposal_sees_all(op),
+        .table = {NULL, 0},
+        .rows_max = PAGE_ROWS,
+        .bytes_max = PAGE_BYTES};
+}
+
+static void write_time(struct jsonw *w, const char *key, int64_t ms)
+{
+    char iso[CLOCK_ISO_MAX];
+    clock_iso(ms, iso);
+    JSONW_CSTR(w, key, ms ? iso : NULL);
+}
+
+/* The member of the request, as it was sent. */
+static void write_request(struct op *op, struct jsonw *w, const struct proposal *p)
+{
+    const struct jsonr_value *root;
+    if (jsonr_parse(op->arena, p->body, &root, NULL)) {
+        JSONW_NULL(w, "sql");
+        return;
+    }
+    const struct jsonr_value *sql = jsonr_member(root, S("sql")), *list = jsonr_member(root, S("statements"));
+    JSONW_TEXT_OR_NULL(w, "sql", sql ? jsonr_text(sql) : ((struct str){NULL, 0}));
+    if (!list)
+        return;
+    jsonw_key(w, "statements");
+    jsonw_array(w);
+    for (const struct jsonr_value *v = jsonr_first(list); v; v = jsonr_next(v))
+        jsonw_text(w, jsonr_text(jsonr_member(v, S("sql"))));
+    jsonw_array_end(w);
+}
+
+static void write_head(struct op *op, struct jsonw *w, const struct proposal *p)
+{
+    JSONW_TEXT(w, "proposalId", p->id);
+    JSONW_CSTR(w, "status", proposal_state(p));
+    JSONW_TEXT(w, "action", p->action);
+    write_request(op, w, p);
+    JSONW_INT(w, "estimatedAffectedRows", p->affected);
+    write_time(w, "createdAt", p->created_ms);
+    write_time(w, "expiresAt", p->expires_ms);
+    write_time(w, "decidedAt", p->decided_ms);
+    JSONW_TEXT(w, "tokenId", p->bearer);
+    JSONW_TEXT_OR_NULL(w, "reason", p->reason);
+    JSONW_TEXT_OR_NULL(w, "ticket", p->ticket);
+    JSONW_TEXT_OR_NULL(w, "agent", p->agent);
+    JSONW_TEXT_OR_NULL(w, "model", p->model);
+}
+
+void proposal_write_brief(struct op *op, struct jsonw *w, const struct proposal *p)
+{
+    jsonw_object(w);
+    write_head(op, w, p);
+    jsonw_object_end(w);
+}
+
+/* The digest of what the caller sees only in part could be used to guess the rest. */
+static void write_hash(struct jsonw *w, const struct proposal *p, bool all)
+{
+    AUTO_STRBUF text;
+    strbuf_init(&text, 100);
+    strbuf_add_cstr(&text, "sha256:");
+    enc_hex(&text, p->hash);
+    JSONW_CSTR(w, "hash", all ? strbuf_cstr(&text) : NULL);
+}
+
+static void write_raw(struct jsonw *w, const char *key, struct str json)
+{
+    jsonw_key(w, key);
+    jsonw_raw(w, json);
+}
+
+enum err_code proposal_write(struct op *op, struct jsonw *w, const struct proposal *p, struct str set,
+    struct str token, struct err *err)
+{
+    struct change_view v = proposal_rows(op, p);
+    struct change_totals totals;
+    enum err_code code = change_view_count(&v, set, &totals, err);
+    if (code)
+        return code;
+    jsonw_object(w);
+    write_head(op, w, p);
+    if (token.len)
+        JSONW_TEXT(w, "executionToken", token);
+    write_hash(w, p, totals.hidden == 0);
+    write_raw(w, "plan", p->plan);
+    jsonw_key(w, "changes");
+    jsonw_object(w);
+    code = change_view_write(&v, set, w, err);
+    jsonw_object_end(w);
+    write_raw(w, "schemaDiff", p->schema_diff);
+    write_raw(w, "flags", p->flags);
+    jsonw_key(w, "rules");
+    jsonw_array(w);
+    jsonw_array_end(w);
+    JSONW_TEXT(w, "rehearsedOn", p->rehearsed_on);
+    jsonw_object_end(w);
+    return code;
+}

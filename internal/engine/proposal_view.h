@@ -1,0 +1,23 @@
+/* Proposals as JSON. Who may see one: its bearer, and an admin who stands under no limit; what of its rows is
+ * told follows from what the caller may read now. Engine's thread. */
+#ifndef ENGINE_PROPOSAL_VIEW_H
+#define ENGINE_PROPOSAL_VIEW_H
+
+#include "engine/change_view.h"
+#include "engine/proposal.h"
+
+/* An admin with neither table scope nor claims. */
+bool proposal_sees_all(const struct op *op);
+/* Finds it for the caller. ERR_NOT_FOUND: there is none, or it is not the caller's to see. */
+MUST_CHECK enum err_code proposal_find(struct op *op, struct proposal *ret, struct err *err);
+
+/* What of its change set the caller sees. */
+struct change_view proposal_rows(struct op *op, const struct proposal *p);
+
+/* The whole object, with a page of its rows. `token` "": not told. */
+MUST_CHECK enum err_code proposal_write(struct op *op, struct jsonw *w, const struct proposal *p,
+    struct str set, struct str token, struct err *err);
+/* The same without rows, for lists. */
+void proposal_write_brief(struct op *op, struct jsonw *w, const struct proposal *p);
+
+#endif

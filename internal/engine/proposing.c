@@ -1,0 +1,190 @@
+/* Making proposals. */
+#include "engine/proposing.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "crypto/token.h"
+#include "engine/catalog.h"
+#include "engine/engine_state.h"
+#include "engine/task.h"
+#include "json/jsonr.h"
+
+enum { PLAN_ROWS_MAX = 1000, PLAN_BYTES_MAX = 1 << 20 };
+
+/* The directory of a database has its id for a name. */
+struct digest propose_token_hash(const struct op *op, struct str token)
+{
+    struct digest_stream digest;
+    const char *slash = strrchr(op->eng->cfg.dir, '/');
+    digest_stream_init(&digest);
+    digest_stream_add(&digest, token);
+    digest_stream_add(&digest, str_of(slash ? slash + 1 : op->eng->cfg.dir));
+    return digest_stream_end(&digest);
+}
+
+enum err_code propose_take(struct op *op, const struct jsonr_value *root, struct err *err)
+{
+    bool one = jsonr_member(root, S("sql")) != NULL, many = jsonr_member(root, S("statements")) != NULL;
+    if (one == many)
+        return err_field(err, "", "give \"sql\" with \"params\", or \"statements\": one of both");
+    return exec_take(task_of(op), root, many, err);
+}
+
+/* --- The plan --- */
+
+static void write_plan_rows(struct op *op, sqlite3_stmt *stmt, struct jsonw *w)
+{
+    for (int n = 0; n < PLAN_ROWS_MAX && op_step_tenant(op, stmt) == SQLITE_ROW; n++) {
+        jsonw_array(w);
+        for (int i = 0; i < 4; i++)
+            op_write_column(w, stmt, i);
+        jsonw_array_end(w);
+    }
+}
+
+/* What cannot be planned yet, or at all, has no rows: running it tells why. */
+static void write_plan_of(struct op *op, struct str sql, struct jsonw *w)
+{
+    AUTO_SQL *stmt = NULL;
+    bool one;
+    struct err ignored = ERR_INIT;
+    if (sql_verb_changes_schema(sql_verb(sql)))
+        return;
+    struct str text = arena_printf(op->arena, "EXPLAIN QUERY PLAN " STR_FMT, STR_ARG(sql));
+    if (text.ptr && op_prepare_tenant(op, text, &stmt, &one, &ignored) == ERR_OK && stmt)
+        write_plan_rows(op, stmt, w);
+    op->error_detail = STR_EMPTY;
+}
+
+struct str propose_plan(struct op *op)
+{
+    AUTO_STRBUF out;
+    struct jsonw w;
+    const struct task *t = task_of(op);
+    strbuf_init(&out, PLAN_BYTES_MAX);
+    jsonw_init(&w, &out);
+    jsonw_array(&w);
+    for (size_t i = 0; i < exec_count(t); i++)
+        write_plan_of(op, exec_sql(t, i), &w);
+    jsonw_array_end(&w);
+    struct str copy = strbuf_failed(&out) ? S("[]") : arena_copy(op->arena, strbuf_str(&out));
+    return copy.ptr ? copy : S("[]");
+}
+
+/* --- Flags --- */
+
+static bool scans(struct op *op, struct str plan)
+{
+    const struct jsonr_value *rows;
+    bool found = false;
+    if (jsonr_parse(op->arena, plan, &rows, NULL))
+        return false;
+    for (const struct jsonr_value *v = jsonr_first(rows); v && !found; v = jsonr_next(v)) {
+        const struct jsonr_value *cell = jsonr_first(v);
+        for (int i = 0; cell && i < 3; i++)
+            cell = jsonr_next(cell);
+        struct str detail = cell && jsonr_kind(cell) == JSONR_TEXT ? jsonr_text(cell) : STR_EMPTY;
+        found = str_starts(detail, S("SCAN ")) && !str_eq(detail, S("SCAN CONSTANT ROW"));
+    }
+    return found;
+}
+
+struct naming {
+    struct op *op;
+    struct jsonw *w;
+};
+
+static void write_visible(void *arg, struct str table)
+{
+    struct naming *n = arg;
+    if (op_table_visible(n->op, table))
+        jsonw_text(n->w, table);
+}
+
+static struct str flags_of(struct op *op, const struct rehearsal *r, struct str plan, uint64_t rows)
+{
+    AUTO_STRBUF out;
+    struct jsonw w;
+    struct naming naming = {op, &w};
+    strbuf_init(&out, PLAN_BYTES_MAX);
+    jsonw_init(&w, &out);
+    jsonw_object(&w);
+    jsonw_key(&w, "nondeterministic");
+    jsonw_array(&w);
+    if (r->time_asked)
+        jsonw_cstr(&w, "now");
+    if (r->dice_asked)
+        jsonw_cstr(&w, "random");
+    jsonw_array_end(&w);
+    jsonw_key(&w, "autoKeys");
+    jsonw_array(&w);
+    recorder_auto_keys(&r->recorder, write_visible, &naming);
+    jsonw_array_end(&w);
+    JSONW_BOOL(&w, "fullScan", scans(op, plan));
+    JSONW_INT(&w, "rows", (int64_t)rows);
+    JSONW_INT(&w, "bytes", (int64_t)r->set.len);
+    JSONW_INT(&w, "durationMs", (r->duration_us + 500) / 1000);
+    jsonw_object_end(&w);
+    struct str copy = strbuf_failed(&out) ? S("{}") : arena_copy(op->arena, strbuf_str(&out));
+    return copy.ptr ? copy : S("{}");
+}
+
+/* --- Storing --- */
+
+static const char *why_no_undo(const struct rehearsal *r)
+{
+    if (r->changes_schema)
+        return "it changes the schema, which is not undone row by row";
+    if (r->recorder.index_only)
+        return "a full-text index without rows of its own follows it, and cannot be put back row by row";
+    return NULL;
+}
+
+static void new_ids(struct op *op, struct proposal *p, struct secret *token)
+{
+    struct id id = id_new("prop");
+    p->id = arena_copy(op->arena, id_str(&id));
+    token_generate(TOKEN_MUTATION, token);
+}
+
+enum err_code propose_rehearsed(
+    struct op *op, const struct proposing *in, struct rehearsal *r, struct jsonw *w, struct err *err)
+{
+    struct change_view everything = {.table = {NULL, 0}};
+    struct change_totals totals;
+    AUTO_SECRET token = SECRET_INIT;
+    const char *no_undo = why_no_undo(r);
+    enum err_code code = change_view_count(&everything, strbuf_str(&r->set), &totals, err);
+    if (!code)
+        code = proposals_make_room(op, (int64_t)r->set.len, err);
+    if (code)
+        return code;
+    int64_t now = clock_wall_ms();
+    struct proposal p = {.state = S("pending"),
+        .bearer = op->call.token_id,
+        .body = in->body,
+        .action = str_of(in->action),
+        .hash = digest_str(&r->hash),
+        .affected = r->affected,
+        .clock_ms = r->clock_ms,
+        .plan = in->plan,
+        .schema_diff = strbuf_str(&r->diff),
+        .rehearsed_on = S("live"),
+        .no_indirect = op->eng->guard.rowsec != NULL,
+        .no_undo = no_undo ? str_of(no_undo) : (struct str){NULL, 0},
+        .undo_of = in->undo_of,
+        .size = (int64_t)r->set.len,
+        .reason = in->reason,
+        .ticket = in->ticket,
+        .agent = in->agent,
+        .model = in->model,
+        .created_ms = now,
+        .expires_ms = now + in->ttl_s * 1000};
+    memcpy(&p.dice, &r->dice, sizeof p.dice);
+    p.flags = flags_of(op, r, in->plan, totals.rows);
+    new_ids(op, &p, &token);
+    if (!p.id.ptr)
+        return err_set(err, ERR_TOO_LARGE, "the statement is too large");
+    struct digest hash = propose_token_hash(op, secret_reveal(&token));
+    code = proposal_put(op, &p, digest_str(&hash), strbuf_str(&r->set), &r->recorder, err);
+    return code ? code : proposal_write(op, w, &p, strbuf_str(&r->set), secret_reveal(&token), err);
+}

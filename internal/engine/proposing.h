@@ -1,0 +1,32 @@
+/* Making proposals out of rehearsals; shared by the operations that do. Engine's thread. */
+#ifndef ENGINE_PROPOSING_H
+#define ENGINE_PROPOSING_H
+
+#include "crypto/secret.h"
+#include "engine/proposal_view.h"
+#include "engine/rehearsal.h"
+
+struct proposing {
+    struct str reason, ticket, agent, model; /* ptr NULL: none */
+    int64_t ttl_s;
+    struct str body;    /* the request, stored as it is */
+    const char *action; /* "write", "schema", "undo" */
+    struct str plan;    /* JSON */
+    struct str undo_of; /* ptr NULL: none */
+};
+
+/* Stores what was rehearsed and taken back; writes it to `w`, with its execution token. */
+MUST_CHECK enum err_code propose_rehearsed(
+    struct op *op, const struct proposing *in, struct rehearsal *r, struct jsonw *w, struct err *err);
+
+/* How the statements of the call's request would run: the rows of EXPLAIN QUERY PLAN as JSON. Arena memory.
+ */
+struct str propose_plan(struct op *op);
+
+/* The members {"sql"…} or {"statements"…} of a request. */
+MUST_CHECK enum err_code propose_take(struct op *op, const struct jsonr_value *root, struct err *err);
+
+/* What is stored for a token: it holds in this database alone. */
+struct digest propose_token_hash(const struct op *op, struct str token);
+
+#endif

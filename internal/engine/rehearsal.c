@@ -1,0 +1,253 @@
+/* Rehearsals. */
+#include "engine/rehearsal.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "engine/change_apply.h"
+#include "engine/engine_state.h"
+#include "engine/proposal.h"
+#include "engine/sql_text.h"
+#include "engine/task.h"
+
+enum { DIFF_MAX = 4 << 20 };
+
+/* Rules take part in the hash by their version; there is none yet. */
+#define HASH_DOMAIN  "holdfast change 1"
+#define RULE_VERSION 0
+
+void rehearsal_init(struct rehearsal *r, struct op *op, int64_t clock_ms, uint64_t dice)
+{
+    *r = (struct rehearsal){.op = op, .clock_ms = clock_ms, .dice = dice};
+    recorder_init(&r->recorder, op->eng, RECORDER_ROWS);
+    strbuf_init(&r->set, (size_t)LIMIT_CHANGE_BYTES);
+    strbuf_init(&r->result, (size_t)LIMIT_RESULT_BYTES);
+    strbuf_init(&r->diff, DIFF_MAX);
+}
+
+void rehearsal_release(struct rehearsal *r)
+{
+    recorder_release(&r->recorder);
+    strbuf_release(&r->set);
+    strbuf_release(&r->result);
+    strbuf_release(&r->diff);
+}
+
+static enum err_code run_own(struct rehearsal *r, enum own_sql which, struct err *err)
+{
+    int rc = own_run(r->op->eng, which);
+    return rc == SQLITE_OK ? ERR_OK : op_sql_error(r->op, rc, STR_EMPTY, err);
+}
+
+/* Gone is the whole transaction when this fails: what cannot be undone alone is undone with all. */
+static void go_back(struct rehearsal *r)
+{
+    struct engine *eng = r->op->eng;
+    if (sqlite3_get_autocommit(eng->db))
+        return;
+    if (own_run(eng, OWN_STEP_ROLLBACK) != SQLITE_OK)
+        own_abandon(eng);
+    else
+        (void)own_run(eng, OWN_STEP_RELEASE); /* the end of the call does it too */
+}
+
+static void begin(struct rehearsal *r)
+{
+    recorder_attach(&r->recorder);
+    r->op->eng->recorder = &r->recorder;
+    dice_hold(r->op->eng, r->clock_ms, r->dice);
+}
+
+static void end(struct rehearsal *r)
+{
+    struct engine *eng = r->op->eng;
+    r->time_asked |= eng->dice.time_asked;
+    r->dice_asked |= eng->dice.dice_asked;
+    dice_release(eng);
+    eng->recorder = NULL;
+}
+
+/* Its answer goes to a buffer of its own. */
+static enum err_code run_statements(struct rehearsal *r, struct err *err)
+{
+    struct jsonw w, *outer = r->op->w;
+    struct task *t = task_of(r->op);
+    jsonw_init(&w, &r->result);
+    r->op->w = &w;
+    enum err_code code = exec_run_whole(t, err);
+    r->op->w = outer;
+    r->affected = t->changes;
+    if (!code && sqlite3_get_autocommit(r->op->eng->db))
+        return err_set(err, ERR_SQL, "the statement ended the transaction; nothing of it was kept");
+    if (!code)
+        code = op_check_deferred(r->op, exec_text(t, 64), err);
+    if (r->op->eng->guard.makes_virtual_table)
+        return err_set(err, ERR_INVALID,
+            "CREATE VIRTUAL TABLE cannot be rehearsed, because SQLite cannot take back this alone: send it "
+            "to "
+            "query");
+    return code;
+}
+
+/* What full-text indexes hold back in memory is written when a savepoint begins. */
+static enum err_code flush(struct rehearsal *r, struct err *err)
+{
+    enum err_code code = run_own(r, OWN_FLUSH, err);
+    return code ? code : run_own(r, OWN_FLUSH_RELEASE, err);
+}
+
+static enum err_code look_at_schema(struct rehearsal *r, struct err *err)
+{
+    int64_t rows;
+    enum err_code code = schema_objects(r->op, &r->after, err);
+    for (const struct schema_object *o = NULL; !code;) {
+        o = schema_next_added(r->before, r->after, o);
+        if (!o)
+            break;
+        code = schema_count_rows(r->op, o->name, &rows, err);
+        if (!code && rows > (int64_t)recorder_inserted(&r->recorder, o->name))
+            code = err_set(err, ERR_INVALID,
+                "the rows of CREATE TABLE … AS cannot be shown: create \"" STR_FMT
+                "\" first, then send INSERT "
+                "INTO … SELECT",
+                STR_ARG(o->name));
+    }
+    return code;
+}
+
+static bool changes_schema(const struct task *t)
+{
+    bool found = false;
+    for (size_t i = 0; i < exec_count(t); i++)
+        found |= sql_verb_changes_schema(sql_verb(exec_sql(t, i)));
+    return found;
+}
+
+static enum err_code run_recorded(struct rehearsal *r, struct err *err)
+{
+    begin(r);
+    enum err_code code = run_statements(r, err);
+    if (!code)
+        code = flush(r, err);
+    bool gone = sqlite3_get_autocommit(r->op->eng->db); /* stopping a write ends its transaction */
+    enum err_code seen = gone && !r->recorder.failure ? ERR_OK : recorder_check(&r->recorder, err);
+    if (seen && (!code || r->recorder.failure != RECORDER_MISSED)) { /* it was stopped for this */
+        r->op->error_detail = STR_EMPTY;
+        r->op->statement_index = -1;
+        code = seen;
+    }
+    recorder_detach(&r->recorder);
+    end(r);
+    if (!code && r->changes_schema)
+        code = look_at_schema(r, err);
+    return code ? code : recorder_finish(&r->recorder, &r->set, err);
+}
+
+enum err_code rehearsal_run(struct rehearsal *r, struct err *err)
+{
+    int64_t before_us = clock_mono_us();
+    enum err_code code = ERR_OK;
+    r->changes_schema = changes_schema(task_of(r->op));
+    if (r->changes_schema)
+        code = schema_objects(r->op, &r->before, err);
+    if (!code)
+        code = schema_digest(r->op, &r->schema, err);
+    if (!code)
+        code = run_own(r, OWN_STEP, err);
+    if (code)
+        return code;
+    code = run_recorded(r, err);
+    if (code && !r->op->eng->guard.makes_virtual_table)
+        go_back(r);
+    r->duration_us = clock_mono_us() - before_us;
+    return code;
+}
+
+/* --- A change set --- */
+
+static enum err_code run_set_recorded(struct rehearsal *r, struct str set,
+    void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
+    struct err *err)
+{
+    begin(r);
+    enum err_code code = run_own(r, OWN_DEFER_ON, err);
+    r->op->eng->guard.defers_foreign_keys = true; /* until the end of the call */
+    if (!code)
+        code = change_apply(r->op->eng, set, fn, arg, ret_conflicts, err);
+    if (!code)
+        code = flush(r, err);
+    if (!code && *ret_conflicts == 0)
+        code = op_check_deferred(r->op, STR_EMPTY, err);
+    if (!code)
+        code = recorder_check(&r->recorder, err);
+    recorder_detach(&r->recorder);
+    end(r);
+    return code ? code : recorder_finish(&r->recorder, &r->set, err);
+}
+
+enum err_code rehearsal_run_set(struct rehearsal *r, struct str set,
+    void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
+    struct err *err)
+{
+    int64_t before_us = clock_mono_us();
+    enum err_code code = schema_digest(r->op, &r->schema, err);
+    if (!code)
+        code = run_own(r, OWN_STEP, err);
+    if (code)
+        return code;
+    *ret_conflicts = 0;
+    code = run_set_recorded(r, set, fn, arg, ret_conflicts, err);
+    if (code || *ret_conflicts)
+        go_back(r);
+    r->duration_us = clock_mono_us() - before_us;
+    return code;
+}
+
+/* --- The end --- */
+
+static void write_diff(struct rehearsal *r)
+{
+    struct jsonw w;
+    strbuf_reset(&r->diff);
+    jsonw_init(&w, &r->diff);
+    if (r->changes_schema) {
+        schema_diff_write(r->op, r->before, r->after, r->removed, &w);
+        return;
+    }
+    jsonw_array(&w);
+    jsonw_array_end(&w);
+}
+
+enum err_code rehearsal_keep(struct rehearsal *r, struct err *err)
+{
+    return run_own(r, OWN_STEP_RELEASE, err);
+}
+
+enum err_code rehearsal_take_back(struct rehearsal *r, struct err *err)
+{
+    go_back(r);
+    schema_digest_forget(r->op->eng);
+    if (sqlite3_get_autocommit(r->op->eng->db))
+        return err_set(
+            err, ERR_UNAVAILABLE, "the rehearsal could not be taken back; nothing was kept; try again");
+    enum err_code code = ERR_OK;
+    if (r->changes_schema)
+        code = schema_count_removed(r->op, r->before, r->after, &r->removed, err);
+    return code;
+}
+
+/* The digest of the schema is that of before the write: what it changes there is in the difference. */
+enum err_code rehearsal_hash(struct rehearsal *r, struct err *err)
+{
+    static const uint64_t VERSION = RULE_VERSION;
+    struct digest_stream digest;
+    write_diff(r);
+    digest_stream_init(&digest);
+    digest_stream_add(&digest, S(HASH_DOMAIN));
+    enum err_code code = change_set_hash(strbuf_str(&r->set), &digest, err);
+    digest_stream_add(&digest, digest_str(&r->schema));
+    digest_stream_add(&digest, str_make(&VERSION, sizeof VERSION));
+    digest_stream_add(&digest, strbuf_str(&r->diff));
+    r->hash = digest_stream_end(&digest);
+    return !code && strbuf_failed(&r->diff)
+               ? err_set(err, ERR_TOO_LARGE, "the change of the schema is too large")
+               : code;
+}

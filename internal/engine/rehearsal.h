@@ -1,0 +1,47 @@
+/* Running a write for real, inside a savepoint of its own, and telling what it did. The clock and the dice of
+ * SQL are held, so that the same write over the same rows does the same. Inside the handler of a write;
+ * engine's thread. */
+#ifndef ENGINE_REHEARSAL_H
+#define ENGINE_REHEARSAL_H
+
+#include "engine/change_record.h"
+#include "engine/op.h"
+#include "engine/schema_state.h"
+
+struct rehearsal {
+    struct op *op;
+    int64_t clock_ms;
+    uint64_t dice;
+    struct recorder recorder;
+    struct strbuf set;    /* what it did to rows */
+    struct strbuf result; /* what it answered: the JSON of a query's or batch's data */
+    struct strbuf diff;   /* what it did to the schema */
+    struct digest schema; /* before it ran */
+    struct digest hash;   /* of all that */
+    int64_t affected, duration_us;
+    bool time_asked, dice_asked;
+    bool changes_schema;
+    /* Tables that it removes, with their rows: known before it runs, or counted by rehearsal_take_back. */
+    struct schema_rows *removed;
+    struct schema_object *before, *after;
+};
+
+void rehearsal_init(struct rehearsal *r, struct op *op, int64_t clock_ms, uint64_t dice);
+void rehearsal_release(struct rehearsal *r);
+
+/* The request of the call's task (exec_take). On success its effects stand until one of the next two is
+ * called; after an error nothing of them is left, unless the whole transaction is gone. */
+MUST_CHECK enum err_code rehearsal_run(struct rehearsal *r, struct err *err);
+/* The same for a change set. *ret_conflicts > 0: nothing was done; `fn` was called for each. */
+struct change_conflict;
+MUST_CHECK enum err_code rehearsal_run_set(struct rehearsal *r, struct str set,
+    void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
+    struct err *err);
+/* Its effects stay, or are taken back and those of the call before it stay. */
+MUST_CHECK enum err_code rehearsal_keep(struct rehearsal *r, struct err *err);
+MUST_CHECK enum err_code rehearsal_take_back(struct rehearsal *r, struct err *err);
+
+/* Fills `hash`; once more after rehearsal_take_back, which may have counted what is lost. */
+MUST_CHECK enum err_code rehearsal_hash(struct rehearsal *r, struct err *err);
+
+#endif

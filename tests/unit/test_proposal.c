@@ -1,0 +1,305 @@
+/* Proposals on a real engine: what was shown is what is done, once, or nothing is. */
+#include "lib/op_fixture.h"
+#include "lib/unit.h"
+
+static struct op_fixture f;
+
+int setup_proposal(void **state)
+{
+    (void)state;
+    op_fixture_init(&f);
+    return 0;
+}
+
+static void fresh(void)
+{
+    f.role = WIRE_ROLE_ADMIN;
+    f.token_id = S("tok_test");
+    f.tables = NULL;
+    op_fixture_sql(&f,
+        "DROP TABLE IF EXISTS orders; DROP TABLE IF EXISTS notes; DROP TABLE IF EXISTS secret;"
+        "DELETE FROM _sys_proposal; DELETE FROM _sys_proposal_part; DELETE FROM _sys_proposal_row;"
+        "DELETE FROM _sys_proposal_table;"
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT, total REAL);"
+        "INSERT INTO orders VALUES (1, 'open', 10), (2, 'open', 20), (3, 'done', 30);"
+        "CREATE TABLE notes (body TEXT, at, dice);"
+        "CREATE TABLE secret (id INTEGER PRIMARY KEY, v);");
+}
+
+int teardown_proposal(void **state)
+{
+    (void)state;
+    op_fixture_release(&f);
+    return 0;
+}
+
+static char g_token[100], g_id[60], g_hash[100];
+
+static void remember(const struct jsonr_value *v)
+{
+    str_print(g_token, sizeof g_token, "%s", op_json_text(v, "executionToken"));
+    str_print(g_id, sizeof g_id, "%s", op_json_text(v, "proposalId"));
+    str_print(g_hash, sizeof g_hash, "%s", op_json_text(v, "hash"));
+}
+
+static const struct jsonr_value *propose(const char *body)
+{
+    op_fixture_ok(&f, WIRE_OP_PROPOSE, str_of(body), NULL);
+    const struct jsonr_value *v = op_fixture_json(&f);
+    remember(v);
+    return v;
+}
+
+static enum err_code apply_token(const char *token)
+{
+    char body[200];
+    str_print(body, sizeof body, "{\"executionToken\":\"%s\"}", token);
+    return op_fixture_run(&f, WIRE_OP_APPLY, str_of(body), NULL);
+}
+
+static const char *state_of(const char *id)
+{
+    const struct op_arg args[] = {{"id", id}, {NULL, NULL}};
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_GET, STR_EMPTY, args);
+    return op_json_text(op_fixture_json(&f), "status");
+}
+
+static void query(const char *sql)
+{
+    char body[1000];
+    str_print(body, sizeof body, "{\"sql\":\"%s\"}", sql);
+    op_fixture_ok(&f, WIRE_OP_QUERY, str_of(body), NULL);
+}
+
+void test_proposal__shows_and_applies_once(void **state)
+{
+    (void)state;
+    fresh();
+    const struct jsonr_value *v =
+        propose("{\"sql\":\"UPDATE orders SET status = ? WHERE status = 'open'\",\"params\":[\"shipped\"]}");
+    assert_int_equal(op_json_int(v, "estimatedAffectedRows"), 2);
+    assert_string_equal(op_json_text(v, "status"), "pending");
+    assert_string_equal(op_json_text(v, "action"), "write");
+    assert_int_equal(op_json_int(v, "changes/tables/0/update"), 2);
+    assert_string_equal(op_json_text(v, "changes/rows/0/before/status"), "open");
+    assert_string_equal(op_json_text(v, "changes/rows/1/after/status"), "shipped");
+    assert_string_equal(op_json_text(v, "plan/0/3"), "SCAN orders");
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM orders WHERE status = 'open'"), "2");
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_int_equal(op_json_int(op_fixture_json(&f), "rowsWritten"), 2);
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM orders WHERE status = 'shipped'"), "2");
+    assert_string_equal(state_of(g_id), "applied");
+    assert_int_equal(apply_token(g_token), ERR_NOT_FOUND);
+}
+
+void test_proposal__refuses_when_it_would_do_something_else(void **state)
+{
+    char first[100];
+    (void)state;
+    fresh();
+    propose("{\"sql\":\"UPDATE orders SET status = 'late' WHERE status = 'open'\"}");
+    str_print(first, sizeof first, "%s", g_id);
+    query("UPDATE orders SET status = 'done' WHERE id = 2");
+    assert_string_equal(state_of(first), "stale");
+    query("INSERT INTO orders VALUES (9, 'open', 1)");
+    assert_int_equal(apply_token(g_token), ERR_CONFLICT);
+    assert_int_equal(f.head.status, 409);
+    const struct jsonr_value *v = op_fixture_json(&f);
+    assert_string_equal(op_json_text(v, "code"), "drift");
+    assert_string_equal(op_json_text(v, "drift/rows/0/kind"), "missing");
+    assert_int_equal(op_json_int(v, "drift/rows/0/key/id"), 2);
+    assert_string_equal(op_json_text(v, "drift/rows/1/kind"), "new");
+    assert_int_equal(op_json_int(v, "drift/rows/1/key/id"), 9);
+    assert_int_equal(op_json_int(v, "proposal/estimatedAffectedRows"), 2);
+    remember(op_json_at(v, "proposal"));
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM orders WHERE status = 'late'"), "0");
+    assert_string_equal(state_of(first), "drifted");
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_int_equal(f.head.status, 200);
+    assert_string_equal(
+        op_fixture_value(&f, "SELECT group_concat(id) FROM orders WHERE status = 'late'"), "1,9");
+}
+
+void test_proposal__time_and_dice_are_those_that_were_shown(void **state)
+{
+    char shown[200];
+    (void)state;
+    fresh();
+    const struct jsonr_value *v = propose(
+        "{\"sql\":\"INSERT INTO notes VALUES (hex(randomblob(8)), datetime('now', 'subsec'), random())\"}");
+    assert_string_equal(op_json_text(v, "flags/nondeterministic/0"), "now");
+    assert_string_equal(op_json_text(v, "flags/nondeterministic/1"), "random");
+    str_print(shown, sizeof shown, "%s|%s|%lld", op_json_text(v, "changes/rows/0/after/body"),
+        op_json_text(v, "changes/rows/0/after/at"), (long long)op_json_int(v, "changes/rows/0/after/dice"));
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_int_equal(f.head.status, 200);
+    assert_string_equal(op_fixture_value(&f, "SELECT body || '|' || at || '|' || dice FROM notes"), shown);
+    query("INSERT INTO notes SELECT random(), random(), randomblob(4)");
+    assert_string_equal(op_fixture_value(&f, "SELECT count(DISTINCT body || at) FROM notes"), "2");
+}
+
+void test_proposal__belongs_to_its_bearer(void **state)
+{
+    const struct op_arg args[] = {{"id", g_id}, {NULL, NULL}};
+    (void)state;
+    fresh();
+    f.role = WIRE_ROLE_READWRITE;
+    propose("{\"sql\":\"DELETE FROM orders WHERE id = 1\"}");
+    f.token_id = S("tok_other");
+    assert_int_equal(apply_token(g_token), ERR_NOT_FOUND);
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_PROPOSAL_GET, STR_EMPTY, args), ERR_NOT_FOUND);
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_PROPOSAL_WITHDRAW, STR_EMPTY, args), ERR_NOT_FOUND);
+    f.role = WIRE_ROLE_ADMIN;
+    assert_int_equal(apply_token(g_token), ERR_NOT_FOUND);
+    assert_string_equal(state_of(g_id), "pending");
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_WITHDRAW, STR_EMPTY, args);
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_PROPOSAL_WITHDRAW, STR_EMPTY, args), ERR_CONFLICT);
+    f.token_id = S("tok_test");
+    assert_int_equal(apply_token(g_token), ERR_NOT_FOUND);
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM orders"), "3");
+}
+
+void test_proposal__the_schema_is_rehearsed(void **state)
+{
+    (void)state;
+    fresh();
+    const struct jsonr_value *v =
+        propose("{\"statements\":[{\"sql\":\"ALTER TABLE orders ADD COLUMN note TEXT\"},"
+                "{\"sql\":\"UPDATE orders SET note = 'x' WHERE id = 1\"},"
+                "{\"sql\":\"CREATE INDEX by_note ON orders (note)\"},"
+                "{\"sql\":\"DROP TABLE notes\"}]}");
+    assert_string_equal(op_json_text(v, "action"), "schema");
+    assert_string_equal(op_json_text(v, "schemaDiff/0/change"), "added");
+    assert_string_equal(op_json_text(v, "schemaDiff/1/change"), "changed");
+    assert_string_equal(op_json_text(v, "schemaDiff/2/change"), "removed");
+    assert_int_equal(op_json_int(v, "schemaDiff/2/rows"), 0);
+    assert_string_equal(op_json_text(v, "changes/rows/0/after/note"), "x");
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM pragma_table_info('orders')"), "3");
+    query("INSERT INTO notes VALUES (1, 2, 3)"); /* one row more would be lost */
+    assert_int_equal(apply_token(g_token), ERR_CONFLICT);
+    assert_int_equal(f.head.status, 409);
+    remember(op_json_at(op_fixture_json(&f), "proposal"));
+    assert_int_equal(op_json_int(op_fixture_json(&f), "proposal/schemaDiff/2/rows"), 1);
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_int_equal(f.head.status, 200);
+    assert_string_equal(op_fixture_value(&f, "SELECT note FROM orders WHERE id = 1"), "x");
+}
+
+void test_proposal__a_change_of_the_schema_is_drift(void **state)
+{
+    (void)state;
+    fresh();
+    propose("{\"sql\":\"UPDATE orders SET total = 0 WHERE id = 1\"}");
+    query("CREATE INDEX by_total ON orders (total)");
+    assert_int_equal(apply_token(g_token), ERR_CONFLICT);
+    assert_int_equal(f.head.status, 409);
+}
+
+void test_proposal__what_fails_by_now_says_so(void **state)
+{
+    (void)state;
+    fresh();
+    propose("{\"sql\":\"INSERT INTO orders VALUES (7, 'new', 0)\"}");
+    query("INSERT INTO orders VALUES (7, 'other', 0)");
+    assert_int_equal(apply_token(g_token), ERR_CONFLICT);
+    assert_int_equal(f.head.status, 409);
+    const struct jsonr_value *v = op_fixture_json(&f);
+    assert_string_equal(op_json_text(v, "errorDetail/kind"), "unique_violation");
+    assert_int_equal(jsonr_kind(op_json_at(v, "proposal")), JSONR_NULL);
+    assert_string_equal(state_of(g_id), "drifted");
+}
+
+/* A new row of a table without a key gets another row id than was shown: nobody named it. */
+void test_proposal__row_ids_that_nobody_named_may_move(void **state)
+{
+    (void)state;
+    fresh();
+    propose("{\"sql\":\"INSERT INTO notes (body) VALUES ('mine')\"}");
+    query("INSERT INTO notes (rowid, body) VALUES (1000, 'other')");
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_int_equal(f.head.status, 200);
+    assert_string_equal(op_fixture_value(&f, "SELECT rowid FROM notes WHERE body = 'mine'"), "1001");
+    const struct op_arg args[] = {{"id", g_id}, {NULL, NULL}};
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_CHANGES, STR_EMPTY, args);
+    assert_int_equal(op_json_int(op_fixture_json(&f), "rows/0/key/rowid"), 1001);
+}
+
+void test_proposal__refusals(void **state)
+{
+    static const struct {
+        const char *body, *message;
+        enum err_code code;
+        enum wire_role role;
+    } ROWS[] = {
+        {"{\"sql\":\"SELECT 1\"}", "only reads", ERR_INVALID, WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"DELETE FROM orders\"}", "needs a token", ERR_FORBIDDEN, WIRE_ROLE_READONLY},
+        {"{\"sql\":\"CREATE TABLE x (a)\"}", "needs a token", ERR_FORBIDDEN, WIRE_ROLE_READWRITE},
+        {"{\"sql\":\"DELETE FROM nowhere\"}", "no such table", ERR_SQL, WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"INSERT INTO orders VALUES (1, 2, 3)\"}", "UNIQUE", ERR_SQL, WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"DELETE FROM orders\",\"ttlSec\":59}", "60", ERR_INVALID, WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"DELETE FROM orders\",\"ttlSec\":3601}", "3600", ERR_INVALID, WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"DELETE FROM orders\",\"statements\":[]}", "one of both", ERR_INVALID, WIRE_ROLE_ADMIN},
+        {"{}", "one of both", ERR_INVALID, WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"CREATE VIRTUAL TABLE x USING fts5(a)\"}", "cannot be rehearsed", ERR_INVALID,
+            WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"CREATE TABLE x AS SELECT * FROM orders\"}", "INSERT INTO", ERR_INVALID, WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"INSERT OR ROLLBACK INTO orders VALUES (1, 2, 3)\"}", "UNIQUE", ERR_SQL, WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 200001)"
+         " INSERT INTO notes (body) SELECT x FROM c\"}",
+            "split it", ERR_TOO_LARGE, WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"INSERT INTO notes SELECT zeroblob(3900000), 1, 1 FROM orders a, orders b\"}", "split it",
+            ERR_TOO_LARGE, WIRE_ROLE_ADMIN},
+    };
+    (void)state;
+    fresh();
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        f.role = ROWS[i].role;
+        enum err_code code = op_fixture_run(&f, WIRE_OP_PROPOSE, str_of(ROWS[i].body), NULL);
+        if (code != ROWS[i].code || !strstr(f.error.ptr, ROWS[i].message))
+            fail_msg("row %zu: %s: %s", i, err_slug(code), f.error.ptr);
+        assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM orders"), "3");
+        assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM _sys_proposal"), "0");
+    }
+}
+
+void test_proposal__tells_no_more_than_its_reader_may_see(void **state)
+{
+    const struct str scope[] = {S("orders")};
+    const struct op_arg args[] = {{"id", g_id}, {NULL, NULL}};
+    (void)state;
+    fresh();
+    propose("{\"statements\":[{\"sql\":\"UPDATE orders SET total = 1 WHERE id = 1\"},"
+            "{\"sql\":\"INSERT INTO secret SELECT 1, 'hu' || 'sh'\"}]}");
+    f.tables = scope;
+    f.table_count = 1;
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_GET, STR_EMPTY, args);
+    assert_null(strstr(f.out.ptr, "hush"));
+    assert_int_equal(op_json_int(op_fixture_json(&f), "changes/hiddenRows"), 1);
+    assert_int_equal(jsonr_kind(op_json_at(op_fixture_json(&f), "hash")), JSONR_NULL);
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_CHANGES, STR_EMPTY, args);
+    assert_null(strstr(f.out.ptr, "hush"));
+    assert_int_not_equal(apply_token(g_token), ERR_OK);
+    f.tables = NULL;
+    assert_int_equal(apply_token(g_token), ERR_OK);
+}
+
+void test_proposal__lists_newest_first_in_pages(void **state)
+{
+    const struct op_arg first[] = {{"limit", "2"}, {NULL, NULL}};
+    (void)state;
+    fresh();
+    for (int i = 0; i < 3; i++)
+        propose("{\"sql\":\"DELETE FROM orders WHERE id = 1\",\"reason\":\"tidy\"}");
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_LIST, STR_EMPTY, first);
+    const struct jsonr_value *v = op_fixture_json(&f);
+    assert_string_equal(op_json_text(v, "proposals/0/proposalId"), g_id);
+    assert_string_equal(op_json_text(v, "proposals/0/reason"), "tidy");
+    assert_int_equal(jsonr_count(op_json_at(v, "proposals")), 2);
+    char cursor[40];
+    str_print(cursor, sizeof cursor, "%s", op_json_text(v, "nextCursor"));
+    const struct op_arg next[] = {{"limit", "2"}, {"cursor", cursor}, {"status", "pending"}, {NULL, NULL}};
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_LIST, STR_EMPTY, next);
+    v = op_fixture_json(&f);
+    assert_int_equal(jsonr_count(op_json_at(v, "proposals")), 1);
+    assert_int_equal(jsonr_kind(op_json_at(v, "nextCursor")), JSONR_NULL);
+}
