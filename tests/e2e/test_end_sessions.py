@@ -59,6 +59,8 @@ def who_may(checks, s):
     for role in ("readonly", "readwrite"):
         refused(checks, role, s.call("POST", SESSIONS, GOOD, token=s.mint(role)["token"]), 403)
     refused(checks, "some tables", s.call("POST", SESSIONS, GOOD, token=s.mint("admin", "--tables", "a")["token"]), 403, words="without tableScope")
+    claims = s.call("POST", "/api/namespaces/acme/tokens", {"name": "rows", "role": "admin", "claims": {"tenant": "a"}}).json["data"]["token"]
+    refused(checks, "some rows", s.call("POST", SESSIONS, GOOD, token=claims), 403, words="without claims")
     short = s.mint("admin", "--expires-in", "120s")["token"]
     checks.that("no longer than the token that asks", s.call("POST", SESSIONS, {"databaseSlug": "main", "userId": "u"}, token=short).json["data"]["expiresIn"] <= 120)
     refused(checks, "nor when asked to", s.call("POST", SESSIONS, GOOD, token=short), 400, "/expiresIn")

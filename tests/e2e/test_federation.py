@@ -248,6 +248,8 @@ def options(checks, binary):
         refused(checks, "nobody is trusted by default", come(s, FEDERATE, gh.mint(github("octo/widgets", 7, 1))), 401, "serve --trust-issuer")
         checks.equal("nor was anybody asked", sum(gh.counts.values()), 0)
         checks.equal("a repository may be bound all the same, and the list says so", bind(s, "a/b").json["data"]["trusted"], False)
+    with Server(binary, args=["--signup", "open"]) as s:
+        refused(checks, "among strangers the operator binds", bind(s, "a/b"), 403, "holdfast repo bind --namespace acme --repo a/b")
 
 
 def main():

@@ -73,12 +73,26 @@ static enum err_code bind_tx(struct api_call *c, const struct repo_new *in, stru
     return rc ? rc : repo_bind(c->db, c->by, c->arena, in, ret, c->err);
 }
 
+/* Nothing in the request proves that the repository is the caller's. Among people who were let in that is for
+ * them to settle; a stranger could wait under the name of somebody else's for its pipelines. */
+static enum err_code check_binder(struct api_call *c, struct str repo)
+{
+    if (c->opt->signup != SIGNUP_OPEN)
+        return ERR_OK;
+    return err_set(c->err, ERR_FORBIDDEN,
+        "Everybody may make a namespace on this server, so its operator binds repositories: holdfast repo "
+        "bind --namespace %s --repo " STR_FMT,
+        c->who->namespace_slug, STR_ARG(repo));
+}
+
 enum err_code console_repo_bind(struct api_call *c)
 {
     struct repo_wish wish = {.repo = STR_EMPTY, .issuer = S("github")};
     struct repo_binding made;
     enum err_code rc = call_read_body(c, bind_fields, ARRAY_LEN(bind_fields), &wish);
     struct repo_new in = {.namespace_id = c->who->namespace_id, .name = wish.repo};
+    if (!rc)
+        rc = check_binder(c, wish.repo);
     if (!rc)
         rc = read_issuer(c, wish.issuer, &in.issuer);
     if (!rc)

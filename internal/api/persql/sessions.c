@@ -49,6 +49,10 @@ static enum err_code check_maker(const struct api_call *c)
         return err_set(c->err, ERR_FORBIDDEN,
             "A token that is limited to some tables makes no sessions: use an admin token without "
             "tableScope");
+    if (c->who->claims.len)
+        return err_set(c->err, ERR_FORBIDDEN,
+            "A token with claims may be limited to some rows and makes no sessions: use an admin token "
+            "without claims");
     if (c->who->acts_for_person)
         return err_set(c->err, ERR_FORBIDDEN,
             "A program that acts for a person makes no sessions: use an admin token of the namespace");
