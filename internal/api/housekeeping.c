@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "branch/branch.h"
+#include "branch/handoff.h"
 #include "registry/registry.h"
 #include "tenant/invitation.h"
 #include "token/token.h"
@@ -34,7 +35,8 @@ struct check_job {
     bool control_ok, disk_known;
     uint64_t free_bytes;
     bool purge, sign, expire;
-    bool more; /* purging: what is left is for the next tick, others want to write too */
+    bool expires_more; /* as below, of what expired */
+    bool more;         /* purging: what is left is for the next tick, others want to write too */
     struct err err;
 };
 
@@ -117,6 +119,7 @@ static void expire(struct check_job *j, struct db *db)
     struct err err = ERR_INIT;
     if (branch_expire(db, &disk, clock_wall_ms(), &gone, &err))
         log_event(LOG_WARN, "expire_failed", LOG_CSTR("error", err.message));
+    j->expires_more = gone == BRANCH_EXPIRE_AT_ONCE;
     if (gone)
         log_event(LOG_INFO, "expired", LOG_INT("databases", gone));
 }
@@ -131,8 +134,9 @@ static void purge(struct check_job *j, struct db *db)
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     purge_namespaces(j, db, &disk);
     if (session_purge(db, &j->more, &err) || invitation_purge(db, &j->more, &err) ||
-        token_purge(db, &j->more, &err) || access_purge(db, &j->more, &err) ||
-        assertion_purge(db, &j->more, &err) || keyring_rotate(j->api->opt.data_dir, clock_wall_ms(), &err))
+        token_purge(db, &j->more, &err) || handoff_purge(db, &j->more, &err) ||
+        access_purge(db, &j->more, &err) || assertion_purge(db, &j->more, &err) ||
+        keyring_rotate(j->api->opt.data_dir, clock_wall_ms(), &err))
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     if (purged)
         log_event(LOG_INFO, "purged", LOG_INT("databases", purged));
@@ -245,6 +249,8 @@ static void tick_done(struct workq_job *job)
     note_disk(j);
     if (j->more)
         j->api->purged_us -= PURGE_EVERY_US; /* the next tick goes on */
+    if (j->expires_more)
+        j->api->expired_us -= EXPIRE_EVERY_US;
     if (!j->api->draining)
         loop_timer_set(&j->api->tick, TICK_US);
     mem_free(j);

@@ -66,8 +66,10 @@ MUST_CHECK enum err_code branch_put(struct db *db, const struct registry_disk *d
 MUST_CHECK enum err_code branch_fork(struct db *db, const struct registry_disk *disk, const struct actor *by,
     const struct branch_wish *in, struct str slug, struct registry_entry *ret, struct err *err);
 
-/* Deletes the branches and other databases whose time has come, and branches without a parent. Stops at the
- * first failure. */
+#define BRANCH_EXPIRE_AT_ONCE 200
+
+/* Deletes the databases whose time has come, and branches without a parent, BRANCH_EXPIRE_AT_ONCE at most.
+ * Stops at the first failure. */
 MUST_CHECK enum err_code branch_expire(
     struct db *db, const struct registry_disk *disk, int64_t now_ms, unsigned *ret_gone, struct err *err);
 

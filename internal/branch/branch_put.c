@@ -232,10 +232,11 @@ enum err_code branch_expire(
 {
     const struct actor server = actor_server();
     struct registry_entry due, gone;
-    enum err_code code;
+    enum err_code code = ERR_OK;
 
     *ret_gone = 0;
-    while ((code = registry_next_expired(db, now_ms, &due, err)) == ERR_OK) {
+    while (*ret_gone < BRANCH_EXPIRE_AT_ONCE &&
+           (code = registry_next_expired(db, now_ms, &due, err)) == ERR_OK) {
         code = registry_delete(db, disk, &server, &due.namespace_id, str_of(due.slug), &gone, err);
         if (code)
             return code;

@@ -70,6 +70,15 @@ bool identity_expired(const struct identity *who, int64_t now_ms)
     return who->expires_at && who->expires_at <= now_ms;
 }
 
+int64_t identity_left_s(const struct identity *who, int64_t now_ms)
+{
+    int64_t left_s = (who->expires_at - now_ms) / 1000;
+
+    if (!who->expires_at)
+        return 0;
+    return left_s > 0 ? left_s : 1;
+}
+
 bool identity_admits(const struct identity *who, struct str address)
 {
     struct network peer;

@@ -36,6 +36,8 @@ struct identity {
 
 void identity_free(struct identity *who); /* NULL is fine */
 bool identity_expired(const struct identity *who, int64_t now_ms);
+/* Seconds that it has left, at least 1; 0: it does not end. */
+int64_t identity_left_s(const struct identity *who, int64_t now_ms);
 /* May it be used from here? `address` is a numeric one, "" when nobody knows. */
 bool identity_admits(const struct identity *who, struct str address);
 

@@ -27,6 +27,7 @@ ROUTES = {
     "ROW_SECURITY_SET": "policy.row_security",
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",
     "BRANCH_PUT": "database.branched", "BRANCH_CLAIM": "database.branched", "BRANCH_DELETE": "database.branch_deleted",
+    "BRANCH_PIN": "token.created", "HANDOFF_REDEEM": "token.rotated",
     "FORK": "database.forked", "API_FORK": "database.forked",
     "API_BRANCH_PUT": "database.branched", "API_BRANCH_DELETE": "database.branch_deleted",
     "DESCRIBE_SET": "database.described", "IMPORT": "database.imported", "API_IMPORT": "database.imported",
@@ -144,6 +145,10 @@ def call_of(s, r, owner):
     if r.id == "REPO_UNBIND":
         made = s.call("POST", "/api/namespaces/acme/repos", {"repo": "acme/" + name}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made))
+    if r.id in ("BRANCH_PIN", "HANDOFF_REDEEM"):
+        s.call("PUT", "/v1/db/acme/main/branches/pinned")
+        pinned = s.call("POST", "/v1/db/acme/main/branches/pinned/pin").json["data"]["token"]
+        return lambda: s.call("POST", r.path().replace("none", "pinned"), {"token": pinned} if r.public else None)
     if r.bearer:
         return lambda: r.good_call(s)
     if r.id == "SIGN_UP":

@@ -284,6 +284,48 @@ def test_tokens(checks, s):
         refused(checks, "gone with the branch", s.call("GET", "/v1/me", token=token), 401, "unauthorized", text="branch")
 
 
+def handoffs(checks, s):
+    good(checks, "PUT", s.call("PUT", at("work"), {"ttlSec": 3600}))
+    redeem = lambda token: s.call("POST", "/v1/handoff/redeem", {"token": token}, headers={"Authorization": None})
+    pin = lambda body=None, ref="work", **more: s.call("POST", at(ref) + "/pin", body, **more)
+    made = good(checks, "pin", pin({"role": "read", "ttlSec": 60}))
+    s.secrets.append(made["token"])
+    checks.that("the secret", re.fullmatch(r"phand_[0-9A-Za-z]{49}", made["token"]) and 50 < seconds_until(made["expiresAt"]) <= 60, made)
+    checks.equal("the rest", (set(made), made["branchRef"], made["role"]), ({"token", "branchRef", "role", "expiresAt"}, "work", "read"))
+    refused(checks, "it is no bearer", s.call("GET", "/v1/me", token=made["token"]), 401, "unauthorized")
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: redeem(made["token"]), range(100)))
+    won = [a for a in answers if a.status == 200]
+    checks.equal("of a hundred at once one gets it", (len(won), {a.status for a in answers if a.status != 200}), (1, {404}))
+    got = won[0].json["data"]
+    s.secrets.append(got["token"])
+    checks.equal("its scope", (set(got), got["namespaceSlug"], got["databaseSlug"], got["branchRef"], got["role"]),
+                 ({"token", "namespaceSlug", "databaseSlug", "branchRef", "role", "expiresAt"}, "acme", "main-work", "work", "read"))
+    checks.that("it ends with the branch", 3500 < seconds_until(got["expiresAt"]) <= 3600, got)
+    checks.equal("it reads the branch", rows(s, "SELECT count(*) FROM notes", "main-work", got["token"]), [[0]])
+    refused(checks, "and writes nothing", s.query("DELETE FROM notes", db="main-work", token=got["token"]), 403, "forbidden")
+    refused(checks, "nor reads the parent", s.query("SELECT 1", token=got["token"]), 403, "forbidden")
+    gone = good(checks, "pin", pin())
+    s.secrets.append(gone["token"])
+    checks.that("write, a quarter of an hour", gone["role"] == "write" and 890 < seconds_until(gone["expiresAt"]) <= 900, gone)
+    for token in (made["token"], gone["token"][:-1], gone["token"][:-1] + ("a" if gone["token"][-1] != "a" else "b"), "phand_", "x", got["token"], s.token):
+        refused(checks, "none, used or wrong", redeem(token), 404, "not_found")
+    control(s, "UPDATE handoff SET expires_at = 1 WHERE redeemed_at IS NULL")
+    refused(checks, "too late", redeem(gone["token"]), 404, "not_found")
+    last = good(checks, "pin", pin({"role": "admin"}))
+    s.secrets.append(last["token"])
+    for body, pointer in (({"role": "owner"}, "/role"), ({"ttlSec": 59}, "/ttlSec"), ({"ttlSec": 86401}, "/ttlSec"), ({"ttlSec": "60"}, "/ttlSec")):
+        refused(checks, f"pin {body}", pin(body), 400, "invalid_request", pointer)
+    for body, pointer in (({}, "/token"), ({"token": 5}, "/token"), ({"token": ""}, "/token"), ({"token": "x" * 201}, "/token"), ({"token": "x", "more": 1}, "/more")):
+        refused(checks, f"redeem {body}", s.call("POST", "/v1/handoff/redeem", body, headers={"Authorization": None}), 400, "invalid_request", pointer)
+    refused(checks, "no such branch", pin(ref="none"), 404, "not_found")
+    refused(checks, "not for writers", pin(token=s.mint("readwrite")["token"]), 403, "forbidden")
+    s.call("DELETE", at("work"))
+    refused(checks, "gone with the branch", redeem(last["token"]), 404, "not_found")
+    stored = control(s, "SELECT * FROM handoff")
+    checks.that("digests alone are stored", all(secret not in str(stored) for secret in s.secrets), "")
+
+
 def carried(checks, s):
     policies = "/api/namespaces/acme/databases/main/policies"
     good(checks, "policy", s.call("POST", policies, {"name": "own", "tableName": "lists", "expression": "name = :auth_user"}))
@@ -447,7 +489,7 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         fill(s)
-        for part in (plain, names, bodies, claims, who_may, test_tokens, carried, full, forks, at_once, expiry, crashes):
+        for part in (plain, names, bodies, claims, who_may, test_tokens, handoffs, carried, full, forks, at_once, expiry, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

@@ -22,6 +22,7 @@ CALLS = {
     "TABLES": (None, ""), "SCHEMA": (None, ""), "DESCRIBE": (None, ""), "DESCRIBE_SET": ({"description": "text"}, ""),
     "SEARCH": (None, "?q=orders"), "DOCTOR": (None, ""), "QUERY_LOG": (None, ""),
     "BRANCH_LIST": (None, "?limit=5"), "BRANCH_PUT": ({"ttlDays": 1}, ""), "BRANCH_DELETE": (None, ""), "BRANCH_CLAIM": ({"ref": "claimed-{n}"}, ""),
+    "BRANCH_PIN": ({"role": "read"}, ""), "HANDOFF_REDEEM": ({"token": "phand_none"}, ""),
     "FORK": ({"slug": "forked-{n}"}, ""), "API_FORK": ({"slug": "forked-there-{n}"}, ""),
     "API_BRANCH_LIST": (None, "?limit=5"), "API_BRANCH_PUT": ({"ttlDays": 1}, ""), "API_BRANCH_DELETE": (None, ""),
     "AUDIT_LIST": (None, "?limit=5"),
@@ -54,7 +55,7 @@ CALLS = {
 IMPORT_HEADERS = {"Content-Type": "application/sql"}
 FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 # What public routes answer to these calls by a stranger, where it is not 200.
-STRANGER = {"SIGN_UP": 403, "IDENTITY_FEDERATE": 401, "ACTIONS_CONNECT": 401, "AGENT_IDENTITY": 401,
+STRANGER = {"HANDOFF_REDEEM": 404, "SIGN_UP": 403, "IDENTITY_FEDERATE": 401, "ACTIONS_CONNECT": 401, "AGENT_IDENTITY": 401,
             "OAUTH_AUTHORIZE": 400, "OAUTH_CONSENT": 400, "OAUTH_SIGN_IN": 400, "OAUTH_TOKEN": 401, "OAUTH_REVOKE": 401, "OAUTH_INTROSPECT": 401,
             "OAUTH_REGISTER": 201, "OAUTH_USERINFO": 401, "OAUTH_USERINFO_POST": 401}
 

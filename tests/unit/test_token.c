@@ -11,6 +11,7 @@ void test_token__is_well_formed_when_new(void **state)
 {
     static const char *const PREFIX[TOKEN_KIND_COUNT] = {[TOKEN_LIVE] = "psql_live_",
         [TOKEN_TEST] = "psql_test_",
+        [TOKEN_HANDOFF] = "phand_",
         [TOKEN_SESSION] = "hfs_",
         [TOKEN_INVITATION] = "hfi_",
         [TOKEN_ACCESS] = "psql_oat_",

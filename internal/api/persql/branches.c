@@ -163,10 +163,7 @@ static enum err_code read_claim(struct api_request *r, struct branch_flow *f, st
     f->token.name = in->purpose.len ? token_name(&r->arena, in->purpose)
                                     : arena_printf(&r->arena, "branch " STR_FMT, STR_ARG(in->ref));
     f->token.branches_only = r->who->id->branches_only;
-    if (r->who->id->expires_at) { /* it ends no later than the one who asks */
-        int64_t left_s = (r->who->id->expires_at - clock_wall_ms()) / 1000;
-        f->token.expires_in_s = left_s > 0 ? left_s : 1;
-    }
+    f->token.expires_in_s = identity_left_s(r->who->id, clock_wall_ms()); /* no later than the one who asks */
     f->put.token = &f->token;
     return in->ref.ptr && f->token.name.ptr ? ERR_OK : err_set(err, ERR_TOO_LARGE, "The body is too large");
 }
@@ -253,13 +250,6 @@ static enum err_code prepare(struct api_call *c)
     return rc;
 }
 
-static const char *role_word(enum wire_role role)
-{
-    static const char *const words[WIRE_ROLE_COUNT] = {
-        [WIRE_ROLE_READONLY] = "read", [WIRE_ROLE_READWRITE] = "write", [WIRE_ROLE_ADMIN] = "admin"};
-    return words[role];
-}
-
 static void view_claim(struct api_call *c, const struct branch_made *made)
 {
     struct jsonw *w = c->out;
@@ -268,7 +258,7 @@ static void view_claim(struct api_call *c, const struct branch_made *made)
     JSONW_CSTR(w, "databaseSlug", made->entry.slug);
     JSONW_CSTR(w, "namespaceSlug", made->entry.namespace_slug);
     JSONW_TEXT(w, "token", secret_reveal(&made->secret));
-    JSONW_CSTR(w, "role", role_word(made->token.role));
+    JSONW_CSTR(w, "role", view_role(made->token.role));
     view_time(w, "expiresAt", made->token.expires_at);
     JSONW_CSTR(w, "outcome", made->created ? "created" : "reset");
     jsonw_object_end(w);

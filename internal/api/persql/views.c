@@ -106,6 +106,13 @@ static void view_table_scope(struct jsonw *w, const struct identity *who)
     jsonw_array_end(w);
 }
 
+const char *view_role(enum wire_role role)
+{
+    static const char *const words[WIRE_ROLE_COUNT] = {
+        [WIRE_ROLE_READONLY] = "read", [WIRE_ROLE_READWRITE] = "write", [WIRE_ROLE_ADMIN] = "admin"};
+    return words[role];
+}
+
 void view_me(struct jsonw *w, const struct identity *who)
 {
     jsonw_object(w);

@@ -12,6 +12,7 @@ void view_database(struct api_call *c, const struct registry_entry *e);
 /* With what it was made from. */
 MUST_CHECK enum err_code view_database_whole(struct api_call *c, const struct registry_entry *e);
 MUST_CHECK enum err_code view_branch(struct api_call *c, const struct registry_entry *e, bool created);
+const char *view_role(enum wire_role role); /* "read", "write" or "admin": as branches spell it */
 void view_me(struct jsonw *w, const struct identity *who);
 void view_time(struct jsonw *w, const char *key, int64_t wall_ms); /* 0: null */
 
