@@ -470,25 +470,6 @@ static enum err_code apply_passes(struct applying *a, struct str bytes, struct e
     return code;
 }
 
-static enum err_code count_rows(struct str bytes, uint64_t *ret, struct err *err)
-{
-    struct change_reader r;
-    struct change_table_view t;
-    bool found = true;
-    *ret = 0;
-    enum err_code code = change_set_check(bytes, err);
-    if (!code)
-        code = change_reader_init(&r, bytes, err);
-    if (code)
-        return code;
-    while (!code && found) {
-        code = change_table_next(&r, &found, &t, err);
-        *ret += !code && found ? t.row_count : 0;
-    }
-    change_reader_release(&r);
-    return code;
-}
-
 static void set_triggers(struct engine *eng, int on)
 {
     (void)sqlite3_db_config(eng->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, on, NULL); /* a known switch */
@@ -499,7 +480,9 @@ enum err_code change_apply(struct engine *eng, struct str bytes, change_conflict
 {
     struct applying a = {.eng = eng, .fn = fn, .arg = arg};
     uint64_t rows;
-    enum err_code code = count_rows(bytes, &rows, err);
+    enum err_code code = change_set_check(bytes, err);
+    if (!code)
+        code = change_set_count(bytes, &rows, err);
     if (code)
         return code;
     a.waits = mem_array((size_t)rows + 1, sizeof a.waits[0]);

@@ -5,16 +5,9 @@
 #include "engine/change_table.h"
 #include <stdlib.h>
 
-static bool is_noop(const struct recorder *r, const struct recorder_entry *e)
+static bool is_noop(const struct recorder_entry *e)
 {
-    if (!e->old_at || !e->new_at)
-        return !e->old_at && !e->new_at;
-    struct str cells = cells_at(r, e->new_at);
-    for (size_t i = 0; i < e->table->column_count; i++) {
-        if (change_cell_next(&cells).kind != CHANGE_SAME)
-            return false;
-    }
-    return true;
+    return e->old_at && e->new_at ? e->same : !e->old_at && !e->new_at;
 }
 
 /* The declared key of a table with row ids, for the order of its rows. */
@@ -81,7 +74,7 @@ static size_t select_entries(struct recorder *r, struct sorted *list)
     size_t count = 0;
     for (size_t i = 0; i < r->entry_count; i++) {
         struct recorder_entry *e = &r->entries[i];
-        if (e->table->ignored || is_noop(r, e))
+        if (e->table->ignored || is_noop(e))
             continue;
         if (e->table->has_key && !e->table->without_rowid)
             put_sort_key(r, e);

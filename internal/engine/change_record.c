@@ -144,6 +144,12 @@ static struct recorder_entry *entry_of(
 
 /* --- Cells --- */
 
+static void put_bytes(struct strbuf *out, enum change_kind kind, const void *bytes, int len)
+{
+    struct change_cell cell = {.kind = kind, .bytes = str_make(len ? bytes : "", (size_t)len)};
+    change_put_cell(out, &cell);
+}
+
 static void put_value(struct strbuf *out, sqlite3_value *v)
 {
     struct change_cell cell = {.kind = CHANGE_NULL, .bytes = STR_EMPTY};
@@ -156,16 +162,8 @@ static void put_value(struct strbuf *out, sqlite3_value *v)
         cell.kind = CHANGE_REAL;
         cell.real = sqlite3_value_double(v);
         break;
-    case SQLITE_TEXT:
-        cell.kind = CHANGE_TEXT;
-        cell.bytes.ptr = (const char *)sqlite3_value_text(v);
-        cell.bytes.len = (size_t)sqlite3_value_bytes(v);
-        break;
-    case SQLITE_BLOB:
-        cell.kind = CHANGE_BLOB;
-        cell.bytes.ptr = sqlite3_value_blob(v);
-        cell.bytes.len = (size_t)sqlite3_value_bytes(v);
-        break;
+    case SQLITE_TEXT: put_bytes(out, CHANGE_TEXT, sqlite3_value_text(v), sqlite3_value_bytes(v)); return;
+    case SQLITE_BLOB: put_bytes(out, CHANGE_BLOB, sqlite3_value_blob(v), sqlite3_value_bytes(v)); return;
     default: break;
     }
     change_put_cell(out, &cell);
@@ -201,9 +199,11 @@ static uint32_t put_row(struct recorder *r, const struct recorder_table *t, valu
 }
 
 /* The new row, beside the old one at `old_at`. */
-static uint32_t put_new_row(struct recorder *r, const struct recorder_table *t, uint32_t old_at)
+static uint32_t put_new_row(
+    struct recorder *r, const struct recorder_table *t, uint32_t old_at, bool *ret_same)
 {
     static const struct change_cell SAME = {.kind = CHANGE_SAME, .bytes = {"", 0}};
+    *ret_same = old_at != 0;
     if (!old_at)
         return put_row(r, t, sqlite3_preupdate_new);
     size_t begin = r->cells.len, old = old_at - 1;
@@ -213,8 +213,10 @@ static uint32_t put_new_row(struct recorder *r, const struct recorder_table *t, 
         struct str rest = str_make(r->cells.buf + old, r->cells.len - old);
         struct str was = next_cell_bytes(&rest);
         old += was.len;
-        if (!str_eq(was, str_make(r->cells.buf + at, r->cells.len - at)))
+        if (!str_eq(was, str_make(r->cells.buf + at, r->cells.len - at))) {
+            *ret_same = false;
             continue;
+        }
         strbuf_truncate(&r->cells, at);
         change_put_cell(&r->cells, &SAME);
     }
@@ -237,7 +239,7 @@ static void note(struct recorder *r, struct recorder_table *t, int op, int64_t r
         e->old_at = put_row(r, t, sqlite3_preupdate_old);
     if (strbuf_failed(&r->cells))
         return;
-    e->new_at = op == SQLITE_DELETE ? 0 : put_new_row(r, t, e->old_at);
+    e->new_at = op == SQLITE_DELETE ? 0 : put_new_row(r, t, e->old_at, &e->same);
 }
 
 static bool key_changed(struct recorder *r, const struct recorder_table *t, int64_t before, int64_t after)

@@ -7,15 +7,19 @@ enum { VARINT_MAX = 10, REAL_BYTES = 8 };
 
 /* --- Writing --- */
 
+static size_t write_number(char *out, uint64_t n)
+{
+    size_t len = 0;
+    for (; n > 0x7f; n >>= 7)
+        out[len++] = (char)((n & 0x7f) | 0x80);
+    out[len++] = (char)n;
+    return len;
+}
+
 void change_put_number(struct strbuf *out, uint64_t n)
 {
     char bytes[VARINT_MAX];
-    size_t len = 0;
-    do {
-        bytes[len++] = (char)((n & 0x7f) | (n > 0x7f ? 0x80 : 0));
-        n >>= 7;
-    } while (n > 0);
-    strbuf_add(out, bytes, len);
+    strbuf_add(out, bytes, write_number(bytes, n));
 }
 
 void change_put_name(struct strbuf *out, struct str name)
@@ -37,16 +41,29 @@ static int64_t unzigzag(uint64_t n)
     return v;
 }
 
+/* Written for every cell of every row. */
 void change_put_cell(struct strbuf *out, const struct change_cell *cell)
 {
-    strbuf_add_char(out, (char)cell->kind);
+    char *at = strbuf_reserve(out, 1 + VARINT_MAX + cell->bytes.len);
+    size_t len = 1;
+    if (!at)
+        return;
+    at[0] = (char)cell->kind;
     switch (cell->kind) {
-    case CHANGE_INT: change_put_number(out, zigzag(cell->integer)); break;
-    case CHANGE_REAL: strbuf_add(out, &cell->real, REAL_BYTES); break;
+    case CHANGE_INT: len += write_number(at + len, zigzag(cell->integer)); break;
+    case CHANGE_REAL:
+        memcpy(at + len, &cell->real, REAL_BYTES);
+        len += REAL_BYTES;
+        break;
     case CHANGE_TEXT:
-    case CHANGE_BLOB: change_put_name(out, cell->bytes); break;
+    case CHANGE_BLOB:
+        len += write_number(at + len, cell->bytes.len);
+        memcpy(at + len, cell->bytes.ptr, cell->bytes.len);
+        len += cell->bytes.len;
+        break;
     default: break;
     }
+    strbuf_commit(out, len);
 }
 
 /* --- Reading --- */
@@ -274,6 +291,13 @@ enum err_code change_set_check(struct str bytes, struct err *err)
     return each_table(bytes, check_table, NULL, err);
 }
 
+static enum err_code count_rows(void *arg, const struct change_table_view *t, struct err *err)
+{
+    (void)err;
+    *(uint64_t *)arg += t->row_count;
+    return ERR_OK;
+}
+
 static void add_number(struct digest_stream *digest, uint64_t n)
 {
     unsigned char bytes[8];
@@ -304,7 +328,7 @@ static enum err_code hash_table(void *arg, const struct change_table_view *t, st
     add_number(digest, t->row_count);
     if (!(t->columns[0].flags & CHANGE_COLUMN_ROWID)) {
         digest_stream_add(digest, t->rows);
-        return check_table(NULL, t, err);
+        return ERR_OK;
     }
     for (;;) {
         enum err_code code = change_row_next(t, &rest, &found, &row, err);
@@ -314,6 +338,12 @@ static enum err_code hash_table(void *arg, const struct change_table_view *t, st
         digest_stream_add(digest, without_rowid(t, &row, row.old_cells));
         digest_stream_add(digest, without_rowid(t, &row, row.new_cells));
     }
+}
+
+enum err_code change_set_count(struct str bytes, uint64_t *ret_rows, struct err *err)
+{
+    *ret_rows = 0;
+    return each_table(bytes, count_rows, ret_rows, err);
 }
 
 enum err_code change_set_hash(struct str bytes, struct digest_stream *digest, struct err *err)

@@ -102,7 +102,10 @@ MUST_CHECK enum err_code change_row_next(const struct change_table_view *t, stru
 /* Reads all of it. */
 MUST_CHECK enum err_code change_set_check(struct str bytes, struct err *err);
 
-/* Adds what identifies the set to a digest. */
+/* How many rows its tables say they have. */
+MUST_CHECK enum err_code change_set_count(struct str bytes, uint64_t *ret_rows, struct err *err);
+
+/* Adds what identifies the set to a digest. The bytes are this process's own, or were checked. */
 MUST_CHECK enum err_code change_set_hash(struct str bytes, struct digest_stream *digest, struct err *err);
 
 /* The set that takes it back: INSERT and DELETE change places, UPDATE its halves. */

@@ -46,6 +46,7 @@ struct recorder_entry {
     uint32_t old_at, new_at, key_at,
         key_len; /* key: of a table WITHOUT ROWID; in the end of any declared one */
     bool indirect;
+    bool same; /* the new row is as the old one */
 };
 
 static inline struct str at_bytes(const struct recorder *r, uint32_t at, uint32_t len)

@@ -134,9 +134,11 @@ enum err_code change_view_count(
         code = change_table_next(&r, &found, &t, err);
         if (code || !found)
             break;
-        code = count_table(v, &t, &counts, NULL, err);
+        bool seen = sees_table(v, &t);
         ret->rows += t.row_count;
-        ret->hidden += counts.hidden;
+        if (seen && v->no_indirect)
+            code = count_table(v, &t, &counts, NULL, err);
+        ret->hidden += !seen ? t.row_count : v->no_indirect && !code ? counts.hidden : 0;
     }
     change_reader_release(&r);
     return code;

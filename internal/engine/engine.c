@@ -40,6 +40,14 @@ static bool should_bounce(const struct engine *eng, int64_t now)
            atomic_load_explicit(&eng->board->has_readers, memory_order_relaxed) > 0;
 }
 
+/* A rehearsal holds up the writes behind it and changes nothing. */
+static bool should_give_way(const struct engine *eng, int64_t now)
+{
+    return eng->recorder && eng->running->call.op == WIRE_OP_PROPOSE &&
+           now - eng->running_since_us > LIMIT_REHEARSAL_HOLDS_MS * 1000 &&
+           atomic_load_explicit(&eng->board->waiting, memory_order_relaxed) > 0;
+}
+
 /* A read that computes for long gives way to everybody's short calls. Nobody without privileges can take that
  * back: the front exchanges the engine once it is idle. A write does not stand back, for its neighbours in
  * the transaction wait for it. */
@@ -62,6 +70,8 @@ enum stop_reason engine_stop_reason(struct engine *eng)
         eng->stop = STOP_CANCELLED;
     else if (should_bounce(eng, now))
         eng->stop = STOP_BOUNCE;
+    else if (should_give_way(eng, now))
+        eng->stop = STOP_GIVES_WAY;
     else if (eng->running_reads && !eng->stands_back && eng->cfg.mode != ENGINE_SCRATCH_MODE &&
              now - eng->running_since_us > STAND_BACK_US)
         stand_back(eng);

@@ -21,7 +21,7 @@ struct recorder;
 struct proposal_watch;
 
 /* Why the progress handler stopped a statement. */
-enum stop_reason { STOP_NONE, STOP_DEADLINE, STOP_CANCELLED, STOP_BOUNCE };
+enum stop_reason { STOP_NONE, STOP_DEADLINE, STOP_CANCELLED, STOP_BOUNCE, STOP_GIVES_WAY };
 
 /* Is it on for any table of the database? */
 enum row_security { ROW_SECURITY_UNKNOWN, ROW_SECURITY_OFF, ROW_SECURITY_ON };

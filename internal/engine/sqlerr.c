@@ -393,6 +393,8 @@ enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *er
     struct engine *eng = op->eng;
     if (eng->guard.refused)
         return refused_by_guard(op, err);
+    if (eng->stop == STOP_GIVES_WAY)
+        return op_check_time(op, err);
     if (eng->stop != STOP_NONE)
         return stopped(eng->stop, err);
     char message[MESSAGE_BYTES_MAX], limited[MESSAGE_BYTES_MAX + 128];

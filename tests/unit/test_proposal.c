@@ -224,6 +224,25 @@ void test_proposal__row_ids_that_nobody_named_may_move(void **state)
     assert_int_equal(op_json_int(op_fixture_json(&f), "rows/0/key/rowid"), 1001);
 }
 
+/* Nobody waits longer for a rehearsal than for the turn of a moment. */
+void test_proposal__a_long_rehearsal_gives_way(void **state)
+{
+    static const char BODY[] =
+        "{\"sql\":\"UPDATE orders SET total = (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT "
+        "x + 1 FROM c WHERE x < 3000000) SELECT sum(x) FROM c)\"}";
+    (void)state;
+    fresh();
+    atomic_store(&f.engine.board->waiting, 1);
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_PROPOSE, str_of(BODY), NULL), ERR_BUSY);
+    atomic_store(&f.engine.board->waiting, 0);
+    assert_int_equal(f.head.retry_after_s, 1);
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM _sys_proposal"), "0");
+    propose(BODY);
+    atomic_store(&f.engine.board->waiting, 1);
+    assert_int_equal(apply_token(g_token), ERR_OK); /* which is a write like others */
+    atomic_store(&f.engine.board->waiting, 0);
+}
+
 void test_proposal__refusals(void **state)
 {
     static const struct {
