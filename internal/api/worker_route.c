@@ -27,7 +27,7 @@ static enum err_code enveloped(struct api_request *r, struct api_call *c)
     JSONW_BOOL(c->out, "success", true);
     jsonw_key(c->out, "data");
     enum err_code rc = r->step(c);
-    if (!rc)
+    if (!rc && r->answer.kind == ANSWER_ENVELOPE) /* else it has written something else over it */
         jsonw_object_end(c->out);
     return rc;
 }

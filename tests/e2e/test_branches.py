@@ -409,6 +409,43 @@ def forks(checks, s):
     s.query("DROP TABLE big")
 
 
+def previews(checks, s):
+    preview = lambda query="", ref="next", **more: s.call("GET", at(ref) + "/preview" + query, **more)
+    good(checks, "PUT", s.call("PUT", at("next")))
+    plan = good(checks, "preview", preview())
+    checks.equal("nothing yet", plan, {"branchRef": "next", "plan": {"added": [], "changed": [], "removed": [], "statements": [], "byHand": 0}})
+    for sql in ("ALTER TABLE lists ADD COLUMN weight REAL DEFAULT 1", "ALTER TABLE lists ADD COLUMN \"due, by\" TEXT", "CREATE TABLE coupons(id INTEGER PRIMARY KEY, code TEXT UNIQUE) -- codes",
+                "CREATE INDEX coupon_codes ON coupons(code)", "DROP VIEW named", "CREATE VIEW named AS SELECT name FROM lists", "DROP INDEX notes_list", "DROP TRIGGER noted",
+                "CREATE TRIGGER used AFTER INSERT ON coupons BEGIN DELETE FROM notes WHERE id = new.id; END", "CREATE VIRTUAL TABLE words USING fts5(word)", "DROP TABLE beside"):
+        checks.equal(sql, s.query(sql, db="main-next").status, 200)
+    plan = good(checks, "preview", preview())["plan"]
+    short = lambda kind: sorted((c["type"], c["name"]) for c in plan[kind])
+    checks.equal("added", short("added"), [("index", "coupon_codes"), ("table", "coupons"), ("table", "words"), ("trigger", "used")])
+    checks.equal("changed", short("changed"), [("table", "lists"), ("view", "named")])
+    checks.equal("removed", short("removed"), [("index", "notes_list"), ("table", "beside"), ("trigger", "noted")])
+    checks.that("both texts", all(set(c) == {"type", "name", "parentSql", "branchSql"} for c in plan["changed"]) and plan["byHand"] == 0, plan)
+    checks.that("new columns are added", {'ALTER TABLE "lists" ADD COLUMN weight REAL DEFAULT 1', 'ALTER TABLE "lists" ADD COLUMN "due, by" TEXT'} <= set(plan["statements"]), plan["statements"])
+    text = preview("?format=markdown")
+    checks.equal("as a comment", (text.status, text.headers["content-type"]), (200, "text/markdown; charset=utf-8"))
+    checks.that("with all of it", all(sql.encode() in text.data for sql in plan["statements"]) and b"- changed view named" in text.data, text.data)
+    checks.equal("it runs on the parent", s.batch(plan["statements"]).status, 200)
+    checks.equal("and then they are the same", good(checks, "preview", preview())["plan"]["statements"], [])
+    s.query("DROP TABLE coupons", db="main-next")
+    s.query("CREATE TABLE coupons(id INTEGER PRIMARY KEY, code TEXT UNIQUE, CHECK (length(code) > 3))", db="main-next")
+    plan = good(checks, "preview", preview())["plan"]
+    checks.equal("what no statement does", (plan["byHand"], [c["name"] for c in plan["changed"]], [q for q in plan["statements"] if q.startswith("ALTER")]), (1, ["coupons"], []))
+    s.query('CREATE TABLE "a`b](javascript:x)\n# c"(x)', db="main-next")
+    head = preview("?format=markdown").data.split(b"```")[0]
+    checks.that("names make no markup", b"\n# c" not in head and b"`b](" not in head and b"javascript" in head, head)
+    refused(checks, "another format", preview("?format=html"), 400, "invalid_request", "/format")
+    refused(checks, "no such branch", preview(ref="none"), 404, "not_found")
+    refused(checks, "not with a table scope", preview(token=s.mint("admin", "--tables", "notes")["token"]), 403, "forbidden")
+    checks.equal("readers may", preview(token=s.mint("readonly")["token"]).status, 200)
+    clear(s)
+    for sql in ("DROP TABLE coupons", "DROP TABLE words"):
+        s.query(sql)
+
+
 def at_once(checks, s):
     """Two jobs, and twenty, on one ref: all are served, one branch comes of it, and what was made last is whole."""
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
@@ -489,7 +526,7 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         fill(s)
-        for part in (plain, names, bodies, claims, who_may, test_tokens, handoffs, carried, full, forks, at_once, expiry, crashes):
+        for part in (plain, names, bodies, claims, who_may, test_tokens, handoffs, carried, full, forks, previews, at_once, expiry, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

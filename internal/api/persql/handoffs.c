@@ -19,6 +19,17 @@ static const struct jsonr_field pin_fields[] = {
     {"ttlSec", JF_INT, offsetof(struct pin_wish, ttl_s), JF_NULL_OK, 60, 86400},
 };
 
+/* Said before anything is looked up: it is the same for every branch. */
+static enum err_code check_caller(const struct identity *who, struct err *err)
+{
+    if (who->has_table_scope)
+        return err_set(err, ERR_FORBIDDEN,
+            "A branch has all tables of its parent: this needs a token without a table scope");
+    if (who->acts_for_person)
+        return err_set(err, ERR_FORBIDDEN, "A program that acts for a person makes and renews no tokens");
+    return ERR_OK;
+}
+
 static enum err_code read_pin(struct api_call *c, struct pin_wish *in, enum wire_role *ret_role)
 {
     const struct jsonr_value *root;
@@ -59,7 +70,9 @@ enum err_code persql_branch_pin(struct api_call *c)
     struct token_new wish = {.branches_only = c->who->branches_only};
     AUTO_SECRET secret = SECRET_INIT;
     int64_t expires_at = 0;
-    enum err_code rc = read_pin(c, &in, &wish.role);
+    enum err_code rc = check_caller(c->who, c->err);
+    if (!rc)
+        rc = read_pin(c, &in, &wish.role);
     if (!rc)
         rc = branch_check_ref(c->item, "/ref", c->err);
     if (rc)

@@ -11,4 +11,8 @@
  * the engine's other errors. */
 MUST_CHECK enum err_code template_copy(struct api_call *c, const struct id *from, const struct id *to);
 
+/* What GET …/schema answers under "data"; arena memory. ERR_CONFLICT it cannot be read. */
+MUST_CHECK enum err_code schema_ask(struct api_call *c, struct arena *a, const struct id *db,
+    int64_t deadline_us, const struct jsonr_value **ret);
+
 #endif
