@@ -138,7 +138,7 @@ static int run_bind(const void *values)
     const struct repo_options *o = values;
     AUTO_ARENA arena;
     struct control control;
-    struct repo_binding made;
+    struct repo_binding made = {.id = {""}};
     struct db *db = NULL;
     struct err err = ERR_INIT;
     enum err_code code = cli_open(o->data, DB_WRITE, &control, &db, &err);

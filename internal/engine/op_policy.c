@@ -409,7 +409,7 @@ enum err_code policies_close(struct op *op, struct str table, bool *ret_known, s
 
 enum err_code op_run_POLICY_DROP(struct op *op, struct err *err)
 {
-    struct policy p;
+    struct policy p = {.id = STR_EMPTY};
     struct str id = wire_arg(&op->call, "id");
     enum err_code code = check_caller(op, err);
     if (!code)

@@ -50,7 +50,7 @@ static enum err_code bind_to(struct control_fixture *fx, const struct id *ns, co
     return code ? code : tx_end(fx->db, repo_bind(fx->db, &TEST_ACTOR, &arena, &in, ret, err), NULL);
 }
 
-static struct repo_binding bind(struct control_fixture *fx, const char *issuer, const char *name)
+static struct repo_binding bind_repo(struct control_fixture *fx, const char *issuer, const char *name)
 {
     struct repo_binding r;
     assert_int_equal(bind_to(fx, &fx->tenant.id, issuer, name, false, &r, NULL), ERR_OK);
@@ -175,14 +175,14 @@ void test_repo__is_bound_once(void **state)
     size_t count;
     (void)state;
     start(&fx);
-    struct repo_binding first = bind(&fx, GITHUB, "Acme/Widgets");
+    struct repo_binding first = bind_repo(&fx, GITHUB, "Acme/Widgets");
     expect_str(first.name, "Acme/Widgets");
     assert_string_equal(first.namespace_slug, "acme");
     assert_int_equal(first.pinned_at, 0);
     assert_int_equal(bind_to(&fx, &fx.tenant.id, GITHUB, "acme/widgets", false, &r, &err), ERR_CONFLICT);
     assert_non_null(strstr(err.message, first.id.text));
-    clock_test_set(1, START_MS + 1);   /* ids sort by their time */
-    bind(&fx, GITLAB, "acme/widgets"); /* somebody else's */
+    clock_test_set(1, START_MS + 1);        /* ids sort by their time */
+    bind_repo(&fx, GITLAB, "acme/widgets"); /* somebody else's */
     assert_int_equal(repo_list(fx.db, &arena, &fx.tenant.id, STR_EMPTY, 10, &rows, &count, NULL), ERR_OK);
     assert_int_equal(count, 2);
     assert_int_equal(
@@ -201,7 +201,7 @@ void test_repo__is_another_namespaces_until_it_is_moved(void **state)
     (void)state;
     start(&fx);
     struct tenant globex = other_tenant(&fx);
-    struct repo_binding first = bind(&fx, GITHUB, "acme/widgets");
+    struct repo_binding first = bind_repo(&fx, GITHUB, "acme/widgets");
     assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, NULL), ERR_OK);
     assert_int_equal(bind_to(&fx, &globex.id, GITHUB, "acme/widgets", false, &r, &err), ERR_CONFLICT);
     assert_null(strstr(err.message, first.id.text)); /* whose it is is not told */
@@ -222,7 +222,7 @@ void test_repo__of_a_deleted_namespace_is_refused_and_free(void **state)
     (void)state;
     start(&fx);
     struct tenant globex = other_tenant(&fx);
-    bind(&fx, GITHUB, "acme/widgets");
+    bind_repo(&fx, GITHUB, "acme/widgets");
     assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
     assert_int_equal(tx_end(fx.db, tenant_delete(fx.db, &TEST_ACTOR, &fx.tenant, NULL), NULL), ERR_OK);
     assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, &err), ERR_FORBIDDEN);
@@ -257,7 +257,7 @@ void test_repo__gets_one_database_and_a_token_for_it(void **state)
     struct machine_pass first, again;
     (void)state;
     start(&fx);
-    struct repo_binding r = bind(&fx, GITHUB, "acme/widgets");
+    struct repo_binding r = bind_repo(&fx, GITHUB, "acme/widgets");
     assert_int_equal(connect_as(&fx, GITHUB, "Acme/widgets", "7", &first, NULL), ERR_OK);
     assert_true(first.made);
     assert_string_equal(first.database.slug, "gh-acme-widgets");
@@ -283,14 +283,14 @@ void test_repo__another_one_of_its_name_is_refused_until_it_is_bound_anew(void *
     struct err err = ERR_INIT;
     (void)state;
     start(&fx);
-    struct repo_binding r = bind(&fx, GITHUB, "acme/widgets");
+    struct repo_binding r = bind_repo(&fx, GITHUB, "acme/widgets");
     assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, NULL), ERR_OK);
     assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "8", &other, &err), ERR_FORBIDDEN);
     assert_non_null(strstr(err.message, "another one of its name (id 8)"));
     assert_non_null(strstr(err.message, "holdfast repo unbind"));
     assert_int_equal(look_up(&fx, &pass), ERR_OK);
     assert_int_equal(unbind(&fx, &r.id, &fx.tenant.id), ERR_OK);
-    bind(&fx, GITHUB, "acme/widgets");
+    bind_repo(&fx, GITHUB, "acme/widgets");
     assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "8", &other, NULL), ERR_OK);
     assert_string_equal(other.database.id.text, pass.database.id.text);
     assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &other, NULL), ERR_FORBIDDEN);
@@ -303,8 +303,8 @@ void test_repo__unbinding_ends_its_tokens_and_no_others(void **state)
     (void)state;
     start(&fx);
     struct tenant globex = other_tenant(&fx);
-    struct repo_binding a = bind(&fx, GITHUB, "acme/one");
-    bind(&fx, GITHUB, "acme/two");
+    struct repo_binding a = bind_repo(&fx, GITHUB, "acme/one");
+    bind_repo(&fx, GITHUB, "acme/two");
     assert_int_equal(connect_as(&fx, GITHUB, "acme/one", "1", &one, NULL), ERR_OK);
     assert_int_equal(connect_as(&fx, GITHUB, "acme/two", "2", &two, NULL), ERR_OK);
     assert_int_equal(unbind(&fx, &a.id, &globex.id), ERR_NOT_FOUND);
@@ -322,7 +322,7 @@ void test_repo__tokens_within_an_hour_are_counted(void **state)
     struct err err = ERR_INIT;
     (void)state;
     start(&fx);
-    bind(&fx, GITHUB, "acme/widgets");
+    bind_repo(&fx, GITHUB, "acme/widgets");
     for (int i = 0; i < LIMIT_MACHINE_TOKENS_PER_HOUR; i++)
         assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, NULL), ERR_OK);
     assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, &err), ERR_RATE_LIMITED);
@@ -338,7 +338,7 @@ void test_repo__an_intent_that_somebody_left_is_finished(void **state)
     struct registry_entry left, copy;
     (void)state;
     start(&fx);
-    bind(&fx, GITHUB, "acme/widgets");
+    bind_repo(&fx, GITHUB, "acme/widgets");
     assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
     assert_int_equal(tx_end(fx.db,
                          registry_create_intent(fx.db, &TEST_ACTOR, &fx.tenant.id, S("gh-acme-widgets"),

@@ -88,7 +88,7 @@ static enum err_code check_binder(struct api_call *c, struct str repo)
 enum err_code console_repo_bind(struct api_call *c)
 {
     struct repo_wish wish = {.repo = STR_EMPTY, .issuer = S("github")};
-    struct repo_binding made;
+    struct repo_binding made = {.id = {""}};
     enum err_code rc = call_read_body(c, bind_fields, ARRAY_LEN(bind_fields), &wish);
     struct repo_new in = {.namespace_id = c->who->namespace_id, .name = wish.repo};
     if (!rc)
