@@ -6,13 +6,11 @@
 #include "base/strbuf.h"
 #include "crypto/token.h"
 #include "engine/change_apply.h"
-#include "engine/change_diff.h"
+#include "engine/drift.h"
 #include "engine/engine_state.h"
 #include "engine/proposing.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
-
-enum { DRIFT_BYTES_MAX = 4 << 20 };
 
 static enum err_code unknown(struct err *err)
 {
@@ -46,42 +44,6 @@ static enum err_code find(struct op *op, struct proposal *p, struct err *err)
 
 /* --- Drift --- */
 
-struct drift {
-    struct op *op;
-    const struct proposal *p;
-    struct strbuf out;
-    struct jsonw w;
-};
-
-static void drift_begin(struct drift *d, struct op *op, const struct proposal *p, const char *why)
-{
-    *d = (struct drift){.op = op, .p = p};
-    strbuf_init(&d->out, DRIFT_BYTES_MAX);
-    jsonw_init(&d->w, &d->out);
-    jsonw_object(&d->w);
-    JSONW_BOOL(&d->w, "success", false);
-    JSONW_CSTR(&d->w, "error", why);
-    JSONW_CSTR(&d->w, "code", "drift");
-    JSONW_TEXT(&d->w, "proposalId", p->id);
-    JSONW_TEXT(&d->w, "requestId", op->call.request_id);
-}
-
-/* The proposal is over, and what was just written is the answer: a success of the engine's, for the end of
- * the proposal must be committed. */
-static enum err_code drift_end(struct drift *d, struct err *err)
-{
-    struct op *op = d->op;
-    jsonw_object_end(&d->w);
-    op->plain = strbuf_failed(&d->out) ? (struct str){NULL, 0} : arena_copy(op->arena, strbuf_str(&d->out));
-    strbuf_release(&d->out);
-    if (!op->plain.ptr)
-        return err_set(err, ERR_TOO_LARGE, "the differences are too large to be told");
-    op->head.status = 409;
-    op->head.code = ERR_CONFLICT;
-    op->head.rows_written = 0;
-    return ERR_OK;
-}
-
 static enum err_code stored_set(struct op *op, const struct proposal *p, struct strbuf *out, struct err *err)
 {
     strbuf_init(out, (size_t)LIMIT_CHANGE_BYTES);
@@ -91,15 +53,10 @@ static enum err_code stored_set(struct op *op, const struct proposal *p, struct 
 static enum err_code write_differences(
     struct drift *d, const struct proposal *p, const struct rehearsal *r, struct err *err)
 {
-    struct change_view v = proposal_rows(d->op, p);
     struct strbuf proposed;
     enum err_code code = stored_set(d->op, p, &proposed, err);
-    jsonw_key(&d->w, "drift");
-    jsonw_object(&d->w);
     if (!code)
-        code = change_diff_write(&v, strbuf_str(&proposed), strbuf_str(&r->set), &d->w, err);
-    JSONW_BOOL(&d->w, "schema", !str_eq(p->schema_diff, strbuf_str(&r->diff)));
-    jsonw_object_end(&d->w);
+        code = drift_differences(d, p, strbuf_str(&proposed), strbuf_str(&r->set), err);
     strbuf_release(&proposed);
     return code;
 }
@@ -133,12 +90,11 @@ static enum err_code tell_drift(struct op *op, const struct proposal *p, struct 
         code = proposal_decide(op, p, "drifted", err);
     if (!code)
         code = write_differences(&d, p, r, err);
-    jsonw_key(&d.w, "proposal");
     if (!code)
-        code = propose_rehearsed(op, &in, r, &d.w, err);
+        code = propose_rehearsed(op, &in, r, drift_fresh(&d), err);
     if (!code)
-        return drift_end(&d, err);
-    strbuf_release(&d.out);
+        code = drift_end(&d, err);
+    drift_release(&d);
     return code;
 }
 
@@ -154,21 +110,13 @@ static enum err_code tell_failure(struct op *op, const struct proposal *p, struc
         jsonw_key(&d.w, "errorDetail");
         jsonw_raw(&d.w, op->error_detail);
     }
-    jsonw_key(&d.w, "drift");
-    jsonw_object(&d.w);
-    jsonw_key(&d.w, "rows");
-    jsonw_array(&d.w);
-    jsonw_array_end(&d.w);
-    JSONW_BOOL(&d.w, "truncated", false);
-    jsonw_object_end(&d.w);
-    JSONW_NULL(&d.w, "proposal");
     *err = (struct err)ERR_INIT;
     op->error_detail = STR_EMPTY;
     op->statement_index = -1;
     enum err_code code = proposal_decide(op, p, "drifted", err);
     if (!code)
-        return drift_end(&d, err);
-    strbuf_release(&d.out);
+        code = drift_end(&d, err);
+    drift_release(&d);
     return code;
 }
 
@@ -249,9 +197,76 @@ static enum err_code apply_statements(struct op *op, const struct proposal *p, s
     return code;
 }
 
+/* --- Taking back --- */
+
+static void write_result(struct op *op, int64_t rows)
+{
+    jsonw_object(op->w);
+    jsonw_key(op->w, "columns");
+    jsonw_array(op->w);
+    jsonw_array_end(op->w);
+    jsonw_key(op->w, "rows");
+    jsonw_array(op->w);
+    jsonw_array_end(op->w);
+    JSONW_INT(op->w, "rowsRead", 0);
+    JSONW_INT(op->w, "rowsWritten", rows);
+    JSONW_INT(op->w, "changes", rows);
+    jsonw_object_end(op->w);
+    op->head.rows_written = (uint64_t)rows;
+}
+
+static enum err_code finish_set(
+    struct op *op, const struct proposal *p, struct rehearsal *r, struct drift *d, struct err *err)
+{
+    enum err_code code = rehearsal_hash(r, err);
+    if (code)
+        return code;
+    if (!str_eq(digest_str(&r->hash), p->hash)) { /* then it is asked for anew: what it takes back decides */
+        code = rehearsal_take_back(r, err);
+        if (!code)
+            code = proposal_decide(op, p, "drifted", err);
+        if (!code)
+            code = write_differences(d, p, r, err);
+        return code ? code : drift_end(d, err);
+    }
+    code = rehearsal_keep(r, err);
+    if (!code)
+        code = commit(op, p, r, err);
+    if (!code)
+        write_result(op, p->affected);
+    return code;
+}
+
+static enum err_code apply_set(struct op *op, const struct proposal *p, struct err *err)
+{
+    struct rehearsal r;
+    struct drift d;
+    struct strbuf set;
+    uint64_t conflicts = 0;
+    op->about = arena_printf(op->arena, "-- takes back " STR_FMT, STR_ARG(p->undo_of));
+    op->proposal = p->id;
+    drift_begin(&d, op, p, "Rows are no longer as the write left them; nothing was changed");
+    rehearsal_init(&r, op, p->clock_ms, 0);
+    enum err_code code = stored_set(op, p, &set, err);
+    if (!code)
+        code = rehearsal_run_set(&r, strbuf_str(&set), drift_conflict, &d, &conflicts, err);
+    if (!code && conflicts == 0)
+        code = finish_set(op, p, &r, &d, err);
+    if (!code && conflicts > 0)
+        code = proposal_decide(op, p, "drifted", err);
+    if (!code && conflicts > 0)
+        code = drift_end(&d, err);
+    strbuf_release(&set);
+    drift_release(&d);
+    rehearsal_release(&r);
+    return code;
+}
+
 enum err_code op_run_APPLY(struct op *op, struct err *err)
 {
     struct proposal p;
     enum err_code code = find(op, &p, err);
-    return code ? code : apply_statements(op, &p, err);
+    if (code)
+        return code;
+    return p.undo_of.ptr ? apply_set(op, &p, err) : apply_statements(op, &p, err);
 }

@@ -2,37 +2,19 @@
  * {"statements"} as of a batch, which is then one transaction; "ttlSec"?, "reason"?, "ticket"?, "agent"?,
  * "model"?. data: the proposal with its execution token. */
 #include "base/clock.h"
-#include "base/limits.h"
 #include "base/rand.h"
 #include "engine/engine_state.h"
 #include "engine/proposing.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
 
-enum { NAME_BYTES_MAX = 200 };
-
 static enum err_code read_input(struct op *op, struct proposing *in, struct err *err)
 {
-    static const struct jsonr_field FIELDS[] = {
-        {"ttlSec", JF_INT, offsetof(struct proposing, ttl_s), JF_NULL_OK, LIMIT_PROPOSAL_TTL_MIN_S,
-            LIMIT_PROPOSAL_TTL_MAX_S},
-        {"reason", JF_TEXT, offsetof(struct proposing, reason), JF_NULL_OK, 1, LIMIT_PROPOSAL_TEXT_BYTES},
-        {"ticket", JF_TEXT, offsetof(struct proposing, ticket), JF_NULL_OK, 1, NAME_BYTES_MAX},
-        {"agent", JF_TEXT, offsetof(struct proposing, agent), JF_NULL_OK, 1, NAME_BYTES_MAX},
-        {"model", JF_TEXT, offsetof(struct proposing, model), JF_NULL_OK, 1, NAME_BYTES_MAX},
-    };
     const struct jsonr_value *root;
-    static const struct str NONE = {NULL, 0};
-    *in = (struct proposing){.reason = NONE,
-        .ticket = NONE,
-        .agent = NONE,
-        .model = NONE,
-        .undo_of = NONE,
-        .ttl_s = LIMIT_PROPOSAL_TTL_S,
-        .body = op->call.body};
+    *in = proposing_new(op->call.body);
     enum err_code code = jsonr_parse(op->arena, op->call.body, &root, err);
     if (!code)
-        code = jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, in, err);
+        code = proposing_read(in, root, err);
     return code ? code : propose_take(op, root, err);
 }
 

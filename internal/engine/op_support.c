@@ -100,7 +100,8 @@ enum err_code op_check_time(struct op *op, struct err *err)
             err, ERR_QUERY_TIMEOUT, "the call took longer than the server allows; nothing of it was kept");
     if (eng->stop == STOP_GIVES_WAY) {
         (void)err_set(err, ERR_BUSY,
-            "the rehearsal took more than %d ms while other calls waited, and gave way to them: try again, or "
+            "the rehearsal took more than %d ms while other calls waited, and gave way to them: try again, "
+            "or "
             "split the write by ranges of a key",
             (int)LIMIT_REHEARSAL_HOLDS_MS);
         err->retry_after_s = 1;

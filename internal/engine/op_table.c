@@ -31,6 +31,7 @@ static op_fn *const HANDLERS[WIRE_OP_COUNT] = {
     [WIRE_OP_PROPOSAL_GET] = op_run_PROPOSAL_GET,
     [WIRE_OP_PROPOSAL_CHANGES] = op_run_PROPOSAL_CHANGES,
     [WIRE_OP_PROPOSAL_WITHDRAW] = op_run_PROPOSAL_WITHDRAW,
+    [WIRE_OP_PROPOSAL_UNDO] = op_run_PROPOSAL_UNDO,
 };
 
 op_fn *op_handler(enum wire_op op)

@@ -76,6 +76,7 @@ static void write_head(struct op *op, struct jsonw *w, const struct proposal *p)
     write_time(w, "expiresAt", p->expires_ms);
     write_time(w, "decidedAt", p->decided_ms);
     JSONW_TEXT(w, "tokenId", p->bearer);
+    JSONW_TEXT_OR_NULL(w, "undoOf", p->undo_of);
     JSONW_TEXT_OR_NULL(w, "reason", p->reason);
     JSONW_TEXT_OR_NULL(w, "ticket", p->ticket);
     JSONW_TEXT_OR_NULL(w, "agent", p->agent);
@@ -129,6 +130,7 @@ enum err_code proposal_write(struct op *op, struct jsonw *w, const struct propos
     jsonw_array(w);
     jsonw_array_end(w);
     JSONW_TEXT(w, "rehearsedOn", p->rehearsed_on);
+    JSONW_TEXT_OR_NULL(w, "noUndo", p->no_undo);
     jsonw_object_end(w);
     return code;
 }

@@ -8,7 +8,32 @@
 #include "engine/task.h"
 #include "json/jsonr.h"
 
-enum { PLAN_ROWS_MAX = 1000, PLAN_BYTES_MAX = 1 << 20 };
+enum { PLAN_ROWS_MAX = 1000, PLAN_BYTES_MAX = 1 << 20, NAME_BYTES_MAX = 200 };
+
+struct proposing proposing_new(struct str body)
+{
+    static const struct str NONE = {NULL, 0};
+    return (struct proposing){.reason = NONE,
+        .ticket = NONE,
+        .agent = NONE,
+        .model = NONE,
+        .undo_of = NONE,
+        .ttl_s = LIMIT_PROPOSAL_TTL_S,
+        .body = body};
+}
+
+enum err_code proposing_read(struct proposing *in, const struct jsonr_value *root, struct err *err)
+{
+    static const struct jsonr_field FIELDS[] = {
+        {"ttlSec", JF_INT, offsetof(struct proposing, ttl_s), JF_NULL_OK, LIMIT_PROPOSAL_TTL_MIN_S,
+            LIMIT_PROPOSAL_TTL_MAX_S},
+        {"reason", JF_TEXT, offsetof(struct proposing, reason), JF_NULL_OK, 1, LIMIT_PROPOSAL_TEXT_BYTES},
+        {"ticket", JF_TEXT, offsetof(struct proposing, ticket), JF_NULL_OK, 1, NAME_BYTES_MAX},
+        {"agent", JF_TEXT, offsetof(struct proposing, agent), JF_NULL_OK, 1, NAME_BYTES_MAX},
+        {"model", JF_TEXT, offsetof(struct proposing, model), JF_NULL_OK, 1, NAME_BYTES_MAX},
+    };
+    return jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, in, err);
+}
 
 /* The directory of a database has its id for a name. */
 struct digest propose_token_hash(const struct op *op, struct str token)

@@ -6,6 +6,8 @@
 #include "engine/proposal_view.h"
 #include "engine/rehearsal.h"
 
+struct jsonr_value;
+
 struct proposing {
     struct str reason, ticket, agent, model; /* ptr NULL: none */
     int64_t ttl_s;
@@ -14,6 +16,11 @@ struct proposing {
     struct str plan;    /* JSON */
     struct str undo_of; /* ptr NULL: none */
 };
+
+struct proposing proposing_new(struct str body);
+/* The members of a body that say for how long and why. */
+MUST_CHECK enum err_code proposing_read(
+    struct proposing *in, const struct jsonr_value *root, struct err *err);
 
 /* Stores what was rehearsed and taken back; writes it to `w`, with its execution token. */
 MUST_CHECK enum err_code propose_rehearsed(

@@ -180,7 +180,13 @@ static enum err_code run_set_recorded(struct rehearsal *r, struct str set,
         code = recorder_check(&r->recorder, err);
     recorder_detach(&r->recorder);
     end(r);
-    return code ? code : recorder_finish(&r->recorder, &r->set, err);
+    if (!code)
+        code = recorder_finish(&r->recorder, &r->set, err);
+    uint64_t rows = 0;
+    if (!code)
+        code = change_set_count(strbuf_str(&r->set), &rows, err);
+    r->affected = (int64_t)rows;
+    return code;
 }
 
 enum err_code rehearsal_run_set(struct rehearsal *r, struct str set,

@@ -32,7 +32,7 @@ ROUTES = {
     "API_BRANCH_PUT": "database.branched", "API_BRANCH_DELETE": "database.branch_deleted",
     "DESCRIBE_SET": "database.described", "IMPORT": "database.imported", "API_IMPORT": "database.imported",
     "SESSION_MINT": None,  # it is stored nowhere
-    "PROPOSE": None,  # nothing happened yet
+    "PROPOSE": None, "PROPOSAL_UNDO": None,  # nothing happened yet
     "APPLY": "proposal.applied", "PROPOSAL_WITHDRAW": "proposal.withdrawn",
     "QUERY": DATA, "BATCH": DATA, "EXPLAIN": READS, "VALIDATE": READS,
     "SIGN_UP": "user.created", "SIGN_IN": "user.signed_in", "SIGN_OUT": "session.ended", "SESSION_END": "session.ended",
@@ -134,9 +134,11 @@ def call_of(s, r, owner):
         made = s.call("POST", "/api/namespaces/acme/databases/main/policies",
                       {"name": name, "tableName": "orders", "expression": "1", "enabled": False}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made), {"enabled": False} if r.method == "PATCH" else None)
-    if r.id in ("PROPOSE", "APPLY", "PROPOSAL_WITHDRAW"):
+    if r.id in ("PROPOSE", "APPLY", "PROPOSAL_WITHDRAW", "PROPOSAL_UNDO"):
         s.query("CREATE TABLE IF NOT EXISTS orders(id INTEGER PRIMARY KEY)")
         made = s.db("propose", {"sql": "DELETE FROM orders WHERE id = -1"}).json["data"]
+        if r.id == "PROPOSAL_UNDO":
+            s.db("apply", {"executionToken": made["executionToken"]})
         body = {"APPLY": {"executionToken": made["executionToken"]}, "PROPOSE": {"sql": "DELETE FROM orders WHERE id = -1"}}.get(r.id)
         return lambda: s.call(r.method, r.path().replace("none", made["proposalId"]), body)
     if r.id in ("TOKEN_REVOKE", "TOKEN_ROTATE"):

@@ -181,6 +181,38 @@ def row_security(checks, s):
     checks.equal("applied", (a.status, value(s, "SELECT group_concat(body) FROM notes"), value(s, "SELECT n FROM totals")), (200, "new,theirs", 1))
 
 
+def undo(checks, s):
+    s.query("CREATE TABLE stock(id INTEGER PRIMARY KEY, n INTEGER, note TEXT)")
+    s.query("INSERT INTO stock VALUES(1, 10, 'a'), (2, 20, 'b'), (3, 30, 'c')")
+    rows = lambda: s.query("SELECT * FROM stock ORDER BY id").json["data"]["rows"]
+    before = rows()
+    _, p = propose(s, "UPDATE stock SET n = n - 1")
+    path = f"/v1/db/acme/main/proposals/{p['proposalId']}/undo"
+    checks.equal("not before it is applied", (s.call("POST", path).status, s.call("POST", path.replace("prop_", "prop_x")).status), (409, 404))
+    apply(s, p["executionToken"])
+    after = rows()
+    a = s.call("POST", path, {"reason": "mistaken"})
+    back = a.json["data"]
+    s.secrets.append(back["executionToken"])
+    checks.equal("a proposal of the inverse", (back["action"], back["undoOf"], back["estimatedAffectedRows"], back["reason"], back["sql"]),
+                 ("undo", p["proposalId"], 3, "mistaken", None))
+    checks.equal("with its rows", back["changes"]["rows"][0]["after"], {"n": 10})
+    checks.equal("nothing happened yet", rows(), after)
+    a = apply(s, back["executionToken"])
+    checks.equal("applied", (a.status, a.json["data"]["changes"], rows()), (200, 3, before))
+    again = s.call("POST", f"/v1/db/acme/main/proposals/{back['proposalId']}/undo").json["data"]
+    s.secrets.append(again["executionToken"])
+    checks.equal("and done again", (apply(s, again["executionToken"]).status, rows()), (200, after))
+    s.query("UPDATE stock SET n = 0 WHERE id = 2")
+    s.query("DELETE FROM stock WHERE id = 3")
+    a = s.call("POST", f"/v1/db/acme/main/proposals/{again['proposalId']}/undo")
+    checks.equal("not over what came later", (a.status, a.json["code"], [(r["key"]["id"], r["kind"]) for r in a.json["drift"]["rows"]]),
+                 (409, "drift", [(2, "differs"), (3, "missing")]))
+    checks.equal("nothing changed", rows(), [[1, 9, "a"], [2, 0, "b"]])
+    for body in (b"[]", b"x", {"ttlSec": 1}, {"reason": 1}):
+        checks.equal(f"undo {body}", s.call("POST", path, body).status, 400)
+
+
 def races(checks, s):
     """8 callers with one token: one does it, the others are told that it is gone."""
     s.query("CREATE TABLE counter(n INTEGER)")
@@ -247,7 +279,7 @@ def main():
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             s.query(sql)
-        for part in (shape, cascades, bearers, errors, keys, schema, row_security, races):
+        for part in (shape, cascades, bearers, errors, keys, schema, row_security, undo, races):
             checks.part(part, checks, s)
     with Server(binary_argument()) as s:
         checks.part(crashes, checks, s)

@@ -19,6 +19,7 @@ CALLS = {
     "EXPLAIN": ({"sql": "SELECT 1"}, ""), "VALIDATE": ({"sql": "SELECT 1"}, ""),
     "PROPOSE": ({"sql": "DELETE FROM orders WHERE id = -1"}, ""), "APPLY": ({"executionToken": "pmut_none"}, ""),
     "PROPOSAL_LIST": (None, "?limit=5"), "PROPOSAL_GET": (None, ""), "PROPOSAL_CHANGES": (None, "?limit=5"), "PROPOSAL_WITHDRAW": (None, ""),
+    "PROPOSAL_UNDO": ({"reason": "no"}, ""),
     "TABLES": (None, ""), "SCHEMA": (None, ""), "DESCRIBE": (None, ""), "DESCRIBE_SET": ({"description": "text"}, ""),
     "SEARCH": (None, "?q=orders"), "DOCTOR": (None, ""), "QUERY_LOG": (None, ""),
     "BRANCH_LIST": (None, "?limit=5"), "BRANCH_PUT": ({"ttlDays": 1}, ""), "BRANCH_DELETE": (None, ""), "BRANCH_CLAIM": ({"ref": "claimed-{n}"}, ""),

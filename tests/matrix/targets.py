@@ -114,6 +114,9 @@ class Targets:
     def proposal_withdraw(self, who):
         return {"id": self.w.proposal("acme", "books")["proposalId"]}
 
+    def proposal_undo(self, who):
+        return {"id": self.w.applied("acme", "books")}
+
     def policy_update(self, who):
         return {"id": self.w.policy("acme", "books")["id"]}
 

@@ -172,6 +172,11 @@ class World:
         self.s.secrets.append(made["executionToken"])
         return made
 
+    def applied(self, ns, db):
+        made = self.proposal(ns, db)
+        self.ask(self.with_token(ns), "POST", f"/v1/db/{ns}/{db}/apply", {"executionToken": made["executionToken"]})
+        return made["proposalId"]
+
     def policy(self, ns, db):
         return self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/databases/{db}/policies",
                         {"name": f"policy {next(self.count)} of {ns}", "tableName": "orders", "expression": "1", "enabled": False})

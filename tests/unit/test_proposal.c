@@ -322,3 +322,145 @@ void test_proposal__lists_newest_first_in_pages(void **state)
     assert_int_equal(jsonr_count(op_json_at(v, "proposals")), 1);
     assert_int_equal(jsonr_kind(op_json_at(v, "nextCursor")), JSONR_NULL);
 }
+
+/* --- Taking back --- */
+
+static enum err_code undo(const char *id)
+{
+    const struct op_arg args[] = {{"id", id}, {NULL, NULL}};
+    return op_fixture_run(&f, WIRE_OP_PROPOSAL_UNDO, STR_EMPTY, args);
+}
+
+static void applied(const char *body)
+{
+    propose(body);
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_int_equal(f.head.status, 200);
+}
+
+/* Proposes to take back `id` and does. */
+static void undone(const char *id)
+{
+    char of[60];
+    str_print(of, sizeof of, "%s", id);
+    assert_int_equal(undo(of), ERR_OK);
+    assert_int_equal(f.head.status, 200);
+    assert_string_equal(op_json_text(op_fixture_json(&f), "undoOf"), of);
+    remember(op_fixture_json(&f));
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_int_equal(f.head.status, 200);
+}
+
+#define ALL_ORDERS "SELECT group_concat(id || status || total, ' ') FROM orders"
+
+void test_proposal__is_taken_back_and_done_again(void **state)
+{
+    (void)state;
+    fresh();
+    op_fixture_sql(
+        &f, "CREATE TRIGGER told AFTER UPDATE ON orders BEGIN INSERT INTO notes VALUES (new.id, 0, 0); END");
+    applied("{\"statements\":[{\"sql\":\"UPDATE orders SET status = 'late' WHERE id < 3\"},"
+            "{\"sql\":\"DELETE FROM orders WHERE id = 3\"},{\"sql\":\"INSERT INTO orders VALUES (7, 'new', "
+            "1)\"}]}");
+    assert_string_equal(op_fixture_value(&f, ALL_ORDERS), "1late10.0 2late20.0 7new1.0");
+    undone(g_id);
+    assert_int_equal(op_json_int(op_fixture_json(&f), "rowsWritten"), 6);
+    assert_string_equal(op_fixture_value(&f, ALL_ORDERS), "1open10.0 2open20.0 3done30.0");
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM notes"), "0");
+    undone(g_id);
+    assert_string_equal(op_fixture_value(&f, ALL_ORDERS), "1late10.0 2late20.0 7new1.0");
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM notes"), "2");
+}
+
+void test_proposal__is_not_taken_back_over_what_came_later(void **state)
+{
+    char id[60];
+    (void)state;
+    fresh();
+    applied("{\"sql\":\"UPDATE orders SET status = 'late'\"}");
+    str_print(id, sizeof id, "%s", g_id);
+    assert_int_equal(undo(id), ERR_OK);
+    remember(op_fixture_json(&f));
+    query("UPDATE orders SET total = 5 WHERE id = 1"); /* another column: no matter */
+    query("UPDATE orders SET status = 'sent' WHERE id = 2");
+    assert_int_equal(apply_token(g_token), ERR_CONFLICT);
+    const struct jsonr_value *v = op_fixture_json(&f);
+    assert_int_equal(jsonr_count(op_json_at(v, "drift/rows")), 1);
+    assert_string_equal(op_json_text(v, "drift/rows/0/kind"), "differs");
+    assert_string_equal(op_json_text(v, "drift/rows/0/now/status"), "sent");
+    assert_int_equal(undo(id), ERR_CONFLICT);
+    assert_int_equal(op_json_int(op_fixture_json(&f), "drift/rows/0/key/id"), 2);
+    assert_string_equal(op_fixture_value(&f, ALL_ORDERS), "1late5.0 2sent20.0 3late30.0");
+    query("UPDATE orders SET status = 'late' WHERE id = 2");
+    undone(id);
+    assert_string_equal(op_fixture_value(&f, ALL_ORDERS), "1open5.0 2open20.0 3done30.0");
+}
+
+/* Rows that hang on what would go are somebody else's. */
+void test_proposal__taking_back_goes_no_further_than_it_went(void **state)
+{
+    (void)state;
+    fresh();
+    op_fixture_sql(&f,
+        "DROP TABLE IF EXISTS lines; CREATE TABLE lines (id INTEGER PRIMARY KEY, o REFERENCES orders ON "
+        "DELETE CASCADE)");
+    applied("{\"sql\":\"INSERT INTO orders VALUES (8, 'new', 1)\"}");
+    query("INSERT INTO lines VALUES (1, 8)");
+    assert_int_equal(undo(g_id), ERR_CONFLICT);
+    assert_string_equal(op_json_text(op_fixture_json(&f), "drift/rows/0/kind"), "new");
+    assert_string_equal(op_json_text(op_fixture_json(&f), "drift/rows/0/table"), "lines");
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM lines"), "1");
+    query("DELETE FROM lines");
+    undone(g_id);
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM orders"), "3");
+}
+
+void test_proposal__what_cannot_be_taken_back_says_so(void **state)
+{
+    char id[60];
+    (void)state;
+    fresh();
+    propose("{\"sql\":\"UPDATE orders SET status = 'late'\"}");
+    assert_int_equal(undo(g_id), ERR_CONFLICT);
+    assert_non_null(strstr(f.error.ptr, "pending"));
+    applied("{\"sql\":\"ALTER TABLE orders ADD COLUMN more\"}");
+    assert_int_equal(undo(g_id), ERR_CONFLICT);
+    assert_non_null(strstr(f.error.ptr, "schema"));
+    op_fixture_sql(&f,
+        "DROP TABLE IF EXISTS words; CREATE VIRTUAL TABLE words USING fts5(body, content='notes');"
+        "CREATE TRIGGER fed AFTER INSERT ON notes BEGIN INSERT INTO words (rowid, body) VALUES "
+        "(new.rowid, new.body); END");
+    applied("{\"sql\":\"INSERT INTO notes (body) VALUES ('text')\"}");
+    assert_int_equal(undo(g_id), ERR_CONFLICT);
+    assert_non_null(strstr(f.error.ptr, "full-text"));
+    op_fixture_sql(&f, "DROP TRIGGER fed; DROP TABLE words");
+    applied("{\"sql\":\"UPDATE orders SET status = 'x'\"}");
+    str_print(id, sizeof id, "%s", g_id);
+    f.role = WIRE_ROLE_READONLY;
+    assert_int_equal(undo(id), ERR_FORBIDDEN);
+    f.role = WIRE_ROLE_READWRITE;
+    const struct str scope[] = {S("notes")};
+    f.tables = scope;
+    f.table_count = 1;
+    assert_int_equal(undo(id), ERR_FORBIDDEN);
+    f.tables = NULL;
+    assert_int_equal(undo(id), ERR_OK);
+    f.token_id = S("tok_other");
+    assert_int_equal(undo(id), ERR_NOT_FOUND);
+    assert_int_equal(undo("prop_0"), ERR_NOT_FOUND);
+}
+
+/* A full-text table that keeps its rows is written through itself. */
+void test_proposal__full_text_rows_are_taken_back(void **state)
+{
+    (void)state;
+    fresh();
+    op_fixture_sql(&f, "DROP TABLE IF EXISTS pages; CREATE VIRTUAL TABLE pages USING fts5(title, body);"
+                       "INSERT INTO pages VALUES ('one', 'first words'), ('two', 'second words')");
+    applied("{\"statements\":[{\"sql\":\"UPDATE pages SET body = 'other' WHERE title = 'one'\"},"
+            "{\"sql\":\"DELETE FROM pages WHERE title = 'two'\"}]}");
+    undone(g_id);
+    assert_string_equal(
+        op_fixture_value(&f, "SELECT group_concat(title) FROM pages WHERE pages MATCH 'words'"), "one,two");
+    op_fixture_sql(&f, "INSERT INTO pages (pages) VALUES ('integrity-check'); DROP TABLE pages");
+}
