@@ -174,8 +174,7 @@ enum err_code request_intend(
 
 /* --- After --- */
 
-/* What failed without these codes has surely left nothing. */
-static bool may_be_done(enum err_code code)
+bool request_may_be_done(enum err_code code)
 {
     return code == ERR_IO || code == ERR_INTERNAL || code == ERR_WORKER_CRASHED || code == ERR_QUERY_TIMEOUT;
 }
@@ -183,10 +182,10 @@ static bool may_be_done(enum err_code code)
 static enum audit_outcome outcome_of(const struct api_request *r)
 {
     if (r->failed.code)
-        return may_be_done(r->failed.code) ? AUDIT_UNKNOWN : AUDIT_NOT_DONE;
+        return request_may_be_done(r->failed.code) ? AUDIT_UNKNOWN : AUDIT_NOT_DONE;
     if (r->head.status == 200)
         return AUDIT_DONE;
-    return may_be_done((enum err_code)r->head.code) ? AUDIT_UNKNOWN : AUDIT_NOT_DONE;
+    return request_may_be_done((enum err_code)r->head.code) ? AUDIT_UNKNOWN : AUDIT_NOT_DONE;
 }
 
 static enum err_code settle_in_tx(struct db *db, struct api_request *r, struct err *err)

@@ -158,6 +158,8 @@ MUST_CHECK enum err_code request_intend(
     struct api_request *r, void (*then)(struct api_request *r, const struct err *err), struct err *err);
 /* Answers with what was gathered, or with `failed` (NULL: it did not), after the row of the audit log where
  * something was intended. */
+/* What failed with another code than these has surely left nothing. */
+bool request_may_be_done(enum err_code code);
 void request_reply_audited(struct api_request *r, const struct err *failed);
 /* For supervise_on_quarantine(); arg is the struct api. */
 void audited_quarantine(void *arg, struct str db_id);

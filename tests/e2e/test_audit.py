@@ -27,6 +27,7 @@ ROUTES = {
     "ROW_SECURITY_SET": "policy.row_security",
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",
     "BRANCH_PUT": "database.branched", "BRANCH_CLAIM": "database.branched", "BRANCH_DELETE": "database.branch_deleted",
+    "BRANCH_MERGE": "database.branch_merged", "API_BRANCH_MERGE": "database.branch_merged",
     "BRANCH_PIN": "token.created", "HANDOFF_REDEEM": "token.rotated",
     "FORK": "database.forked", "API_FORK": "database.forked",
     "API_BRANCH_PUT": "database.branched", "API_BRANCH_DELETE": "database.branch_deleted",
@@ -147,6 +148,10 @@ def call_of(s, r, owner):
     if r.id == "REPO_UNBIND":
         made = s.call("POST", "/api/namespaces/acme/repos", {"repo": "acme/" + name}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made))
+    if r.id.endswith("BRANCH_MERGE"):
+        s.call("PUT", "/v1/db/acme/main/branches/merged")
+        s.query(f"CREATE TABLE by_{r.id.lower()}(a)", db="main-merged")
+        return lambda: s.call("POST", r.path().replace("none", "merged"), {"mode": "schema"})
     if r.id in ("BRANCH_PIN", "HANDOFF_REDEEM"):
         s.call("PUT", "/v1/db/acme/main/branches/pinned")
         pinned = s.call("POST", "/v1/db/acme/main/branches/pinned/pin").json["data"]["token"]

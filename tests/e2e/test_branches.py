@@ -446,6 +446,45 @@ def previews(checks, s):
         s.query(sql)
 
 
+def merges(checks, s):
+    merge = lambda body=None, ref="next", **more: s.call("POST", at(ref) + "/merge", body, **more)
+    good(checks, "PUT", s.call("PUT", at("next")))
+    checks.equal("nothing to do", good(checks, "merge", merge()), {"branchRef": "next", "mode": "schema", "applied": []})
+    for sql in ("ALTER TABLE lists ADD COLUMN merged TEXT", "CREATE TABLE tickets(id INTEGER PRIMARY KEY, list REFERENCES lists(id))", "CREATE INDEX ticket_list ON tickets(list)",
+                "INSERT INTO lists(name) VALUES('of the branch')"):
+        s.query(sql, db="main-next")
+    wanted = s.call("GET", at("next") + "/preview").json["data"]["plan"]["statements"]
+    for token in (s.mint("readwrite")["token"], s.mint("admin", "--kind", "test")["token"], s.mint("admin", "--tables", "notes")["token"]):
+        refused(checks, "not by everybody", merge(token=token), 403, "forbidden")
+    for body, pointer in (({"mode": "data"}, "/mode"), ({"mode": 5}, "/mode"), ({"mode": ""}, "/mode")):
+        refused(checks, f"merge {body}", merge(body), 400, "invalid_request", pointer)
+    checks.equal("what the preview told", good(checks, "merge", merge({"mode": "schema"}))["applied"], wanted)
+    checks.equal("the same schema", schema_of(s, "main"), schema_of(s, "main-next"))
+    checks.equal("no rows came along", rows(s, "SELECT count(*) FROM lists WHERE name = 'of the branch'"), [[0]])
+    row = s.call("GET", "/api/namespaces/acme/audit?action=database.branch_merged&limit=5").json["data"]
+    checks.equal("recorded once", [(r["targetName"], r["after"]["branch"], r["after"]["statements"]) for r in row], [("main", "next", len(wanted))])
+    s.query("DELETE FROM lists", db="main-next")
+    s.query("CREATE TABLE fine(a)", db="main-next")
+    checks.equal("an empty table takes it", s.query("ALTER TABLE lists ADD COLUMN must INTEGER NOT NULL", db="main-next").status, 200)
+    before = schema_of(s, "main")
+    answer = merge()
+    checks.that("what fails on the parent's rows is told", answer.status == 400 and "NOT NULL" in answer.json["error"], answer)
+    checks.equal("and changes nothing", schema_of(s, "main"), before)
+    checks.equal("nor is it recorded", actions(s).count("database.branch_merged"), 1)
+    s.query("CREATE TABLE moved(a)")
+    good(checks, "PUT", s.call("PUT", at("next")))
+    s.query("ALTER TABLE moved RENAME COLUMN a TO b", db="main-next")
+    refused(checks, "more than new columns", merge(), 409, "conflict", text="moved")
+    s.query("DROP TABLE moved", db="main-next")
+    checks.equal("removed", good(checks, "merge", merge())["applied"], ['DROP TABLE "moved"'])
+    for n in range(101):
+        s.query(f"CREATE TABLE many{n}(a)", db="main-next")
+    refused(checks, "too much for one transaction", merge(), 409, "conflict", text="100")
+    refused(checks, "no such branch", merge(ref="none"), 404, "not_found")
+    clear(s)
+    s.query("DROP TABLE tickets")
+
+
 def at_once(checks, s):
     """Two jobs, and twenty, on one ref: all are served, one branch comes of it, and what was made last is whole."""
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
@@ -526,7 +565,7 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         fill(s)
-        for part in (plain, names, bodies, claims, who_may, test_tokens, handoffs, carried, full, forks, previews, at_once, expiry, crashes):
+        for part in (plain, names, bodies, claims, who_may, test_tokens, handoffs, carried, full, forks, previews, merges, at_once, expiry, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

@@ -23,6 +23,7 @@ CALLS = {
     "TABLES": (None, ""), "SCHEMA": (None, ""), "DESCRIBE": (None, ""), "DESCRIBE_SET": ({"description": "text"}, ""),
     "SEARCH": (None, "?q=orders"), "DOCTOR": (None, ""), "QUERY_LOG": (None, ""),
     "BRANCH_LIST": (None, "?limit=5"), "BRANCH_PUT": ({"ttlDays": 1}, ""), "BRANCH_DELETE": (None, ""), "BRANCH_CLAIM": ({"ref": "claimed-{n}"}, ""),
+    "BRANCH_MERGE": ({"mode": "schema"}, ""), "API_BRANCH_MERGE": ({"mode": "schema"}, ""),
     "BRANCH_PREVIEW": (None, ""), "API_BRANCH_PREVIEW": (None, ""),
     "BRANCH_PIN": ({"role": "read"}, ""), "HANDOFF_REDEEM": ({"token": "phand_none"}, ""),
     "FORK": ({"slug": "forked-{n}"}, ""), "API_FORK": ({"slug": "forked-there-{n}"}, ""),
