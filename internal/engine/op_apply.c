@@ -169,6 +169,17 @@ static enum err_code finish(struct op *op, const struct proposal *p, struct rehe
     return code ? code : commit(op, p, r, err);
 }
 
+/* Rows or the schema say no, which is drift; what the machine says may be otherwise next time. */
+static bool is_about_data(const struct op *op)
+{
+    static const char OTHER[] = "\"kind\":\"unknown\"";
+    struct str detail = op->error_detail;
+    bool other = detail.len == 0;
+    for (size_t at = 0; at < detail.len && !other; at++)
+        other = str_starts(str_slice(detail, at, detail.len), str_of(OTHER));
+    return !other;
+}
+
 static enum err_code apply_statements(struct op *op, const struct proposal *p, struct err *err)
 {
     struct rehearsal r;
@@ -187,7 +198,7 @@ static enum err_code apply_statements(struct op *op, const struct proposal *p, s
         bool gone = sqlite3_get_autocommit(op->eng->db);
         if (!code)
             code = finish(op, p, &r, err);
-        else if ((code == ERR_SQL || code == ERR_INVALID || code == ERR_TOO_LARGE) && !gone)
+        else if (code == ERR_SQL && !gone && is_about_data(op))
             code = tell_failure(op, p, err);
     }
     op->proposal = p->id;

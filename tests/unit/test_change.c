@@ -32,6 +32,12 @@ static const char *const TABLES[] = {
 static const char *const SELECTS[] = {
     "rowid, *", "*", "rowid, *", "*", "id, x, y", "_rowid_, *", "*", "*", "*", "rowid, *", "rowid, *"};
 
+#ifdef HF_DEBUG
+enum { ROUNDS = 300 };
+#else
+enum { ROUNDS = 1500 };
+#endif
+
 struct lab {
     struct engine eng;
     struct recorder recorder;
@@ -230,7 +236,7 @@ void test_change__random_writes_apply_and_invert(void **state)
     (void)state;
     lab_open(&f);
     strbuf_init(&inverse, 64 << 20);
-    for (int round = 0; round < 1500; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         struct err err = ERR_INIT;
         dump(&f, &f.before);
         sql_ok(&f, "BEGIN");

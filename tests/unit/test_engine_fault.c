@@ -66,6 +66,8 @@ static void put(struct strbuf *out, uint64_t id, enum wire_op op, const char *bo
     wire_put_call(out, id, &call);
 }
 
+static char g_answer[8192]; /* how the last one begins */
+
 /* Sends the calls, takes one turn, and notes the status of each answer; 0: none came. */
 static void take_turn(struct lab *lab, const struct strbuf *frames, uint16_t status[CALLS + 1])
 {
@@ -94,6 +96,7 @@ static void take_turn(struct lab *lab, const struct strbuf *frames, uint16_t sta
                 ERR_OK);
             assert_true(h.call_id >= 1 && h.call_id <= CALLS);
             status[h.call_id] = head.status;
+            str_print_cut(g_answer, sizeof g_answer, STR_FMT, STR_ARG(chunk));
         }
         rest = str_slice(rest, size, rest.len);
     }
@@ -210,6 +213,114 @@ void test_engine_fault__a_turn_whose_fsync_fails(void **state)
 {
     (void)state;
     turn_under(FAULT_SQLITE_SYNC, "fsync", 1);
+}
+
+/* --- Proposals: a token is consumed with its effect, or neither is --- */
+
+static void send_one(struct lab *lab, enum wire_op op, const char *body, uint16_t *ret_status)
+{
+    uint16_t status[CALLS + 1] = {0};
+    AUTO_STRBUF frames;
+    strbuf_init(&frames, 1 << 20);
+    put(&frames, 1, op, body, STR_EMPTY);
+    take_turn(lab, &frames, status);
+    *ret_status = status[1];
+}
+
+#define PROPOSED "{\"sql\":\"UPDATE t SET n = n + 1 WHERE v = 'base'\"}"
+
+/* Rows changed, proposals that are applied, all proposals. */
+static void look(struct lab *lab, int64_t out[3])
+{
+    struct guard_saved saved = guard_enter_own(&lab->eng.guard);
+    out[0] = ask(lab->eng.db, "SELECT sum(n) FROM t");
+    out[1] =
+        ask(lab->eng.db, "SELECT count(*) FROM _sys_proposal WHERE state = 'applied' AND token_hash IS NULL");
+    out[2] = ask(lab->eng.db, "SELECT count(*) FROM _sys_proposal");
+    assert_int_equal(
+        ask(lab->eng.db, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+    guard_leave(&lab->eng.guard, saved);
+}
+
+static void restart(struct lab *lab)
+{
+    struct err err = ERR_INIT;
+    lab_end(lab);
+    if (lab_start(lab, &err) != ERR_OK)
+        fail_msg("does not open again: %s", err.message);
+}
+
+/* What is in the file after `status`; 503 says that it may be kept or not. */
+static void expect_file(struct lab *lab, const char *what, uint16_t status, int64_t effect, int64_t proposals)
+{
+    int64_t seen[3];
+    look(lab, seen);
+    bool unknown = status == 503;
+    bool ok = seen[0] == seen[1] && (seen[0] == effect || (unknown && seen[0] <= 1)) &&
+              (seen[2] == proposals || (unknown && seen[2] <= 1));
+    if (!ok)
+        fail_msg("%s at fault %u: answer %d, rows %d, applied %d, proposals %d", what, fault_points(), status,
+            (int)seen[0], (int)seen[1], (int)seen[2]);
+}
+
+static void apply_again(struct lab *lab, const char *body)
+{
+    int64_t before[3], after[3];
+    uint16_t status;
+    look(lab, before);
+    send_one(lab, WIRE_OP_APPLY, body, &status);
+    look(lab, after);
+    assert_int_equal(status, before[0] ? 404 : 200);
+    assert_int_equal(after[0], 1);
+}
+
+static void proposals_under(enum fault_kind kind)
+{
+    fault_start(kind);
+    while (fault_next()) {
+        struct lab lab = {.running = false};
+        char body[200];
+        uint16_t proposed, applied;
+        fault_off();
+        prepare(&lab);
+        fault_rearm();
+        send_one(&lab, WIRE_OP_PROPOSE, PROPOSED, &proposed);
+        if (proposed == 200) {
+            const char *token = strstr(g_answer, "pmut_");
+            assert_non_null(token);
+            str_print(body, sizeof body, "{\"executionToken\":\"%.54s\"}", token);
+            send_one(&lab, WIRE_OP_APPLY, body, &applied);
+            fault_off();
+            restart(&lab);
+            expect_file(&lab, "apply", applied, applied == 200, 1);
+            apply_again(&lab, body);
+        } else {
+            fault_off();
+            restart(&lab);
+            expect_file(&lab, "propose", proposed, 0, 0);
+        }
+        lab_end(&lab);
+        tmpdir_release(&lab.dir);
+    }
+    assert_in_range(fault_points(), 1, ROUNDS_MAX);
+}
+
+void test_engine_fault__proposals_without_memory(void **state)
+{
+    (void)state;
+    proposals_under(FAULT_SQLITE_MEM);
+}
+
+void test_engine_fault__proposals_on_a_full_disk(void **state)
+{
+    (void)state;
+    proposals_under(FAULT_SQLITE_WRITE);
+}
+
+void test_engine_fault__proposals_whose_fsync_fails(void **state)
+{
+    (void)state;
+    proposals_under(FAULT_SQLITE_SYNC);
 }
 
 /* A start that fails says so, and the next one works. */

@@ -100,7 +100,11 @@ void test_opcopy__a_whole_copy_is_another_file_with_the_same_rows(void **state)
         "CREATE VIRTUAL TABLE g USING fts5(x); INSERT INTO g VALUES('word');"
         "INSERT OR REPLACE INTO _sys_applied(kind, token_id, key, step, created_ms, status, body)"
         " VALUES('key', 'tok', 'k', '', 1, 200, x'00');");
+    op_fixture_ok(&from, WIRE_OP_PROPOSE, S("{\"sql\":\"DELETE FROM w\"}"), NULL);
     sqlite3 *db = copied(WIRE_OP_COPY);
+    assert_string_equal(value(db, "SELECT (SELECT count(*) FROM _sys_proposal) + (SELECT count(*) FROM "
+                                  "_sys_proposal_part) + (SELECT count(*) FROM _sys_proposal_row)"),
+        "0");
     assert_string_equal(value(db, "SELECT group_concat(b) FROM w"), "x,y");
     assert_string_equal(value(db, "SELECT seq FROM sqlite_sequence WHERE name = 'w'"), "2");
     assert_string_equal(value(db, "SELECT count(*) FROM g WHERE g MATCH 'word'"), "1");
