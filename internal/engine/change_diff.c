@@ -243,10 +243,53 @@ static enum err_code compare(struct str a, struct str b, struct comparing *c, bo
     return code;
 }
 
+/* Mostly both are in the same order, and nothing needs to be looked up. */
+static enum err_code same_rows_of(
+    const struct change_table_view *a, const struct change_table_view *b, bool *ret_same, struct err *err)
+{
+    struct str rest_a = a->rows, rest_b = b->rows;
+    struct change_row row_a, row_b;
+    bool found_a = true, found_b = true;
+    while (*ret_same && found_a) {
+        enum err_code code = change_row_next(a, &rest_a, &found_a, &row_a, err);
+        if (!code)
+            code = change_row_next(b, &rest_b, &found_b, &row_b, err);
+        if (code)
+            return code;
+        *ret_same = found_a == found_b && (!found_a || row_eq(a, &row_a, row_b.bytes));
+    }
+    return ERR_OK;
+}
+
+static enum err_code same_in_order(struct str a, struct str b, bool *ret_same, struct err *err)
+{
+    struct change_reader ra = {.columns = NULL}, rb = {.columns = NULL};
+    struct change_table_view ta, tb;
+    bool found_a = true, found_b = true;
+    *ret_same = true;
+    enum err_code code = change_reader_init(&ra, a, err);
+    if (!code)
+        code = change_reader_init(&rb, b, err);
+    while (!code && *ret_same && found_a) {
+        code = change_table_next(&ra, &found_a, &ta, err);
+        if (!code)
+            code = change_table_next(&rb, &found_b, &tb, err);
+        if (code)
+            break;
+        *ret_same = found_a == found_b && (!found_a || str_eq(ta.head, tb.head));
+        if (*ret_same && found_a)
+            code = same_rows_of(&ta, &tb, ret_same, err);
+    }
+    change_reader_release(&ra);
+    change_reader_release(&rb);
+    return code;
+}
+
 enum err_code change_same_rows(struct str a, struct str b, bool *ret, struct err *err)
 {
     struct comparing c = {.w = NULL};
-    return compare(a, b, &c, ret, err);
+    enum err_code code = same_in_order(a, b, ret, err);
+    return code || *ret ? code : compare(a, b, &c, ret, err);
 }
 
 enum err_code change_diff_write(

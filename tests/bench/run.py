@@ -9,11 +9,12 @@ import sys
 import bearer
 import foundation
 import identity
+import proposals
 import row_security
 import sign_ins
 import table
 
-PARTS = {"foundation": foundation, "bearer": bearer, "policies": row_security, "sign-ins": sign_ins, "identity": identity}
+PARTS = {"foundation": foundation, "bearer": bearer, "policies": row_security, "proposals": proposals, "sign-ins": sign_ins, "identity": identity}
 
 
 def main():
