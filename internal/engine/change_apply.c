@@ -29,7 +29,8 @@ struct target {
     sqlite3_stmt *stmt[STATEMENTS];
     sqlite3_stmt *update; /* for the columns of `mask`, found by `by` */
     bool *mask;
-    enum finder by;
+    enum finder by; /* as is `strict` */
+    bool strict;
     struct change_cell *now;
 };
 
@@ -246,13 +247,14 @@ static enum err_code sql_failed(struct applying *a, int rc, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "a change set could not be applied: %s", sqlite3_errmsg(a->eng->db));
 }
 
+/* `strict`: it finds the row only while what it changes is as it was. */
 static sqlite3_stmt *update_statement(
-    struct applying *a, struct target *g, const struct change_row *row, enum finder by)
+    struct applying *a, struct target *g, const struct change_row *row, enum finder by, bool strict)
 {
     AUTO_STRBUF sql;
     strbuf_init(&sql, 1 << 20);
     struct str cells = row->new_cells;
-    bool same = g->update && g->by == by;
+    bool same = g->update && g->by == by && g->strict == strict;
     const char *between = " SET ";
     for (size_t i = 0; i < g->t->column_count; i++) {
         bool changes = change_cell_next(&cells).kind != CHANGE_SAME;
@@ -274,7 +276,15 @@ static sqlite3_stmt *update_statement(
         between = ", ";
     }
     put_where(&sql, g, by);
+    for (size_t i = 0; strict && i < n; i++) {
+        if (!g->mask[i])
+            continue;
+        strbuf_add_cstr(&sql, " AND ");
+        put_column(&sql, g, i);
+        strbuf_addf(&sql, " COLLATE BINARY IS ?%zu", i + 1);
+    }
     g->by = by;
+    g->strict = strict;
     return g->update = prepare(a->eng, &sql);
 }
 
@@ -314,7 +324,7 @@ static int do_row(struct applying *a, struct target *g, const struct change_row 
     if (row->op == CHANGE_INSERT)
         return do_insert(a, g, row);
     sqlite3_stmt *stmt = row->op == CHANGE_UPDATE
-                             ? update_statement(a, g, row, by)
+                             ? update_statement(a, g, row, by, false)
                              : statement(a, g, by == BY_KEY ? DO_DELETE : DO_DELETE_BY_ROWID);
     if (!stmt)
         return SQLITE_ERROR;
@@ -345,11 +355,32 @@ static bool is_due(
     }
 }
 
+/* Most updates need no look first. SQLITE_OK and *ret_done false: this one does. */
+static int update_at_once(
+    struct applying *a, struct target *g, const struct change_row *row, enum finder by, bool *ret_done)
+{
+    *ret_done = false;
+    sqlite3_stmt *stmt = update_statement(a, g, row, by, true);
+    if (!stmt)
+        return SQLITE_OK;
+    int rc = bind_row(stmt, g, by, true, row->old_cells);
+    if (rc == SQLITE_OK)
+        rc = bind_new(stmt, g, row->new_cells);
+    rc = run(a, stmt, rc);
+    *ret_done = rc == SQLITE_OK && sqlite3_changes64(a->eng->db) == 1;
+    return rc == SQLITE_OK || (rc & 0xff) == SQLITE_CONSTRAINT ? SQLITE_OK : rc;
+}
+
 static enum err_code apply_row(
     struct applying *a, struct target *g, const struct change_row *row, struct err *err)
 {
     struct str cells = row->old_cells.ptr ? row->old_cells : row->new_cells;
     enum finder by = finder_of(g, cells);
+    bool done = false;
+    int at_once = row->op == CHANGE_UPDATE ? update_at_once(a, g, row, by, &done) : SQLITE_OK;
+    a->done += done;
+    if (done || at_once != SQLITE_OK)
+        return done ? ERR_OK : sql_failed(a, at_once, err);
     sqlite3_stmt *find = statement(a, g, (int)by);
     if (!find) {
         g->missing = true;
