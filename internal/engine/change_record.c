@@ -17,7 +17,8 @@ static void fail(struct recorder *r, enum recorder_failure why, struct str table
         return;
     r->failure = why;
     r->failed_table = table;
-    sqlite3_interrupt(r->db); /* nothing more of it is needed */
+    if (r->mode == RECORDER_ROWS)
+        sqlite3_interrupt(r->db); /* nothing more of it is needed; who only watches stops nobody */
 }
 
 /* --- Tables --- */

@@ -224,6 +224,20 @@ void test_proposal__row_ids_that_nobody_named_may_move(void **state)
     assert_int_equal(op_json_int(op_fixture_json(&f), "rows/0/key/rowid"), 1001);
 }
 
+/* Watching stops nobody: a write of more rows than can be followed makes stale whatever is watched. */
+void test_proposal__a_huge_write_beside_it_is_done(void **state)
+{
+    (void)state;
+    fresh();
+    propose("{\"sql\":\"UPDATE orders SET status = 'late' WHERE id = 1\"}");
+    query("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 210000)"
+          " INSERT INTO orders SELECT x + 10, '', 0 FROM c");
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM orders"), "210003");
+    assert_string_equal(state_of(g_id), "stale");
+    query("DELETE FROM orders");
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM orders"), "0");
+}
+
 /* Nobody waits longer for a rehearsal than for the turn of a moment. */
 void test_proposal__a_long_rehearsal_gives_way(void **state)
 {
