@@ -44,6 +44,9 @@ struct api_call {
 MUST_CHECK enum err_code call_database(struct api_call *c, enum capability cap, struct registry_entry *ret);
 /* ?limit=1..500 (default 100) and ?after=KEY of lists that page by key. */
 MUST_CHECK enum err_code call_read_page(struct api_call *c, struct str *ret_after, int64_t *ret_limit);
+/* Both: a page of what the database in the path has. */
+MUST_CHECK enum err_code call_page_of(struct api_call *c, enum capability cap, struct registry_entry *ret,
+    struct str *ret_after, int64_t *ret_limit);
 /* After a change: the {id} of the path is the answer; an error passes. */
 MUST_CHECK enum err_code call_answer_id(struct api_call *c, enum err_code rc);
 /* The body as an object of these fields; others are refused. */

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "branch/branch.h"
 #include "branch/handoff.h"
+#include "branch/snapshot.h"
 #include "registry/registry.h"
 #include "tenant/invitation.h"
 #include "token/token.h"
@@ -135,8 +136,8 @@ static void purge(struct check_job *j, struct db *db)
     purge_namespaces(j, db, &disk);
     if (session_purge(db, &j->more, &err) || invitation_purge(db, &j->more, &err) ||
         token_purge(db, &j->more, &err) || handoff_purge(db, &j->more, &err) ||
-        access_purge(db, &j->more, &err) || assertion_purge(db, &j->more, &err) ||
-        keyring_rotate(j->api->opt.data_dir, clock_wall_ms(), &err))
+        snapshot_clean(db, j->api->opt.data_dir, clock_wall_ms(), &err) || access_purge(db, &j->more, &err) ||
+        assertion_purge(db, &j->more, &err) || keyring_rotate(j->api->opt.data_dir, clock_wall_ms(), &err))
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     if (purged)
         log_event(LOG_INFO, "purged", LOG_INT("databases", purged));

@@ -112,12 +112,14 @@ static void done(struct workq_job *job)
         request_reply_body(r, 200, "application/json");
 }
 
-/* Handlers of people's routes read JSON alone: a form of another site must not look like it. */
+/* Handlers of people's routes read JSON alone: a form of another site must not look like it. So do those that
+ * change a database. */
 static enum err_code check_content_type(const struct api_request *r, struct err *err)
 {
     enum route_auth auth = r->route->auth;
     bool people = auth == AUTH_OPEN || auth == AUTH_COOKIE || auth == AUTH_EITHER;
-    return people && r->route->method != HTTP_GET ? request_check_json(r, err) : ERR_OK;
+    return (people || r->route->in_database) && r->route->method != HTTP_GET ? request_check_json(r, err)
+                                                                             : ERR_OK;
 }
 
 /* Does the route say where this server is to somebody who will believe it? */
@@ -204,4 +206,11 @@ enum err_code call_read_page(struct api_call *c, struct str *ret_after, int64_t 
     struct str after = query_get(c->args, "after");
     *ret_after = after.ptr ? after : STR_EMPTY;
     return query_i64(c->args, "limit", PAGE_DEFAULT, 1, PAGE_MAX, ret_limit, c->err);
+}
+
+enum err_code call_page_of(struct api_call *c, enum capability cap, struct registry_entry *ret,
+    struct str *ret_after, int64_t *ret_limit)
+{
+    enum err_code rc = call_read_page(c, ret_after, ret_limit);
+    return rc ? rc : call_database(c, cap, ret);
 }

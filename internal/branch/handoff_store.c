@@ -17,11 +17,12 @@
 #define SQL_PURGE                                                                                            \
     "DELETE FROM handoff WHERE hash IN (SELECT hash FROM handoff WHERE expires_at < ?1 LIMIT ?2)"
 
+#define HEX_BYTES ((size_t)2 * DIGEST_BYTES)
+
 static void hash_of(struct str secret, struct strbuf *out)
 {
     struct digest d = token_hash(secret);
 
-    strbuf_init(out, (size_t)2 * DIGEST_BYTES);
     digest_hex(out, &d);
     CHECK(!strbuf_failed(out));
 }
@@ -55,6 +56,7 @@ enum err_code handoff_make(struct db *db, const struct actor *by, struct arena *
     wish.namespace_id = branch->namespace_id;
     wish.database_id = branch->id;
     wish.expires_in_s = lifetime_s(branch, in, ttl_s);
+    strbuf_init(&hex, HEX_BYTES);
     token_generate(TOKEN_HANDOFF, &secret);
     hash_of(secret_reveal(&secret), &hex);
     enum err_code code = token_create(db, by, a, &wish, &token, &unknown, err);
@@ -88,6 +90,7 @@ enum err_code handoff_redeem(struct db *db, const struct actor *by, struct arena
     enum token_kind kind;
     struct id database_id;
 
+    strbuf_init(&hex, HEX_BYTES);
     CHECK(tx_is_write(db));
     if (!token_well_formed(secret, &kind) || kind != TOKEN_HANDOFF)
         return no_such(err);

@@ -14,8 +14,8 @@ enum err_code copy_file_begin(struct op *op, char ret_path[FS_PATH_MAX], struct 
     if (op->call.role != WIRE_ROLE_ADMIN || op->call.has_table_scope)
         return err_set(err, ERR_FORBIDDEN,
             "a copy is an admin's: the token must have the role admin and no table scope");
-    if (!copy.ptr || !id_valid(copy, "db"))
-        return err_field(err, "/copy", "must be the id of a database");
+    if (!copy.ptr || (!id_valid(copy, "db") && !id_valid(copy, "snap")))
+        return err_field(err, "/copy", "must be the id of a database or a snapshot");
     struct str name = arena_printf(op->arena, "out/" STR_FMT ".db", STR_ARG(copy));
     if (!name.ptr)
         return err_set(err, ERR_TOO_LARGE, "the call is too large");

@@ -65,6 +65,8 @@ static enum err_code write_copy(struct op *op, sqlite3 *to, int *ret_pages, stru
     enum err_code code = copy_pages(op, to, ret_pages, err);
     if (code)
         return code;
+    if (wire_arg(&op->call, "same").ptr)
+        return ERR_OK;
     rc = sqlite3_exec(to, SQL_BECOME_NEW, NULL, NULL, NULL);
     return rc ? fail(to, rc, err) : ERR_OK;
 }

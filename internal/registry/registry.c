@@ -244,7 +244,7 @@ enum err_code registry_create(struct db *db, const struct registry_disk *disk, c
 enum err_code registry_create_copy_finish(struct db *db, const struct registry_disk *disk,
     const struct actor *by, struct registry_entry *entry, struct err *err)
 {
-    enum err_code code = disk_exchange(disk->data_dir, id_str(&entry->id), err);
+    enum err_code code = disk_exchange(disk->data_dir, id_str(&entry->id), STR_EMPTY, err);
 
     if (!code)
         code = move(db, entry, REGISTRY_HEALTHY, err);
@@ -271,6 +271,12 @@ enum err_code registry_exchange_intent(
     return code ? code : audit(db, by, AUDIT_DATABASE_BRANCH_RESET, e, err);
 }
 
+enum err_code registry_restore_intent(
+    struct db *db, const struct registry_entry *e, const struct id *keep_as, struct err *err)
+{
+    return store_begin_restore(db, e, keep_as, err);
+}
+
 static enum err_code end_exchange(struct db *db, const struct registry_entry *e, struct err *err)
 {
     enum err_code code = tx_begin_write(db, err);
@@ -282,11 +288,15 @@ enum err_code registry_exchange_finish(
     struct db *db, const struct registry_disk *disk, const struct registry_entry *e, struct err *err)
 {
     struct str id = id_str(&e->id);
+    struct id keep;
+    enum err_code code = store_exchange_keeps(db, &e->id, &keep, err);
 
+    if (code)
+        return code; /* the next start finishes it */
     if (disk->hold)
         disk->hold(disk->arg, id);
-    enum err_code code = disk_exchange(disk->data_dir, id, err);
-    if (code && disk_unexchange(disk->data_dir, id, NULL))
+    code = disk_exchange(disk->data_dir, id, id_str(&keep), err);
+    if (code && disk_unexchange(disk->data_dir, id, id_str(&keep), NULL))
         return code; /* neither here nor there: closed until the next start finishes it */
     if (end_exchange(db, e, code ? NULL : err) && !code)
         code = err ? err->code : ERR_IO; /* the files are exchanged; the next start ends the intent */
@@ -456,8 +466,11 @@ static void count_outcome(
 static enum err_code finish_exchange(
     struct db *db, const struct registry_disk *disk, struct registry_entry *e, struct err *err)
 {
-    enum err_code code = disk_exchange(disk->data_dir, id_str(&e->id), err);
+    struct id keep;
+    enum err_code code = store_exchange_keeps(db, &e->id, &keep, err);
 
+    if (!code)
+        code = disk_exchange(disk->data_dir, id_str(&e->id), id_str(&keep), err);
     return code ? code : end_exchange(db, e, err);
 }
 

@@ -118,9 +118,27 @@ MUST_CHECK enum err_code registry_create_copy_finish(struct db *db, const struct
  * somebody else does that. */
 MUST_CHECK enum err_code registry_exchange_intent(
     struct db *db, const struct actor *by, struct registry_entry *e, int64_t expires_at, struct err *err);
+/* The same for a snapshot that is restored: what is replaced becomes the snapshot `keep_as`. The caller
+ * audits it. */
+MUST_CHECK enum err_code registry_restore_intent(
+    struct db *db, const struct registry_entry *e, const struct id *keep_as, struct err *err);
 /* On failure the database is as it was, or at the next start as it was to be. */
 MUST_CHECK enum err_code registry_exchange_finish(
     struct db *db, const struct registry_disk *disk, const struct registry_entry *e, struct err *err);
+
+/* --- Files of snapshots (branch/snapshot.h): <data>/snapshots/<id> --- */
+
+void registry_snapshot_path(char out[FS_PATH_MAX], const char *data_dir, struct str id);
+/* From out/<id>.db of the database. ERR_UNAVAILABLE it is not there. */
+MUST_CHECK enum err_code registry_snapshot_take(
+    const char *data_dir, struct str db_id, struct str id, int64_t *ret_bytes, struct err *err);
+void registry_snapshot_remove(const char *data_dir, struct str id);
+/* Into the staged directory of `copy_id`, durably. */
+MUST_CHECK enum err_code registry_snapshot_copy(
+    const char *data_dir, struct str id, struct str copy_id, struct err *err);
+/* What is staged as `copy_id` is staged as `db_id` from now on. */
+MUST_CHECK enum err_code registry_restage(
+    const char *data_dir, struct str copy_id, struct str db_id, struct err *err);
 
 /* The live branch of that ref: ERR_NOT_FOUND. */
 MUST_CHECK enum err_code registry_get_branch(

@@ -117,20 +117,29 @@ void registry_unstage(const char *data_dir, struct str db_id)
     err_ignore(fs_remove_tree(stage, NULL)); /* what stays is removed at the next start */
 }
 
-enum err_code disk_exchange(const char *data_dir, struct str db_id, struct err *err)
+/* Where the content goes that is replaced: away, or to a snapshot. */
+static void old_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_id, struct str keep_as)
+{
+    if (keep_as.len)
+        registry_snapshot_path(out, data_dir, keep_as);
+    else
+        path_in(out, data_dir, "replaced", db_id);
+}
+
+enum err_code disk_exchange(const char *data_dir, struct str db_id, struct str keep_as, struct err *err)
 {
     char stage[FS_PATH_MAX], live[FS_PATH_MAX], old[FS_PATH_MAX];
     enum err_code code = ERR_OK;
 
     registry_stage_path(stage, data_dir, db_id);
     registry_path(live, data_dir, db_id);
-    path_in(old, data_dir, "replaced", db_id);
+    old_path(old, data_dir, db_id, keep_as);
     if (!fs_exists(stage))
         return fs_exists(live)
                    ? ERR_OK
                    : err_set(err, ERR_CORRUPT, "the files of " STR_FMT " are missing", STR_ARG(db_id));
     if (fs_exists(live)) {
-        code = make_folder(data_dir, "replaced", err);
+        code = make_folder(data_dir, keep_as.len ? "snapshots" : "replaced", err);
         if (!code)
             code = host_trouble(fs_remove_tree(old, err), err); /* of an exchange that is over */
         if (!code)
@@ -139,14 +148,14 @@ enum err_code disk_exchange(const char *data_dir, struct str db_id, struct err *
     return code ? code : host_trouble(fs_rename(stage, live, err), err);
 }
 
-enum err_code disk_unexchange(const char *data_dir, struct str db_id, struct err *err)
+enum err_code disk_unexchange(const char *data_dir, struct str db_id, struct str keep_as, struct err *err)
 {
     char stage[FS_PATH_MAX], live[FS_PATH_MAX], old[FS_PATH_MAX];
     enum err_code code = ERR_OK;
 
     registry_stage_path(stage, data_dir, db_id);
     registry_path(live, data_dir, db_id);
-    path_in(old, data_dir, "replaced", db_id);
+    old_path(old, data_dir, db_id, keep_as);
     if (!fs_exists(live) && fs_exists(old))
         code = host_trouble(fs_rename(old, live, err), err);
     return code ? code : host_trouble(fs_remove_tree(stage, err), err);

@@ -29,6 +29,12 @@ MUST_CHECK enum err_code store_next_purgeable(
 
 MUST_CHECK enum err_code store_begin_exchange(
     struct db *db, struct registry_entry *e, int64_t expires_at, struct err *err);
+/* The same for a restore: neither its time nor its parent change. */
+MUST_CHECK enum err_code store_begin_restore(
+    struct db *db, const struct registry_entry *e, const struct id *keep_as, struct err *err);
+/* The snapshot that the replaced content of an unfinished exchange becomes, "" none. */
+MUST_CHECK enum err_code store_exchange_keeps(
+    struct db *db, const struct id *id, struct id *ret, struct err *err);
 MUST_CHECK enum err_code store_end_exchange(struct db *db, const struct id *id, struct err *err);
 /* The database of the next unfinished exchange after that id: ERR_NOT_FOUND when there is none. */
 MUST_CHECK enum err_code store_next_exchange(
@@ -39,11 +45,13 @@ MUST_CHECK enum err_code store_next_exchange(
 MUST_CHECK enum err_code disk_make(const char *data_dir, struct str db_id, struct err *err);
 MUST_CHECK enum err_code disk_to_trash(const char *data_dir, struct str db_id, struct err *err);
 MUST_CHECK enum err_code disk_from_trash(const char *data_dir, struct str db_id, struct err *err);
-/* Staged files get their place; what stands there goes to <data>/replaced/<id> first. Done already when
- * nothing is staged. */
-MUST_CHECK enum err_code disk_exchange(const char *data_dir, struct str db_id, struct err *err);
+/* Staged files get their place; what stands there goes to <data>/replaced/<id> first, or to the snapshot
+ * `keep_as`. Done already when nothing is staged. */
+MUST_CHECK enum err_code disk_exchange(
+    const char *data_dir, struct str db_id, struct str keep_as, struct err *err);
 /* Takes that back as far as it came. */
-MUST_CHECK enum err_code disk_unexchange(const char *data_dir, struct str db_id, struct err *err);
+MUST_CHECK enum err_code disk_unexchange(
+    const char *data_dir, struct str db_id, struct str keep_as, struct err *err);
 /* What the two of them leave behind. */
 void disk_clean_exchange(const char *data_dir, struct str db_id);
 MUST_CHECK enum err_code disk_remove(const char *data_dir, struct str db_id, struct err *err);

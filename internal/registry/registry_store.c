@@ -54,8 +54,12 @@
 #define SQL_IS_ORPHAN                                                                                        \
     "SELECT 1 FROM database d WHERE d.id = ?1 AND d.branch_ref IS NOT NULL AND " PARENT_IS_GONE
 #define SQL_EXCHANGE_BEGIN "INSERT INTO database_exchange(database_id, begun_at) VALUES(?1, ?2)"
-#define SQL_EXCHANGE_END   "DELETE FROM database_exchange WHERE database_id = ?1"
-#define SQL_RENEW          "UPDATE database SET forked_at = ?2, expires_at = ?3 WHERE id = ?1 AND status = 'healthy'"
+#define SQL_RESTORE_BEGIN                                                                                    \
+    "INSERT INTO database_exchange(database_id, begun_at, keep_as)"                                          \
+    " SELECT id, ?2, ?3 FROM database WHERE id = ?1 AND status = 'healthy'"
+#define SQL_KEEPS        "SELECT keep_as FROM database_exchange WHERE database_id = ?1"
+#define SQL_EXCHANGE_END "DELETE FROM database_exchange WHERE database_id = ?1"
+#define SQL_RENEW        "UPDATE database SET forked_at = ?2, expires_at = ?3 WHERE id = ?1 AND status = 'healthy'"
 #define SQL_EXCHANGES                                                                                        \
     COLUMNS " JOIN database_exchange x ON x.database_id = d.id WHERE d.id > ?1 ORDER BY d.id LIMIT 1"
 
@@ -442,6 +446,28 @@ enum err_code store_begin_exchange(
     e->forked_at = now;
     e->expires_at = expires_at;
     return ERR_OK;
+}
+
+enum err_code store_begin_restore(
+    struct db *db, const struct registry_entry *e, const struct id *keep_as, struct err *err)
+{
+    CHECK(tx_is_write(db));
+    tx_announce(db);
+    enum err_code code = db_exec(db, SQL_RESTORE_BEGIN,
+        DB_ARGS(db_text(id_str(&e->id)), db_int(clock_wall_ms()), db_text(id_str(keep_as))), err);
+    if (code == ERR_CONFLICT || (!code && db_changes(db) != 1))
+        return err_set(err, ERR_CONFLICT, "the database \"%s\" is being changed by someone else", e->slug);
+    return code;
+}
+
+enum err_code store_exchange_keeps(struct db *db, const struct id *id, struct id *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_KEEPS, DB_ARGS(db_text(id_str(id))), &st, err);
+
+    if (!code)
+        DB_COL_COPY(&st, 0, ret->text);
+    return code;
 }
 
 enum err_code store_end_exchange(struct db *db, const struct id *id, struct err *err)

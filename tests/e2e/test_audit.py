@@ -28,6 +28,8 @@ ROUTES = {
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",
     "BRANCH_PUT": "database.branched", "BRANCH_CLAIM": "database.branched", "BRANCH_DELETE": "database.branch_deleted",
     "BRANCH_MERGE": "database.branch_merged", "API_BRANCH_MERGE": "database.branch_merged",
+    "SNAPSHOT_CREATE": "snapshot.created", "SNAPSHOT_DELETE": "snapshot.deleted", "SNAPSHOT_RESTORE": "snapshot.restored",
+    "API_SNAPSHOT_CREATE": "snapshot.created", "API_SNAPSHOT_DELETE": "snapshot.deleted", "API_SNAPSHOT_RESTORE": "snapshot.restored",
     "BRANCH_PIN": "token.created", "HANDOFF_REDEEM": "token.rotated",
     "FORK": "database.forked", "API_FORK": "database.forked",
     "API_BRANCH_PUT": "database.branched", "API_BRANCH_DELETE": "database.branch_deleted",
@@ -148,6 +150,9 @@ def call_of(s, r, owner):
     if r.id == "REPO_UNBIND":
         made = s.call("POST", "/api/namespaces/acme/repos", {"repo": "acme/" + name}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made))
+    if r.id.endswith(("SNAPSHOT_DELETE", "SNAPSHOT_RESTORE")):
+        made = s.call("POST", "/v1/db/acme/main/snapshots", {}).json["data"]["id"]
+        return lambda: s.call(r.method, r.path().replace("none", made), {"snapshotId": made} if r.method == "POST" else None)
     if r.id.endswith("BRANCH_MERGE"):
         s.call("PUT", "/v1/db/acme/main/branches/merged")
         s.query(f"CREATE TABLE by_{r.id.lower()}(a)", db="main-merged")

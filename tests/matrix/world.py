@@ -164,6 +164,9 @@ class World:
         """Makes the server look up everybody anew: something was revoked."""
         self.ask(self.with_token("acme"), "DELETE", f"/api/namespaces/acme/tokens/{self.token('acme')['id']}")
 
+    def snapshot(self, ns, db):
+        return self.ask(self.with_token(ns), "POST", f"/v1/db/{ns}/{db}/snapshots", {"label": f"snapshot {next(self.count)}"})
+
     def branch(self, ns, db, ref):
         return self.ask(self.with_token(ns), "PUT", f"/v1/db/{ns}/{db}/branches/{ref}")
 
@@ -209,13 +212,14 @@ class World:
         token, policy, client, invitation = self.token(ns, role="readonly", claims=CLAIMS), self.policy(ns, db), self.client(ns), self.invitation(ns, f"invited-{ns}@example.com")
         branch = self.branch(ns, db, "kept" if ns == "acme" else "kept-by-quarry")
         proposal = self.proposal(ns, db)
+        snapshot = self.snapshot(ns, db)
         account, repo = self.account(f"victim-{ns}"), self.repo(ns)
         self.member(self.ids[ns], account, "viewer")
         self.write("INSERT INTO database_share VALUES(?, ?, 'editor', ?)", row(db), account, now())
         self.grant(client, account)
         self.session(account)
         session = self.one("SELECT id FROM session WHERE account_id = ?", account)
-        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "policy": (policy["id"], policy["name"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
+        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "snapshot": (snapshot["id"], snapshot["label"]), "policy": (policy["id"], policy["name"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
                 "invitation": (invitation["id"], invitation["email"]), "link": (invitation["secret"], invitation["id"]),
                 "client": (client["id"], client["clientId"]), "app": (client["clientId"], client["id"]),
                 "session": (session, row(db)), "repo": (repo["id"], repo["repo"])}

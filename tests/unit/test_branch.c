@@ -336,7 +336,7 @@ void test_branch__an_exchange_is_finished_at_the_next_start(void **state)
             assert_int_equal(fs_rename(path, old, NULL), ERR_OK);
         }
         if (done == 2)
-            assert_int_equal(disk_exchange(b.fx.dir.path, id_str(&made.entry.id), NULL), ERR_OK);
+            assert_int_equal(disk_exchange(b.fx.dir.path, id_str(&made.entry.id), STR_EMPTY, NULL), ERR_OK);
         control_fixture_reopen(&b.fx);
         assert_int_equal(registry_recover(b.fx.db, &b.fx.disk, &r, NULL), ERR_OK);
         assert_int_equal(r.finished, 1);

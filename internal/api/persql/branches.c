@@ -26,9 +26,7 @@ enum err_code persql_branch_list(struct api_call *c)
     size_t count;
     int64_t limit;
     struct str after;
-    enum err_code rc = call_read_page(c, &after, &limit);
-    if (!rc)
-        rc = call_database(c, CAP_BRANCH_LIST, &parent);
+    enum err_code rc = call_page_of(c, CAP_BRANCH_LIST, &parent, &after, &limit);
     if (!rc)
         rc = registry_list_branches(c->db, c->arena, &parent.id, after, limit, &rows, &count, c->err);
     if (rc)

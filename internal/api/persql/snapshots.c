@@ -1,0 +1,223 @@
+/* Snapshots of a database. Making one is a flow: the engine copies, a worker keeps the file. So is restoring
+ * one: a worker copies the file beside the others' work, another step exchanges it for the database's. */
+#include "api/call.h"
+#include "api/persql/views.h"
+#include "base/enc.h"
+#include "base/limits.h"
+#include "branch/snapshot.h"
+
+route_worker_fn persql_snapshot_list, persql_snapshot_delete;
+route_loop_fn persql_snapshot_create, persql_snapshot_restore;
+
+struct snapshot_flow {
+    struct str label, snapshot_id;
+    struct id id; /* of the copy */
+    struct registry_entry database;
+    struct snapshot snapshot;
+};
+
+static void view(struct jsonw *w, const struct snapshot *s)
+{
+    jsonw_object(w);
+    JSONW_TEXT(w, "id", id_str(&s->id));
+    JSONW_CSTR(w, "label", s->label);
+    JSONW_CSTR(w, "kind", s->of_restore ? "restore" : "manual");
+    JSONW_INT(w, "bytes", s->bytes);
+    view_time(w, "createdAt", s->created_at);
+    jsonw_object_end(w);
+}
+
+static enum err_code check_caller(const struct identity *who, struct err *err)
+{
+    if (!who->has_table_scope && !who->claims.len)
+        return ERR_OK;
+    return err_set(err, ERR_FORBIDDEN,
+        "A snapshot is the whole database: this needs a token without a table scope and without claims");
+}
+
+/* --- List, delete --- */
+
+enum err_code persql_snapshot_list(struct api_call *c)
+{
+    struct registry_entry e;
+    struct snapshot *rows;
+    size_t count;
+    int64_t limit;
+    struct str after;
+    enum err_code rc = call_page_of(c, CAP_SCHEMA_READ, &e, &after, &limit);
+    if (!rc)
+        rc = snapshot_list(c->db, c->arena, &e.id, after, limit, &rows, &count, c->err);
+    if (rc)
+        return rc;
+    jsonw_array(c->out);
+    for (size_t i = 0; i < count; i++)
+        view(c->out, &rows[i]);
+    jsonw_array_end(c->out);
+    return ERR_OK;
+}
+
+enum err_code persql_snapshot_delete(struct api_call *c)
+{
+    struct registry_entry e;
+    struct snapshot gone;
+    enum err_code rc = check_caller(c->who, c->err);
+    if (!rc)
+        rc = call_database(c, CAP_SNAPSHOT, &e);
+    if (!rc)
+        rc = snapshot_delete(c->db, c->disk, c->by, &e, c->item, &gone, c->err);
+    if (!rc)
+        view(c->out, &gone);
+    return rc;
+}
+
+/* --- Create --- */
+
+static const struct jsonr_field create_fields[] = {
+    {"label", JF_TEXT, offsetof(struct snapshot_flow, label), JF_NULL_OK, 1, LIMIT_SNAPSHOT_LABEL_BYTES},
+};
+
+static const struct jsonr_field restore_fields[] = {
+    {"snapshotId", JF_TEXT, offsetof(struct snapshot_flow, snapshot_id), JF_REQUIRED, 1, 64},
+};
+
+static enum err_code read_body(struct api_request *r, const struct jsonr_field *fields, size_t count,
+    bool needed, struct snapshot_flow *f, struct err *err)
+{
+    const struct jsonr_value *root;
+    struct str body = http_body(r->http);
+    enum err_code rc = check_caller(r->who->id, err);
+    if (!rc)
+        rc = request_check_json(r, err);
+    if (!rc && needed && !body.len)
+        rc = err_field(err, "", "The body is empty; send {\"snapshotId\":…}");
+    if (rc || !body.len)
+        return rc;
+    rc = jsonr_parse(&r->arena, body, &root, err);
+    return rc ? rc : jsonr_fields(root, "", fields, count, JSONR_UNKNOWN_REFUSE, f, err);
+}
+
+static enum err_code check_label(struct str s, struct err *err)
+{
+    bool good = utf8_valid(s);
+    size_t chars = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        good = good && (unsigned char)s.ptr[i] >= ' ' && s.ptr[i] != 0x7f;
+        chars += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
+    }
+    return good && chars <= 80
+               ? ERR_OK
+               : err_field(err, "/label", "must be 1 to 80 characters without control characters");
+}
+
+static void fail(struct api_request *r, const struct err *err)
+{
+    r->flow = NULL;
+    request_fail(r, err);
+}
+
+static enum err_code keep(struct api_call *c)
+{
+    struct snapshot_flow *f = c->flow;
+    enum err_code rc = call_database(c, CAP_SNAPSHOT, &f->database);
+    if (!rc)
+        rc = snapshot_put(c->db, c->disk, c->by, &f->database, &f->id, f->label, &f->snapshot, c->err);
+    if (!rc)
+        view(c->out, &f->snapshot);
+    return rc;
+}
+
+static void on_copied(struct engine_call *call, const struct err *failed)
+{
+    struct api_request *r = call->arg;
+    struct err err = ERR_INIT;
+    r->calling = false;
+    if (failed) {
+        fail(r, failed);
+    } else if (r->head.status != 200) {
+        r->flow = NULL;
+        request_reply_gathered(r);
+    } else if (request_run_step(r, WORKQ_WRITE, keep, NULL, &err)) {
+        fail(r, &err);
+    }
+}
+
+static enum err_code copy(struct api_request *r, struct err *err)
+{
+    struct snapshot_flow *f = r->flow;
+    struct wire_call *call = &r->call.req;
+    enum err_code rc = request_fill_call(r, LIMIT_COPY_MS * 1000, err);
+    if (rc)
+        return rc;
+    f->id = id_new("snap");
+    call->role = WIRE_ROLE_ADMIN; /* the capability was checked */
+    call->arg_count = 0;
+    call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(&f->id)};
+    call->args[call->arg_count++] = (struct wire_arg){S("same"), S("1")};
+    strbuf_reset(&r->body);
+    r->call.place = ENGINE_STREAM;
+    r->call.on_data = request_gather;
+    r->call.on_done = on_copied;
+    return request_submit(r, err);
+}
+
+void persql_snapshot_create(struct api_request *r)
+{
+    struct err err = ERR_INIT;
+    struct snapshot_flow *f = ARENA_NEW(&r->arena, struct snapshot_flow);
+    f->label = S("snapshot");
+    r->flow = f;
+    enum err_code rc = read_body(r, create_fields, ARRAY_LEN(create_fields), false, f, &err);
+    if (!rc)
+        rc = check_label(f->label, &err);
+    if (!rc)
+        rc = copy(r, &err);
+    if (rc)
+        fail(r, &err);
+}
+
+/* --- Restore --- */
+
+static enum err_code prepare(struct api_call *c)
+{
+    struct snapshot_flow *f = c->flow;
+    enum err_code rc = call_database(c, CAP_SNAPSHOT, &f->database);
+    if (!rc)
+        rc = snapshot_get(c->db, &f->database.id, f->snapshot_id, &f->snapshot, c->err);
+    f->id = id_new("db");
+    return rc ? rc : snapshot_copy(c->disk, &f->snapshot, &f->id, c->err);
+}
+
+static enum err_code restore(struct api_call *c)
+{
+    struct snapshot_flow *f = c->flow;
+    struct snapshot kept;
+    enum err_code rc =
+        snapshot_restore(c->db, c->disk, c->by, &f->database, &f->snapshot, &f->id, &kept, c->err);
+    if (rc)
+        return rc;
+    jsonw_object(c->out);
+    JSONW_TEXT(c->out, "snapshotId", id_str(&f->snapshot.id));
+    jsonw_key(c->out, "replaced");
+    view(c->out, &kept);
+    jsonw_object_end(c->out);
+    return ERR_OK;
+}
+
+static void on_prepared(struct api_request *r)
+{
+    struct err err = ERR_INIT;
+    if (request_run_step(r, WORKQ_WRITE, restore, NULL, &err))
+        fail(r, &err);
+}
+
+void persql_snapshot_restore(struct api_request *r)
+{
+    struct err err = ERR_INIT;
+    struct snapshot_flow *f = ARENA_NEW(&r->arena, struct snapshot_flow);
+    r->flow = f;
+    enum err_code rc = read_body(r, restore_fields, ARRAY_LEN(restore_fields), true, f, &err);
+    if (!rc)
+        rc = request_run_step(r, WORKQ_READ, prepare, on_prepared, &err);
+    if (rc)
+        fail(r, &err);
+}

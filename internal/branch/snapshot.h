@@ -1,0 +1,48 @@
+/* Snapshots: states of a database that are kept for LIMIT_SNAPSHOT_MS, or until they are deleted. Restoring
+ * one puts a copy of it in the place of the database's files; what stood there becomes a snapshot itself, so
+ * that a restore can be taken back. Worker thread. */
+#ifndef BRANCH_SNAPSHOT_H
+#define BRANCH_SNAPSHOT_H
+
+#include "registry/registry.h"
+
+#define SNAPSHOT_LABEL_SIZE 321 /* LIMIT_SNAPSHOT_LABEL_BYTES and a terminator */
+
+struct snapshot {
+    struct id id, database_id;
+    char label[SNAPSHOT_LABEL_SIZE];
+    bool of_restore; /* what a restore replaced */
+    int64_t bytes, created_at;
+};
+
+/* Takes out/<id>.db of the database's engine. Opens its own transaction. ERR_CONFLICT it has as many as it
+ * may. */
+MUST_CHECK enum err_code snapshot_put(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    const struct registry_entry *e, const struct id *id, struct str label, struct snapshot *ret,
+    struct err *err);
+/* Of that database: ERR_NOT_FOUND. */
+MUST_CHECK enum err_code snapshot_get(
+    struct db *db, const struct id *database_id, struct str id, struct snapshot *ret, struct err *err);
+/* Newest first, those before `before` ("" the newest). Arena memory. */
+MUST_CHECK enum err_code snapshot_list(struct db *db, struct arena *a, const struct id *database_id,
+    struct str before, int64_t limit, struct snapshot **ret, size_t *ret_count, struct err *err);
+/* Opens its own transaction. ERR_NOT_FOUND. */
+MUST_CHECK enum err_code snapshot_delete(struct db *db, const struct registry_disk *disk,
+    const struct actor *by, const struct registry_entry *e, struct str id, struct snapshot *ret,
+    struct err *err);
+
+/* Restoring has two halves. The first copies the files, which takes a while, and needs no transaction: they
+ * wait under `copy_id`, an id of ours. */
+MUST_CHECK enum err_code snapshot_copy(
+    const struct registry_disk *disk, const struct snapshot *s, const struct id *copy_id, struct err *err);
+/* The second exchanges them for the database's. *ret_kept is what stood there. Opens its own transactions:
+ * whatever fails or crashes, the database is as it was or as it was to be. */
+MUST_CHECK enum err_code snapshot_restore(struct db *db, const struct registry_disk *disk,
+    const struct actor *by, struct registry_entry *e, const struct snapshot *s, const struct id *copy_id,
+    struct snapshot *ret_kept, struct err *err);
+
+/* Removes what is older than LIMIT_SNAPSHOT_MS, and directories of snapshots that are none any more: of
+ * deleted databases, or left by a crash. At a start, and on the lane that writes. */
+MUST_CHECK enum err_code snapshot_clean(struct db *db, const char *data_dir, int64_t now_ms, struct err *err);
+
+#endif

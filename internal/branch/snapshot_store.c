@@ -1,0 +1,268 @@
+/* See snapshot.h. */
+#include "branch/snapshot.h"
+#include "audit/audit.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/limits.h"
+
+#include <dirent.h>
+
+#define COLUMNS "SELECT id, database_id, label, kind, bytes, created_at FROM snapshot"
+#define SQL_INSERT                                                                                           \
+    "INSERT INTO snapshot(id, database_id, label, kind, bytes, created_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
+#define SQL_GET         COLUMNS " WHERE database_id = ?1 AND id = ?2"
+#define SQL_LIST        COLUMNS " WHERE database_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+#define SQL_COUNT       "SELECT count(*) FROM snapshot WHERE database_id = ?1"
+#define SQL_DELETE      "DELETE FROM snapshot WHERE id = ?1"
+#define SQL_OLD         "DELETE FROM snapshot WHERE created_at <= ?1"
+#define SQL_KNOWN       "SELECT 1 FROM snapshot WHERE id = ?1"
+#define BEHIND_EVERY_ID "~"
+
+static void map(const struct db_stmt *st, struct snapshot *s)
+{
+    DB_COL_COPY(st, 0, s->id.text);
+    DB_COL_COPY(st, 1, s->database_id.text);
+    DB_COL_COPY(st, 2, s->label);
+    s->of_restore = str_eq(db_col_text(st, 3), S("restore"));
+    s->bytes = db_col_int(st, 4);
+    s->created_at = db_col_int(st, 5);
+}
+
+static enum err_code audit(struct db *db, const struct actor *by, enum audit_action action,
+    const struct registry_entry *e, const struct snapshot *s, struct err *err)
+{
+    return audit_append(db,
+        &(struct audit_event){.by = by,
+            .action = action,
+            .namespace_id = &e->namespace_id,
+            .target_id = id_str(&e->id),
+            .target_name = str_of(e->slug),
+            .after =
+                AUDIT_VALUES(audit_text("snapshot", id_str(&s->id)), audit_text("label", str_of(s->label)))},
+        err);
+}
+
+static struct snapshot new_snapshot(
+    const struct registry_entry *e, const struct id *id, struct str label, bool of_restore, int64_t bytes)
+{
+    struct snapshot s = {.id = *id,
+        .database_id = e->id,
+        .of_restore = of_restore,
+        .bytes = bytes,
+        .created_at = clock_wall_ms()};
+
+    str_print_cut(s.label, sizeof s.label, STR_FMT, STR_ARG(label));
+    return s;
+}
+
+static enum err_code insert(struct db *db, const struct snapshot *s, struct err *err)
+{
+    return db_exec(db, SQL_INSERT,
+        DB_ARGS(db_text(id_str(&s->id)), db_text(id_str(&s->database_id)), db_text(str_of(s->label)),
+            db_text(s->of_restore ? S("restore") : S("manual")), db_int(s->bytes), db_int(s->created_at)),
+        err);
+}
+
+static enum err_code check_room(struct db *db, const struct id *database_id, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_COUNT, DB_ARGS(db_text(id_str(database_id))), &st, err);
+
+    if (code || db_col_int(&st, 0) < LIMIT_SNAPSHOTS_PER_DATABASE)
+        return code;
+    return err_set(err, ERR_CONFLICT, "this database has its %d snapshots; delete one first",
+        (int)LIMIT_SNAPSHOTS_PER_DATABASE);
+}
+
+/* --- Making --- */
+
+static enum err_code put_tx(struct db *db, const struct actor *by, const struct registry_entry *e,
+    const struct snapshot *s, struct err *err)
+{
+    enum err_code code = check_room(db, &e->id, err);
+
+    if (!code)
+        code = insert(db, s, err);
+    return code ? code : audit(db, by, AUDIT_SNAPSHOT_CREATED, e, s, err);
+}
+
+enum err_code snapshot_put(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    const struct registry_entry *e, const struct id *id, struct str label, struct snapshot *ret,
+    struct err *err)
+{
+    int64_t bytes = 0;
+    enum err_code code = registry_snapshot_take(disk->data_dir, id_str(&e->id), id_str(id), &bytes, err);
+
+    if (code)
+        return code;
+    *ret = new_snapshot(e, id, label, false, bytes);
+    code = tx_begin_write(db, err);
+    if (!code)
+        code = tx_end(db, put_tx(db, by, e, ret, err), err);
+    if (code)
+        registry_snapshot_remove(disk->data_dir, id_str(id));
+    return code;
+}
+
+/* --- Reading --- */
+
+enum err_code snapshot_get(
+    struct db *db, const struct id *database_id, struct str id, struct snapshot *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code =
+        db_query_one(db, SQL_GET, DB_ARGS(db_text(id_str(database_id)), db_text(id)), &st, err);
+
+    if (code)
+        return code == ERR_NOT_FOUND ? err_set(err, code, "There is no such snapshot of this database")
+                                     : code;
+    map(&st, ret);
+    return ERR_OK;
+}
+
+enum err_code snapshot_list(struct db *db, struct arena *a, const struct id *database_id, struct str before,
+    int64_t limit, struct snapshot **ret, size_t *ret_count, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    struct snapshot *rows = arena_alloc(a, (size_t)limit * sizeof *rows);
+    size_t count = 0;
+    struct str from = before.len ? before : S(BEHIND_EVERY_ID);
+
+    if (!rows)
+        return err_set(err, ERR_TOO_LARGE, "too many snapshots to list at once; ask for a smaller page");
+    enum err_code code =
+        db_query(db, SQL_LIST, DB_ARGS(db_text(id_str(database_id)), db_text(from), db_int(limit)), &st, err);
+    while (!code && db_row(&st))
+        map(&st, &rows[count++]);
+    if (!code)
+        code = db_done(&st, err);
+    *ret = rows;
+    *ret_count = count;
+    return code;
+}
+
+/* --- Deleting --- */
+
+static enum err_code delete_tx(struct db *db, const struct actor *by, const struct registry_entry *e,
+    struct str id, struct snapshot *ret, struct err *err)
+{
+    enum err_code code = snapshot_get(db, &e->id, id, ret, err);
+
+    if (!code)
+        code = db_exec(db, SQL_DELETE, DB_ARGS(db_text(id)), err);
+    return code ? code : audit(db, by, AUDIT_SNAPSHOT_DELETED, e, ret, err);
+}
+
+enum err_code snapshot_delete(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    const struct registry_entry *e, struct str id, struct snapshot *ret, struct err *err)
+{
+    enum err_code code = tx_begin_write(db, err);
+
+    if (!code)
+        code = tx_end(db, delete_tx(db, by, e, id, ret, err), err);
+    if (!code)
+        registry_snapshot_remove(disk->data_dir, id_str(&ret->id));
+    return code;
+}
+
+/* --- Restoring --- */
+
+enum err_code snapshot_copy(
+    const struct registry_disk *disk, const struct snapshot *s, const struct id *copy_id, struct err *err)
+{
+    enum err_code code = registry_stage(disk->data_dir, id_str(copy_id), err);
+
+    if (!code)
+        code = registry_snapshot_copy(disk->data_dir, id_str(&s->id), id_str(copy_id), err);
+    if (code)
+        registry_unstage(disk->data_dir, id_str(copy_id));
+    return code;
+}
+
+static enum err_code restore_tx(struct db *db, const struct actor *by, struct registry_entry *e,
+    const struct snapshot *s, struct snapshot *kept, struct err *err)
+{
+    struct snapshot still;
+    enum err_code code = snapshot_get(db, &e->id, id_str(&s->id), &still, err);
+
+    if (!code)
+        code = insert(db, kept, err);
+    if (!code)
+        code = registry_restore_intent(db, e, &kept->id, err);
+    return code ? code : audit(db, by, AUDIT_SNAPSHOT_RESTORED, e, s, err);
+}
+
+/* The database is as it was: nothing was replaced. What is closed until the next start keeps its row. */
+static void forget_kept(struct db *db, const struct registry_disk *disk, const struct snapshot *kept)
+{
+    char path[FS_PATH_MAX];
+
+    registry_snapshot_path(path, disk->data_dir, id_str(&kept->id));
+    if (!fs_exists(path) && tx_begin_write(db, NULL) == ERR_OK)
+        err_ignore(tx_end(db, db_exec(db, SQL_DELETE, DB_ARGS(db_text(id_str(&kept->id))), NULL), NULL));
+}
+
+enum err_code snapshot_restore(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    struct registry_entry *e, const struct snapshot *s, const struct id *copy_id, struct snapshot *ret_kept,
+    struct err *err)
+{
+    struct id id = id_new("snap");
+    char label[SNAPSHOT_LABEL_SIZE + 32];
+
+    str_print_cut(label, sizeof label, "before the restore of %s", s->label);
+    *ret_kept =
+        new_snapshot(e, &id, str_of(label), true, (int64_t)registry_bytes(disk->data_dir, id_str(&e->id)));
+    enum err_code code = registry_restage(disk->data_dir, id_str(copy_id), id_str(&e->id), err);
+    if (!code)
+        code = tx_begin_write(db, err);
+    if (!code)
+        code = tx_end(db, restore_tx(db, by, e, s, ret_kept, err), err);
+    if (code) {
+        registry_unstage(disk->data_dir, id_str(copy_id));
+        registry_unstage(disk->data_dir, id_str(&e->id));
+        return code;
+    }
+    code = registry_exchange_finish(db, disk, e, err);
+    if (code)
+        forget_kept(db, disk, ret_kept);
+    return code;
+}
+
+/* --- Cleaning --- */
+
+static enum err_code is_known(struct db *db, struct str id, bool *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_KNOWN, DB_ARGS(db_text(id)), &st, err);
+
+    *ret = code != ERR_NOT_FOUND;
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+static enum err_code forget_old(struct db *db, int64_t now_ms, struct err *err)
+{
+    enum err_code code = tx_begin_write(db, err);
+
+    return code ? code
+                : tx_end(db, db_exec(db, SQL_OLD, DB_ARGS(db_int(now_ms - LIMIT_SNAPSHOT_MS)), err), err);
+}
+
+enum err_code snapshot_clean(struct db *db, const char *data_dir, int64_t now_ms, struct err *err)
+{
+    char path[FS_PATH_MAX];
+    enum err_code code = forget_old(db, now_ms, err);
+
+    fs_join(path, data_dir, "snapshots");
+    DIR *dir = code ? NULL : opendir(path);
+    for (struct dirent *d; dir && !code && (d = readdir(dir));) {
+        struct str name = str_of(d->d_name);
+        bool known = true;
+        if (id_valid(name, "snap"))
+            code = is_known(db, name, &known, err);
+        if (!code && !known)
+            registry_snapshot_remove(data_dir, name);
+    }
+    if (dir)
+        (void)closedir(dir); /* a directory that was only read */
+    return code;
+}

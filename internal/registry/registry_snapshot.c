@@ -1,0 +1,109 @@
+/* Files of snapshots: <data>/snapshots/<id>/main.db, with the log beside it where an engine did not leave in
+ * peace. */
+#define _GNU_SOURCE /* copy_file_range, O_NOFOLLOW */
+#include "registry/registry_internal.h"
+#include "base/check.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DIRECTORY_MODE = 0700, FILE_MODE = 0600, PIECE = 64 << 20 };
+
+static const char *const FILES[] = {"main.db", "main.db-wal", "used"};
+
+void registry_snapshot_path(char out[FS_PATH_MAX], const char *data_dir, struct str id)
+{
+    char parent[FS_PATH_MAX], name[ID_MAX];
+
+    CHECK(id_valid(id, "snap"));
+    memcpy(name, id.ptr, id.len);
+    name[id.len] = '\0';
+    fs_join(parent, data_dir, "snapshots");
+    fs_join(out, parent, name);
+}
+
+enum err_code registry_snapshot_take(
+    const char *data_dir, struct str db_id, struct str id, int64_t *ret_bytes, struct err *err)
+{
+    char dir[FS_PATH_MAX], from[FS_PATH_MAX], to_dir[FS_PATH_MAX], to[FS_PATH_MAX], name[ID_MAX + 16];
+    struct stat st;
+    enum err_code code;
+
+    registry_path(dir, data_dir, db_id);
+    str_print(name, sizeof name, "out/" STR_FMT ".db", STR_ARG(id));
+    fs_join(from, dir, name);
+    registry_snapshot_path(to_dir, data_dir, id);
+    fs_join(to, to_dir, "main.db");
+    code = fs_mkdir_p(to_dir, DIRECTORY_MODE, err);
+    if (!code)
+        code = fs_rename(from, to, err);
+    if (!code && lstat(to, &st) != 0)
+        code = err_errno(err, ERR_IO, "look at the snapshot");
+    if (code) {
+        registry_snapshot_remove(data_dir, id);
+        return code == ERR_NOT_FOUND ? err_set(err, ERR_UNAVAILABLE, "the copy is gone; try again") : code;
+    }
+    *ret_bytes = (int64_t)st.st_size;
+    return ERR_OK;
+}
+
+void registry_snapshot_remove(const char *data_dir, struct str id)
+{
+    char path[FS_PATH_MAX];
+
+    registry_snapshot_path(path, data_dir, id);
+    err_ignore(fs_remove_tree(path, NULL)); /* what stays is removed by the next cleaning */
+}
+
+/* The kernel shares the blocks where the file system can. */
+static enum err_code copy_bytes(int from, int to, struct err *err)
+{
+    for (;;) {
+        ssize_t n = copy_file_range(from, NULL, to, NULL, PIECE, 0);
+        if (n == 0)
+            return fsync(to) ? err_errno(err, ERR_IO, "copy the snapshot") : ERR_OK;
+        if (n < 0 && errno != EINTR)
+            return err_errno(
+                err, errno == ENOSPC || errno == EDQUOT ? ERR_FULL : ERR_IO, "copy the snapshot");
+    }
+}
+
+static enum err_code copy_file(const char *from_dir, const char *to_dir, const char *name, struct err *err)
+{
+    char from[FS_PATH_MAX], to[FS_PATH_MAX];
+
+    fs_join(from, from_dir, name);
+    fs_join(to, to_dir, name);
+    AUTO_FD in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (in < 0)
+        return errno == ENOENT ? ERR_NOT_FOUND : err_errno(err, ERR_IO, "open the snapshot");
+    AUTO_FD out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    return out < 0 ? err_errno(err, ERR_IO, "copy the snapshot") : copy_bytes(in, out, err);
+}
+
+enum err_code registry_snapshot_copy(const char *data_dir, struct str id, struct str copy_id, struct err *err)
+{
+    char from[FS_PATH_MAX], to[FS_PATH_MAX];
+
+    registry_snapshot_path(from, data_dir, id);
+    registry_stage_path(to, data_dir, copy_id);
+    for (size_t i = 0; i < ARRAY_LEN(FILES); i++) {
+        enum err_code code = copy_file(from, to, FILES[i], err);
+        if (code == ERR_NOT_FOUND && i == 0)
+            return err_set(err, ERR_CORRUPT, "the files of the snapshot are missing");
+        if (code && code != ERR_NOT_FOUND)
+            return code;
+    }
+    return fs_sync_dir(to, err);
+}
+
+enum err_code registry_restage(const char *data_dir, struct str copy_id, struct str db_id, struct err *err)
+{
+    char from[FS_PATH_MAX], to[FS_PATH_MAX];
+
+    registry_stage_path(from, data_dir, copy_id);
+    registry_stage_path(to, data_dir, db_id);
+    enum err_code code = fs_remove_tree(to, err);
+    return code ? code : fs_rename(from, to, err);
+}

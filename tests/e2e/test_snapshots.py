@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Snapshots: made beside writers, listed, deleted, restored with the state before kept, and crashes in the middle.
+Usage: test_snapshots.py PATH-OF-HOLDFAST"""
+import concurrent.futures
+import os
+import sqlite3
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from people import Person
+
+BASE = "/v1/db/acme/main"
+
+
+def good(checks, what, answer):
+    checks.that(f"{what}: 200", answer.status == 200 and answer.json["success"], answer)
+    return answer.json.get("data") or {}
+
+
+def refused(checks, what, answer, status, code, pointer=None):
+    body = answer.json
+    checks.that(f"{what}: {status} {code} {pointer or ''}", answer.status == status and body.get("code") == code and (pointer is None or body.get("pointer") == pointer), answer)
+
+
+def make(s, checks, label=None, db="main"):
+    return good(checks, f"snapshot {label}", s.call("POST", f"/v1/db/acme/{db}/snapshots", {"label": label} if label else None))
+
+
+def restore(s, checks, snapshot):
+    return good(checks, "restore", s.call("POST", BASE + "/restore", {"snapshotId": snapshot["id"]}))
+
+
+def listed(s, db="main"):
+    return s.call("GET", f"/v1/db/acme/{db}/snapshots").json["data"]
+
+
+def values(s):
+    return [r[0] for r in s.query("SELECT a FROM t ORDER BY a").json["data"]["rows"]]
+
+
+def control(s, sql, *arguments):
+    db = sqlite3.connect(f"file:{s.data}/control.db?mode=rw", uri=True, timeout=10)
+    try:
+        found = db.execute(sql, arguments).fetchall()
+        db.commit()
+        return found
+    finally:
+        db.close()
+
+
+def plain(checks, s):
+    s.query("CREATE TABLE t(a)")
+    s.query("INSERT INTO t VALUES(1)")
+    one = make(s, checks, "one")
+    checks.equal("what it is", (set(one), one["label"], one["kind"], one["bytes"] > 4096), ({"id", "label", "kind", "bytes", "createdAt"}, "one", "manual", True))
+    s.query("INSERT INTO t VALUES(2)")
+    s.query("ALTER TABLE t ADD COLUMN b")
+    two = make(s, checks)
+    s.query("DROP TABLE t")
+    back = restore(s, checks, one)
+    checks.equal("rows and schema of then", (values(s), s.query("SELECT b FROM t").status), ([1], 400))
+    checks.equal("what was there is kept", (back["snapshotId"], back["replaced"]["kind"], back["replaced"]["label"]), (one["id"], "restore", "before the restore of one"))
+    checks.equal("listed, the newest first", [x["id"] for x in listed(s)], [back["replaced"]["id"], two["id"], one["id"]])
+    s.query("INSERT INTO t VALUES(3)")
+    again = restore(s, checks, back["replaced"])
+    checks.equal("taken back: the table is gone again", s.query("SELECT * FROM t").status, 400)
+    restore(s, checks, again["replaced"])
+    checks.equal("and that too", values(s), [1, 3])
+    restore(s, checks, two)
+    checks.equal("a snapshot can be restored more than once, in any order", values(s), [1, 2])
+    checks.equal("it is written to as ever", (s.query("INSERT INTO t(a) VALUES(4)").status, values(s)), (200, [1, 2, 4]))
+    checks.equal("delete", good(checks, "delete", s.call("DELETE", f"{BASE}/snapshots/{one['id']}"))["id"], one["id"])
+    checks.that("its files are gone", not os.path.exists(os.path.join(s.data, "snapshots", one["id"])), "")
+    refused(checks, "and it", s.call("POST", BASE + "/restore", {"snapshotId": one["id"]}), 404, "not_found")
+    refused(checks, "twice", s.call("DELETE", f"{BASE}/snapshots/{one['id']}"), 404, "not_found")
+    page = s.call("GET", f"{BASE}/snapshots?limit=2").json["data"]
+    rest = s.call("GET", f"{BASE}/snapshots?limit=100&after={page[-1]['id']}").json["data"]
+    checks.equal("by pages", page + rest, listed(s))
+    log = [e["action"] for e in s.call("GET", "/api/namespaces/acme/audit?limit=100").json["data"]]
+    checks.equal("audit", [log.count(f"snapshot.{a}") for a in ("created", "restored", "deleted")], [2, 4, 1])
+
+
+def limits(checks, s):
+    for body, pointer in (({"label": ""}, "/label"), ({"label": "x" * 81}, "/label"), ({"label": "a\nb"}, "/label"), ({"label": 5}, "/label"), ({"name": "x"}, "/name")):
+        refused(checks, f"create {body}", s.call("POST", BASE + "/snapshots", body), 400, "invalid_request", pointer)
+    for body, pointer in (({}, "/snapshotId"), ({"snapshotId": 5}, "/snapshotId"), ({"timestamp": 5, "snapshotId": "x"}, "/timestamp"), ({"snapshotId": ""}, "/snapshotId")):
+        refused(checks, f"restore {body}", s.call("POST", BASE + "/restore", body), 400, "invalid_request", pointer)
+    checks.equal("80 characters", make(s, checks, "é" * 80)["label"], "é" * 80)
+    s.call("POST", "/v1/databases", {"slug": "other"})
+    of_other = make(s, checks, "of other", "other")
+    refused(checks, "another database's", s.call("POST", BASE + "/restore", {"snapshotId": of_other["id"]}), 404, "not_found")
+    refused(checks, "nor deleted here", s.call("DELETE", f"{BASE}/snapshots/{of_other['id']}"), 404, "not_found")
+    for token in (s.mint("readwrite")["token"], s.mint("admin", "--tables", "t")["token"], s.mint("admin", "--claims", '{"a":"b"}')["token"], s.mint("admin", "--database", "other")["token"]):
+        refused(checks, "not by everybody", s.call("POST", BASE + "/snapshots", {}, token=token), 403, "forbidden")
+        refused(checks, "nor restored", s.call("POST", BASE + "/restore", {"snapshotId": of_other["id"]}, token=token), 403, "forbidden")
+    owner = Person(s, "owner@example.com", PASSWORD)
+    owner.sign_in()
+    there = "/api/namespaces/acme/databases/main"
+    made = good(checks, "a person makes one", owner.ask("POST", there + "/snapshots", {"label": "by hand"}))
+    good(checks, "restores it", owner.ask("POST", there + "/restore", {"snapshotId": made["id"]}))
+    good(checks, "and deletes it", owner.ask("DELETE", f"{there}/snapshots/{made['id']}"))
+    control(s, "UPDATE snapshot SET created_at = 1 WHERE id = ?", of_other["id"])
+    s.stop()
+    os.makedirs(os.path.join(s.data, "snapshots", "snap_" + "0" * 26))
+    s.start()
+    checks.equal("a snapshot of long ago goes", (listed(s, "other"), os.path.exists(os.path.join(s.data, "snapshots", of_other["id"]))), ([], False))
+    known = {row[0] for row in control(s, "SELECT id FROM snapshot")}
+    checks.equal("so does what nobody knows", set(os.listdir(os.path.join(s.data, "snapshots"))), known)
+
+
+def under_load(checks, s):
+    """Writers go on while a snapshot is made, and are told to wait while one is restored; the state is of one moment."""
+    s.query("CREATE TABLE pair(id INTEGER PRIMARY KEY, v)")
+    s.query("INSERT INTO pair VALUES(1, 0), (2, 0)")
+    stop = [False]
+
+    def write():
+        seen = set()
+        while not stop[0]:
+            seen.add(s.batch(["UPDATE pair SET v = v + 1 WHERE id = 1", "UPDATE pair SET v = v + 1 WHERE id = 2"]).status)
+        return seen
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        writer = pool.submit(write)
+        made = [make(s, checks, f"n{n}") for n in range(5)]
+        stop[0] = True
+        checks.equal("no write failed", writer.result(), {200})
+        stop[0] = False
+        writer = pool.submit(write)
+        for one in made:
+            restore(s, checks, one)
+        stop[0] = True
+        checks.that("they work or wait", writer.result() <= {200, 503}, "")
+    for one in made:
+        restore(s, checks, one)
+        checks.equal("of one moment", len({r[0] for r in s.query("SELECT v FROM pair").json["data"]["rows"]}), 1)
+
+
+def crashes(checks, s):
+    s.query("CREATE TABLE c(a)")
+    s.query("INSERT INTO c VALUES('old')")
+    old = make(s, checks, "old")
+    s.query("UPDATE c SET a = 'new'")
+    new = make(s, checks, "new")
+    for n in range(6):
+        def work(_):
+            try:
+                for _ in range(50):
+                    for one in (old, new):
+                        s.call("POST", BASE + "/restore", {"snapshotId": one["id"]})
+                        s.call("POST", BASE + "/snapshots", {})
+            except Exception:  # the connection broke
+                return
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            jobs = [pool.submit(work, k) for k in range(2)]
+            time.sleep(0.2 + 0.07 * n)
+            s.kill()
+            for j in jobs:
+                j.result()
+        s.start()
+        seen = s.query("SELECT a FROM c").json["data"]["rows"]
+        checks.that(f"{n}: one or the other, whole", seen in ([["old"]], [["new"]]), seen)
+        checks.equal(f"{n}: no intent is left", control(s, "SELECT count(*) FROM database_exchange"), [(0,)])
+        known = {row[0] for row in control(s, "SELECT id FROM snapshot")}
+        checks.equal(f"{n}: every snapshot has its files, and none is nobody's", set(os.listdir(os.path.join(s.data, "snapshots"))), known)
+        for one in listed(s)[3:]:
+            if one["id"] not in (old["id"], new["id"]):
+                s.call("DELETE", f"{BASE}/snapshots/{one['id']}")
+    for one in listed(s):
+        restore(s, checks, one)
+        checks.that("each can be restored", s.query("SELECT a FROM c").json["data"]["rows"] in ([["old"]], [["new"]]), one)
+
+
+def main():
+    checks = Checks()
+    with Server(binary_argument()) as s:
+        for part in (plain, limits, under_load, crashes):
+            checks.part(part, checks, s)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
