@@ -146,7 +146,10 @@ static struct str flags_of(struct op *op, const struct rehearsal *r, struct str 
     jsonw_array_end(&w);
     JSONW_BOOL(&w, "fullScan", scans(op, plan));
     JSONW_INT(&w, "rows", (int64_t)rows);
-    JSONW_INT(&w, "bytes", (int64_t)r->set.len);
+    if (op->eng->guard.rowsec || op->call.has_table_scope)
+        JSONW_NULL(&w, "bytes"); /* the length of what is hidden */
+    else
+        JSONW_INT(&w, "bytes", (int64_t)r->set.len);
     JSONW_INT(&w, "durationMs", (r->duration_us + 500) / 1000);
     jsonw_object_end(&w);
     struct str copy = strbuf_failed(&out) ? S("{}") : arena_copy(op->arena, strbuf_str(&out));
