@@ -1,17 +1,17 @@
 /* Whatever allocation, write or fsync fails, an operation on people and their roles leaves the control
  * database as it was, its audit rows included, or does all of what it does. */
 #include "account/session.h"
-#include "base/mem.h"
-#include "lib/control_fixture.h"
-#include "lib/fault.h"
+#include "lib/control_fault.h"
 #include "lib/unit.h"
 #include "tenant/invitation.h"
-#include "tenant/member.h"
-#include <string.h>
+#include "tenant/share.h"
 
 static struct control_fixture fx;
-static struct account owner, guest;
+static struct account owner, guest, invited;
 static struct person session;
+static struct registry_entry base, shared;
+static struct invitation invitation;
+static struct secret invitation_secret;
 
 static void must(enum err_code code)
 {
@@ -65,75 +65,102 @@ static enum err_code invite(void)
         S("new@example.com"), MEMBER_EDITOR, &made, &secret, NULL);
 }
 
-static enum err_code (*const OPERATIONS[])(void) = {
-    sign_in, renew, rotate, end_all, set_hash, change_role, remove_member, invite};
-
-static enum err_code in_transaction(enum err_code (*fn)(void))
+static enum err_code revoke_invitation(void)
 {
-    enum err_code code = tx_begin_write(fx.db, NULL);
-    return code ? code : tx_end(fx.db, fn(), NULL);
+    return invitation_revoke(fx.db, &TEST_ACTOR, &fx.tenant.id, id_str(&invitation.id), NULL);
+}
+
+static enum err_code accept_invitation(void)
+{
+    struct membership made;
+    return invitation_accept(fx.db, &TEST_ACTOR, secret_reveal(&invitation_secret), &invited.id,
+        S("invited@example.com"), &made, NULL);
+}
+
+static enum err_code share(void)
+{
+    return share_set(
+        fx.db, &TEST_ACTOR, &fx.tenant, &owner.id, &base.id, id_str(&guest.id), MEMBER_EDITOR, NULL);
+}
+
+static enum err_code share_otherwise(void)
+{
+    return share_set(
+        fx.db, &TEST_ACTOR, &fx.tenant, &owner.id, &shared.id, id_str(&guest.id), MEMBER_VIEWER, NULL);
+}
+
+static enum err_code share_no_more(void)
+{
+    return share_remove(fx.db, &TEST_ACTOR, &fx.tenant, &owner.id, &shared.id, id_str(&guest.id), NULL);
+}
+
+static const struct control_operation OPERATIONS[] = {
+    {"sign in", sign_in},
+    {"renew a session", renew},
+    {"rotate a session", rotate},
+    {"end all sessions", end_all},
+    {"set a password", set_hash},
+    {"change a role", change_role},
+    {"remove a member", remove_member},
+    {"invite", invite},
+    {"revoke an invitation", revoke_invitation},
+    {"accept an invitation", accept_invitation},
+    {"share a database", share},
+    {"share it in another role", share_otherwise},
+    {"share it no more", share_no_more},
+};
+
+static struct account make_account(struct str email)
+{
+    struct account made;
+    must(account_create(fx.db, &TEST_ACTOR, &(struct account_new){email, STR_EMPTY, "hash"}, &made, NULL));
+    return made;
+}
+
+static struct registry_entry make_database(struct str slug)
+{
+    struct registry_entry made;
+    must(registry_create(
+        fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, slug, STR_EMPTY, S("auto"), &made, NULL));
+    return made;
 }
 
 static void prepare(void)
 {
     struct secret secret = SECRET_INIT;
     control_fixture_init(&fx);
+    base = make_database(S("main"));
+    shared = make_database(S("shared"));
     must(tx_begin_write(fx.db, NULL));
-    must(account_create(
-        fx.db, &TEST_ACTOR, &(struct account_new){S("own@example.com"), STR_EMPTY, "hash"}, &owner, NULL));
-    must(account_create(
-        fx.db, &TEST_ACTOR, &(struct account_new){S("guest@example.com"), STR_EMPTY, "hash"}, &guest, NULL));
+    owner = make_account(S("own@example.com"));
+    guest = make_account(S("guest@example.com"));
+    invited = make_account(S("invited@example.com"));
     must(member_add(fx.db, &TEST_ACTOR, &fx.tenant.id, &owner.id, MEMBER_OWNER, NULL));
     must(member_add(fx.db, &TEST_ACTOR, &fx.tenant.id, &guest.id, MEMBER_VIEWER, NULL));
     must(session_create(fx.db, &TEST_ACTOR, &guest.id, STR_EMPTY, STR_EMPTY, &session, &secret, NULL));
+    must(invitation_create(fx.db, &TEST_ACTOR, &fx.tenant, &owner.id, S("invited@example.com"),
+        S("invited@example.com"), MEMBER_EDITOR, &invitation, &invitation_secret, NULL));
+    must(share_set(
+        fx.db, &TEST_ACTOR, &fx.tenant, &owner.id, &shared.id, id_str(&guest.id), MEMBER_EDITOR, NULL));
     must(tx_commit(fx.db, NULL));
 }
 
-/* Until it succeeds for the first time, it has done nothing. */
-static void run_under(enum fault_kind kind, enum err_code (*fn)(void))
-{
-    bool done = false;
-    fault_start(kind);
-    prepare();
-    char *before = control_fixture_dump(&fx);
-    while (fault_next() && !done) {
-        fault_off();
-        control_fixture_reopen(&fx); /* no cached statements: preparing may fail too */
-        fault_rearm();
-        done = in_transaction(fn) == ERR_OK;
-        fault_off();
-        control_fixture_reopen(&fx);
-        char *after = control_fixture_dump(&fx);
-        assert_int_equal(strcmp(before, after) == 0, !done);
-        mem_free(after);
-    }
-    assert_true(done);
-    assert_in_range(fault_points(), 1, 2000);
-    mem_free(before);
-    fault_off();
-    control_fixture_release(&fx);
-}
-
-static void run_all(enum fault_kind kind)
-{
-    for (size_t i = 0; i < ARRAY_LEN(OPERATIONS); i++)
-        run_under(kind, OPERATIONS[i]);
-}
+static const struct control_fault PEOPLE = {&fx, prepare, NULL, OPERATIONS, ARRAY_LEN(OPERATIONS)};
 
 void test_control_fault__all_or_nothing_without_memory(void **state)
 {
     (void)state;
-    run_all(FAULT_SQLITE_MEM);
+    control_fault_run(&PEOPLE, FAULT_SQLITE_MEM);
 }
 
 void test_control_fault__all_or_nothing_on_a_full_disk(void **state)
 {
     (void)state;
-    run_all(FAULT_SQLITE_WRITE);
+    control_fault_run(&PEOPLE, FAULT_SQLITE_WRITE);
 }
 
 void test_control_fault__all_or_nothing_when_fsync_fails(void **state)
 {
     (void)state;
-    run_all(FAULT_SQLITE_SYNC);
+    control_fault_run(&PEOPLE, FAULT_SQLITE_SYNC);
 }
