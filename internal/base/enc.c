@@ -246,6 +246,8 @@ bool dec_percent(struct str s, bool form, struct strbuf *out)
 {
     size_t start = out->len;
     for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] == '\0')
+            return false;
         if (s.ptr[i] != '%') {
             strbuf_add_char(out, form && s.ptr[i] == '+' ? ' ' : s.ptr[i]);
             continue;

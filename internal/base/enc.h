@@ -22,7 +22,7 @@ size_t utf8_first(struct str s); /* length of the first character, 0 when it is 
 size_t utf8_cut(struct str s, size_t max); /* longest prefix <= max that ends between characters */
 
 /* Percent-decoding of one path segment or query value into `out`; '+' stays '+' unless `form`. false on a bad
- * escape, on an encoded NUL and on invalid UTF-8. */
+ * escape, on a NUL, encoded or not, and on invalid UTF-8. */
 MUST_CHECK bool dec_percent(struct str s, bool form, struct strbuf *out);
 
 #endif

@@ -4,18 +4,39 @@
 #include "base/enc.h"
 #include <inttypes.h>
 
+#define NAME_SHOWN_MAX 64
+
+static struct str shown(struct str name)
+{
+    return str_slice(name, 0, utf8_cut(name, NAME_SHOWN_MAX));
+}
+
+/* Good as it stands: no escape, and text that dec_percent() would take. */
+static bool is_literal(struct str raw)
+{
+    return !raw.len || (!memchr(raw.ptr, '%', raw.len) && !memchr(raw.ptr, '+', raw.len) &&
+                           !memchr(raw.ptr, '\0', raw.len) && utf8_valid(raw));
+}
+
+static enum err_code refuse(struct str name, struct err *err)
+{
+    if (!utf8_valid(name))
+        return err_set(err, ERR_INVALID, "the name of a query parameter is not percent-encoded UTF-8");
+    return err_set(err, ERR_INVALID, "query parameter \"" STR_FMT "\" is not percent-encoded UTF-8",
+        STR_ARG(shown(name)));
+}
+
 static enum err_code decode(
     struct str raw, struct str name, struct arena *arena, struct str *ret, struct err *err)
 {
-    if (!raw.len || (!memchr(raw.ptr, '%', raw.len) && !memchr(raw.ptr, '+', raw.len))) {
+    if (is_literal(raw)) {
         *ret = raw.ptr ? raw : STR_EMPTY;
         return ERR_OK;
     }
     AUTO_STRBUF out;
     strbuf_init(&out, raw.len);
     if (!dec_percent(raw, true, &out))
-        return err_set(err, ERR_INVALID, "query parameter \"" STR_FMT "\" is not percent-encoded UTF-8",
-            STR_ARG(str_slice(name, 0, 64)));
+        return refuse(name, err);
     *ret = arena_copy(arena, strbuf_str(&out));
     return ret->ptr ? ERR_OK : err_set(err, ERR_TOO_LARGE, "the query string is too large");
 }
@@ -34,8 +55,8 @@ static enum err_code parse_one(struct str part, struct arena *arena, struct quer
         return err_set(err, ERR_INVALID, "the query string has a parameter without a name");
     for (unsigned i = 0; i < q->count; i++) {
         if (str_eq(q->items[i].name, p.name))
-            return err_set(err, ERR_INVALID, "query parameter \"" STR_FMT "\" is given twice",
-                STR_ARG(str_slice(p.name, 0, 64)));
+            return err_set(
+                err, ERR_INVALID, "query parameter \"" STR_FMT "\" is given twice", STR_ARG(shown(p.name)));
     }
     if (q->count == QUERY_PARAMS_MAX)
         return err_set(err, ERR_INVALID, "the query string has more than %d parameters", QUERY_PARAMS_MAX);

@@ -31,6 +31,10 @@ static const struct row ROWS[] = {
     {"a=%4", "query parameter \"a\" is not percent-encoded UTF-8", ERR_INVALID},
     {"a=%00", "query parameter \"a\" is not percent-encoded UTF-8", ERR_INVALID},
     {"a=%ff", "query parameter \"a\" is not percent-encoded UTF-8", ERR_INVALID},
+    {"a=\xc3\xa9", "a=\xc3\xa9", ERR_OK},
+    {"a=\xff", "query parameter \"a\" is not percent-encoded UTF-8", ERR_INVALID},
+    {"a=+\xff", "query parameter \"a\" is not percent-encoded UTF-8", ERR_INVALID},
+    {"\xff=1", "the name of a query parameter is not percent-encoded UTF-8", ERR_INVALID},
     {"%zz=1", "query parameter \"%zz\" is not percent-encoded UTF-8", ERR_INVALID},
     {"=b", "the query string has a parameter without a name", ERR_INVALID},
     {"a=1&=", "the query string has a parameter without a name", ERR_INVALID},
@@ -51,6 +55,18 @@ void test_query__decodes_by_the_table(void **state)
             strbuf_addf(&got, "%s" STR_FMT "=" STR_FMT, p ? "|" : "", STR_ARG(q.items[p].name),
                 STR_ARG(q.items[p].value));
         assert_string_equal(ROWS[i].code == ERR_OK ? strbuf_cstr(&got) : err.message, ROWS[i].want);
+    }
+}
+
+void test_query__a_nul_is_no_text(void **state)
+{
+    static const struct str RAW[] = {{"a=b\0c", 5}, {"a\0b=c", 5}, {"a=+\0", 4}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(RAW); i++) {
+        AUTO_ARENA arena;
+        struct query q;
+        arena_init(&arena, 4096);
+        assert_int_equal(query_parse(RAW[i], &arena, &q, NULL), ERR_INVALID);
     }
 }
 
