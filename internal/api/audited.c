@@ -92,7 +92,7 @@ static enum err_code intend_policy(struct db *db, struct api_request *r, struct 
 
     if (r->call.req.body.len && !jsonr_parse(&r->arena, r->call.req.body, &root, NULL))
         err_ignore(jsonr_fields(root, "", POLICED, ARRAY_LEN(POLICED), JSONR_UNKNOWN_IGNORE, &p, NULL));
-    bool told = root && jsonr_member(root, S("enabled"));
+    bool told = root && jsonr_kind(root) == JSONR_OBJECT && jsonr_member(root, S("enabled"));
     return intend(db, r,
         AUDIT_VALUES(audit_text_or_null("policy", r->item), audit_text_or_null("name", p.name),
             audit_text_or_null("tableName", p.table), audit_text_or_null("command", p.command),

@@ -7,7 +7,9 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from holdfast import Checks, Server, binary_argument
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from people import Person
+from routes import CALLS, routes
 
 DB = "/v1/db/acme/main/"
 INSERT = "INSERT INTO witness VALUES('written')"
@@ -51,6 +53,7 @@ RAW = [
     ("depth 33", b'{"sql":"SELECT 1","x":' + b"[" * 32 + b"]" * 32 + b"}", None), ("depth 100000", b"[" * 100000, None),
     ("depth 33 of objects", b'{"a":' * 33 + b"1" + b"}" * 33, None),
 ]
+NO_OBJECTS = (b"[]", b"null", b"1", b"1.5", b"true", b'"x"', b"[{}]", b"[null]")
 PARAMS = [  # a parameter, and where the pointer must lead
     ("a nested array", "[[1]]", "/params/0"), ("an empty object", "[1,{}]", "/params/1"), ("an unknown object", '[{"a":1}]', "/params/0"),
     ("a blob that is no text", '[{"$blob":1}]', "/params/0"), ("a blob that is no base64", '[{"$blob":"*"}]', "/params/0"),
@@ -132,6 +135,24 @@ class Matrix:
         for method, path, _, _ in BODIES:
             self.refused("a body past the limit", method, path, b'{"x":"' + b"x" * (1 << 20) + b'"}', None, (413,))
 
+    def no_objects(self):
+        """Every route that takes JSON takes an object; whatever else comes, the server outlives it."""
+        owner = Person(self.server, "owner@example.com", PASSWORD)
+        owner.sign_in()
+        asked = [r for r in routes(self.server) if r.takes_json or isinstance(CALLS[r.id][0], dict)]
+        self.checks.that("the routes that take JSON are found", len(asked) > 40 and {"POLICY_CREATE", "POLICY_UPDATE", "ROW_SECURITY_SET", "SIGN_IN"} <= {r.id for r in asked},
+                         [r.id for r in asked])
+        for r, raw in itertools.product(asked, NO_OBJECTS):
+            callers = ([] if r.session and not r.bearer else [self.server.call]) + ([owner.ask] if r.session else [])
+            for ask in callers:
+                try:
+                    answer = ask(r.method, r.path(), raw, headers={"Content-Type": "application/json"})
+                except OSError as e:
+                    self.checks.that(f"{r.id} {raw}: an answer", False, e)
+                    return
+                self.checks.that(f"{r.id} {raw}: 4xx", 400 <= answer.status < 500, answer)
+        self.checks.equal("the server lives", self.server.call("GET", "/readyz").status, 200)
+
     def params(self):
         for what, raw, pointer in PARAMS:
             marks = ",".join("?" * (int(pointer.rsplit("/", 1)[1]) + 1))
@@ -179,7 +200,7 @@ def main():
     with Server(binary_argument()) as s:
         s.query("CREATE TABLE witness(a)")
         matrix = Matrix(checks, s)
-        for part in (matrix.fields, matrix.bodies, matrix.params, matrix.batches, matrix.slugs, matrix.query_strings, matrix.accepted):
+        for part in (matrix.fields, matrix.bodies, matrix.no_objects, matrix.params, matrix.batches, matrix.slugs, matrix.query_strings, matrix.accepted):
             checks.part(part)
         checks.equal("nothing was written", s.query("SELECT count(*) FROM witness").json["data"]["rows"], [[0]])
         checks.equal("nothing was made", [d["slug"] for d in s.call("GET", "/v1/databases").json["data"]], ["main"])

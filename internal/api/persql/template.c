@@ -88,8 +88,9 @@ static enum err_code add_all(struct batch *b, const struct jsonr_value *data, st
 {
     enum err_code rc = ERR_OK;
     const struct jsonr_value *list = jsonr_member(data, kind);
-    for (const struct jsonr_value *v = list ? jsonr_first(list) : NULL; v && !rc; v = jsonr_next(v)) {
-        const struct jsonr_value *sql = jsonr_member(v, S("sql"));
+    bool given = list && jsonr_kind(list) == JSONR_ARRAY;
+    for (const struct jsonr_value *v = given ? jsonr_first(list) : NULL; v && !rc; v = jsonr_next(v)) {
+        const struct jsonr_value *sql = jsonr_kind(v) == JSONR_OBJECT ? jsonr_member(v, S("sql")) : NULL;
         if (!sql || jsonr_kind(sql) != JSONR_TEXT)
             return err_set(b->c->err, ERR_CONFLICT, "The schema of the template cannot be copied");
         jsonw_object(&b->w);
