@@ -26,9 +26,10 @@
     "DELETE FROM database_share WHERE account_id = ?2"                                                       \
     " AND database_id IN (SELECT id FROM database WHERE namespace_id = ?1)"
 #define SQL_LIST_OF MEMBERSHIP " WHERE m.account_id = ?1 AND m.slug > ?2 ORDER BY m.slug LIMIT ?3"
-/* A namespace that would be left without an owner. */
+/* A namespace that would be left without an owner; one that was deleted needs none any more. */
 #define SQL_ORPHAN                                                                                           \
-    MEMBERSHIP " WHERE m.account_id = ?1 AND m.role = 'owner' AND NOT EXISTS (SELECT 1 FROM"                 \
+    MEMBERSHIP " WHERE m.account_id = ?1 AND m.role = 'owner' AND n.deleted_at IS NULL AND NOT EXISTS "      \
+               "(SELECT 1 FROM"                                                                              \
                " namespace_member o WHERE o.namespace_id = m.namespace_id AND o.role = 'owner' AND"          \
                " o.account_id <> ?1) ORDER BY n.slug LIMIT 1"
 #define SQL_SUCCESSOR                                                                                        \

@@ -196,6 +196,10 @@ def confirmation(checks, s):
     body = refused(checks, "delete is now about the namespace", p.ask("POST", "/api/auth/delete-user"), 409, "conflict")
     checks.that("which it names", "confirm-" in body.get("error", ""), body)
     checks.equal("still there", p.session().status, 200)
+    home = p.ask("GET", "/api/namespaces").json["data"][0]["slug"]
+    checks.equal("the namespace goes first", p.ask("DELETE", f"/api/namespaces/{home}").status, 200)
+    checks.equal("then the account, within the days of grace", p.ask("POST", "/api/auth/delete-user").status, 200)
+    refused(checks, "who is gone", p.session(), 401, "unauthorized")
 
 
 def write(s, sql, values):

@@ -272,6 +272,21 @@ void test_account_session__a_namespace_keeps_an_owner_when_one_leaves(void **sta
     end();
 }
 
+void test_account_session__a_deleted_namespace_keeps_nobody_from_leaving(void **state)
+{
+    begin(state);
+    struct err err = ERR_INIT;
+    struct account seen;
+    join(&ada, MEMBER_OWNER);
+    assert_int_equal(delete_account(&ada, &err), ERR_CONFLICT);
+    must(tx_begin_write(fx.db, NULL));
+    must(tenant_delete(fx.db, &by, &fx.tenant, NULL));
+    must(tx_commit(fx.db, NULL));
+    must(delete_account(&ada, &err));
+    assert_int_equal(account_get(fx.db, S("ada@example.com"), &seen, NULL), ERR_NOT_FOUND);
+    end();
+}
+
 void test_account_session__signing_up_twice_changes_nothing(void **state)
 {
     begin(state);
