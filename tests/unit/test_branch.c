@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <unistd.h>
 
 #define NOW_MS 1000000
 
@@ -309,6 +310,129 @@ void test_branch__survives_a_failing_disk(void **state)
 {
     (void)state;
     put_under(FAULT_SQLITE_SYNC);
+}
+
+static int64_t tokens_alive(struct bench *b)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+
+    assert_int_equal(
+        db_query_one(b->fx.db, "SELECT count(*) FROM token WHERE revoked_at IS NULL", DB_NO_ARGS, &st, NULL),
+        ERR_OK);
+    return db_col_int(&st, 0);
+}
+
+static void restart(struct bench *b)
+{
+    struct registry_recovery r;
+
+    fault_off();
+    control_fixture_reopen(&b->fx);
+    assert_int_equal(registry_recover(b->fx.db, &b->fx.disk, &r, NULL), ERR_OK);
+    assert_int_equal(r.failed, 0);
+}
+
+/* One that lives for a second, with a token for it alone. */
+static enum err_code put_brief(struct bench *b, bool faulty, struct branch_made *made)
+{
+    const struct token_new token = {.name = S("ci"), .role = WIRE_ROLE_READWRITE};
+    struct branch_wish w = wish_for(b, "x", "new");
+
+    w.expires_at = NOW_MS + 1000;
+    w.token = &token;
+    if (faulty)
+        fault_rearm();
+    return branch_put(b->fx.db, &b->fx.disk, &TEST_ACTOR, &b->arena, &w, made, NULL);
+}
+
+static void expire_one(struct bench *b)
+{
+    unsigned gone = 0;
+
+    assert_int_equal(branch_expire(b->fx.db, &b->fx.disk, NOW_MS + 1000, &gone, NULL), ERR_OK);
+    assert_int_equal(gone, 1);
+}
+
+/* Who is told that a branch was not made, or not made anew, leaves no token behind that opens it. */
+static void put_token_under(enum fault_kind kind)
+{
+    struct bench b;
+    struct branch_made made;
+    struct registry_entry e;
+
+    fault_start(kind);
+    bench_init(&b);
+    for (unsigned round = 0; fault_next(); round++) {
+        restart(&b);
+        if (round % 2 && !registry_get_branch(b.fx.db, &b.parent.id, S("x"), &e, NULL))
+            expire_one(&b);
+        int64_t before = tokens_alive(&b);
+        enum err_code code = put_brief(&b, true, &made);
+        restart(&b);
+        assert_int_equal(tokens_alive(&b), before + !code);
+    }
+    assert_in_range(fault_points(), 1, 5000);
+    bench_release(&b);
+}
+
+/* One round: the row, the directory and the audit log say the same of what was to go. */
+static bool expire_once(struct bench *b, const struct registry_entry *e)
+{
+    unsigned gone = 0;
+    char dir[FS_PATH_MAX];
+    struct registry_entry found;
+    char *before = control_fixture_dump(&b->fx);
+
+    control_fixture_reopen(&b->fx);
+    fault_rearm();
+    enum err_code code = branch_expire(b->fx.db, &b->fx.disk, NOW_MS + 1000, &gone, NULL);
+    restart(b);
+    char *after = control_fixture_dump(&b->fx);
+    bool went = registry_get_branch(b->fx.db, &b->parent.id, S("x"), &found, NULL) == ERR_NOT_FOUND;
+    assert_int_equal(strcmp(before, after) == 0, !went);
+    assert_true(went || code);
+    registry_path(dir, b->fx.dir.path, id_str(&e->id));
+    assert_int_equal(access(dir, F_OK) != 0, went);
+    mem_free(before);
+    mem_free(after);
+    return went;
+}
+
+static void expire_under(enum fault_kind kind)
+{
+    struct bench b;
+    struct branch_made made;
+    unsigned stayed = 0;
+
+    fault_start(kind);
+    bench_init(&b);
+    assert_int_equal(put_brief(&b, false, &made), ERR_OK);
+    while (fault_next()) {
+        restart(&b);
+        if (!expire_once(&b, &made.entry))
+            stayed++;
+        else
+            assert_int_equal(put_brief(&b, false, &made), ERR_OK);
+    }
+    assert_in_range(fault_points(), 1, 2000);
+    assert_in_range(stayed, 1, fault_points());
+    bench_release(&b);
+}
+
+static const enum fault_kind KINDS[] = {FAULT_SQLITE_MEM, FAULT_SQLITE_WRITE, FAULT_SQLITE_SYNC};
+
+void test_branch__leaves_no_token_where_making_it_fails(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(KINDS); i++)
+        put_token_under(KINDS[i]);
+}
+
+void test_branch__goes_whole_or_stays(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(KINDS); i++)
+        expire_under(KINDS[i]);
 }
 
 /* Killed between the intent and its end: finished, whether the files were exchanged or not. */
