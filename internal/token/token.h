@@ -112,6 +112,10 @@ struct token {
 MUST_CHECK enum err_code token_create(struct db *db, const struct actor *by, struct arena *a,
     const struct token_new *in, struct token *ret, struct secret *ret_secret, struct err *err);
 
+/* The same refusals for one that is to be made later. Its database may be left out until there is one. */
+MUST_CHECK enum err_code token_check_create(
+    struct db *db, const struct actor *by, struct arena *a, const struct token_new *in, struct err *err);
+
 /* Newest first; `namespace_slug` "" lists every namespace. `with_revoked` includes those that are revoked.
  * Arena memory. */
 MUST_CHECK enum err_code token_list(struct db *db, struct arena *a, struct str namespace_slug,

@@ -367,16 +367,24 @@ static enum err_code read_bound(struct db *db, const struct id *namespace_id, in
     return code;
 }
 
+static enum err_code find_room(
+    struct db *db, const struct id *namespace_id, int64_t *ret_bound, struct err *err)
+{
+    enum err_code code = read_bound(db, namespace_id, ret_bound, err);
+
+    if (!code && (*ret_bound < 0 || *ret_bound >= LIMIT_TOKENS_PER_NAMESPACE))
+        code = count_live(db, namespace_id, ret_bound, err);
+    if (!code && *ret_bound >= LIMIT_TOKENS_PER_NAMESPACE)
+        code = err_set(err, ERR_CONFLICT, "this namespace has its %d tokens; revoke some first",
+            (int)LIMIT_TOKENS_PER_NAMESPACE);
+    return code;
+}
+
 static enum err_code take_room(struct db *db, const struct id *namespace_id, struct err *err)
 {
     int64_t bound = 0;
-    enum err_code code = read_bound(db, namespace_id, &bound, err);
+    enum err_code code = find_room(db, namespace_id, &bound, err);
 
-    if (!code && (bound < 0 || bound >= LIMIT_TOKENS_PER_NAMESPACE))
-        code = count_live(db, namespace_id, &bound, err);
-    if (!code && bound >= LIMIT_TOKENS_PER_NAMESPACE)
-        code = err_set(err, ERR_CONFLICT, "this namespace has its %d tokens; revoke some first",
-            (int)LIMIT_TOKENS_PER_NAMESPACE);
     return code ? code
                 : db_exec(db, SQL_SET_BOUND, DB_ARGS(db_text(id_str(namespace_id)), db_int(bound + 1)), err);
 }
@@ -471,9 +479,19 @@ static enum err_code prepare(struct db *db, const struct actor *by, struct arena
         code = token_check_within(db, by, a, true, reach, err);
     if (!code && reach->address_count && !in->address_count)
         code = token_networks_join(a, reach->addresses, reach->address_count, ret_stored, err);
-    if (!code)
-        code = check_database(db, in, err);
-    return code ? code : take_room(db, &in->namespace_id, err);
+    return code ? code : check_database(db, in, err);
+}
+
+enum err_code token_check_create(
+    struct db *db, const struct actor *by, struct arena *a, const struct token_new *in, struct err *err)
+{
+    struct token_reach reach;
+    struct str stored;
+    int64_t bound = 0;
+
+    CHECK(tx_is_write(db));
+    enum err_code code = prepare(db, by, a, in, clock_wall_ms(), &reach, &stored, err);
+    return code ? code : find_room(db, &in->namespace_id, &bound, err);
 }
 
 enum err_code token_create(struct db *db, const struct actor *by, struct arena *a, const struct token_new *in,
@@ -487,6 +505,8 @@ enum err_code token_create(struct db *db, const struct actor *by, struct arena *
 
     CHECK(tx_is_write(db));
     enum err_code code = prepare(db, by, a, in, now, &reach, &stored, err);
+    if (!code)
+        code = take_room(db, &in->namespace_id, err);
     if (code)
         return code;
     token_generate(in->branches_only ? TOKEN_TEST : TOKEN_LIVE, &secret);

@@ -171,6 +171,13 @@ def refusals(checks, s):
     brief = ask(s, checks, "by a token that ends soon", {"subject": "brief"}, short["token"])
     checks.that("the token ends no later", brief["expiresAt"] <= short["expiresAt"], brief)
     refused(checks, "nor when asked to", s.call("POST", USERS, {"subject": "brief", "expiresIn": 3600}, token=short["token"]), 403, "forbidden", "/expiresIn")
+    count = "SELECT (SELECT count(*) FROM database), (SELECT count(*) FROM token), (SELECT count(*) FROM user_database), (SELECT count(*) FROM audit)"
+    test = s.call("POST", "/api/namespaces/acme/tokens", {"name": "branches", "role": "admin", "kind": "test"}).json["data"]["token"]
+    before = control(s, count)
+    for what, token, more in (("too long", short["token"], {"expiresIn": 3600}), ("too long, of a template", short["token"], {"expiresIn": 3600, "template": "main"}), ("for branches alone", test, {})):
+        refused(checks, f"a new one: {what}", s.call("POST", USERS, {"subject": "refused", **more}, token=token), 403, "forbidden")
+        checks.equal(f"a new one: {what}: nothing is left", control(s, count), before)
+    checks.equal("so it can be made at once", ask(s, checks, "what was refused", {"subject": "refused"}).get("created"), True)
     longest = ask(s, checks, "the longest subject", {"subject": "\u00e9" * 256})
     checks.equal("is too long for a name", longest["database"]["name"], longest["database"]["slug"])
     checks.that("no answer was a 5xx but busy ones", s.call("GET", "/healthz").status == 200)

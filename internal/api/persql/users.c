@@ -45,25 +45,33 @@ static enum err_code find_template(struct api_call *c, struct str slug, struct r
     return rc == ERR_NOT_FOUND ? err_field(c->err, "/template", "is no database of this namespace") : rc;
 }
 
-/* What was made without its template is of no use to anybody. */
-static enum err_code fill(
-    struct api_call *c, const struct registry_entry *template, const struct registry_entry *made)
+/* What cannot be finished is of no use to anybody. */
+static void put_away(struct api_call *c, const struct registry_entry *made)
 {
     struct registry_entry gone;
-    enum err_code rc = template_copy(c, &template->id, &made->id);
-    if (rc)
-        err_ignore(registry_delete(c->db, c->disk, c->by, &made->namespace_id, str_of(made->slug), &gone,
-            NULL)); /* else it is begun anew after a while */
-    return rc;
+    err_ignore(registry_delete(c->db, c->disk, c->by, &made->namespace_id, str_of(made->slug), &gone,
+        NULL)); /* else it is begun anew after a while */
+}
+
+static int64_t left_s(const struct api_call *c)
+{
+    int64_t left = c->who->expires_at ? (c->who->expires_at - clock_wall_ms()) / 1000 : INT64_MAX;
+    return left > 0 ? left : 1;
 }
 
 /* An hour, or what is left of the token that asks. */
 static int64_t expires_in(const struct api_call *c, int64_t wish_s)
 {
-    int64_t left_s = c->who->expires_at ? (c->who->expires_at - clock_wall_ms()) / 1000 : EXPIRES_S;
     if (wish_s)
         return wish_s;
-    return left_s < EXPIRES_S ? (left_s > 0 ? left_s : 1) : EXPIRES_S;
+    return left_s(c) < EXPIRES_S ? left_s(c) : EXPIRES_S;
+}
+
+/* Before anything is made: a token that reaches too far would leave its database behind. */
+static enum err_code check_reach(struct api_call *c, const struct token_new *wish)
+{
+    enum err_code rc = tx_begin_write(c->db, c->err);
+    return rc ? rc : tx_end(c->db, token_check_create(c->db, c->by, c->arena, wish, c->err), c->err);
 }
 
 static enum err_code mint_tx(struct api_call *c, const struct registry_entry *of, bool made,
@@ -87,30 +95,39 @@ static void view(struct api_call *c, const struct registry_entry *e, const struc
     jsonw_object_end(c->out);
 }
 
+static enum err_code mint(struct api_call *c, const struct registry_entry *of, bool made,
+    struct token_new *wish, struct token *ret, struct secret *ret_secret)
+{
+    wish->name = str_of(of->slug);
+    wish->database_id = of->id;
+    if (wish->expires_in_s > left_s(c)) /* it was not, when it was asked for */
+        wish->expires_in_s = left_s(c);
+    enum err_code rc = tx_begin_write(c->db, c->err);
+    return rc ? rc : tx_end(c->db, mint_tx(c, of, made, wish, ret, ret_secret), c->err);
+}
+
 static enum err_code provision(struct api_call *c, const struct user_wish *in, enum wire_role role)
 {
+    struct token_new wish = {
+        .namespace_id = c->who->namespace_id, .role = role, .expires_in_s = expires_in(c, in->expires_in_s)};
     struct registry_entry template, entry;
     struct token token;
     AUTO_SECRET secret = SECRET_INIT;
-    bool made;
+    bool made = false;
     enum err_code rc = in->template.len ? find_template(c, in->template, &template) : ERR_OK;
+    if (!rc)
+        rc = check_reach(c, &wish);
     if (!rc)
         rc = registry_user_open(
             c->db, c->disk, c->by, &c->who->namespace_id, in->subject, &entry, &made, c->err);
     if (!rc && made && in->template.len)
-        rc = fill(c, &template, &entry);
-    if (rc)
-        return rc;
-    const struct token_new wish = {.namespace_id = entry.namespace_id,
-        .name = str_of(entry.slug),
-        .role = role,
-        .database_id = entry.id,
-        .expires_in_s = expires_in(c, in->expires_in_s)};
-    rc = tx_begin_write(c->db, c->err);
+        rc = template_copy(c, &template.id, &entry.id);
     if (!rc)
-        rc = tx_end(c->db, mint_tx(c, &entry, made, &wish, &token, &secret), c->err);
+        rc = mint(c, &entry, made, &wish, &token, &secret);
     if (!rc)
         view(c, &entry, &token, &secret, made);
+    else if (made)
+        put_away(c, &entry);
     return rc;
 }
 
