@@ -79,7 +79,7 @@ static const struct option_command UNBIND = {
     .summary = "ends what a repository's pipelines may do, at once",
     .about =
         "Unbinds a repository. A running server refuses its tokens from its next request on. Its database "
-        "stays, and is found again when the repository is bound again. ID is what `repo list` prints.",
+        "stays, and is found again when that repository is bound again. ID is what `repo list` prints.",
     .example = "  holdfast repo unbind repo_01k4w8c0v3e7q2m9x5n6r1t0zp --data ./data\n",
     .options = UNBIND_OPTIONS,
     .option_count = ARRAY_LEN(UNBIND_OPTIONS),

@@ -100,19 +100,6 @@ struct str machine_slug(struct arena *a, const struct foreign_identity *who)
 
 /* --- Passes --- */
 
-enum err_code machine_database(struct db *db, const struct actor *by, const struct id *namespace_id,
-    struct str slug, struct str name, struct registry_entry *ret, bool *ret_made, struct err *err)
-{
-    struct err why = ERR_INIT;
-    enum err_code code = registry_get(db, namespace_id, slug, ret, &why);
-
-    *ret_made = code == ERR_NOT_FOUND;
-    if (code == ERR_NOT_FOUND)
-        return registry_create_intent(db, by, namespace_id, slug,
-            str_slice(name, 0, utf8_cut(name, LIMIT_NAME_BYTES)), S("auto"), ret, err);
-    return code ? err_set(err, code, "%s", why.message) : ERR_OK;
-}
-
 static enum err_code check_rate(struct db *db, const struct id *machine, struct err *err)
 {
     int64_t count;
@@ -149,8 +136,8 @@ static enum err_code connect_in_tx(struct db *db, const struct actor *by, struct
     enum err_code code = repo_admit(db, by, a, who, &bound, err);
 
     if (!code)
-        code = machine_database(
-            db, by, &bound.namespace_id, machine_slug(a, who), who->name, &ret->database, &ret->made, err);
+        code = machine_database(db, by, &(struct machine_owner){bound.namespace_id, who->issuer, who->id},
+            machine_slug(a, who), who->name, &ret->database, &ret->made, err);
     if (code)
         return code;
     return machine_mint(db, by, a,

@@ -18,9 +18,10 @@ struct machine_pass {
     bool made;            /* the namespace (signup.h) or the database (machine_connect) is new */
 };
 
-/* The slug of a repository's database: "gh-acme-widgets", "gl-group-app", "ci-…". Two repositories have never
- * the same one: where letters had to be changed or cut, or where owner and name could be divided elsewhere,
- * twelve hexadecimal digits of a digest of issuer and name stand behind it. Arena memory. */
+/* The slug that a repository's database is made under: "gh-acme-widgets", "gl-group-app", "ci-…"; it is found
+ * again by the repository's id, not by that. Two repositories have never the same one: where letters had to
+ * be changed or cut, or where owner and name could be divided elsewhere, twelve hexadecimal digits of a
+ * digest of issuer and name stand behind it. Arena memory. */
 struct str machine_slug(struct arena *a, const struct foreign_identity *who);
 
 /* The name under which the audit log knows it. Arena memory. */

@@ -4,9 +4,14 @@
 
 #include "federation/machine.h"
 
-/* Inside a write transaction: the live database of that slug, else the intent of one (*ret_made). */
+struct machine_owner {
+    struct id namespace_id;
+    struct str issuer, foreign_id; /* the issuer's own id of it */
+};
+/* machine_store.c: inside a write transaction, the live database that was made for it, else the intent of one
+ * (*ret_made): under that slug, or one like it where it is taken. Nobody else's is ever taken for it. */
 MUST_CHECK enum err_code machine_database(struct db *db, const struct actor *by,
-    const struct id *namespace_id, struct str slug, struct str name, struct registry_entry *ret,
+    const struct machine_owner *owner, struct str slug, struct str name, struct registry_entry *ret,
     bool *ret_made, struct err *err);
 
 struct machine_mint {

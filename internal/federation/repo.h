@@ -6,8 +6,9 @@
  *       ▲                                                          │ a repository of that name with another
  * id └──────────── unbound, and bound again ◄───────────────────┘ is refused
  *
- * so that nobody takes over by making a repository anew under a name that became free. One repository is
- * bound to one namespace. Worker thread. */
+ * so that nobody takes over by making a repository anew under a name that became free. Once pinned it is
+ * known by that id: renamed, it keeps its binding, which takes its new name; given to another owner, it is
+ * refused. One repository is bound to one namespace. Worker thread. */
 #ifndef FEDERATION_REPO_H
 #define FEDERATION_REPO_H
 

@@ -8,8 +8,10 @@
 
 #define COLUMNS                                                                                              \
     "SELECT r.id, r.namespace_id, n.slug, r.issuer, r.name, r.pinned_id, r.created_at, r.pinned_at,"         \
-    " r.last_used_at, n.deleted_at FROM repo_binding r JOIN namespace n ON n.id = r.namespace_id"
+    " r.last_used_at, n.deleted_at, r.owner_id FROM repo_binding r JOIN namespace n ON n.id = "              \
+    "r.namespace_id"
 #define SQL_BY_NAME COLUMNS " WHERE r.issuer = ?1 AND r.name_key = ?2"
+#define SQL_BY_PIN  COLUMNS " WHERE r.issuer = ?1 AND r.pinned_id = ?2 ORDER BY r.id LIMIT 1"
 #define SQL_BY_ID   COLUMNS " WHERE r.id = ?1 AND (?2 IS NULL OR r.namespace_id = ?2)"
 #define SQL_PAGE    COLUMNS " WHERE r.namespace_id = ?1 AND r.id > ?2 ORDER BY r.id LIMIT ?3"
 /* Every namespace: a command for the operator. */
@@ -19,11 +21,18 @@
     "INSERT INTO repo_binding(id, namespace_id, issuer, name, name_key, created_at)"                         \
     " VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
 #define SQL_DELETE "DELETE FROM repo_binding WHERE id = ?1"
-#define SQL_PIN    "UPDATE repo_binding SET pinned_id = ?2, pinned_at = ?3 WHERE id = ?1 AND pinned_id IS NULL"
-#define SQL_USE    "UPDATE repo_binding SET last_used_at = ?2 WHERE id = ?1"
+#define SQL_PIN                                                                                              \
+    "UPDATE repo_binding SET pinned_id = ?2, pinned_at = ?3, owner_id = ?4"                                  \
+    " WHERE id = ?1 AND pinned_id IS NULL"
+#define SQL_RENAME                                                                                           \
+    "UPDATE repo_binding SET name = ?2, name_key = ?3, owner_id = ?4 WHERE id = ?1"                          \
+    " AND NOT EXISTS (SELECT 1 FROM repo_binding o WHERE o.issuer = repo_binding.issuer"                     \
+    " AND o.name_key = ?3 AND o.id <> ?1)"
+#define SQL_USE "UPDATE repo_binding SET last_used_at = ?2 WHERE id = ?1"
 
 struct found {
     struct repo_binding row;
+    struct str owner_id; /* "" not known */
     bool exists, namespace_deleted;
 };
 
@@ -47,6 +56,19 @@ static enum err_code map_row(
     return arena_failed(a) ? err_set(err, ERR_TOO_LARGE, "too many repositories to list at once") : ERR_OK;
 }
 
+/* `code`: what the query came to. */
+static enum err_code take_found(
+    const struct db_stmt *st, enum err_code code, struct arena *a, struct found *ret, struct err *err)
+{
+    *ret = (struct found){.exists = false};
+    if (code)
+        return code == ERR_NOT_FOUND ? ERR_OK : code;
+    ret->exists = true;
+    ret->namespace_deleted = !db_col_is_null(st, 9);
+    ret->owner_id = copied(a, db_col_text(st, 10));
+    return map_row(st, a, &ret->row, err);
+}
+
 static enum err_code find(struct db *db, struct arena *a, const struct issuer_name *issuer, struct str name,
     struct found *ret, struct err *err)
 {
@@ -54,12 +76,17 @@ static enum err_code find(struct db *db, struct arena *a, const struct issuer_na
     enum err_code code = db_query_one(
         db, SQL_BY_NAME, DB_ARGS(db_text(issuer->url), db_text(repo_key(a, issuer->kind, name))), &st, err);
 
-    *ret = (struct found){.exists = false};
-    if (code)
-        return code == ERR_NOT_FOUND ? ERR_OK : code;
-    ret->exists = true;
-    ret->namespace_deleted = !db_col_is_null(&st, 9);
-    return map_row(&st, a, &ret->row, err);
+    return take_found(&st, code, a, ret, err);
+}
+
+static enum err_code find_pinned(
+    struct db *db, struct arena *a, const struct foreign_identity *who, struct found *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code =
+        db_query_one(db, SQL_BY_PIN, DB_ARGS(db_text(who->issuer), db_text(who->id)), &st, err);
+
+    return take_found(&st, code, a, ret, err);
 }
 
 static enum err_code audit(struct db *db, const struct actor *by, enum audit_action action,
@@ -241,13 +268,71 @@ static enum err_code pin(struct db *db, const struct actor *by, const struct for
         return str_eq(r->pinned_id, who->id) ? ERR_OK : refuse_other(who, err);
     r->pinned_id = who->id;
     r->pinned_at = now;
-    enum err_code code =
-        db_exec(db, SQL_PIN, DB_ARGS(db_text(id_str(&r->id)), db_text(who->id), db_int(now)), err);
+    enum err_code code = db_exec(db, SQL_PIN,
+        DB_ARGS(db_text(id_str(&r->id)), db_text(who->id), db_int(now),
+            who->owner_id.len ? db_text(who->owner_id) : db_null()),
+        err);
     return code ? code
                 : audit(db, by, AUDIT_REPO_PINNED, r, NULL,
                       AUDIT_VALUES(
                           audit_text("repositoryId", who->id), audit_text_or_null("ownerId", who->owner_id)),
                       err);
+}
+
+/* "acme" of "acme/widgets", "group/sub" of "group/sub/app". */
+static struct str owner_of(struct str name)
+{
+    while (name.len && name.ptr[name.len - 1] != '/')
+        name.len--;
+    return name;
+}
+
+/* Its id stays when it is renamed, and also when it is given to somebody else: to whom what the former owner
+ * stored is not shown. */
+static bool same_owner(const struct found *there, const struct foreign_identity *who)
+{
+    if (there->owner_id.len)
+        return str_eq(there->owner_id, who->owner_id);
+    return str_eq_nocase(owner_of(there->row.name), owner_of(who->name));
+}
+
+static enum err_code refuse_given(const struct foreign_identity *who, struct err *err)
+{
+    return err_set(err, ERR_FORBIDDEN,
+        STR_FMT
+        " belongs to another owner than when it was bound. If it is to keep its access, an admin of the "
+        "namespace unbinds it and binds it again under its new name (DELETE and POST "
+        "/api/namespaces/NS/repos, or `holdfast repo unbind` and `holdfast repo bind`)",
+        STR_ARG(str_slice(who->name, 0, 255)));
+}
+
+/* Where the new name is bound already, that stays, and the binding keeps its old name. */
+static enum err_code follow(struct db *db, struct arena *a, const struct foreign_identity *who,
+    struct repo_binding *r, struct err *err)
+{
+    r->name = who->name;
+    return db_exec(db, SQL_RENAME,
+        DB_ARGS(db_text(id_str(&r->id)), db_text(who->name), db_text(repo_key(a, who->kind, who->name)),
+            who->owner_id.len ? db_text(who->owner_id) : db_null()),
+        err);
+}
+
+/* By the id that it was pinned to, of several bindings the one with its name; by its name the first time. */
+static enum err_code find_visitor(
+    struct db *db, struct arena *a, const struct foreign_identity *who, struct found *ret, struct err *err)
+{
+    struct found named;
+    enum err_code code = find(db, a, &(struct issuer_name){who->kind, who->issuer}, who->name, &named, err);
+
+    *ret = named;
+    if (!code && !(named.exists && str_eq(named.row.pinned_id, who->id)))
+        code = find_pinned(db, a, who, ret, err);
+    if (code)
+        return code;
+    if (ret->exists)
+        return same_owner(ret, who) ? follow(db, a, who, &ret->row, err) : refuse_given(who, err);
+    *ret = named;
+    return ERR_OK;
 }
 
 enum err_code repo_admit(struct db *db, const struct actor *by, struct arena *a,
@@ -258,7 +343,7 @@ enum err_code repo_admit(struct db *db, const struct actor *by, struct arena *a,
     CHECK(tx_is_write(db));
     if (repo_check(who->kind, who->name, NULL))
         return refuse_unbound(a, who, err);
-    enum err_code code = find(db, a, &(struct issuer_name){who->kind, who->issuer}, who->name, &there, err);
+    enum err_code code = find_visitor(db, a, who, &there, err);
     if (!code && !there.exists)
         return refuse_unbound(a, who, err);
     if (!code && there.namespace_deleted)

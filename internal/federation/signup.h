@@ -40,7 +40,7 @@ struct machine {
     struct id id; /* "mac_…" */
     struct id namespace_id;
     char namespace_slug[SLUG_SIZE];
-    struct str issuer, name; /* arena memory */
+    struct str issuer, name, foreign_id; /* arena memory */
 };
 
 /* Inside a write transaction: finds who comes, or makes a namespace (*ret_made). ERR_FORBIDDEN says what

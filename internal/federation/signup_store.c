@@ -8,7 +8,8 @@
 #include "federation/signup.h"
 
 #define COLUMNS                                                                                              \
-    "SELECT m.id, m.namespace_id, n.slug, m.issuer, m.name, n.deleted_at FROM machine_identity m"            \
+    "SELECT m.id, m.namespace_id, n.slug, m.issuer, m.name, n.deleted_at, m.foreign_id FROM "                \
+    "machine_identity m"                                                                                     \
     " JOIN namespace n ON n.id = m.namespace_id"
 #define SQL_FIND  COLUMNS " WHERE m.issuer = ?1 AND m.foreign_id = ?2"
 #define SQL_BY_ID COLUMNS " WHERE m.id = ?1 AND n.deleted_at IS NULL"
@@ -31,6 +32,7 @@ static enum err_code map_row(const struct db_stmt *st, struct arena *a, struct m
     DB_COL_COPY(st, 2, ret->namespace_slug);
     ret->issuer = arena_copy(a, db_col_text(st, 3));
     ret->name = arena_copy(a, db_col_text(st, 4));
+    ret->foreign_id = arena_copy(a, db_col_text(st, 6));
     return arena_failed(a) ? err_set(err, ERR_TOO_LARGE, "the name of this machine is too long") : ERR_OK;
 }
 
@@ -185,7 +187,8 @@ enum err_code machine_pass(struct db *db, const struct actor *by, struct arena *
 {
     bool made;
     enum err_code code =
-        machine_database(db, by, &m->namespace_id, S("main"), STR_EMPTY, &ret->database, &made, err);
+        machine_database(db, by, &(struct machine_owner){m->namespace_id, m->issuer, m->foreign_id},
+            S("main"), STR_EMPTY, &ret->database, &made, err);
 
     if (code)
         return code;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/enc.h"
 #include "base/limits.h"
+#include "base/rand.h"
 
 static const char *const RESERVED[] = {"new", "restore", "trash", NULL};
 static const char *const REGIONS[] = {
@@ -149,6 +150,34 @@ enum err_code registry_create_intent(struct db *db, const struct actor *by, cons
     struct str slug, struct str name, struct str region, struct registry_entry *ret, struct err *err)
 {
     return create_intent(db, by, NULL, namespace_id, slug, name, region, NULL, ret, err);
+}
+
+/* Random: whoever could foretell it could take that as well. */
+static struct str slug_beside(char out[SLUG_SIZE], struct str slug)
+{
+    enum { DIGITS = 8 };
+    struct str head = str_slice(slug, 0, SLUG_SIZE - 1 - DIGITS - 1);
+
+    while (head.len && head.ptr[head.len - 1] == '-')
+        head.len--;
+    str_print(out, SLUG_SIZE, STR_FMT "-%08x", STR_ARG(head), (unsigned)(rand_u64() & UINT32_MAX));
+    return str_of(out);
+}
+
+enum err_code registry_create_free(struct db *db, const struct actor *by, const struct id *namespace_id,
+    struct str slug, struct str name, struct registry_entry *ret, struct err *err)
+{
+    enum { TRIES = 4 };
+    char other[SLUG_SIZE];
+    struct err why = ERR_INIT;
+    enum err_code code = registry_create_intent(db, by, namespace_id, slug, name, S("auto"), ret, &why);
+
+    for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++)
+        code = registry_create_intent(
+            db, by, namespace_id, slug_beside(other, slug), name, S("auto"), ret, &why);
+    if (code && err)
+        *err = why;
+    return code;
 }
 
 enum err_code registry_create_copy_intent(struct db *db, const struct actor *by, const struct id *id,

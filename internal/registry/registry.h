@@ -88,6 +88,11 @@ MUST_CHECK enum err_code registry_create_intent(struct db *db, const struct acto
     const struct id *namespace_id, struct str slug, struct str name, struct str region,
     struct registry_entry *ret, struct err *err);
 
+/* The same under `slug`, or where that is taken under "<slug>-" and random digits; `region` "auto". */
+MUST_CHECK enum err_code registry_create_free(struct db *db, const struct actor *by,
+    const struct id *namespace_id, struct str slug, struct str name, struct registry_entry *ret,
+    struct err *err);
+
 /* The second half, once that transaction is committed. What fails here stays an intent. */
 MUST_CHECK enum err_code registry_create_finish(
     struct db *db, const struct registry_disk *disk, struct registry_entry *entry, struct err *err);

@@ -46,8 +46,8 @@ static enum err_code make(struct db *db, const struct actor *by, const struct id
     char slug[SLUG_SIZE];
 
     str_print(slug, sizeof slug, "u-%.*s", SUBJECT_SLUG_HEX, hash.ptr);
-    enum err_code code = registry_create_intent(
-        db, by, ns, str_of(slug), fits_name(subject) ? subject : STR_EMPTY, S("auto"), ret, err);
+    enum err_code code =
+        registry_create_free(db, by, ns, str_of(slug), fits_name(subject) ? subject : STR_EMPTY, ret, err);
     return code ? code
                 : db_exec(db, SQL_PUT, DB_ARGS(db_text(id_str(ns)), db_text(hash), db_text(id_str(&ret->id))),
                       err);

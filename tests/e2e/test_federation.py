@@ -80,12 +80,28 @@ def connect(checks, s, gh, gl, ci):
     refused(checks, "nor are there new ones", come(s, CONNECT, gh.mint(job)), 403, "bound to no namespace")
     bind(s, "acme/widgets")
     other = passed(checks, "bound anew: the other repository", come(s, CONNECT, gh.mint(github("acme/widgets", 75, 66))))
-    checks.equal("has the name's database", (other["database"], other["created"]), ("gh-acme-widgets", False))
+    checks.that("has a database of its own", other["created"] and other["database"].startswith("gh-acme-widgets-"), other)
     refused(checks, "and the first one is refused", come(s, CONNECT, gh.mint(job)), 403, "another one of its name (id 74)")
     actions = [r[0] for r in control(s, "SELECT action FROM audit WHERE action LIKE 'repo.%' ORDER BY created_at, seq")]
     checks.equal("the log says so", actions, ["repo.bound", "repo.pinned", "repo.unbound", "repo.bound", "repo.pinned"])
     actor = control(s, "SELECT actor_kind, actor_name FROM audit WHERE action = 'repo.pinned' LIMIT 1")[0]
     checks.equal("and by whom", actor, ("machine", f"{gh.url} acme/widgets"))
+
+
+def slugs_of_others(checks, s, gh, gl, ci):
+    """A repository names its branches, and their slugs, itself; another one's database is not found by such a name."""
+    for name in ("corp/site", "corp/site-foo", "corp/old"):
+        bind(s, name)
+    a = passed(checks, "one repository", come(s, CONNECT, gh.mint(github("corp/site", 301, 30))))
+    checks.equal("has a branch", s.call("PUT", "/v1/db/acme/gh-corp-site/branches/foo", {"ttlSec": 0}, token=a["token"]).json["data"]["slug"], "gh-corp-site-foo")
+    b = passed(checks, "the one whose slug that is", come(s, CONNECT, gh.mint(github("corp/site-foo", 302, 30))))
+    checks.that("gets a database of its own", b["created"] and b["database"].startswith("gh-corp-site-foo-"), b)
+    checks.equal("in which the first one reads nothing", s.query("SELECT 1", db=b["database"], token=a["token"]).status, 403)
+    old = passed(checks, "a repository", come(s, CONNECT, gh.mint(github("corp/old", 303, 30))))
+    new = passed(checks, "renamed", come(s, CONNECT, gh.mint(github("corp/new", 303, 30))))
+    checks.equal("keeps its database", (new["database"], new["created"]), (old["database"], False))
+    checks.equal("and the list has its new name", [r["repo"] for r in s.call("GET", REPOS).json["data"] if r["repositoryId"] == "303"], ["corp/new"])
+    refused(checks, "given away", come(s, CONNECT, gh.mint(github("evil/new", 303, 31))), 403, "another owner")
 
 
 def other_issuers(checks, s, gh, gl, ci):
@@ -258,7 +274,7 @@ def main():
         gh.max_age = gl.max_age = ci.max_age = 0
         trusted = ["--trust-issuer", f"github={gh.url},gitlab={gl.url},{ci.url}", "--self-signup", f"octo,gitlab={gl.url}=team/app,{ci.url}=*"]
         with Server(binary_argument(), args=trusted) as s:
-            for part in (connect, other_issuers, tokens_that_are_refused, at_once, deleted_namespace, federate, expiry):
+            for part in (connect, slugs_of_others, other_issuers, tokens_that_are_refused, at_once, deleted_namespace, federate, expiry):
                 checks.part(part, checks, s, gh, gl, ci)
             checks.equal("no secret is in the log", [t for t in s.secrets if t and t in s.log()], [])
             checks.equal("it stops well", s.stop(), 0)

@@ -68,6 +68,25 @@ void test_registry_user__is_found_again(void **state)
     ASSERT_AUDIT(&fx, "namespace.created database.created database.created");
 }
 
+void test_registry_user__what_has_its_slug_is_not_taken_for_it(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct registry_entry gone, squat;
+
+    (void)state;
+    start(&fx);
+    struct registry_entry first = make(&fx, "user_42");
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, str_of(first.slug), &gone, NULL),
+        ERR_OK);
+    assert_int_equal(registry_create(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, str_of(first.slug),
+                         S("user_42"), S("auto"), &squat, NULL),
+        ERR_OK);
+    struct registry_entry anew = make(&fx, "user_42");
+    assert_string_not_equal(anew.id.text, squat.id.text);
+    assert_true(str_starts(str_of(anew.slug), str_of(first.slug)));
+}
+
 void test_registry_user__nobody_gets_one_that_is_being_made(void **state)
 {
     AUTO_CONTROL_FIXTURE fx;

@@ -292,8 +292,107 @@ void test_repo__another_one_of_its_name_is_refused_until_it_is_bound_anew(void *
     assert_int_equal(unbind(&fx, &r.id, &fx.tenant.id), ERR_OK);
     bind_repo(&fx, GITHUB, "acme/widgets");
     assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "8", &other, NULL), ERR_OK);
-    assert_string_equal(other.database.id.text, pass.database.id.text);
+    assert_string_not_equal(other.database.id.text, pass.database.id.text);
     assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &other, NULL), ERR_FORBIDDEN);
+}
+
+void test_repo__that_is_bound_again_finds_its_database(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct machine_pass pass, again;
+    (void)state;
+    start(&fx);
+    struct repo_binding r = bind_repo(&fx, GITHUB, "acme/widgets");
+    assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, NULL), ERR_OK);
+    assert_int_equal(unbind(&fx, &r.id, &fx.tenant.id), ERR_OK);
+    bind_repo(&fx, GITHUB, "acme/widgets");
+    assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &again, NULL), ERR_OK);
+    assert_false(again.made);
+    assert_string_equal(again.database.id.text, pass.database.id.text);
+}
+
+/* A slug is anybody's: whoever may make branches and databases chooses it. */
+void test_repo__never_takes_what_was_made_by_others(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct machine_pass pass, again;
+    struct registry_entry squat, gone;
+    (void)state;
+    start(&fx);
+    bind_repo(&fx, GITHUB, "acme/widgets");
+    assert_int_equal(registry_create(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("gh-acme-widgets"),
+                         S("acme/widgets"), S("auto"), &squat, NULL),
+        ERR_OK);
+    assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, NULL), ERR_OK);
+    assert_true(pass.made);
+    assert_string_not_equal(pass.database.id.text, squat.id.text);
+    assert_true(str_starts(str_of(pass.database.slug), S("gh-acme-widgets-")));
+    assert_int_equal(pass.database.status, REGISTRY_HEALTHY);
+    assert_int_equal(
+        registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("gh-acme-widgets"), &gone, NULL),
+        ERR_OK); /* that the slug is free again changes nothing */
+    assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &again, NULL), ERR_OK);
+    assert_false(again.made);
+    assert_string_equal(again.database.id.text, pass.database.id.text);
+}
+
+static struct str bound_name(struct control_fixture *fx)
+{
+    struct repo_binding *rows;
+    size_t count;
+    assert_int_equal(repo_list(fx->db, &arena, &fx->tenant.id, STR_EMPTY, 10, &rows, &count, NULL), ERR_OK);
+    return rows[0].name;
+}
+
+void test_repo__keeps_its_binding_when_it_is_renamed(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct machine_pass pass, renamed, other;
+    struct err err = ERR_INIT;
+    (void)state;
+    start(&fx);
+    bind_repo(&fx, GITHUB, "acme/widgets");
+    assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, NULL), ERR_OK);
+    assert_int_equal(connect_as(&fx, GITHUB, "Acme/Gadgets", "7", &renamed, NULL), ERR_OK);
+    assert_string_equal(renamed.database.id.text, pass.database.id.text);
+    expect_str(bound_name(&fx), "Acme/Gadgets");
+    assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "8", &other, &err), ERR_FORBIDDEN);
+    assert_non_null(strstr(err.message, "bound to no namespace")); /* the name is free */
+}
+
+void test_repo__renamed_to_a_bound_name_keeps_its_own(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct machine_pass pass, renamed, other;
+    struct repo_binding waiting;
+    (void)state;
+    start(&fx);
+    struct tenant globex = other_tenant(&fx);
+    bind_repo(&fx, GITHUB, "acme/widgets");
+    assert_int_equal(bind_to(&fx, &globex.id, GITHUB, "acme/gadgets", false, &waiting, NULL), ERR_OK);
+    assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, NULL), ERR_OK);
+    assert_int_equal(connect_as(&fx, GITHUB, "acme/gadgets", "7", &renamed, NULL), ERR_OK);
+    assert_string_equal(renamed.database.id.text, pass.database.id.text);
+    assert_int_equal(connect_as(&fx, GITHUB, "acme/gadgets", "8", &other, NULL), ERR_OK);
+    assert_string_equal(other.database.namespace_slug, "globex");
+}
+
+void test_repo__given_to_another_owner_is_refused(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct machine_pass pass;
+    struct foreign_identity who = pipeline(GITHUB, "evil/widgets", "7");
+    struct err err = ERR_INIT;
+    (void)state;
+    start(&fx);
+    bind_repo(&fx, GITHUB, "acme/widgets");
+    assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, NULL), ERR_OK);
+    who.owner_id = S("10");
+    pass = (struct machine_pass){.secret = SECRET_INIT};
+    assert_int_equal(machine_connect(fx.db, &fx.disk, &TEST_ACTOR, &arena, &who, &pass, &err), ERR_FORBIDDEN);
+    assert_non_null(strstr(err.message, "belongs to another owner"));
+    who.owner_id = S("9"); /* the owner has another name now */
+    assert_int_equal(machine_connect(fx.db, &fx.disk, &TEST_ACTOR, &arena, &who, &pass, NULL), ERR_OK);
 }
 
 void test_repo__unbinding_ends_its_tokens_and_no_others(void **state)
@@ -336,15 +435,16 @@ void test_repo__an_intent_that_somebody_left_is_finished(void **state)
     AUTO_CONTROL_FIXTURE fx;
     struct machine_pass pass;
     struct registry_entry left, copy;
+    struct registry_disk disk;
     (void)state;
     start(&fx);
     bind_repo(&fx, GITHUB, "acme/widgets");
-    assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
-    assert_int_equal(tx_end(fx.db,
-                         registry_create_intent(fx.db, &TEST_ACTOR, &fx.tenant.id, S("gh-acme-widgets"),
-                             STR_EMPTY, S("auto"), &left, NULL),
-                         NULL),
-        ERR_OK);
+    disk = fx.disk;
+    fx.disk.data_dir = "/dev/null";
+    assert_int_not_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, NULL), ERR_OK);
+    fx.disk = disk;
+    assert_int_equal(registry_get(fx.db, &fx.tenant.id, S("gh-acme-widgets"), &left, NULL), ERR_OK);
+    assert_int_equal(left.status, REGISTRY_PROVISIONING);
     copy = left;
     assert_int_equal(connect_as(&fx, GITHUB, "acme/widgets", "7", &pass, NULL), ERR_OK);
     assert_string_equal(pass.database.id.text, left.id.text);

@@ -134,6 +134,29 @@ void test_signup__finds_its_own_again_by_its_id(void **state)
     assert_string_not_equal(elsewhere.database.namespace_id.text, first.database.namespace_id.text);
 }
 
+void test_signup__a_database_that_others_made_is_not_its_main(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    struct machine_pass first, again, third;
+    struct registry_entry gone, squat;
+    struct signup_rules rules = rules_of("octo");
+    struct foreign_identity who = machine(ISSUER_GITHUB, "octo/widgets", "7");
+    (void)state;
+    clock_test_set(1, START_MS);
+    control_fixture_init(&fx);
+    assert_int_equal(federate(&fx, &rules, &who, &first, NULL), ERR_OK);
+    struct id home = first.database.namespace_id;
+    assert_int_equal(registry_delete(fx.db, &fx.disk, &TEST_ACTOR, &home, S("main"), &gone, NULL), ERR_OK);
+    assert_int_equal(
+        registry_create(fx.db, &fx.disk, &TEST_ACTOR, &home, S("main"), STR_EMPTY, S("auto"), &squat, NULL),
+        ERR_OK);
+    assert_int_equal(federate(&fx, &rules, &who, &again, NULL), ERR_OK);
+    assert_string_not_equal(again.database.id.text, squat.id.text);
+    assert_true(str_starts(str_of(again.database.slug), S("main-")));
+    assert_int_equal(federate(&fx, &rules, &who, &third, NULL), ERR_OK);
+    assert_string_equal(third.database.id.text, again.database.id.text);
+}
+
 void test_signup__who_is_not_allowed_leaves_nothing(void **state)
 {
     AUTO_CONTROL_FIXTURE fx;
