@@ -39,6 +39,10 @@ def minted(checks, s):
     checks.that("from now on", abs(claims["iat"] - time.time()) < 60, claims)
     other = s.call("POST", SESSIONS, {"databaseSlug": "main", "userId": "u"}).json["data"]
     checks.equal("an hour, where nobody says", (other["expiresIn"], "email" in part_of(other["token"], 1)), (3600, False))
+    rows = s.call("GET", "/api/namespaces/acme/audit?action=end_session.created").json["data"]
+    checks.equal("both are audited", [(r["targetType"], r["targetId"], r["targetName"], r["actor"]["kind"], r["metadata"]) for r in rows],
+                 [("database", main, "main", "token", {"expiresAt": d["expiresAt"]}) for d in (other, data)])
+    checks.that("without whose they are", "user_42" not in str(rows) and "alice" not in str(rows), rows)
     for method, path in (("GET", "/v1/me"), ("POST", "/v1/db/acme/main/query"), ("GET", "/api/namespaces/acme/tokens"), ("POST", SESSIONS)):
         a = s.call(method, path, {"sql": "SELECT 1"} if method == "POST" else None, token=data["token"])
         checks.that(f"it is no API token: {method} {path}", a.status == 401 and "Invalid token format" in a.json["error"], a)

@@ -3,6 +3,7 @@
 #include "api/scope.h"
 #include "api/persql/subject.h"
 #include "api/persql/views.h"
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "endpoint/session.h"
@@ -59,23 +60,18 @@ static enum err_code check_maker(const struct api_call *c)
     return ERR_OK;
 }
 
-static enum err_code find_place(
-    struct api_call *c, const struct session_wish *in, struct end_session_place *ret)
+static enum err_code find_place(struct api_call *c, const struct session_wish *in, struct registry_entry *ret)
 {
-    struct registry_entry e = {.id = {""}};
     struct err why = ERR_INIT;
     if (in->ns.len && !str_eq(in->ns, str_of(c->who->namespace_slug)))
         return err_set(c->err, ERR_FORBIDDEN, "Token namespace mismatch");
-    enum err_code rc = registry_get(c->db, &c->who->namespace_id, in->database, &e, &why);
+    enum err_code rc = registry_get(c->db, &c->who->namespace_id, in->database, ret, &why);
     if (rc && rc != ERR_NOT_FOUND)
         return err_set(c->err, rc, "%s", why.message);
-    const struct place place = place_of(&e);
+    const struct place place = rc ? (struct place){.id = {""}} : place_of(ret);
     if (scope_check(c->who, CAP_SESSION_MINT, rc ? NULL : &place, &why) == ERR_FORBIDDEN)
         return err_set(c->err, ERR_FORBIDDEN, "%s", why.message); /* whether there is such a one or not */
-    if (rc)
-        return err_field(c->err, "/databaseSlug", "is no database of this namespace");
-    *ret = (struct end_session_place){.namespace_id = e.namespace_id, .database_id = e.id};
-    return ERR_OK;
+    return rc ? err_field(c->err, "/databaseSlug", "is no database of this namespace") : ERR_OK;
 }
 
 /* An hour, and never longer than the token that asks. */
@@ -90,28 +86,52 @@ static enum err_code lifetime(struct api_call *c, int64_t wish_s, int64_t now_ms
     return ERR_OK;
 }
 
-static enum err_code mint(struct api_call *c, const struct session_wish *in)
+/* For whom it is stays out of the row: users of an app are persons, and rows cannot be removed. */
+static enum err_code record_tx(struct api_call *c, const struct registry_entry *of, int64_t expires_at)
+{
+    return audit_append(c->db,
+        &(struct audit_event){.by = c->by,
+            .action = AUDIT_END_SESSION_MADE,
+            .namespace_id = &of->namespace_id,
+            .target_id = id_str(&of->id),
+            .target_name = str_of(of->slug),
+            .after = AUDIT_VALUES(audit_time("expiresAt", expires_at))},
+        c->err);
+}
+
+static enum err_code make(struct api_call *c, const struct session_wish *in, const struct registry_entry *of,
+    int64_t now_ms, int64_t lives_s)
 {
     AUTO_STRBUF token;
-    struct end_session_place where;
-    int64_t now_ms = clock_wall_ms(), lives_s = 0;
-    enum err_code rc = check_maker(c);
-    if (!rc)
-        rc = find_place(c, in, &where);
-    if (!rc)
-        rc = lifetime(c, in->expires_in_s, now_ms, &lives_s);
+    const struct end_session_place where = {.namespace_id = of->namespace_id, .database_id = of->id};
+    int64_t expires_at = (now_ms / MS_PER_S + lives_s) * MS_PER_S;
     strbuf_init(&token, (size_t)LIMIT_JWT_BYTES);
+    enum err_code rc = end_session_mint(c->opt->data_dir, &where, &(struct end_user){in->user_id, in->email},
+        now_ms, lives_s, &token, c->err);
     if (!rc)
-        rc = end_session_mint(c->opt->data_dir, &where, &(struct end_user){in->user_id, in->email}, now_ms,
-            lives_s, &token, c->err);
+        rc = tx_begin_write(c->db, c->err);
+    if (!rc)
+        rc = tx_end(c->db, record_tx(c, of, expires_at), c->err);
     if (rc)
         return rc;
     jsonw_object(c->out);
     JSONW_TEXT(c->out, "token", strbuf_str(&token));
-    view_time(c->out, "expiresAt", (now_ms / MS_PER_S + lives_s) * MS_PER_S);
+    view_time(c->out, "expiresAt", expires_at);
     JSONW_INT(c->out, "expiresIn", lives_s);
     jsonw_object_end(c->out);
     return ERR_OK;
+}
+
+static enum err_code mint(struct api_call *c, const struct session_wish *in)
+{
+    struct registry_entry of;
+    int64_t now_ms = clock_wall_ms(), lives_s = 0;
+    enum err_code rc = check_maker(c);
+    if (!rc)
+        rc = find_place(c, in, &of);
+    if (!rc)
+        rc = lifetime(c, in->expires_in_s, now_ms, &lives_s);
+    return rc ? rc : make(c, in, &of, now_ms, lives_s);
 }
 
 enum err_code persql_session_mint(struct api_call *c)
