@@ -34,8 +34,9 @@ static const struct option_spec BIND_OPTIONS[] = {
         .offset = AT(issuer),
         .value = "ISSUER",
         .fallback = "github",
-        .help = "Who vouches for its pipelines: github, gitlab, google or an address, written as for serve "
-                "--trust-issuer"},
+        .help = "Who vouches for its pipelines, written as for serve --trust-issuer: github, gitlab, google "
+                "or an "
+                "address; github=URL where the server trusts that in place of github.com"},
     {.name = "move",
         .type = OPTION_FLAG,
         .offset = AT(move),

@@ -161,6 +161,9 @@ def at_once(checks, s, gh, gl, ci):
     data = [a.json["data"] for a in answers]
     checks.equal("one database, made once", ({d["database"] for d in data}, sum(d["created"] for d in data)), ({"gh-acme-parallel"}, 1))
     checks.equal("every token is good in it", {s.query("SELECT 1", db="gh-acme-parallel", token=d["token"]).status for d in data}, {200})
+
+
+def at_once_federate(checks, s, gh, gl, ci):
     jwt = gh.mint(github("octo/parallel", 92, 1))
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         answers = [f.result() for f in [pool.submit(come, s, FEDERATE, jwt) for _ in range(20)]]
@@ -264,20 +267,25 @@ def options(checks, binary):
         refused(checks, "nobody is trusted by default", come(s, FEDERATE, gh.mint(github("octo/widgets", 7, 1))), 401, "serve --trust-issuer")
         checks.equal("nor was anybody asked", sum(gh.counts.values()), 0)
         checks.equal("a repository may be bound all the same, and the list says so", bind(s, "a/b").json["data"]["trusted"], False)
-    with Server(binary, args=["--signup", "open"]) as s:
-        refused(checks, "among strangers the operator binds", bind(s, "a/b"), 403, "holdfast repo bind --namespace acme --repo a/b")
+    for words, said in ((["--signup", "open"], "--signup open"), (["--trust-issuer", "github", "--self-signup", "octo"], "--self-signup")):
+        with Server(binary, args=words) as s:
+            refused(checks, "among strangers the operator binds", bind(s, "a/b"), 403, f"serve {said})", "holdfast repo bind --namespace acme --repo a/b")
+            s.run("repo", "bind", "--data", s.data, "--namespace", "acme", "--repo", "a/b")
+            checks.equal("which it does", [r["repo"] for r in s.call("GET", REPOS).json["data"]], ["a/b"])
 
 
 def main():
     checks = Checks()
     with Issuer() as gh, Issuer() as gl, Issuer() as ci:
         gh.max_age = gl.max_age = ci.max_age = 0
-        trusted = ["--trust-issuer", f"github={gh.url},gitlab={gl.url},{ci.url}", "--self-signup", f"octo,gitlab={gl.url}=team/app,{ci.url}=*"]
-        with Server(binary_argument(), args=trusted) as s:
-            for part in (connect, slugs_of_others, other_issuers, tokens_that_are_refused, at_once, deleted_namespace, federate, expiry):
-                checks.part(part, checks, s, gh, gl, ci)
-            checks.equal("no secret is in the log", [t for t in s.secrets if t and t in s.log()], [])
-            checks.equal("it stops well", s.stop(), 0)
+        trusted = ["--trust-issuer", f"github={gh.url},gitlab={gl.url},{ci.url}"]
+        strangers = ["--self-signup", f"octo,gitlab={gl.url}=team/app,{ci.url}=*"]
+        for args, parts in ((trusted, (connect, slugs_of_others, other_issuers, tokens_that_are_refused, at_once, deleted_namespace)), (trusted + strangers, (at_once_federate, federate, expiry))):
+            with Server(binary_argument(), args=args) as s:
+                for part in parts:
+                    checks.part(part, checks, s, gh, gl, ci)
+                checks.equal("no secret is in the log", [t for t in s.secrets if t and t in s.log()], [])
+                checks.equal("it stops well", s.stop(), 0)
     checks.part(issuer_trouble, checks, binary_argument())
     checks.part(options, checks, binary_argument())
     return checks.end()

@@ -4,6 +4,7 @@
 #include "api/call.h"
 #include "api/console/views.h"
 #include "federation/repo.h"
+#include "federation/signup.h"
 
 route_worker_fn console_repo_list, console_repo_bind, console_repo_unbind;
 
@@ -77,12 +78,14 @@ static enum err_code bind_tx(struct api_call *c, const struct repo_new *in, stru
  * them to settle; a stranger could wait under the name of somebody else's for its pipelines. */
 static enum err_code check_binder(struct api_call *c, struct str repo)
 {
-    if (c->opt->signup != SIGNUP_OPEN)
+    bool machines = c->opt->self_signup && c->opt->self_signup->count > 0;
+
+    if (c->opt->signup != SIGNUP_OPEN && !machines)
         return ERR_OK;
     return err_set(c->err, ERR_FORBIDDEN,
-        "Everybody may make a namespace on this server, so its operator binds repositories: holdfast repo "
-        "bind --namespace %s --repo " STR_FMT,
-        c->who->namespace_slug, STR_ARG(repo));
+        "Strangers may make a namespace on this server (serve %s), so its operator binds repositories: "
+        "holdfast repo bind --namespace %s --repo " STR_FMT,
+        machines ? "--self-signup" : "--signup open", c->who->namespace_slug, STR_ARG(repo));
 }
 
 enum err_code console_repo_bind(struct api_call *c)
