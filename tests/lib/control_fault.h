@@ -1,5 +1,6 @@
-/* Operations on the control database in which one thing fails, then the next (lib/fault.h): until such an
- * operation succeeds for the first time, it has changed nothing, its audit rows included, and then all. */
+/* Operations on the control database in which one thing fails, then the next (lib/fault.h): where
+ * such an operation fails, it has changed nothing, its audit rows included; where it succeeds all the same,
+ * it has done as much as without the failure. */
 #ifndef TESTS_LIB_CONTROL_FAULT_H
 #define TESTS_LIB_CONTROL_FAULT_H
 
