@@ -93,10 +93,10 @@ struct bearer *cache_bearer(struct cache *c, const struct digest *hash, int64_t 
     return b;
 }
 
-struct bearer *bearer_new(struct identity *id, struct person *person, enum member_role member)
+struct bearer *bearer_new(struct identity *id, struct person *person)
 {
     struct bearer *b = MEM_NEW(struct bearer);
-    *b = (struct bearer){.id = id, .person = person, .member = member, .refs = 1};
+    *b = (struct bearer){.id = id, .person = person, .refs = 1};
     return b;
 }
 

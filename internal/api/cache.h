@@ -1,7 +1,7 @@
 /* What the loop knows without asking control.db: bearers by the hash of their token, people by that of their
- * session and what it asks for, databases by their slugs. An entry is used for GENERATION_TRUST_MS at most,
- * and all are dropped as soon as the generation moves (sqlite/generation.h), so a revocation holds at the
- * next request. Loop thread only. */
+ * session (or of the token that a program holds for them) and what it asks for, databases by their slugs. An
+ * entry is used for GENERATION_TRUST_MS at most, and all are dropped as soon as the generation moves
+ * (sqlite/generation.h), so a revocation holds at the next request. Loop thread only. */
 #ifndef API_CACHE_H
 #define API_CACHE_H
 
@@ -17,9 +17,8 @@ struct cache;
 
 /* An identity that requests share while they run. */
 struct bearer {
-    struct identity *id;     /* of a person: what the engine needs to know; its token_id is the session's */
-    struct person *person;   /* NULL: a token */
-    enum member_role member; /* of the person in the namespace that the path names */
+    struct identity *id;   /* of a person: what the engine needs to know; its token_id is the session's */
+    struct person *person; /* NULL: a token */
     unsigned refs;
     int64_t loaded_us;
 };
@@ -33,7 +32,7 @@ uint64_t cache_sync(struct cache *c);
 /* Holds one; NULL when unknown or too old. */
 struct bearer *cache_bearer(struct cache *c, const struct digest *hash, int64_t now_us);
 /* Takes both and is held once by the caller. */
-struct bearer *bearer_new(struct identity *id, struct person *person, enum member_role member);
+struct bearer *bearer_new(struct identity *id, struct person *person);
 /* Keeps it for others as well when `generation` still is the newest. */
 void cache_put_bearer(
     struct cache *c, const struct digest *hash, struct bearer *b, uint64_t generation, int64_t now_us);

@@ -60,7 +60,10 @@ static enum err_code check_token(const struct api_request *r, struct err *err)
         return err_set(err, ERR_FORBIDDEN, "This token may not be used from this address");
     if (r->ns.len && !str_eq(r->ns, str_of(who->namespace_slug)))
         return err_set(err, ERR_FORBIDDEN, "Token namespace mismatch");
-    return capability_check(r->route->cap, who->role, limited(who), err);
+    enum err_code rc = capability_check(r->route->cap, who->role, limited(who), err);
+    if (!rc && who->account_id.text[0]) /* a program does no more than its person */
+        rc = capability_check_member(r->route->cap, who->member, err);
+    return rc;
 }
 
 static enum err_code check_person(const struct api_request *r, struct err *err)
@@ -69,7 +72,7 @@ static enum err_code check_person(const struct api_request *r, struct err *err)
     int64_t now_ms = clock_wall_ms();
     if (person_expired(p, now_ms))
         return err_set(err, ERR_UNAUTHORIZED, "Not signed in");
-    enum err_code rc = r->ns.len ? capability_check_member(r->route->cap, r->who->member, err) : ERR_OK;
+    enum err_code rc = r->ns.len ? capability_check_member(r->route->cap, r->who->id->member, err) : ERR_OK;
     if (!rc && capability_needs_confirmation(r->route->cap) && !person_confirmed(p, now_ms))
         return err_set(err, ERR_CONFIRM, "Give your password again first: POST /api/auth/confirm-password");
     return rc;
@@ -104,7 +107,7 @@ static enum err_code look_up_token(struct api_request *r, struct db *db, struct 
     struct identity *id;
     enum err_code rc = token_lookup(db, &r->hash, &id, err);
     if (!rc)
-        r->found = bearer_new(id, NULL, MEMBER_NONE);
+        r->found = bearer_new(id, NULL);
     return rc;
 }
 
@@ -116,11 +119,12 @@ static struct bearer *bearer_of_person(const struct person *p, const struct memb
     *kept = *p;
     id->token_id = p->session_id;
     if (!m)
-        return bearer_new(id, kept, MEMBER_NONE);
+        return bearer_new(id, kept);
     id->namespace_id = m->tenant.id;
     memcpy(id->namespace_slug, m->tenant.slug, sizeof id->namespace_slug);
-    id->role = member_engine_role(m->role);
-    return bearer_new(id, kept, m->role);
+    id->given = WIRE_ROLE_ADMIN;
+    identity_cap(id, m->role);
+    return bearer_new(id, kept);
 }
 
 static enum err_code look_up_person(struct api_request *r, struct db *db, struct err *err)
@@ -150,20 +154,19 @@ static enum err_code look_up_database(
     return rc;
 }
 
-/* A share takes the place of the namespace's role. The cache knows people by place, so it is asked for
- * together with the person. */
+/* A share takes the place of the namespace's role, for a person and for the programs that act for one. The
+ * cache knows both by place, so it is asked for together with them. */
 static enum err_code look_up_share(struct api_request *r, struct db *db, struct err *err)
 {
     enum member_role shared;
-    if (!r->found || !r->found->person || !r->found_db)
+    if (!r->found || !r->found_db)
         return ERR_OK;
-    enum err_code rc = share_role(db, &r->place.id, &r->found->person->account.id, &shared, err);
-    if (!rc && !shared && r->place.parent_id.text[0]) /* a branch is shared as its parent is */
-        rc = share_role(db, &r->place.parent_id, &r->found->person->account.id, &shared, err);
-    if (!rc && shared) {
-        r->found->member = shared;
-        r->found->id->role = member_engine_role(shared);
-    }
+    const struct id *account = r->found->person ? &r->found->person->account.id : &r->found->id->account_id;
+    if (!account->text[0])
+        return ERR_OK;
+    enum err_code rc = share_role(db, &r->place.id, account, &shared, err);
+    if (!rc && shared)
+        identity_cap(r->found->id, shared);
     return rc;
 }
 
@@ -198,11 +201,17 @@ void request_count_job(struct api_request *r)
     r->statements = 0;
 }
 
+static bool differs_by_place(const struct bearer *b)
+{
+    return b->person || b->id->account_id.text[0];
+}
+
 static void keep_found(struct api_request *r)
 {
     int64_t now_us = clock_mono_us();
     if (r->found) {
-        cache_put_bearer(r->api->cache, &r->key, r->found, r->generation, now_us);
+        cache_put_bearer(
+            r->api->cache, differs_by_place(r->found) ? &r->key : &r->hash, r->found, r->generation, now_us);
         r->who = r->found;
         r->found = NULL;
         if (!r->who->person && identity_admits(r->who->id, http_peer(r->http)))
@@ -245,7 +254,7 @@ static enum err_code read_bearer(struct api_request *r, struct err *err)
     return token_parse(str_trim(str_slice(header, 7, header.len)), &r->hash, err);
 }
 
-/* What a person may do depends on where, so the cache knows them by place. */
+/* What a person may do, and a program for one, depends on where, so the cache knows them by place. */
 static struct digest place_key(const struct api_request *r)
 {
     AUTO_STRBUF text;
@@ -264,10 +273,16 @@ static enum err_code read_credential(struct api_request *r, struct err *err)
     r->by_cookie =
         auth == AUTH_COOKIE || (auth == AUTH_EITHER && !http_header(r->http, "Authorization").ptr &&
                                    http_header(r->http, "Cookie").ptr);
-    enum err_code rc = r->by_cookie ? cookie_read(r, err) : read_bearer(r, err);
-    if (!rc)
-        r->key = r->by_cookie ? place_key(r) : r->hash;
-    return rc;
+    return r->by_cookie ? cookie_read(r, err) : read_bearer(r, err);
+}
+
+static struct bearer *remembered(struct api_request *r, int64_t now_us)
+{
+    struct bearer *b = r->by_cookie ? NULL : cache_bearer(r->api->cache, &r->hash, now_us);
+    if (b)
+        return b;
+    r->key = place_key(r);
+    return cache_bearer(r->api->cache, &r->key, now_us);
 }
 
 /* ERR_OK: the request was answered, or will be. */
@@ -283,7 +298,7 @@ static enum err_code admit(struct api_request *r, struct err *err)
         return rc;
     int64_t now_us = clock_mono_us();
     uint64_t generation = cache_sync(r->api->cache);
-    r->who = cache_bearer(r->api->cache, &r->key, now_us);
+    r->who = remembered(r, now_us);
     if (!r->who)
         return start_lookup(r, generation, err);
     rc = check_who(r, err);

@@ -74,7 +74,7 @@ struct api_request {
     struct query args;
     struct arena arena;
     struct digest hash; /* of the token or the session */
-    struct digest key;  /* in the cache: a person is another one in another namespace */
+    struct digest key;  /* the same at this place: a person is another one in another namespace */
     bool by_cookie;
     char csrf[SESSION_CSRF_SIZE]; /* what the session's unsafe requests carry */
     struct str base_url;          /* where people reach the server */

@@ -44,7 +44,7 @@ static enum err_code call_handler(struct api_request *r, struct db *db, struct e
         .disk = &disk,
         .who = r->who ? r->who->id : NULL,
         .person = r->who ? r->who->person : NULL,
-        .member = r->who ? r->who->member : MEMBER_NONE,
+        .member = r->who && r->who->person ? r->who->id->member : MEMBER_NONE,
         .opt = &r->api->opt,
         .throttle = r->api->throttle,
         .csrf = r->csrf,

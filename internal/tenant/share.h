@@ -12,7 +12,7 @@ struct share {
     int64_t created_at;
 };
 
-/* MEMBER_NONE: the database is not shared with the person. */
+/* A branch that is not shared itself is shared as its parent is. MEMBER_NONE: neither is. */
 MUST_CHECK enum err_code share_role(struct db *db, const struct id *database_id, const struct id *account_id,
     enum member_role *ret, struct err *err);
 /* Inside a write transaction. ERR_NOT_FOUND the person is no member of the namespace, ERR_FORBIDDEN `actor`

@@ -4,7 +4,11 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-#define SQL_ROLE "SELECT role FROM database_share WHERE database_id = ?1 AND account_id = ?2"
+#define SQL_ROLE                                                                                             \
+    "SELECT coalesce(s.role, p.role) FROM database d"                                                        \
+    " LEFT JOIN database_share s ON s.database_id = d.id AND s.account_id = ?2"                              \
+    " LEFT JOIN database_share p ON p.database_id = d.parent_id AND d.branch_ref IS NOT NULL"                \
+    " AND p.account_id = ?2 WHERE d.id = ?1"
 #define SQL_SET                                                                                              \
     "INSERT INTO database_share(database_id, account_id, role, created_at)"                                  \
     " SELECT ?1, account_id, ?3, ?4 FROM namespace_member WHERE namespace_id = ?5 AND account_id = ?2"       \
@@ -32,7 +36,7 @@ enum err_code share_role(struct db *db, const struct id *database_id, const stru
 
     if (code && code != ERR_NOT_FOUND)
         return err_set(err, code, "%s", local.message);
-    *ret = code ? MEMBER_NONE : role_column(&st, 0);
+    *ret = code || db_col_is_null(&st, 0) ? MEMBER_NONE : role_column(&st, 0);
     return ERR_OK;
 }
 

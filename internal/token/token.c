@@ -65,6 +65,14 @@ void identity_free(struct identity *who)
     mem_free(who);
 }
 
+void identity_cap(struct identity *who, enum member_role member)
+{
+    enum wire_role own = member_engine_role(member);
+
+    who->member = member;
+    who->role = own < who->given ? own : who->given;
+}
+
 bool identity_expired(const struct identity *who, int64_t now_ms)
 {
     return who->expires_at && who->expires_at <= now_ms;

@@ -12,6 +12,7 @@
 #include "base/slug.h"
 #include "crypto/token.h"
 #include "sqlite/db.h"
+#include "tenant/member.h"
 #include "wire/wire.h"
 
 #define TOKEN_NAME_SIZE 81 /* LIMIT_TOKEN_NAME_BYTES and a terminator */
@@ -21,12 +22,13 @@ struct identity {
     struct id token_id; /* "tok_…" */
     struct id namespace_id;
     char namespace_slug[SLUG_SIZE];
-    enum wire_role role;
-    struct id database_id; /* "" every database of the namespace; its branches are in it */
-    bool branches_only;    /* "psql_test_…": acts on no database but branches */
-    int64_t expires_at;    /* 0 never */
-    struct str claims;     /* a JSON object of scalars, "" none; memory of this block */
-    bool acts_for_person;  /* a program holds it for a person */
+    enum wire_role role, given; /* `given` is its own; `role` no more than its person's */
+    struct id account_id;       /* a program holds it for this person; "" nobody */
+    enum member_role member;    /* of that person, where this is used; MEMBER_NONE: of nobody */
+    struct id database_id;      /* "" every database of the namespace; its branches are in it */
+    bool branches_only;         /* "psql_test_…": acts on no database but branches */
+    int64_t expires_at;         /* 0 never */
+    struct str claims;          /* a JSON object of scalars, "" none; memory of this block */
     bool has_table_scope;
     uint16_t table_count;
     uint16_t network_count;         /* 0: used from everywhere */
@@ -38,6 +40,8 @@ void identity_free(struct identity *who); /* NULL is fine */
 bool identity_expired(const struct identity *who, int64_t now_ms);
 /* Seconds that it has left, at least 1; 0: it does not end. */
 int64_t identity_left_s(const struct identity *who, int64_t now_ms);
+/* From now on the bearer may do what such a member may, and no more than was given. */
+void identity_cap(struct identity *who, enum member_role member);
 /* May it be used from here? `address` is a numeric one, "" when nobody knows. */
 bool identity_admits(const struct identity *who, struct str address);
 
@@ -60,7 +64,8 @@ MUST_CHECK enum err_code token_parse(struct str secret, struct digest *ret, stru
 
 /* Finds the bearer. ERR_UNAUTHORIZED when the token is unknown, revoked or expired, or acts for a person who
  * is suspended or no member of the namespace any more, or is bound to a branch that is gone; where the person
- * may do less than the token, so may the bearer. *ret is the caller's (identity_free). */
+ * may do less than the token, so may the bearer: at the token's database, that is. A branch may be shared
+ * otherwise (tenant/share.h). *ret is the caller's (identity_free). */
 MUST_CHECK enum err_code token_lookup(
     struct db *db, const struct digest *hash, struct identity **ret, struct err *err);
 

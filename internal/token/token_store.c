@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "tenant/member.h"
+#include "tenant/share.h"
 
 #define SQL_INSERT                                                                                           \
     "INSERT INTO token(id, namespace_id, hash, preview, name, role, database_id, has_table_scope, "          \
@@ -23,7 +23,7 @@
     " (SELECT count(*) FROM token_table x WHERE x.token_id = t.id),"                                         \
     " (SELECT coalesce(sum(length(CAST(x.table_name AS BLOB))), 0) FROM token_table x WHERE x.token_id = "   \
     "t.id),"                                                                                                 \
-    " t.account_id, a.suspended_at, CASE WHEN m.role IS NULL THEN NULL ELSE coalesce(s.role, m.role) END,"   \
+    " t.account_id, a.suspended_at, m.role,"                                                                 \
     " EXISTS (SELECT 1 FROM oauth_access x WHERE x.token_id = t.id), t.addresses, t.hash <> ?1, "            \
     "t.former_until, t.claims, t.branches_only,"                                                             \
     " b.deleted_at IS NOT NULL OR b.expires_at <= ?2"                                                        \
@@ -31,7 +31,6 @@
     " LEFT JOIN account a ON a.id = t.account_id"                                                            \
     " LEFT JOIN namespace_member m ON m.namespace_id = t.namespace_id AND m.account_id = t.account_id"       \
     " LEFT JOIN database b ON b.id = t.database_id AND b.branch_ref IS NOT NULL"                             \
-    " LEFT JOIN database_share s ON s.database_id = t.database_id AND s.account_id = t.account_id"           \
     " WHERE t.hash = ?1 OR t.former_hash = ?1"
 #define TOKEN_COLUMNS                                                                                        \
     "SELECT t.id, t.name, t.preview, t.role, n.slug, t.database_id, d.slug, t.has_table_scope,"              \
@@ -96,18 +95,21 @@ static enum err_code read_tables(
 
 /* What was given still is, and the giver still is a member who may sign in; the bearer gets no more rights
  * than the giver. */
-static bool cap_by_person(const struct db_stmt *st, enum wire_role *role)
+static enum err_code cap_by_person(
+    struct db *db, const struct db_stmt *st, struct identity *who, struct err *err)
 {
-    enum member_role member;
+    enum member_role member, shared = MEMBER_NONE;
+    enum err_code code = ERR_OK;
 
-    if (db_col_is_null(st, 10))
-        return true;
-    if (!db_col_int(st, 13) || !db_col_is_null(st, 11) || db_col_is_null(st, 12) ||
-        !member_role_parse(db_col_text(st, 12), &member))
-        return false;
-    if (member_engine_role(member) < *role)
-        *role = member_engine_role(member);
-    return true;
+    if (!who->account_id.text[0])
+        return ERR_OK;
+    if (!db_col_int(st, 13) || !db_col_is_null(st, 11) || !member_role_parse(db_col_text(st, 12), &member))
+        return err_set(err, ERR_UNAUTHORIZED, "The person for whom this token acts has no access any more");
+    if (who->database_id.text[0])
+        code = share_role(db, &who->database_id, &who->account_id, &shared, err);
+    if (!code)
+        identity_cap(who, shared ? shared : member);
+    return code;
 }
 
 /* The secret before the last rotation ends sooner than the token. */
@@ -134,15 +136,16 @@ static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_
     DB_COL_COPY(st, 0, who->token_id.text);
     DB_COL_COPY(st, 1, who->namespace_id.text);
     DB_COL_COPY(st, 2, who->namespace_slug);
-    known = token_role_parse(db_col_text(st, 3), &who->role);
+    known = token_role_parse(db_col_text(st, 3), &who->given);
     CHECK(known); /* the table's own CHECK */
+    who->role = who->given;
     DB_COL_COPY(st, 4, who->database_id.text);
     who->branches_only = db_col_int(st, 18) != 0;
     who->expires_at = expiry_of(st);
     token_networks_read(db_col_text(st, 14), networks);
     who->networks = networks;
     who->network_count = (uint16_t)network_count;
-    who->acts_for_person = !db_col_is_null(st, 10);
+    DB_COL_COPY(st, 10, who->account_id.text);
     who->has_table_scope = db_col_int(st, 7) != 0;
     who->table_count = count;
     memcpy(after, claims.ptr, claims.len);
@@ -168,11 +171,10 @@ static enum err_code lookup_in_tx(struct db *db, const char *hex, struct identit
         return err_set(err, ERR_UNAUTHORIZED, "The branch of this token is gone, and the token with it");
     size_t text_len = (size_t)db_col_int(&st, 9);
     struct identity *who = map_identity(&st, &text_at, text_len);
-    if (!cap_by_person(&st, &who->role))
-        code = err_set(err, ERR_UNAUTHORIZED, "The person for whom this token acts has no access any more");
-    else if (identity_expired(who, clock_wall_ms()))
+    code = cap_by_person(db, &st, who, err);
+    if (!code && identity_expired(who, clock_wall_ms()))
         code = err_set(err, ERR_UNAUTHORIZED, "Token expired");
-    else
+    if (!code)
         code = read_tables(db, who, (char *)who + text_at, text_len, err);
     if (code)
         identity_free(who);

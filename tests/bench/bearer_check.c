@@ -36,7 +36,7 @@ static void add(struct known *k, unsigned number, uint64_t generation)
     memcpy(who->namespace_slug, k->slug, sizeof k->slug);
     who->role = WIRE_ROLE_READWRITE;
     who->expires_at = clock_wall_ms() + 86400000;
-    struct bearer *b = bearer_new(who, NULL, MEMBER_NONE);
+    struct bearer *b = bearer_new(who, NULL);
     cache_put_bearer(cache, &hash, b, generation, now_us);
     bearer_release(b);
     cache_put_database(cache, str_of(k->slug), S("main"), &place, generation, now_us);

@@ -271,6 +271,8 @@ class World:
         for name in ("held", "outcast", "regretful"):
             self.person(name, "editor")
         keep["app_of_owner"], keep["app_of_viewer"] = made(self.access(client, "owner")), made(self.access(client, "viewer"))
+        for name in ("editor", "widened", "narrowed"):
+            keep[f"app_of_{name}"] = made(self.access(client, name))
         keep["app_sign_in"] = made(self.access(client, "owner", "openid"))
         keep["of_suspended"], keep["app_of_removed"] = made(self.access(client, "held")), made(self.access(client, "outcast"))
         tokens = self.access(client, "regretful")

@@ -167,7 +167,8 @@ void test_api_routes__members(void **state)
         {CAP_NS_READ, MEMBER_VIEWER},
         {CAP_MEMBERS, MEMBER_ADMIN},
         {CAP_NS_DELETE, MEMBER_OWNER},
-        {CAP_IDENTITY, MEMBER_ROLE_COUNT},
+        {CAP_IDENTITY, MEMBER_VIEWER},
+        {CAP_SESSION_MINT, MEMBER_ROLE_COUNT},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)

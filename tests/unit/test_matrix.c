@@ -79,24 +79,11 @@ static bool path_has(const struct api_route *r, const char *part)
 static bool token_may(const struct api_route *r, char letter)
 {
     const struct capability_row *row = &capability_table[r->cap];
-    bool limited = strchr("tbopvTB", letter) != NULL;
-    unsigned role = letter == 'r' || letter == 'v' ? WIRE_ROLE_READONLY
-                    : letter == 'w'                ? WIRE_ROLE_READWRITE
-                                                   : WIRE_ROLE_ADMIN;
+    bool limited = strchr("tbopve+-TB", letter) != NULL;
+    unsigned role = letter == 'r' || letter == 'v' || letter == '-' ? WIRE_ROLE_READONLY
+                    : letter == 'w'                                 ? WIRE_ROLE_READWRITE
+                                                                    : WIRE_ROLE_ADMIN;
     return role >= row->role && !(limited && row->scope == CAP_SCOPE_WHOLE);
-}
-
-static char token_cell(const struct api_route *r, char letter)
-{
-    if (letter == 's' || letter == 'g')
-        return 'u';
-    if (letter == 'd' || (letter == 'x' && path_has(r, "{ns}")) || !token_may(r, letter))
-        return 'f';
-    if (letter == 'x' && (path_has(r, "{db}") || path_has(r, "{id}")))
-        return 'n';
-    bool of_branches = r->cap == CAP_BRANCH || r->cap == CAP_BRANCH_LIST;
-    bool beyond = letter == 'o' || letter == 'B' || (letter == 'T' && !of_branches);
-    return beyond && path_has(r, "{db}") ? 'f' : '.';
 }
 
 /* Of roles.def. */
@@ -107,6 +94,39 @@ static enum member_role least_role(enum capability cap)
 #include "roles.def"
     };
     return least[cap];
+}
+
+/* Of the person for whom a program holds it; a share takes the place of the namespace's role. */
+static enum member_role role_behind(char letter)
+{
+    switch (letter) {
+    case 'p': return MEMBER_OWNER;
+    case 'e':
+    case '+': return MEMBER_EDITOR;
+    case 'v':
+    case '-': return MEMBER_VIEWER;
+    default: return MEMBER_NONE;
+    }
+}
+
+static bool person_behind_may(const struct api_route *r, char letter)
+{
+    enum member_role role = role_behind(letter), least = least_role(r->cap);
+    return !role || (least && role >= least);
+}
+
+static char token_cell(const struct api_route *r, char letter)
+{
+    if (letter == 's' || letter == 'g')
+        return 'u';
+    if (letter == 'd' || (letter == 'x' && path_has(r, "{ns}")) || !token_may(r, letter) ||
+        !person_behind_may(r, letter))
+        return 'f';
+    if (letter == 'x' && (path_has(r, "{db}") || path_has(r, "{id}")))
+        return 'n';
+    bool of_branches = r->cap == CAP_BRANCH || r->cap == CAP_BRANCH_LIST;
+    bool beyond = letter == 'o' || letter == 'B' || (letter == 'T' && !of_branches);
+    return beyond && path_has(r, "{db}") ? 'f' : '.';
 }
 
 static bool is_confirmed(enum capability cap)

@@ -25,7 +25,7 @@ static enum err_code check_caller(const struct identity *who, struct err *err)
     if (who->has_table_scope)
         return err_set(err, ERR_FORBIDDEN,
             "A branch has all tables of its parent: this needs a token without a table scope");
-    if (who->acts_for_person)
+    if (who->account_id.text[0])
         return err_set(err, ERR_FORBIDDEN, "A program that acts for a person makes and renews no tokens");
     return ERR_OK;
 }

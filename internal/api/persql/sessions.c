@@ -54,7 +54,7 @@ static enum err_code check_maker(const struct api_call *c)
         return err_set(c->err, ERR_FORBIDDEN,
             "A token with claims may be limited to some rows and makes no sessions: use an admin token "
             "without claims");
-    if (c->who->acts_for_person)
+    if (c->who->account_id.text[0])
         return err_set(c->err, ERR_FORBIDDEN,
             "A program that acts for a person makes no sessions: use an admin token of the namespace");
     return ERR_OK;

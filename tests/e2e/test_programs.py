@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""What a program does for a person: never more than the person may where it is done, and nothing once the person is gone.
+Usage: test_programs.py PATH-OF-HOLDFAST"""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from oauth import CALLBACK, App, Browser, Page, parameters
+from people import Person
+
+MAIN = "/api/namespaces/acme/databases/main"
+
+
+def member(s, email, role):
+    made = s.run("user", "create", "--data", s.data, "--email", email, "--json", "--namespace", "acme", "--role", role, input=PASSWORD + "\n")
+    p = Person(s, email, PASSWORD)
+    p.id = json.loads(made.stdout)["id"]
+    p.sign_in()
+    return p
+
+
+def owner(s):
+    p = Person(s, "owner@example.com", PASSWORD)
+    p.sign_in()
+    return p
+
+
+def app(s, by, ns, **more):
+    a = by.ask("POST", f"/api/namespaces/{ns}/oauth-clients", {"name": "Program", "redirectUris": [CALLBACK], "databaseMode": "connect", "refreshTokens": True, **more})
+    return App(s, a.json["data"])
+
+
+def given(s, a, p, database="acme/main"):
+    """The tokens of the program after its person said yes."""
+    b = Browser(s, p.email, PASSWORD)
+    page = b.sign_in(Page(b.authorize(a.ask(scope="openid database"))))
+    return a.redeem(parameters(b.decide(Page(page), database=database).headers["location"])["code"]).json
+
+
+def writes(s, token, db):
+    return s.call("POST", f"/v1/db/acme/{db}/query", {"sql": "CREATE TABLE IF NOT EXISTS made(a)"}, token=token).status
+
+
+def branch(s, ref):
+    return s.call("PUT", f"/v1/db/acme/main/branches/{ref}", {}).json["data"]
+
+
+def share(checks, s, p, db, role):
+    path = f"/api/namespaces/acme/databases/{db}/shares/{p.id}"
+    a = owner(s).ask("PUT", path, {"role": role}) if role else owner(s).ask("DELETE", path)
+    checks.equal(f"{db} is shared as {role}", a.status, 200)
+
+
+def no_more_than_the_person(checks, s):
+    """Also an app that nobody but the person made."""
+    p = member(s, "editor@example.com", "editor")
+    checks.equal("a namespace of one's own", p.ask("POST", "/api/namespaces", {"slug": "workshop"}).status, 200)
+    token = given(s, app(s, p, "workshop"), p)["access_token"]
+    calls = [("PUT", f"{MAIN}/row-security", {"tableName": "made", "enabled": False}), ("GET", f"{MAIN}/policies", None), ("POST", f"{MAIN}/import", b"SELECT 1;"), ("POST", f"{MAIN}/snapshots", {})]
+    checks.equal("what an editor may", writes(s, token, "main"), 200)
+    for method, path, body in calls:
+        head = {"Content-Type": "application/sql"} if isinstance(body, bytes) else {}
+        checks.equal(f"{method} {path} by cookie", p.ask(method, path, body, headers=head).status, 403)
+        checks.equal(f"{method} {path} by the program", s.call(method, path, body, token=token, headers=head).status, 403)
+
+
+def shares_hold_at_branches(checks, s):
+    p = member(s, "sharing@example.com", "editor")
+    a, slug = app(s, owner(s), "acme"), branch(s, "shared")["slug"]
+    whole, part = given(s, a, p)["access_token"], given(s, app(s, owner(s), "acme"), p, f"acme/{slug}")["access_token"]
+    both = lambda: (writes(s, whole, "main"), writes(s, whole, slug), writes(s, part, slug))
+    checks.equal("not shared", both(), (200, 200, 200))
+    share(checks, s, p, "main", "viewer")
+    checks.equal("a branch is shared as its parent is", both(), (403, 403, 403))
+    share(checks, s, p, slug, "editor")
+    checks.equal("and wider by a share of its own", both(), (403, 200, 200))
+    share(checks, s, p, "main", None)
+    share(checks, s, p, slug, "viewer")
+    checks.equal("or narrower", both(), (200, 403, 403))
+    checks.equal("by every name of the branch", writes(s, whole, "main.shared"), 403)
+    share(checks, s, p, slug, None)
+    checks.equal("as before", both(), (200, 200, 200))
+
+
+def main():
+    checks = Checks()
+    with Server(binary_argument()) as s:
+        for part in (no_more_than_the_person, shares_hold_at_branches):
+            checks.part(part, checks, s)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
