@@ -24,8 +24,9 @@ struct api_call {
     const struct actor *by;   /* the same, for what changes state */
     struct str db_slug, item; /* {db} and {id} of the path */
     struct throttle *throttle;
-    const char *csrf;            /* of the session that asks */
-    struct str base_url;         /* where people reach the server, without a slash at its end */
+    const char *csrf;     /* of the session that asks */
+    struct str base_url;  /* where people reach the server, without a slash at its end */
+    struct str link_base; /* the same for links that others follow; "" where a stranger may have said it */
     struct cookie_order *cookie; /* what the client is to be given */
     const struct query *args;
     struct str body;

@@ -78,6 +78,7 @@ struct api_request {
     bool by_cookie;
     char csrf[SESSION_CSRF_SIZE]; /* what the session's unsafe requests carry */
     struct str base_url;          /* where people reach the server */
+    struct str link_base;         /* the same, "" where Host alone says so and names no address of ours */
     struct cookie_order cookie;   /* what the handler wants */
     struct api_answer answer;     /* the same */
     struct bearer *who;           /* held; NULL on public routes */

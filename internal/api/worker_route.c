@@ -49,6 +49,7 @@ static enum err_code call_handler(struct api_request *r, struct db *db, struct e
         .throttle = r->api->throttle,
         .csrf = r->csrf,
         .base_url = r->base_url,
+        .link_base = r->link_base,
         .cookie = &r->cookie,
         .item = r->item,
         .by = r->by,
@@ -162,6 +163,7 @@ enum err_code request_run_step(struct api_request *r, enum workq_lane lane, rout
     r->after = after;
     r->by = request_actor(r);
     r->base_url = cookie_own_origin(r);
+    r->link_base = cookie_check_host(r, NULL) ? STR_EMPTY : r->base_url;
     r->job = (struct workq_job){.run = run, .done = done};
     return workq_submit(queue_of(r), r->api->opt.loop, lane, &r->job, err);
 }

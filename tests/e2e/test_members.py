@@ -116,6 +116,13 @@ def invite(checks, who, ns, email, role):
 def invitations(checks, s):
     owner, lin, eve = make(s, "inv@example.com"), make(s, "lin@example.com"), make(s, "eve@example.com")
     owner.ask("POST", "/api/namespaces", {"slug": "club"})
+    for host in ("evil.example", f"evil.example:{s.port}", f"localhost.evil.example:{s.port}", "192.0.2.7"):
+        link = owner.ask("POST", "/api/namespaces/club/invitations", {"email": "lin@example.com", "role": "editor"}, headers={"Host": host}).json["data"]["url"]
+        s.secrets.append(link.rsplit("/", 1)[-1])
+        checks.that(f"a Host that is not the server's: a path, {host}", re.fullmatch(r"/invite/hfi_[0-9A-Za-z]{49}", link), link)
+    link = owner.ask("POST", "/api/namespaces/club/invitations", {"email": "lin@example.com", "role": "editor"}, headers={"Host": f"localhost:{s.port}"}).json["data"]["url"]
+    s.secrets.append(link.rsplit("/", 1)[-1])
+    checks.that("its own other name", link.startswith(f"http://localhost:{s.port}/invite/hfi_"), link)
     made, secret = invite(checks, owner, "club", "Lin@Example.com", "editor")
     checks.equal("shape", (made["email"], made["role"], made["emailed"]), ("Lin@Example.com", "editor", False))
     listed = data(checks, "list", owner.ask("GET", "/api/namespaces/club/invitations"))

@@ -166,8 +166,8 @@ enum err_code console_invitation_create(struct api_call *c)
         rc = tx_end(c->db, invite_tx(c, in.email, role, &made, &secret), c->err);
     if (!rc)
         view_invitation(c->out, &made,
-            arena_printf(
-                c->arena, STR_FMT "/invite/" STR_FMT, STR_ARG(c->base_url), STR_ARG(secret_reveal(&secret))));
+            arena_printf(c->arena, STR_FMT "/invite/" STR_FMT, STR_ARG(c->link_base),
+                STR_ARG(secret_reveal(&secret))));
     return rc;
 }
 
