@@ -240,12 +240,16 @@ static void forget_own_rows(struct op *op, const struct cached *c, struct outcom
  * did is the statement's own. */
 static void count_under_policies(struct op *op, const struct cached *c, struct outcome *o)
 {
-    const struct rowsec *rs = op->eng->guard.rowsec;
+    struct rowsec *rs = op->eng->guard.rowsec;
     if (!rs)
         return;
     o->read = (uint64_t)o->rows;
     if (!c->reads && rs->changed > 0)
         o->changes = o->written = rs->changed;
+    if (!c->reads) {
+        rs->counted = o->written ? o->changes : 0;
+        rs->counted_in_all += o->written;
+    }
 }
 
 static void write_counts(struct op *op, struct cached *c, const struct outcome *o)

@@ -41,6 +41,7 @@ void rowsec_tell(struct engine *eng, const struct wire_call *call, const struct 
     struct rowsec *rs = eng->guard.rowsec;
     if (!rs)
         return;
+    rs->counted = rs->counted_in_all = 0;
     rs->claims = claims;
     rs->role = call->role;
 }

@@ -63,7 +63,8 @@ struct rowsec {
 
     const struct jsonr_value *claims; /* of the running call; NULL none */
     enum wire_role role;
-    int64_t changed;  /* rows that the shadow's triggers changed in the running statement */
+    int64_t changed;                 /* rows that the shadow's triggers changed in the running statement */
+    int64_t counted, counted_in_all; /* rows that the call's last write changed; and all of them */
     bool leaky, used; /* since the guard was entered: a function that can fail; a table with row security */
     int conflicting;  /* ROWSEC_UPDATES, ROWSEC_REPLACES: what was prepared since then does */
     int conflicts;    /* the running statement does; both, unless its bits are known */

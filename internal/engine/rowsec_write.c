@@ -42,6 +42,27 @@ static void fn_conflicts(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     sqlite3_result_int(ctx, eng->guard.rowsec ? eng->guard.rowsec->conflicts : 0);
 }
 
+/* changes() and total_changes(): the connection's own would tell of what other callers wrote. Not within a
+ * statement: what its triggers did is not told. */
+static void fn_changes(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct engine *eng = sqlite3_user_data(ctx);
+    const struct rowsec *rs = eng->guard.rowsec;
+    (void)argc;
+    (void)argv;
+    sqlite3_result_int64(ctx, rs ? rs->counted : sqlite3_changes64(sqlite3_context_db_handle(ctx)));
+}
+
+static void fn_total_changes(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct engine *eng = sqlite3_user_data(ctx);
+    const struct rowsec *rs = eng->guard.rowsec;
+    (void)argc;
+    (void)argv;
+    sqlite3_result_int64(
+        ctx, rs ? rs->counted_in_all : sqlite3_total_changes64(sqlite3_context_db_handle(ctx)));
+}
+
 static void fail(sqlite3_context *ctx, sqlite3 *db, int rc)
 {
     sqlite3_result_error(ctx, sqlite3_errmsg(db), -1);
@@ -145,15 +166,22 @@ int rowsec_register(struct engine *eng, sqlite3 *db)
         FIXED = SQLITE_UTF8 | SQLITE_INNOCUOUS | SQLITE_DETERMINISTIC,
         ACTS = SQLITE_UTF8 | SQLITE_INNOCUOUS
     };
-    int rc = sqlite3_create_function_v2(db, "_sys_claim", 1, FIXED, eng, fn_claim, NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_create_function_v2(db, "_sys_holds", 1, FIXED, eng, fn_holds, NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_create_function_v2(db, "_sys_rls_update", -1, ACTS, eng, fn_update, NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
+    static const struct {
+        const char *name;
+        int args, flags;
+        void (*call)(sqlite3_context *, int, sqlite3_value **);
+    } ALL[] = {
+        {"_sys_claim", 1, FIXED, fn_claim},
+        {"_sys_holds", 1, FIXED, fn_holds},
+        {"_sys_rls_update", -1, ACTS, fn_update},
+        {"_sys_rls_conflicts", 0, ACTS, fn_conflicts},
+        {"_sys_rls_delete", -1, ACTS, fn_delete},
+        {"changes", 0, ACTS, fn_changes},
+        {"total_changes", 0, ACTS, fn_total_changes},
+    };
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < ARRAY_LEN(ALL) && rc == SQLITE_OK; i++)
         rc = sqlite3_create_function_v2(
-            db, "_sys_rls_conflicts", 0, ACTS, eng, fn_conflicts, NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_create_function_v2(db, "_sys_rls_delete", -1, ACTS, eng, fn_delete, NULL, NULL, NULL);
+            db, ALL[i].name, ALL[i].args, ALL[i].flags, eng, ALL[i].call, NULL, NULL, NULL);
     return rc;
 }

@@ -497,3 +497,27 @@ void test_rowsec__policies_are_changed_and_dropped(void **state)
     assert_string_equal(rows("SELECT id FROM notes"), "");
     end();
 }
+
+/* The connection is that of all callers under policies. */
+void test_rowsec__counts_tell_a_call_of_its_own_writes_alone(void **state)
+{
+    AUTO_STRBUF body;
+    (void)state;
+    begin();
+    as(TENANT_B);
+    query_ok("UPDATE notes SET body = 'x'");
+    query_ok("INSERT INTO wr VALUES ('k9', 'b', 'x')");
+    as(TENANT_A);
+    assert_string_equal(rows("SELECT changes(), total_changes(), last_insert_rowid()"), "0 0 0 ;");
+    assert_string_equal(
+        rows("INSERT INTO wr SELECT 'k8', 'a', changes() || total_changes() RETURNING body"), "00 ;");
+    strbuf_init(&body, 1 << 12);
+    strbuf_add_cstr(&body, "{\"statements\":[{\"sql\":\"UPDATE wr SET body = body\"},"
+                           "{\"sql\":\"DELETE FROM wr WHERE k = 'k8'\"},"
+                           "{\"sql\":\"SELECT changes() AS c, total_changes() AS t\"}]}");
+    op_fixture_ok(&fx, WIRE_OP_BATCH, strbuf_str(&body), NULL);
+    assert_non_null(memmem(fx.out.ptr, fx.out.len, "[[1,3]]", 7));
+    as_admin();
+    assert_int_equal(atoi(rows("SELECT total_changes()")) > 0, 1);
+    end();
+}
