@@ -1,6 +1,7 @@
 /* Changes that happen in an engine, whose transaction control.db cannot share. Their row of the audit log is
  * noted before the engine is asked (audit/intent.h), and appended once it has answered and before the client
  * hears of it. After a crash in between the next start appends it, with an outcome that nobody knows. */
+#include "api/policy_values.h"
 #include "api/request.h"
 
 #include "audit/intent.h"
@@ -69,37 +70,18 @@ static struct str call_arg(const struct api_request *r, const char *name)
     return STR_EMPTY;
 }
 
-struct policed {
-    struct str name, table, expression, using, check, command;
-    bool enabled;
-};
-
-static const struct jsonr_field POLICED[] = {
-    {"name", JF_TEXT, offsetof(struct policed, name), 0, 0, 0},
-    {"tableName", JF_TEXT, offsetof(struct policed, table), 0, 0, 0},
-    {"command", JF_TEXT, offsetof(struct policed, command), 0, 0, 0},
-    {"expression", JF_TEXT, offsetof(struct policed, expression), 0, 0, 0},
-    {"using", JF_TEXT, offsetof(struct policed, using), JF_NULL_OK, 0, 0},
-    {"withCheck", JF_TEXT, offsetof(struct policed, check), JF_NULL_OK, 0, 0},
-    {"enabled", JF_BOOL, offsetof(struct policed, enabled), 0, 0, 0},
-};
-
 /* What was asked for; a member that was not sent was not changed. */
 static enum err_code intend_policy(struct db *db, struct api_request *r, struct err *err)
 {
-    struct policed p = {.name = {NULL, 0}};
     const struct jsonr_value *root = NULL;
+    struct policy_values asked;
 
-    if (r->call.req.body.len && !jsonr_parse(&r->arena, r->call.req.body, &root, NULL))
-        err_ignore(jsonr_fields(root, "", POLICED, ARRAY_LEN(POLICED), JSONR_UNKNOWN_IGNORE, &p, NULL));
-    bool told = root && jsonr_kind(root) == JSONR_OBJECT && jsonr_member(root, S("enabled"));
-    return intend(db, r,
-        AUDIT_VALUES(audit_text_or_null("policy", r->item), audit_text_or_null("name", p.name),
-            audit_text_or_null("tableName", p.table), audit_text_or_null("command", p.command),
-            audit_text_or_null("using", p.using.len ? p.using : p.expression),
-            audit_text_or_null("withCheck", p.check),
-            audit_text_or_null("enabled", told ? p.enabled ? S("true") : S("false") : STR_EMPTY)),
-        err);
+    if (action_of(r) == AUDIT_POLICY_DELETED)
+        return intend(db, r, AUDIT_VALUES(audit_text_or_null("policy", r->item)), err);
+    if (r->call.req.body.len && jsonr_parse(&r->arena, r->call.req.body, &root, NULL))
+        root = NULL; /* the engine refuses it */
+    policy_values(r->item, root, &asked);
+    return intend(db, r, asked.values, err);
 }
 
 static bool is_policy(enum audit_action action)
@@ -188,9 +170,16 @@ static enum audit_outcome outcome_of(const struct api_request *r)
     return request_may_be_done((enum err_code)r->head.code) ? AUDIT_UNKNOWN : AUDIT_NOT_DONE;
 }
 
+/* What a policy was only its engine knows, which says so when it has changed it. */
 static enum err_code settle_in_tx(struct db *db, struct api_request *r, struct err *err)
 {
-    return audit_settle(db, &r->intent, outcome_of(r), err);
+    enum audit_outcome outcome = outcome_of(r);
+    struct policy_values before;
+
+    bool told = outcome == AUDIT_DONE &&
+                (action_of(r) == AUDIT_POLICY_UPDATED || action_of(r) == AUDIT_POLICY_DELETED) &&
+                policy_values_before(&r->arena, r->item, strbuf_str(&r->body), &before);
+    return audit_settle_told(db, &r->intent, outcome, told ? before.values : NULL, err);
 }
 
 static void settle_run(struct workq_job *job, unsigned worker)

@@ -121,6 +121,11 @@ static struct str values_json(
     return copy;
 }
 
+struct str audit_values_json(struct arena *a, const struct audit_value *values)
+{
+    return values_json(a, values, NULL);
+}
+
 /* --- Rows --- */
 
 static void fill_actor(struct arena *a, const struct actor *by, struct audit_row *row)

@@ -20,6 +20,9 @@ enum { AUDIT_ROW_BYTES_MAX = 256 << 10 };
 void audit_row_of(
     struct arena *a, const struct audit_event *event, struct audit_row *ret, struct str *ret_unknown);
 
+/* The stored text of values. Arena memory. */
+struct str audit_values_json(struct arena *a, const struct audit_value *values);
+
 /* Stores the row under an id, number, time and hash of its own, which *row need not have. */
 MUST_CHECK enum err_code audit_store_append(struct db *db, const struct audit_row *row, struct err *err);
 

@@ -57,26 +57,36 @@ static void map_row(const struct db_stmt *st, enum audit_outcome outcome, struct
         .after_values = db_col_text(st, outcome == AUDIT_DONE ? COLUMN_DONE : COLUMN_UNKNOWN)};
 }
 
-static enum err_code append(
-    struct db *db, const struct id *intent, enum audit_outcome outcome, struct err *err)
+static enum err_code append(struct db *db, const struct id *intent, enum audit_outcome outcome,
+    const struct audit_value *before, struct err *err)
 {
+    AUTO_ARENA arena;
     AUTO_STMT st = DB_STMT_INIT;
     struct audit_row row;
     struct err none = ERR_INIT;
     enum err_code code = db_query_one(db, SQL_GET, DB_ARGS(db_text(id_str(intent))), &st, &none);
 
+    arena_init(&arena, AUDIT_ROW_BYTES_MAX);
     if (code)
         return code == ERR_NOT_FOUND ? ERR_OK : err_set(err, code, "%s", none.message);
     map_row(&st, outcome, &row);
+    if (before)
+        row.before_values = audit_values_json(&arena, before);
     return audit_store_append(db, &row, err);
+}
+
+enum err_code audit_settle_told(struct db *db, const struct id *intent, enum audit_outcome outcome,
+    const struct audit_value *before, struct err *err)
+{
+    CHECK(tx_is_write(db));
+    enum err_code code = outcome == AUDIT_NOT_DONE ? ERR_OK : append(db, intent, outcome, before, err);
+    return code ? code : db_exec(db, SQL_DELETE, DB_ARGS(db_text(id_str(intent))), err);
 }
 
 enum err_code audit_settle(
     struct db *db, const struct id *intent, enum audit_outcome outcome, struct err *err)
 {
-    CHECK(tx_is_write(db));
-    enum err_code code = outcome == AUDIT_NOT_DONE ? ERR_OK : append(db, intent, outcome, err);
-    return code ? code : db_exec(db, SQL_DELETE, DB_ARGS(db_text(id_str(intent))), err);
+    return audit_settle_told(db, intent, outcome, NULL, err);
 }
 
 /* *ret_id "" none is left. */

@@ -20,6 +20,10 @@ MUST_CHECK enum err_code audit_intend(
 /* Inside a write transaction; an intent that was settled before is fine. */
 MUST_CHECK enum err_code audit_settle(
     struct db *db, const struct id *intent, enum audit_outcome outcome, struct err *err);
+/* The same, where what was before became known with the change: it takes the place of what was noted. NULL:
+ * it did not. */
+MUST_CHECK enum err_code audit_settle_told(struct db *db, const struct id *intent, enum audit_outcome outcome,
+    const struct audit_value *before, struct err *err);
 /* At a start, before anything else can intend: settles what is left as unknown. Opens its own transaction. */
 MUST_CHECK enum err_code audit_settle_left(struct db *db, int64_t *ret_count, struct err *err);
 

@@ -3,8 +3,9 @@
  * POLICY_LIST data: {"policies":[policy …], "rowSecurity":[name of a table …]}; with form=script the same as
  * the remarks of a dump, {"script"}.
  * POLICY_SET stores one (?id=: changes it). Body {"name", "tableName", "command"?, "using"? or "expression"?,
- * "withCheck"?, "roles"?, "enabled"?}; data: the policy. The first enabled one switches row security on.
- * POLICY_DROP ?id= removes one; row security stays on. ROW_SECURITY_SET {"tableName", "enabled"} switches it.
+ * "withCheck"?, "roles"?, "enabled"?}; data: the policy, and of a changed one "before", what it was. The
+ * first enabled one switches row security on. POLICY_DROP ?id= removes one and tells "before"; row security
+ * stays on. ROW_SECURITY_SET {"tableName", "enabled"} switches it.
  */
 #include "base/clock.h"
 #include "base/id.h"
@@ -97,7 +98,16 @@ static struct str find_problem(struct op *op, const struct policy *p)
     return problem;
 }
 
-static void write_policy(struct op *op, const struct policy *p)
+static void write_before(struct jsonw *w, const struct policy *was)
+{
+    jsonw_key(w, "before");
+    jsonw_object(w);
+    write_wish(w, was);
+    jsonw_object_end(w);
+}
+
+/* `was` NULL: it was not changed. */
+static void write_policy(struct op *op, const struct policy *p, const struct policy *was)
 {
     struct jsonw *w = op->w;
     struct str problem = find_problem(op, p);
@@ -108,6 +118,8 @@ static void write_policy(struct op *op, const struct policy *p)
     write_text_or_null(w, "problem", problem);
     write_time(w, "createdAt", p->created_ms);
     write_time(w, "updatedAt", p->updated_ms);
+    if (was)
+        write_before(w, was);
     jsonw_object_end(w);
 }
 
@@ -134,7 +146,7 @@ static enum err_code write_list(struct op *op, struct err *err)
     jsonw_key(op->w, "policies");
     jsonw_array(op->w);
     while (!code && !(code = policy_next(op, stmt, &row, &p, err)) && row)
-        write_policy(op, &p);
+        write_policy(op, &p, NULL);
     jsonw_array_end(op->w);
     return code ? code : write_secured(op, err);
 }
@@ -346,11 +358,13 @@ static enum err_code start_policy(struct op *op, struct policy *p, struct err *e
 enum err_code op_run_POLICY_SET(struct op *op, struct err *err)
 {
     struct wish in = {.roles = NULL};
-    struct policy p;
+    struct policy p, was = {.roles = 0};
     const struct jsonr_value *root;
     enum err_code code = check_caller(op, err);
     if (!code)
         code = start_policy(op, &p, err);
+    if (!code)
+        was = p;
     if (!code)
         code = read_wish(op, &in, &root, err);
     if (!code)
@@ -376,7 +390,7 @@ enum err_code op_run_POLICY_SET(struct op *op, struct err *err)
     if (!code && p.enabled)
         code = policy_switch(op, p.table, true, err);
     if (!code)
-        write_policy(op, &p);
+        write_policy(op, &p, wire_arg(&op->call, "id").ptr ? &was : NULL);
     return code;
 }
 
@@ -423,6 +437,7 @@ enum err_code op_run_POLICY_DROP(struct op *op, struct err *err)
     JSONW_TEXT(op->w, "name", p.name);
     JSONW_TEXT(op->w, "tableName", p.table);
     JSONW_BOOL(op->w, "deleted", true);
+    write_before(op->w, &p);
     jsonw_object_end(op->w);
     return ERR_OK;
 }

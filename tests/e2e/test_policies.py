@@ -78,6 +78,13 @@ def life(checks, s, policy, a):
     checks.equal("off: open", rows(s, "SELECT count(*) FROM notes", a), [[3]])
     audit = s.call("GET", "/api/namespaces/acme/audit?limit=50").json["data"]
     seen = {row["action"] for row in (audit if isinstance(audit, list) else audit["entries"])}
+    of = {action: [r for r in audit if r["action"] == action] for action in seen}
+    was = {"policy": policy["id"], "name": policy["name"], "tableName": "notes", "command": policy["command"], "withCheck": policy["withCheck"], "roles": policy["roles"]}
+    asked = dict.fromkeys(("name", "tableName", "command", "using", "withCheck", "roles", "enabled"))
+    checks.equal("what it was and what was asked", [(r["before"], r["after"]) for r in of["policy.updated"]],
+                 [({**was, "using": "id = 2", "enabled": "true"}, {**asked, "policy": policy["id"], "enabled": "false"}),
+                  ({**was, "using": policy["using"], "enabled": "true"}, {**asked, "policy": policy["id"], "using": "id = 2"})])
+    checks.equal("what was deleted", [(r["before"], r["after"]) for r in of["policy.deleted"]], [({**was, "using": "id = 2", "enabled": "false"}, {"policy": policy["id"]})])
     checks.that("audited", {"policy.created", "policy.updated", "policy.deleted", "policy.row_security"} <= seen, seen)
 
 

@@ -518,6 +518,25 @@ void test_audit__a_change_elsewhere_is_noted_before_and_appended_after(void **st
     assert_int_equal(count_rows(&fx), 3);
 }
 
+void test_audit__what_was_before_may_become_known_with_the_change(void **state)
+{
+    AUTO_CONTROL_FIXTURE fx;
+    AUTO_STMT st = DB_STMT_INIT;
+    (void)state;
+    control_fixture_init(&fx);
+    struct id id = intend(&fx, "one");
+    assert_int_equal(tx_begin_write(fx.db, NULL), ERR_OK);
+    assert_int_equal(tx_end(fx.db,
+                         audit_settle_told(fx.db, &id, AUDIT_DONE,
+                             AUDIT_VALUES(audit_text("using", S("a = 1")), audit_null("withCheck")), NULL),
+                         NULL),
+        ERR_OK);
+    assert_int_equal(
+        db_query_one(fx.db, ROW_AT, DB_ARGS(db_text(id_str(&NAMESPACE)), db_int(1)), &st, NULL), ERR_OK);
+    text_column(&st, 15, "{\"using\":\"a = 1\",\"withCheck\":null}");
+    text_column(&st, 16, "{\"table\":\"t\\\"1\"}");
+}
+
 /* The row and the end of its note are one: after any failure the note can be settled again. */
 void test_audit__settling_is_all_or_nothing(void **state)
 {
