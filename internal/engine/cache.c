@@ -127,6 +127,7 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     int rc = prepare_once(eng, text, flags, e, &tail);
     e->makes_virtual_table = eng->guard.makes_virtual_table;
     e->conflicts = eng->guard.rowsec ? eng->guard.rowsec->conflicting : 0;
+    e->inserts = eng->guard.rowsec ? eng->guard.rowsec->inserting : ROWSEC_ANY;
     eng->guard.makes_virtual_table = before;
     if (rc != SQLITE_OK || guard_hides_drop(&eng->guard))
         code = op_sql_error(op, rc, sql, err);

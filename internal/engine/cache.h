@@ -18,10 +18,10 @@ struct cached {
     bool counts; /* the text speaks of count( */
     bool reads;  /* sqlite3_stmt_readonly */
     bool makes_virtual_table;
-    bool barrier;  /* policies decide about a row before anything else sees it */
-    int conflicts; /* of rowsec.h */
-    char *target;  /* the table whose rows it says it changes, while something is recorded; NULL else */
-    char *view;    /* name that CREATE VIEW makes, NULL: it is another statement */
+    bool barrier;           /* policies decide about a row before anything else sees it */
+    int conflicts, inserts; /* of rowsec.h */
+    char *target; /* the table whose rows it says it changes, while something is recorded; NULL else */
+    char *view;   /* name that CREATE VIEW makes, NULL: it is another statement */
     bool kept;
     unsigned users; /* tasks of this turn that hold it */
     int64_t bytes;

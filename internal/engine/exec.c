@@ -313,6 +313,7 @@ static enum err_code run_cached(
         if (eng->guard.rowsec) {
             eng->guard.rowsec->changed = 0;
             eng->guard.rowsec->conflicts = c->conflicts;
+            eng->guard.rowsec->inserts = c->inserts;
         }
         if (c->barrier) /* SQLite prepares again when the schema changed */
             rowsec_barrier(eng, true);

@@ -549,6 +549,8 @@ struct guard_saved guard_enter_tenant(
         g->rowsec->leaky = g->rowsec->used = false;
         g->rowsec->conflicting = 0;
         g->rowsec->conflicts = ROWSEC_UPDATES | ROWSEC_REPLACES;
+        g->rowsec->inserting = ROWSEC_NONE;
+        g->rowsec->inserts = ROWSEC_ANY;
     }
     return saved;
 }

@@ -7,6 +7,9 @@
  *   INSERT INTO t  is prepared as INSERT INTO main.t; temporary triggers look at the rows in its way, when it
  *                  would change or delete them (rowsec_conflict.c), and at the new row
  *
+ * What the database's own triggers do to real tables is done with the rights of whoever made them: the
+ * temporary triggers look at rows of the table that the statement itself inserts into, not at theirs.
+ *
  * Nothing depends on the shadows alone: the authorizer refuses the real table to everybody but them, the
  * database's own triggers and SQLite's foreign keys (rowsec_guard.c). A view and its readers are planned so
  * that no function that can fail sees a row before the policy did (policy/leakproof.def).
@@ -33,6 +36,9 @@ enum rowsec_command { ROWSEC_SELECT, ROWSEC_INSERT, ROWSEC_UPDATE, ROWSEC_DELETE
 
 /* What an INSERT does to rows that are in its way: bits. */
 enum { ROWSEC_UPDATES = 1, ROWSEC_REPLACES = 2 };
+
+/* In place of the number of a table. */
+enum { ROWSEC_ANY = -1, ROWSEC_NONE = -2 };
 
 /* Statements that the shadow's triggers run. */
 enum rowsec_write { ROWSEC_DO_UPDATE, ROWSEC_CHECK_UPDATE, ROWSEC_DO_DELETE, ROWSEC_WRITE_COUNT };
@@ -68,6 +74,8 @@ struct rowsec {
     bool leaky, used; /* since the guard was entered: a function that can fail; a table with row security */
     int conflicting;  /* ROWSEC_UPDATES, ROWSEC_REPLACES: what was prepared since then does */
     int conflicts;    /* the running statement does; both, unless its bits are known */
+    int inserting;    /* the number of the table that what was prepared since then INSERTs into itself */
+    int inserts;      /* the running statement does; ROWSEC_ANY unless it is known */
 };
 
 /* Is row security on for any table, and does this call stand under it? */

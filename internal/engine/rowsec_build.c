@@ -319,7 +319,9 @@ static enum err_code raise_unless(
 
 static enum err_code make_insert(struct builder *b, const struct rowsec_table *t)
 {
-    begin_trigger(b, 'i', "AFTER INSERT ON main.", "");
+    char when[NAMES_MAX];
+    str_print(when, sizeof when, " WHEN _sys_rls_inserts(%d)", b->number);
+    begin_trigger(b, 'i', "AFTER INSERT ON main.", when);
     return raise_unless(b, t, INSERTED,
         b->inserters[0] ? "row-level security: no policy for INSERT lets this row into table \"%s\" (%s)"
                         : "row-level security: table \"%s\" has no policy for INSERT%s");
@@ -338,7 +340,11 @@ static enum err_code make_conflict(struct builder *b, const struct rowsec_table 
     if (rowsec_conflict_text(b->eng->db, b->name, rowid_of(b), strbuf_cstr(&allowed), &taken, &known) !=
         SQLITE_OK)
         return failed(b);
-    begin_trigger(b, 'b', "BEFORE INSERT ON main.", " WHEN _sys_rls_conflicts()");
+    char when[NAMES_MAX], itself[NAMES_MAX];
+    str_print(itself, sizeof itself, " WHEN _sys_rls_conflicts() AND _sys_rls_inserts(%d)", b->number);
+    /* A caller's OR REPLACE is that of its triggers too. */
+    str_print(when, sizeof when, "%s OR _sys_rls_conflicts() & %d", itself, ROWSEC_REPLACES);
+    begin_trigger(b, 'b', "BEFORE INSERT ON main.", when);
     strbuf_add_cstr(&b->sql, "SELECT RAISE(ABORT, ");
     add_text(b,
         known
@@ -355,7 +361,7 @@ static enum err_code make_conflict(struct builder *b, const struct rowsec_table 
     enum err_code code = exec(b);
     if (code)
         return code;
-    begin_trigger(b, 'w', "AFTER UPDATE ON main.", " WHEN _sys_rls_conflicts()");
+    begin_trigger(b, 'w', "AFTER UPDATE ON main.", itself);
     return raise_unless(
         b, t, WRITTEN, "row-level security: no policy for UPDATE lets the new row into table \"%s\"");
 }

@@ -99,6 +99,16 @@ static int refuse_direct(struct guard *g, struct str table)
         STR_ARG(table));
 }
 
+static int number_of(const struct rowsec *rs, struct str table)
+{
+    int n = 0;
+    for (const struct rowsec_table *t = rs->tables; t; t = t->next, n++) {
+        if (str_eq_nocase(t->name, table))
+            return n;
+    }
+    return ROWSEC_ANY;
+}
+
 static int check_insert(struct guard *g, struct str table, const char *accessor)
 {
     AUTO_ARENA a;
@@ -109,6 +119,7 @@ static int check_insert(struct guard *g, struct str table, const char *accessor)
     if (!t.ok || !str_eq_nocase(t.name, table))
         return refuse_direct(g, table);
     g->rowsec->conflicting |= t.replaces ? ROWSEC_REPLACES : 0;
+    g->rowsec->inserting = number_of(g->rowsec, table);
     return ROWSEC_PASS;
 }
 

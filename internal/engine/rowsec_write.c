@@ -63,6 +63,15 @@ static void fn_total_changes(sqlite3_context *ctx, int argc, sqlite3_value **arg
         ctx, rs ? rs->counted_in_all : sqlite3_total_changes64(sqlite3_context_db_handle(ctx)));
 }
 
+/* _sys_rls_inserts(table): is it the one that the running statement itself inserts into? */
+static void fn_inserts(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct engine *eng = sqlite3_user_data(ctx);
+    const struct rowsec *rs = eng->guard.rowsec;
+    (void)argc;
+    sqlite3_result_int(ctx, !rs || rs->inserts == ROWSEC_ANY || rs->inserts == sqlite3_value_int(argv[0]));
+}
+
 static void fail(sqlite3_context *ctx, sqlite3 *db, int rc)
 {
     sqlite3_result_error(ctx, sqlite3_errmsg(db), -1);
@@ -175,6 +184,7 @@ int rowsec_register(struct engine *eng, sqlite3 *db)
         {"_sys_holds", 1, FIXED, fn_holds},
         {"_sys_rls_update", -1, ACTS, fn_update},
         {"_sys_rls_conflicts", 0, ACTS, fn_conflicts},
+        {"_sys_rls_inserts", 1, ACTS, fn_inserts},
         {"_sys_rls_delete", -1, ACTS, fn_delete},
         {"changes", 0, ACTS, fn_changes},
         {"total_changes", 0, ACTS, fn_total_changes},

@@ -521,3 +521,36 @@ void test_rowsec__counts_tell_a_call_of_its_own_writes_alone(void **state)
     assert_int_equal(atoi(rows("SELECT total_changes()")) > 0, 1);
     end();
 }
+
+/* As in PostgreSQL a table's owner: whoever made the trigger, for every command alike. */
+void test_rowsec__triggers_act_with_the_rights_of_their_maker(void **state)
+{
+    static const char *const MADE[] = {"CREATE TABLE trail (id INTEGER PRIMARY KEY, what TEXT)",
+        "CREATE TABLE sums (k TEXT PRIMARY KEY, n INT)", "INSERT INTO sums VALUES ('all', 0)",
+        "CREATE TRIGGER trail_i AFTER INSERT ON wr BEGIN INSERT INTO trail (what) VALUES ('+' || NEW.k);"
+        " UPDATE sums SET n = n + 1; END",
+        "CREATE TRIGGER trail_u AFTER UPDATE ON wr BEGIN INSERT INTO trail (what) VALUES ('=' || NEW.k);"
+        " UPDATE sums SET n = n + 1; END",
+        "CREATE TRIGGER trail_d AFTER DELETE ON wr BEGIN INSERT INTO trail (what) VALUES ('-' || OLD.k);"
+        " DELETE FROM trail WHERE what = '+' || OLD.k; END"};
+    (void)state;
+    begin();
+    for (size_t i = 0; i < ARRAY_LEN(MADE); i++)
+        query_ok(MADE[i]);
+    policy("{\"name\":\"nobody\",\"tableName\":\"trail\",\"expression\":\"0\"}");
+    policy("{\"name\":\"nobody\",\"tableName\":\"sums\",\"expression\":\"0\"}");
+    as(TENANT_A);
+    query_ok("INSERT INTO wr VALUES ('k5', 'a', 'x')");
+    query_ok("UPDATE wr SET body = 'y' WHERE k = 'k5'");
+    query_ok("INSERT INTO wr VALUES ('k5', 'a', 'z') ON CONFLICT (k) DO UPDATE SET body = 'z'");
+    query_ok("DELETE FROM wr WHERE k = 'k5'");
+    assert_string_equal(rows("SELECT count(*) FROM trail"), "0 ;");
+    assert_int_equal(query("INSERT INTO trail (what) VALUES ('mine')"), ERR_SQL); /* its own is looked at */
+    assert_int_equal(query("INSERT INTO wr VALUES ('k6', 'b', 'x')"), ERR_SQL);
+    assert_int_equal(query("INSERT OR REPLACE INTO wr VALUES ('k2', 'a', 'x')"), ERR_SQL);
+    as_admin();
+    assert_string_equal(rows("SELECT what FROM trail ORDER BY id"), "=k5 ;=k5 ;-k5 ;");
+    assert_string_equal(rows("SELECT n FROM sums"), "3 ;");
+    assert_string_equal(rows("SELECT count(*) FROM wr WHERE k = 'k6'"), "0 ;");
+    end();
+}
