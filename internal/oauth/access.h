@@ -104,7 +104,8 @@ struct access_info {
     char resource[512];             /* "" none */
     int64_t created_at, expires_at; /* expires_at 0: not */
 };
-/* ERR_NOT_FOUND: unknown, expired, revoked, withdrawn, or the person is suspended. */
+/* ERR_NOT_FOUND: unknown, expired, revoked, withdrawn, or the person is suspended, or has no part in what it
+ * opens any more: whatever would be refused where it is used. */
 MUST_CHECK enum err_code access_look(
     struct db *db, struct str token, struct access_info *ret, struct err *err);
 

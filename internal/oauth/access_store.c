@@ -30,11 +30,10 @@
     " JOIN oauth_client c ON c.id = g.client_id JOIN account a ON a.id = g.account_id"
 #define SQL_LOOK_ACCESS                                                                                      \
     "SELECT c.client_id, a.id, a.email, a.name, x.scope, f.resource, x.created_at, x.expires_at"             \
-    " FROM oauth_access x" LOOK_TAIL " LEFT JOIN token t ON t.id = x.token_id"                               \
-    " WHERE x.hash = ?1 AND (x.expires_at IS NULL OR x.expires_at > ?2) AND a.suspended_at IS NULL"          \
-    " AND t.revoked_at IS NULL"
+    " FROM oauth_access x" LOOK_TAIL                                                                         \
+    " WHERE x.hash = ?1 AND (x.expires_at IS NULL OR x.expires_at > ?2) AND a.suspended_at IS NULL"
 #define SQL_LOOK_REFRESH                                                                                     \
-    "SELECT c.client_id, a.id, a.email, a.name, f.scope, f.resource, x.created_at, x.expires_at"             \
+    "SELECT c.client_id, a.id, a.email, a.name, f.scope, f.resource, x.created_at, x.expires_at, f.id"       \
     " FROM oauth_refresh x" LOOK_TAIL                                                                        \
     " WHERE x.hash = ?1 AND x.used_at IS NULL AND x.expires_at > ?2 AND a.suspended_at IS NULL"
 
@@ -98,16 +97,21 @@ static enum err_code insert_refresh(
         err);
 }
 
+static enum err_code check_database(unsigned scope, const struct family *f, struct refusal *no)
+{
+    if ((scope & SCOPE_DATABASE) && !f->database_id.text[0])
+        return oauth_refuse(
+            no, OAUTH_INVALID_GRANT, "The database that was given is gone, or the person has left it");
+    return ERR_OK;
+}
+
 static enum err_code issue(struct db *db, const struct actor *by, struct arena *a,
-    const struct client *client, const struct family *f, unsigned scope, struct issued *ret,
-    struct refusal *no, struct err *err)
+    const struct client *client, const struct family *f, unsigned scope, struct issued *ret, struct err *err)
 {
     struct id token_id = {""};
     enum err_code code = ERR_OK;
     bool opens_database = scope & SCOPE_DATABASE;
 
-    if (opens_database && !f->database_id.text[0])
-        return oauth_refuse(no, OAUTH_INVALID_GRANT, "The database that was given is gone");
     ret->scope = scope;
     ret->expires_in_s = lifetime_s(client, opens_database);
     if (opens_database)
@@ -125,8 +129,10 @@ enum err_code access_issue(struct db *db, const struct actor *by, struct arena *
     const struct client *client, const struct family *family, struct issued *ret, struct refusal *no,
     struct err *err)
 {
+    enum err_code code = check_database(family->scope, family, no);
+
     CHECK(tx_is_write(db));
-    return issue(db, by, a, client, family, family->scope, ret, no, err);
+    return code || no->error ? code : issue(db, by, a, client, family, family->scope, ret, err);
 }
 
 /* --- Refreshing --- */
@@ -163,20 +169,19 @@ static enum err_code check_asked(const struct refresh_use *use, const struct fam
         return oauth_refuse(no, OAUTH_INVALID_SCOPE, "The scope is more than was given");
     if (use->resource.ptr && f->resource[0] && !str_eq(use->resource, str_of(f->resource)))
         return oauth_refuse(no, OAUTH_INVALID_TARGET, "The token was given for another resource");
-    return ERR_OK;
+    return check_database(use->has_scope ? use->scope : f->scope, f, no);
 }
 
 static enum err_code rotate(struct db *db, const struct actor *by, struct arena *a, const char *hex,
-    const struct refresh_use *use, const struct family *f, struct issued *ret, struct refusal *no,
-    struct err *err)
+    const struct refresh_use *use, const struct family *f, struct issued *ret, struct err *err)
 {
     enum err_code code =
         db_exec(db, SQL_USE_REFRESH, DB_ARGS(db_text(str_of(hex)), db_int(clock_wall_ms())), err);
 
     CHECK(code || db_changes(db) == 1); /* it was unused, and nobody else writes meanwhile */
     if (!code)
-        code = issue(db, by, a, use->client, f, use->has_scope ? use->scope : f->scope, ret, no, err);
-    return code || no->error ? code : family_audit(db, by, AUDIT_OAUTH_REFRESHED, &f->grant_id, err);
+        code = issue(db, by, a, use->client, f, use->has_scope ? use->scope : f->scope, ret, err);
+    return code ? code : family_audit(db, by, AUDIT_OAUTH_REFRESHED, &f->grant_id, err);
 }
 
 enum err_code access_refresh(struct db *db, const struct actor *by, struct arena *a,
@@ -204,7 +209,7 @@ good:
     code = family_get(db, &row.family_id, ret_family, err);
     if (!code)
         code = check_asked(use, ret_family, no);
-    return code || no->error ? code : rotate(db, by, a, hex, use, ret_family, ret, no, err);
+    return code || no->error ? code : rotate(db, by, a, hex, use, ret_family, ret, err);
 }
 
 /* --- Giving back --- */
@@ -289,6 +294,48 @@ enum err_code access_revoke_token(struct db *db, const struct actor *by, const s
 
 /* --- Looking --- */
 
+/* Whether every route would take it; it also is an API token. */
+static enum err_code check_bearer(struct db *db, struct str token, struct err *err)
+{
+    struct digest hash;
+    struct identity *who = NULL;
+    enum err_code code = token_parse(token, &hash, err);
+
+    if (!code)
+        code = token_lookup(db, &hash, &who, err);
+    identity_free(who);
+    return code == ERR_UNAUTHORIZED ? ERR_NOT_FOUND : code;
+}
+
+/* Whether all that it was given for can still be had. */
+static enum err_code check_refresh(struct db *db, const struct db_stmt *st, struct err *err)
+{
+    struct id family_id = {.text = ""};
+    struct family f;
+
+    DB_COL_COPY(st, 8, family_id.text);
+    enum err_code code = family_get(db, &family_id, &f, err);
+    return !code && (f.scope & SCOPE_DATABASE) && !f.database_id.text[0] ? ERR_NOT_FOUND : code;
+}
+
+static enum err_code find_info(struct db *db, struct str token, struct db_stmt *st, struct err *err)
+{
+    char hex[OAUTH_HEX_SIZE];
+    enum err_code code = ERR_OK;
+
+    oauth_hex(token, hex);
+    const struct db_value *args = DB_ARGS(db_text(str_of(hex)), db_int(clock_wall_ms()));
+    if (oauth_is_kind(token, TOKEN_REFRESH)) {
+        code = db_query_one(db, SQL_LOOK_REFRESH, args, st, err);
+        return code ? code : check_refresh(db, st, err);
+    }
+    if (oauth_is_kind(token, TOKEN_LIVE))
+        code = check_bearer(db, token, err);
+    else if (!oauth_is_kind(token, TOKEN_ACCESS))
+        code = ERR_NOT_FOUND;
+    return code ? code : db_query_one(db, SQL_LOOK_ACCESS, args, st, err);
+}
+
 static void map_info(const struct db_stmt *st, struct access_info *ret)
 {
     DB_COL_COPY(st, 0, ret->client_id);
@@ -305,20 +352,14 @@ static void map_info(const struct db_stmt *st, struct access_info *ret)
 enum err_code access_look(struct db *db, struct str token, struct access_info *ret, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
-    char hex[OAUTH_HEX_SIZE];
-    bool refresh = oauth_is_kind(token, TOKEN_REFRESH);
-    enum err_code code = ERR_NOT_FOUND;
+    struct err local = ERR_INIT;
+    enum err_code code = find_info(db, token, &st, &local);
 
-    oauth_hex(token, hex);
-    if (refresh)
-        code = db_query_one(
-            db, SQL_LOOK_REFRESH, DB_ARGS(db_text(str_of(hex)), db_int(clock_wall_ms())), &st, err);
-    else if (oauth_is_kind(token, TOKEN_ACCESS) || oauth_is_kind(token, TOKEN_LIVE))
-        code = db_query_one(
-            db, SQL_LOOK_ACCESS, DB_ARGS(db_text(str_of(hex)), db_int(clock_wall_ms())), &st, err);
+    if (code == ERR_NOT_FOUND)
+        return err_set(err, code, "The token is unknown, expired or revoked");
     if (code)
-        return code == ERR_NOT_FOUND ? err_set(err, code, "The token is unknown, expired or revoked") : code;
-    ret->refresh = refresh;
+        return err_set(err, code, "%s", local.message);
+    ret->refresh = oauth_is_kind(token, TOKEN_REFRESH);
     map_info(&st, ret);
     return ERR_OK;
 }

@@ -10,7 +10,9 @@
     "SELECT f.id, f.grant_id, g.account_id, a.email, f.scope, f.resource, f.auth_time, d.id, n.id, n.slug, " \
     "d.slug FROM oauth_family f JOIN oauth_grant g ON g.id = f.grant_id"                                     \
     " JOIN account a ON a.id = g.account_id LEFT JOIN database d ON d.id = g.database_id AND d.deleted_at "  \
-    "IS NULL LEFT JOIN namespace n ON n.id = d.namespace_id WHERE f.id = ?1"
+    "IS NULL AND EXISTS (SELECT 1 FROM namespace_member m JOIN namespace o ON o.id = m.namespace_id"         \
+    " WHERE m.namespace_id = d.namespace_id AND m.account_id = g.account_id AND o.deleted_at IS NULL)"       \
+    " LEFT JOIN namespace n ON n.id = d.namespace_id WHERE f.id = ?1"
 #define SQL_REVOKE_TOKENS                                                                                    \
     "UPDATE token SET revoked_at = ?2 WHERE revoked_at IS NULL AND id IN"                                    \
     " (SELECT token_id FROM oauth_access WHERE family_id = ?1)"

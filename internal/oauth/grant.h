@@ -40,5 +40,8 @@ MUST_CHECK enum err_code grant_list(struct db *db, struct arena *a, const struct
 /* Inside a write transaction. ERR_NOT_FOUND: nothing is given to that client. */
 MUST_CHECK enum err_code grant_withdraw(struct db *db, const struct actor *by, const struct id *account_id,
     struct str client_id, struct err *err);
+/* The same of all that opens a database of that namespace, or with NULL of everything; none is fine. */
+MUST_CHECK enum err_code grant_withdraw_all(struct db *db, const struct actor *by,
+    const struct id *account_id, const struct id *namespace_id, struct err *err);
 
 #endif

@@ -15,6 +15,9 @@
 #define SQL_FIND_GIVEN                                                                                       \
     GRANT_COLUMNS " WHERE g.account_id = ?1 AND c.client_id = ?2 AND g.withdrawn_at IS NULL"
 #define SQL_LIST GRANT_COLUMNS " WHERE g.account_id = ?1 AND g.withdrawn_at IS NULL ORDER BY g.id LIMIT ?2"
+#define SQL_NEXT_GIVEN                                                                                       \
+    GRANT_COLUMNS " WHERE g.account_id = ?1 AND g.withdrawn_at IS NULL AND (?2 IS NULL OR EXISTS"            \
+                  " (SELECT 1 FROM database x WHERE x.id = g.database_id AND x.namespace_id = ?2)) LIMIT 1"
 #define SQL_INSERT                                                                                           \
     "INSERT INTO oauth_grant(id, account_id, client_id, scope, database_id, created_at, given_at)"           \
     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?6)"
@@ -175,6 +178,42 @@ static enum err_code find_given(
     return code;
 }
 
+static enum err_code withdraw(struct db *db, const struct actor *by, const struct grant *g, struct err *err)
+{
+    enum err_code code = end_all(db, &g->id, err);
+
+    if (!code)
+        code = db_exec(db, SQL_WITHDRAW, DB_ARGS(db_text(id_str(&g->id)), db_int(clock_wall_ms())), err);
+    return code ? code : audit_grant(db, by, AUDIT_OAUTH_WITHDRAWN, g, err);
+}
+
+static enum err_code next_given(struct db *db, const struct id *account_id, const struct id *namespace_id,
+    struct grant *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_NEXT_GIVEN,
+        DB_ARGS(db_text(id_str(account_id)), namespace_id ? db_text(id_str(namespace_id)) : db_null()), &st,
+        err);
+
+    if (!code)
+        map_grant(&st, ret);
+    return code;
+}
+
+enum err_code grant_withdraw_all(struct db *db, const struct actor *by, const struct id *account_id,
+    const struct id *namespace_id, struct err *err)
+{
+    struct grant g;
+    struct err local = ERR_INIT;
+    enum err_code code;
+
+    CHECK(tx_is_write(db));
+    while ((code = next_given(db, account_id, namespace_id, &g, &local)) == ERR_OK)
+        if ((code = withdraw(db, by, &g, err)))
+            return code;
+    return code == ERR_NOT_FOUND ? ERR_OK : err_set(err, code, "%s", local.message);
+}
+
 enum err_code grant_withdraw(
     struct db *db, const struct actor *by, const struct id *account_id, struct str client_id, struct err *err)
 {
@@ -182,9 +221,5 @@ enum err_code grant_withdraw(
     enum err_code code = find_given(db, account_id, client_id, &g, err);
 
     CHECK(tx_is_write(db));
-    if (!code)
-        code = end_all(db, &g.id, err);
-    if (!code)
-        code = db_exec(db, SQL_WITHDRAW, DB_ARGS(db_text(id_str(&g.id)), db_int(clock_wall_ms())), err);
-    return code ? code : audit_grant(db, by, AUDIT_OAUTH_WITHDRAWN, &g, err);
+    return code ? code : withdraw(db, by, &g, err);
 }

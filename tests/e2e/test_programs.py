@@ -84,10 +84,52 @@ def shares_hold_at_branches(checks, s):
     checks.equal("as before", both(), (200, 200, 200))
 
 
+def removal(checks, s):
+    for how in ("removed", "left"):
+        p, boss = member(s, f"{how}@example.com", "editor"), owner(s)
+        a, elsewhere = app(s, boss, "acme"), app(s, boss, "acme")
+        p.ask("POST", "/api/namespaces", {"slug": f"{how}-home"})
+        p.ask("POST", f"/api/namespaces/{how}-home/databases", {"slug": "own"})
+        t, kept = given(s, a, p), given(s, elsewhere, p, f"{how}-home/own")
+        active = lambda: [a.introspect(t[k]).json["active"] for k in ("access_token", "refresh_token")]
+        made = lambda: len(boss.ask("GET", "/api/namespaces/acme/tokens?revoked=include").json["data"])
+        checks.equal(f"{how}: before", active(), [True, True])
+        gone = boss.ask("DELETE", f"/api/namespaces/acme/members/{p.id}") if how == "removed" else p.ask("POST", "/api/namespaces/acme/leave")
+        checks.equal(how, gone.status, 200)
+        before = made()
+        for _ in range(2):
+            answer = a.refresh(t["refresh_token"])
+            checks.equal(f"{how}: refreshing", (answer.status, answer.json.get("error")), (400, "invalid_grant"))
+        checks.equal(f"{how}: makes nothing", made(), before)
+        checks.equal(f"{how}: introspection", active(), [False, False])
+        checks.equal(f"{how}: use", writes(s, t["access_token"], "main"), 401)
+        checks.equal(f"{how}: what was given elsewhere goes on", elsewhere.refresh(kept["refresh_token"]).status, 200)
+        link = boss.ask("POST", "/api/namespaces/acme/invitations", {"email": p.email, "role": "editor"}).json["data"]["url"]
+        p.sign_in()
+        checks.equal(f"{how}: invited again", p.ask("POST", "/api/invitations/" + link.rsplit("/", 1)[1] + "/accept").status, 200)
+        checks.equal(f"{how}: the old token stays dead", writes(s, t["access_token"], "main"), 401)
+        checks.equal(f"{how}: consent anew", writes(s, given(s, a, p)["access_token"], "main"), 200)
+
+
+def a_deleted_namespace(checks, s):
+    p = member(s, "deleting@example.com", "editor")
+    p.ask("POST", "/api/namespaces", {"slug": "brief"})
+    p.ask("POST", "/api/namespaces/brief/databases", {"slug": "own"})
+    a = app(s, owner(s), "acme")
+    t = given(s, a, p, "brief/own")
+    active = lambda: [a.introspect(t[k]).json["active"] for k in ("access_token", "refresh_token")]
+    checks.equal("delete the namespace", p.ask("DELETE", "/api/namespaces/brief").status, 200)
+    checks.equal("nothing is active", active(), [False, False])
+    answer = a.refresh(t["refresh_token"])
+    checks.equal("nothing is refreshed", (answer.status, answer.json.get("error")), (400, "invalid_grant"))
+    checks.equal("restore it", p.ask("POST", "/api/namespaces/brief/restore").status, 200)
+    checks.equal("and all is as it was: the refusal used nothing up", (active(), a.refresh(t["refresh_token"]).status), ([True, True], 200))
+
+
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (no_more_than_the_person, shares_hold_at_branches):
+        for part in (no_more_than_the_person, shares_hold_at_branches, removal, a_deleted_namespace):
             checks.part(part, checks, s)
     return checks.end()
 

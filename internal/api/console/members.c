@@ -2,6 +2,7 @@
 #include "api/call.h"
 #include "api/console/views.h"
 #include "api/persql/views.h"
+#include "oauth/grant.h"
 #include "tenant/invitation.h"
 #include "tenant/share.h"
 
@@ -62,7 +63,7 @@ static enum err_code renew_if_me(struct api_call *c)
     return str_eq(c->item, id_str(me(c))) ? renew_own(c) : ERR_OK;
 }
 
-/* Removal ends the person's sessions with the membership. */
+/* Removal ends the person's sessions with the membership, and what programs were given of the namespace. */
 static enum err_code change_tx(struct api_call *c, enum member_role role)
 {
     struct membership m;
@@ -73,6 +74,9 @@ static enum err_code change_tx(struct api_call *c, enum member_role role)
     if (rc || role)
         return rc ? rc : renew_if_me(c);
     memcpy(target.text, c->item.ptr, c->item.len); /* it was found, so it fits */
+    rc = grant_withdraw_all(c->db, c->by, &target, &m.tenant.id, c->err);
+    if (rc)
+        return rc;
     return session_end_all(c->db, c->by, &target, NULL, c->err);
 }
 

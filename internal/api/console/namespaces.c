@@ -1,6 +1,7 @@
 /* /api/namespaces: one's own, making, renaming, deleting, restoring, leaving. Worker thread. */
 #include "api/call.h"
 #include "api/console/views.h"
+#include "oauth/grant.h"
 
 route_worker_fn console_ns_list, console_ns_create, console_ns_get, console_ns_update, console_ns_delete,
     console_ns_restore, console_ns_leave;
@@ -155,7 +156,9 @@ static enum err_code leave(struct api_call *c)
 {
     struct membership m;
     enum err_code rc = find(c, MEMBER_VIEWER, &m);
-    return rc ? rc : member_change(c->db, c->by, &m.tenant, me(c), id_str(me(c)), MEMBER_NONE, c->err);
+    if (!rc)
+        rc = member_change(c->db, c->by, &m.tenant, me(c), id_str(me(c)), MEMBER_NONE, c->err);
+    return rc ? rc : grant_withdraw_all(c->db, c->by, me(c), &m.tenant.id, c->err);
 }
 
 enum err_code console_ns_leave(struct api_call *c)
