@@ -49,7 +49,8 @@ struct client_new {
 
 /* Inside a write transaction. *ret_secret is empty for a public client, and shown once otherwise. Refused: a
  * name that is empty, too long or no plain text, redirect addresses that redirect_check() refuses, none or
- * too many of them, more clients without a namespace in an hour than LIMIT_OAUTH_REGISTRATIONS. */
+ * too many of them, more clients without a namespace in an hour than LIMIT_OAUTH_REGISTRATIONS, of
+ * one address LIMIT_OAUTH_REGISTRATIONS_OF_ADDRESS. */
 MUST_CHECK enum err_code client_create(struct db *db, const struct actor *by, const struct client_new *in,
     struct client *ret, struct secret *ret_secret, struct refusal *no, struct err *err);
 

@@ -20,10 +20,13 @@
 #define SQL_GET                                                                                              \
     CLIENT_COLUMNS " WHERE client_id = ?1 AND NOT EXISTS"                                                    \
                    " (SELECT 1 FROM namespace n WHERE n.id = namespace_id AND n.deleted_at IS NOT NULL)"
-#define SQL_GET_IN     CLIENT_COLUMNS " WHERE id = ?1 AND namespace_id = ?2"
-#define SQL_LIST       CLIENT_COLUMNS " WHERE namespace_id = ?1 ORDER BY id LIMIT ?2"
-#define SQL_COUNT      "SELECT count(*) FROM oauth_client WHERE namespace_id = ?1"
-#define SQL_RECENT     "SELECT count(*) FROM oauth_client WHERE namespace_id IS NULL AND created_at > ?1"
+#define SQL_GET_IN CLIENT_COLUMNS " WHERE id = ?1 AND namespace_id = ?2"
+#define SQL_LIST   CLIENT_COLUMNS " WHERE namespace_id = ?1 ORDER BY id LIMIT ?2"
+#define SQL_COUNT  "SELECT count(*) FROM oauth_client WHERE namespace_id = ?1"
+#define SQL_RECENT "SELECT count(*) FROM oauth_client WHERE namespace_id IS NULL AND created_at > ?1"
+#define SQL_RECENT_OF                                                                                        \
+    "SELECT count(*) FROM audit WHERE chain = 'server' AND action = 'oauth_client.registered'"               \
+    " AND created_at > ?1 AND coalesce(address, '') = ?2"
 #define SQL_REDIRECTS  "SELECT uri FROM oauth_redirect WHERE client_id = ?1 AND kind = ?2 ORDER BY uri"
 #define SQL_SET_NAME   "UPDATE oauth_client SET name = ?2 WHERE id = ?1"
 #define SQL_SET_SECRET "UPDATE oauth_client SET secret_hash = ?2 WHERE id = ?1 AND secret_hash IS NOT NULL"
@@ -78,8 +81,24 @@ static enum err_code count_one(struct db_stmt *st, enum err_code code, int64_t *
     return code;
 }
 
+/* The log knows from where each came. */
+static enum err_code check_address(struct db *db, const struct actor *by, struct refusal *no, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    int64_t count = 0;
+    enum err_code code = db_query_one(db, SQL_RECENT_OF,
+        DB_ARGS(db_int(clock_wall_ms() - MS_PER_HOUR), db_text(by->address.len ? by->address : STR_EMPTY)),
+        &st, err);
+
+    code = count_one(&st, code, &count);
+    if (code || count < LIMIT_OAUTH_REGISTRATIONS_OF_ADDRESS)
+        return code;
+    return oauth_refuse(no, OAUTH_TEMPORARILY_UNAVAILABLE,
+        "Too many clients registered from your address lately; try again in an hour");
+}
+
 static enum err_code check_room(
-    struct db *db, const struct client_new *in, struct refusal *no, struct err *err)
+    struct db *db, const struct actor *by, const struct client_new *in, struct refusal *no, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
     bool owned = in->namespace_id.text[0];
@@ -90,7 +109,7 @@ static enum err_code check_room(
 
     code = count_one(&st, code, &count);
     if (code || count < max)
-        return code;
+        return code || owned ? code : check_address(db, by, no, err);
     return owned ? oauth_refuse(no, OAUTH_INVALID_CLIENT_METADATA, "The namespace has too many apps")
                  : oauth_refuse(no, OAUTH_TEMPORARILY_UNAVAILABLE,
                        "Too many clients registered lately; try again in an hour");
@@ -175,7 +194,7 @@ enum err_code client_create(struct db *db, const struct actor *by, const struct 
 
     CHECK(tx_is_write(db));
     if (!code && !no->error)
-        code = check_room(db, in, no, err);
+        code = check_room(db, by, in, no, err);
     if (code || no->error)
         return code;
     fill(in, &c);

@@ -14,13 +14,21 @@ static void must(enum err_code code)
     assert_int_equal(code, ERR_OK);
 }
 
-static enum oauth_error create(const struct client_new *in, struct client *ret, struct secret *secret)
+static enum oauth_error create_from(
+    const char *address, const struct client_new *in, struct client *ret, struct secret *secret)
 {
     struct refusal no = {OAUTH_OK, NULL};
+    struct actor by = TEST_ACTOR;
+    by.address = str_of(address);
     must(tx_begin_write(fx.db, NULL));
-    must(client_create(fx.db, &TEST_ACTOR, in, ret, secret, &no, NULL));
+    must(client_create(fx.db, &by, in, ret, secret, &no, NULL));
     must(tx_commit(fx.db, NULL));
     return no.error;
+}
+
+static enum oauth_error create(const struct client_new *in, struct client *ret, struct secret *secret)
+{
+    return create_from("", in, ret, secret);
 }
 
 static struct client_new plain(void)
@@ -150,9 +158,16 @@ void test_oauth_client__those_that_register_themselves_are_counted(void **state)
     struct client_new in = plain();
     in.namespace_id = (struct id){""};
     in.auth = CLIENT_NONE;
-    for (int i = 0; i < LIMIT_OAUTH_REGISTRATIONS; i++)
-        assert_int_equal(create(&in, &c, &secret), OAUTH_OK);
-    assert_int_equal(create(&in, &c, &secret), OAUTH_TEMPORARILY_UNAVAILABLE);
+    for (int i = 0; i < LIMIT_OAUTH_REGISTRATIONS_OF_ADDRESS; i++)
+        assert_int_equal(create_from("192.0.2.1", &in, &c, &secret), OAUTH_OK);
+    assert_int_equal(create_from("192.0.2.1", &in, &c, &secret), OAUTH_TEMPORARILY_UNAVAILABLE);
+    assert_int_equal(create_from("192.0.2.2", &in, &c, &secret), OAUTH_OK); /* nobody else's hour */
+    for (int i = LIMIT_OAUTH_REGISTRATIONS_OF_ADDRESS + 1; i < LIMIT_OAUTH_REGISTRATIONS; i++) {
+        char address[32];
+        str_print(address, sizeof address, "198.51.100.%d", i / 50);
+        assert_int_equal(create_from(address, &in, &c, &secret), OAUTH_OK);
+    }
+    assert_int_equal(create_from("192.0.2.3", &in, &c, &secret), OAUTH_TEMPORARILY_UNAVAILABLE);
     clock_test_advance(3600LL * 1000000);
     assert_int_equal(create(&in, &c, &secret), OAUTH_OK);
     control_fixture_release(&fx);
