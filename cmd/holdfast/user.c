@@ -1,6 +1,7 @@
 /* holdfast user create, list, reset-password, suspend, resume: people who may sign in. Works beside a running
  * server, which sees the change at its next request. */
 #include "account/session.h"
+#include "oauth/grant.h"
 #include "cli.h"
 #include "tenant/member.h"
 #include <stdio.h>
@@ -70,8 +71,9 @@ static const struct option_spec ONE_OPTIONS[] = {
 };
 static const struct option_command RESET = {
     .name = "user reset-password",
-    .summary = "gives an account a new password and ends its sessions",
-    .about = "Gives an account a new password and ends all of its sessions, at once. " PASSWORD_HELP,
+    .summary = "gives an account a new password, ends its sessions and takes back what apps were given",
+    .about = "Gives an account a new password and ends all of its sessions, at once. What the "
+             "person gave apps is withdrawn: who had the password may have given it. " PASSWORD_HELP,
     .example = "  holdfast user reset-password lin@example.com --data ./data\n",
     .options = ONE_OPTIONS,
     .option_count = ARRAY_LEN(ONE_OPTIONS),
@@ -321,14 +323,16 @@ static enum err_code reset(struct job *j, struct err *err)
 
     if (!code)
         code = account_set_hash(j->db, j->by, &j->account.id, j->hash, true, err);
-    return code ? code : session_end_all(j->db, j->by, &j->account.id, NULL, err);
+    if (!code)
+        code = session_end_all(j->db, j->by, &j->account.id, NULL, err);
+    return code ? code : grant_withdraw_all(j->db, j->by, &j->account.id, NULL, err);
 }
 
 static int run_reset(const void *values)
 {
     struct job j = {.o = values, .command = RESET.name};
 
-    return run_with_password(&j, reset, "has a new password, and no session any more");
+    return run_with_password(&j, reset, "has a new password, and no session and no connected app any more");
 }
 
 static enum err_code suspend(struct job *j, struct err *err)

@@ -24,8 +24,10 @@
     COLUMNS " WHERE d.namespace_id = ?1 AND d.deleted_at IS NULL AND (?4 = 0 OR d.branch_ref IS NOT NULL)"   \
             " ORDER BY d.id LIMIT ?2 OFFSET ?3"
 #define SQL_LIST_ALL COLUMNS " ORDER BY d.id" /* a scan: doctor and start-up */
-#define SQL_MOVE     "UPDATE database SET status = ?2, deleted_at = ?3 WHERE id = ?1 AND status = ?4"
-#define SQL_REMOVE   "DELETE FROM database WHERE id = ?1 AND status = ?2"
+/* A branch that is restored is restored without them. */
+#define SQL_END_TOKENS "UPDATE token SET revoked_at = ?2 WHERE database_id = ?1 AND revoked_at IS NULL"
+#define SQL_MOVE       "UPDATE database SET status = ?2, deleted_at = ?3 WHERE id = ?1 AND status = ?4"
+#define SQL_REMOVE     "DELETE FROM database WHERE id = ?1 AND status = ?2"
 #define SQL_UNFINISHED                                                                                       \
     COLUMNS " WHERE d.status NOT IN ('healthy', 'deleted') AND d.id > ?1 ORDER BY d.id LIMIT 1"
 #define SQL_PURGEABLE                                                                                        \
@@ -225,7 +227,9 @@ enum err_code store_move(struct db *db, struct registry_entry *e, enum registry_
         return err_set(err, ERR_CONFLICT, "the database \"%s\" is being changed by someone else", e->slug);
     e->status = to;
     e->deleted_at = deleted_at;
-    return ERR_OK;
+    if (to == REGISTRY_DELETING && e->ref[0])
+        code = db_exec(db, SQL_END_TOKENS, DB_ARGS(db_text(id_str(&e->id)), db_int(deleted_at)), err);
+    return code;
 }
 
 enum err_code store_remove(struct db *db, const struct registry_entry *e, struct err *err)

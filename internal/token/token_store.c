@@ -165,10 +165,10 @@ static enum err_code lookup_in_tx(struct db *db, const char *hex, struct identit
         return err_set(err, ERR_UNAUTHORIZED, "Invalid token");
     if (code)
         return code;
-    if (!db_col_is_null(&st, 6))
-        return err_set(err, ERR_UNAUTHORIZED, "Token revoked");
     if (db_col_int(&st, 19))
         return err_set(err, ERR_UNAUTHORIZED, "The branch of this token is gone, and the token with it");
+    if (!db_col_is_null(&st, 6))
+        return err_set(err, ERR_UNAUTHORIZED, "Token revoked");
     size_t text_len = (size_t)db_col_int(&st, 9);
     struct identity *who = map_identity(&st, &text_at, text_len);
     code = cap_by_person(db, &st, who, err);

@@ -10,6 +10,7 @@ from holdfast import PASSWORD, Checks, Server, binary_argument
 from oauth import CALLBACK, App, Browser, Page, parameters
 from people import Person
 
+OTHER = "four quiet otters swim"
 MAIN = "/api/namespaces/acme/databases/main"
 
 
@@ -126,10 +127,38 @@ def a_deleted_namespace(checks, s):
     checks.equal("and all is as it was: the refusal used nothing up", (active(), a.refresh(t["refresh_token"]).status), ([True, True], 200))
 
 
+def password_reset(checks, s):
+    p = member(s, "reset@example.com", "editor")
+    a = app(s, owner(s), "acme")
+    t = given(s, a, p)
+    changed = p.ask("POST", "/api/auth/change-password", {"currentPassword": PASSWORD, "newPassword": OTHER})
+    checks.equal("one's own change", (changed.status, writes(s, t["access_token"], "main")), (200, 200))
+    s.run("user", "reset-password", p.email, "--data", s.data, input=PASSWORD + "\n")
+    checks.equal("the operator's reset ends sessions", p.session().status, 401)
+    checks.equal("and what programs hold", writes(s, t["access_token"], "main"), 401)
+    answer = a.refresh(t["refresh_token"])
+    checks.equal("also to refresh", (answer.status, answer.json.get("error")), (400, "invalid_grant"))
+    p.sign_in(PASSWORD)
+    checks.equal("nothing is given any more", p.ask("GET", "/api/me/connected-apps").json["data"], [])
+
+
+def a_branch_that_comes_back(checks, s):
+    made = branch(s, "back")["slug"]
+    token = s.call("POST", "/api/namespaces/acme/tokens", {"name": "of a branch", "database": "main", "branch": "back"}).json["data"]["token"]
+    s.secrets.append(token)
+    checks.equal("before", writes(s, token, made), 200)
+    checks.equal("delete the branch", s.call("DELETE", "/v1/db/acme/main/branches/back").status, 200)
+    a = s.call("GET", "/v1/whoami", token=token)
+    checks.equal("its token is refused", (a.status, "branch" in a.json["error"]), (401, True))
+    checks.equal("restore it", s.call("POST", f"/v1/databases/{made}/restore").status, 200)
+    checks.equal("it is there", writes(s, s.token, made), 200)
+    checks.equal("its token stays dead", writes(s, token, made), 401)
+
+
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (no_more_than_the_person, shares_hold_at_branches, removal, a_deleted_namespace):
+        for part in (no_more_than_the_person, shares_hold_at_branches, removal, a_deleted_namespace, password_reset, a_branch_that_comes_back):
             checks.part(part, checks, s)
     return checks.end()
 
