@@ -314,6 +314,7 @@ static enum err_code run_cached(
             eng->guard.rowsec->changed = 0;
             eng->guard.rowsec->conflicts = c->conflicts;
             eng->guard.rowsec->inserts = c->inserts;
+            eng->guard.rowsec->returns = sqlite3_column_count(c->stmt) > 0;
         }
         if (c->barrier) /* SQLite prepares again when the schema changed */
             rowsec_barrier(eng, true);

@@ -551,6 +551,7 @@ struct guard_saved guard_enter_tenant(
         g->rowsec->conflicts = ROWSEC_UPDATES | ROWSEC_REPLACES;
         g->rowsec->inserting = ROWSEC_NONE;
         g->rowsec->inserts = ROWSEC_ANY;
+        g->rowsec->returns = true;
     }
     return saved;
 }

@@ -74,6 +74,7 @@ struct rowsec {
     bool leaky, used; /* since the guard was entered: a function that can fail; a table with row security */
     int conflicting;  /* ROWSEC_UPDATES, ROWSEC_REPLACES: what was prepared since then does */
     int conflicts;    /* the running statement does; both, unless its bits are known */
+    bool returns;     /* the running statement does (RETURNING); unless it is known that it does not */
     int inserting;    /* the number of the table that what was prepared since then INSERTs into itself */
     int inserts;      /* the running statement does; ROWSEC_ANY unless it is known */
 };

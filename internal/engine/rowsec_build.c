@@ -225,6 +225,9 @@ static void write_texts(struct builder *b, struct rowsec_table *t)
     strbuf_add_cstr(&b->sql, " WHERE ");
     add_keys(b, "?", 1);
     add_condition(b, WRITTEN);
+    strbuf_add_cstr(&b->sql, " AND (NOT _sys_rls_returns() OR ");
+    add_condition(b, SEEN);
+    strbuf_add_char(&b->sql, ')');
     t->sql[ROWSEC_CHECK_UPDATE] = take_text(b);
     add_quoted(b, "DELETE FROM main.", b->name);
     strbuf_add_cstr(&b->sql, " WHERE ");
@@ -295,23 +298,43 @@ static const char *rowid_of(struct builder *b)
     return has_rowid(b) ? rowid_name(b) : NULL;
 }
 
-/* RAISE, unless the new row, which is written by now, meets the conditions. */
+static void add_raise(struct builder *b, const char *fmt, const char *arg)
+{
+    strbuf_add_cstr(&b->sql, "SELECT RAISE(ABORT, ");
+    add_text(b, fmt, arg);
+    strbuf_add_char(&b->sql, ')');
+}
+
+static void add_unless(struct builder *b, const char *rowid, enum purpose purpose)
+{
+    add_quoted(b, "NOT EXISTS (SELECT 1 FROM main.", b->name);
+    strbuf_add_cstr(&b->sql, " WHERE ");
+    if (rowid)
+        strbuf_addf(&b->sql, "%s = NEW.%s AND ", rowid, rowid);
+    else
+        add_keys(b, "NEW.", 0);
+    add_condition(b, purpose);
+    strbuf_add_char(&b->sql, ')');
+}
+
+/* RAISE, unless the new row, which is written by now, meets the conditions, and those for SELECT when it is
+ * to be shown. */
 static enum err_code raise_unless(
     struct builder *b, const struct rowsec_table *t, enum purpose purpose, const char *fmt)
 {
     const char *rowid = rowid_of(b);
-    strbuf_add_cstr(&b->sql, "SELECT RAISE(ABORT, ");
-    add_text(b, fmt, b->inserters);
-    strbuf_add_char(&b->sql, ')');
+    add_raise(b, fmt, b->inserters);
     if (!t->replaces && (rowid || b->key_count)) {
-        add_quoted(b, " WHERE NOT EXISTS (SELECT 1 FROM main.", b->name);
         strbuf_add_cstr(&b->sql, " WHERE ");
-        if (rowid)
-            strbuf_addf(&b->sql, "%s = NEW.%s AND ", rowid, rowid);
-        else
-            add_keys(b, "NEW.", 0);
-        add_condition(b, purpose);
-        strbuf_add_char(&b->sql, ')');
+        add_unless(b, rowid, purpose);
+        strbuf_add_cstr(&b->sql, "; ");
+        add_raise(b,
+            "row-level security: no policy for SELECT shows the new row of table \"%s\", which RETURNING "
+            "asks "
+            "for%s",
+            "");
+        strbuf_add_cstr(&b->sql, " WHERE _sys_rls_returns() AND ");
+        add_unless(b, rowid, SEEN);
     }
     strbuf_add_cstr(&b->sql, "; END");
     return exec(b);

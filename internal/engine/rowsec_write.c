@@ -72,6 +72,15 @@ static void fn_inserts(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     sqlite3_result_int(ctx, !rs || rs->inserts == ROWSEC_ANY || rs->inserts == sqlite3_value_int(argv[0]));
 }
 
+/* _sys_rls_returns(): is the new row shown to the caller? */
+static void fn_returns(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct engine *eng = sqlite3_user_data(ctx);
+    (void)argc;
+    (void)argv;
+    sqlite3_result_int(ctx, !eng->guard.rowsec || eng->guard.rowsec->returns);
+}
+
 static void fail(sqlite3_context *ctx, sqlite3 *db, int rc)
 {
     sqlite3_result_error(ctx, sqlite3_errmsg(db), -1);
@@ -109,12 +118,12 @@ static struct rowsec_table *table_of(sqlite3_context *ctx, sqlite3_value **argv)
     return t;
 }
 
-static void refuse_row(sqlite3_context *ctx, const struct rowsec_table *t)
+static void refuse_row(sqlite3_context *ctx, const struct rowsec_table *t, bool returns)
 {
     char text[GUARD_TEXT_MAX];
     str_print_cut(text, sizeof text,
-        "row-level security: no policy for UPDATE lets the new row into table \"" STR_FMT "\"",
-        STR_ARG(t->name));
+        "row-level security: no policy for UPDATE%s lets the new row into table \"" STR_FMT "\"",
+        returns ? ", or none for SELECT because of RETURNING," : "", STR_ARG(t->name));
     sqlite3_result_error(ctx, text, -1);
 }
 
@@ -145,7 +154,7 @@ static void fn_update(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     if (rc != SQLITE_DONE && rc != SQLITE_ROW) {
         fail(ctx, eng->db, rc);
     } else if (changed > 0 && rc == SQLITE_DONE) {
-        refuse_row(ctx, t);
+        refuse_row(ctx, t, eng->guard.rowsec->returns);
     } else {
         eng->guard.rowsec->changed += changed;
         sqlite3_result_int64(ctx, changed);
@@ -185,6 +194,7 @@ int rowsec_register(struct engine *eng, sqlite3 *db)
         {"_sys_rls_update", -1, ACTS, fn_update},
         {"_sys_rls_conflicts", 0, ACTS, fn_conflicts},
         {"_sys_rls_inserts", 1, ACTS, fn_inserts},
+        {"_sys_rls_returns", 0, ACTS, fn_returns},
         {"_sys_rls_delete", -1, ACTS, fn_delete},
         {"changes", 0, ACTS, fn_changes},
         {"total_changes", 0, ACTS, fn_total_changes},

@@ -554,3 +554,29 @@ void test_rowsec__triggers_act_with_the_rights_of_their_maker(void **state)
     assert_string_equal(rows("SELECT count(*) FROM wr WHERE k = 'k6'"), "0 ;");
     end();
 }
+
+/* As in PostgreSQL: it would be read in no other way. */
+void test_rowsec__returning_shows_no_row_that_select_hides(void **state)
+{
+    (void)state;
+    begin();
+    query_ok("CREATE TABLE drop_box (id INTEGER PRIMARY KEY, tenant TEXT, body TEXT DEFAULT 'plain')");
+    policy("{\"name\":\"in\",\"tableName\":\"drop_box\",\"command\":\"insert\",\"withCheck\":\"1\"}");
+    policy("{\"name\":\"see\",\"tableName\":\"drop_box\",\"command\":\"select\","
+           "\"using\":\"tenant = :auth_tenant\"}");
+    policy("{\"name\":\"change\",\"tableName\":\"drop_box\",\"command\":\"update\",\"using\":\"1\"}");
+    as(TENANT_A);
+    query_ok("INSERT INTO drop_box VALUES (1, 'b', 'x'), (2, 'a', 'y')");
+    assert_int_equal(query("INSERT INTO drop_box VALUES (3, 'b', 'x') RETURNING body"), ERR_SQL);
+    assert_non_null(strstr(fx.error.ptr, "which RETURNING asks for"));
+    assert_string_equal(rows("INSERT INTO drop_box VALUES (4, 'a', 'z') RETURNING body"), "z ;");
+    assert_int_equal(query("UPDATE drop_box SET tenant = 'b' WHERE id = 2 RETURNING body"), ERR_SQL);
+    assert_non_null(strstr(fx.error.ptr, "because of RETURNING"));
+    assert_int_equal(query("INSERT INTO drop_box VALUES (4, 'a', 'n') ON CONFLICT (id)"
+                           " DO UPDATE SET tenant = 'b' RETURNING body"),
+        ERR_SQL);
+    query_ok("UPDATE drop_box SET tenant = 'b' WHERE id = 2");
+    as_admin();
+    assert_string_equal(rows("SELECT id, tenant FROM drop_box ORDER BY id"), "1 b ;2 b ;4 a ;");
+    end();
+}
