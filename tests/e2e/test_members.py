@@ -266,6 +266,7 @@ def confirmation(checks, s):
     made = s.mint("readonly")  # bumps the generation
     s.run("token", "revoke", "--data", s.data, made["id"])
     for method, path, body in (("DELETE", "", None), ("POST", "/invitations", {"email": "a@example.com", "role": "viewer"}), ("PATCH", f"/members/{owner.id}", {"role": "owner"}),
+                               ("DELETE", "/databases/main", None), ("POST", "/oauth-clients", {"name": "App"}), ("POST", "/oauth-clients/oc_0/rotate-secret", None),
                                ("DELETE", f"/members/{owner.id}", None), ("PUT", f"/databases/main/shares/{owner.id}", {"role": "viewer"})):
         refused(checks, f"{method} {path} after 15 minutes", owner.ask(method, "/api/namespaces/late" + path, body), 403, "confirmation_required")
     checks.equal("reading does not ask", owner.ask("GET", "/api/namespaces/late/members").status, 200)

@@ -3,6 +3,7 @@
 Usage: test_programs.py PATH-OF-HOLDFAST"""
 import json
 import os
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -155,10 +156,31 @@ def a_branch_that_comes_back(checks, s):
     checks.equal("its token stays dead", writes(s, token, made), 401)
 
 
+def password_before_consent(checks, s):
+    p, late = member(s, "confirm@example.com", "editor"), 15 * 60 * 1000 + 1
+    a, b = app(s, owner(s), "acme"), Browser(s, p.email, PASSWORD)
+
+    def wait():
+        with sqlite3.connect(f"{s.data}/control.db") as control:
+            control.execute("UPDATE session SET confirmed_at = confirmed_at - ? WHERE account_id = ?", (late, p.id))
+        control.close()
+    page = Page(b.sign_in(Page(b.authorize(a.ask(scope="openid database")))))
+    wait()
+    said = b.decide(page, database="acme/main")
+    checks.equal("yes, but late", (said.status, Page(said).action), (403, "/oauth/sign-in"))
+    asked = Page(b.authorize(a.ask(scope="openid database")))
+    checks.equal("asked late", asked.action, "/oauth/sign-in")
+    checks.equal("who one is says nothing more", Page(b.authorize(a.ask(scope="openid"))).action == "/oauth/sign-in", False)
+    back = b.decide(Page(b.sign_in(asked)), database="acme/main")
+    checks.that("after the password", "code=" in back.headers.get("location", ""), back)
+    wait()
+    checks.that("what was given is not asked again", "code=" in b.authorize(a.ask(scope="openid database")).headers.get("location", ""))
+
+
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (no_more_than_the_person, shares_hold_at_branches, removal, a_deleted_namespace, password_reset, a_branch_that_comes_back):
+        for part in (no_more_than_the_person, shares_hold_at_branches, removal, a_deleted_namespace, password_reset, password_before_consent, a_branch_that_comes_back):
             checks.part(part, checks, s)
     return checks.end()
 

@@ -97,6 +97,18 @@ static enum err_code ask_person(
     return rc;
 }
 
+/* Giving away a database is asked of nobody who may have left the machine alone since. */
+static bool must_confirm(const struct ask *a, const struct person *p)
+{
+    return (a->scope & SCOPE_DATABASE) && !person_confirmed(p, clock_wall_ms());
+}
+
+static enum err_code confirm(struct api_call *c, const struct ask *a, const struct person *p, int status)
+{
+    page_sign_in(c, a, str_of(p->account.email), "Give your password again first.", status);
+    return ERR_OK;
+}
+
 static enum err_code decide(struct api_call *c, const struct ask *a, const struct person *p)
 {
     struct grant known;
@@ -111,7 +123,7 @@ static enum err_code decide(struct api_call *c, const struct ask *a, const struc
         return answer_with_code(c, a, p, &known);
     if (a->prompt & PROMPT_NONE)
         return refuse_with(c, a, OAUTH_CONSENT_REQUIRED, "The person must be asked");
-    return ask_person(c, a, p, &known);
+    return must_confirm(a, p) ? confirm(c, a, p, 200) : ask_person(c, a, p, &known);
 }
 
 enum err_code oauth_authorize(struct api_call *c)
@@ -217,7 +229,7 @@ enum err_code oauth_consent(struct api_call *c)
         return err_set(c->err, ERR_CSRF,
             "This form is not from a page that you have open; go back to the app and try again");
     if (str_eq(decision, S("allow")))
-        return allow(c, d);
+        return must_confirm(&d->ask, &d->person) ? confirm(c, &d->ask, &d->person, 403) : allow(c, d);
     return refuse_with(c, &d->ask, OAUTH_ACCESS_DENIED, "The person said no");
 }
 
