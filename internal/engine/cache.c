@@ -115,8 +115,9 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     enum err_code code = rowsec_prepare_text(op, sql, &text, err);
     if (code != ERR_OK)
         return code;
-    if (op->call.has_table_scope)
-        guard_learn_scope(eng);
+    int rc = op->call.has_table_scope ? guard_learn_scope(eng) : SQLITE_OK;
+    if (rc != SQLITE_OK)
+        return op_sql_error(op, rc, sql, err);
     struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, e->verb, sql);
     const char *tail = NULL;
     unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;
@@ -124,7 +125,7 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     bool before = eng->guard.makes_virtual_table;
     eng->guard.makes_virtual_table = false;
     (void)sqlite3_memory_highwater(1); /* so that "out of memory" can be told from "too long" */
-    int rc = prepare_once(eng, text, flags, e, &tail);
+    rc = prepare_once(eng, text, flags, e, &tail);
     e->makes_virtual_table = eng->guard.makes_virtual_table;
     e->conflicts = eng->guard.rowsec ? eng->guard.rowsec->conflicting : 0;
     e->inserts = eng->guard.rowsec ? eng->guard.rowsec->inserting : ROWSEC_ANY;

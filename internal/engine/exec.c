@@ -300,12 +300,10 @@ static enum err_code run_cached(
     struct op *op, struct cached *c, const struct jsonr_value *params, int statement, struct err *err)
 {
     struct engine *eng = op->eng;
-    guard_shut_fts5(eng);
+    int ready = guard_prepare_for(eng, &op->call);
+    if (ready != SQLITE_OK)
+        return op_sql_error(op, ready, c->sql, err);
     engine_pace_anew(eng);
-    if (op->call.has_table_scope) {
-        guard_learn_scope(eng);
-        guard_recheck_fts5(eng, &op->call);
-    }
     struct guard_saved saved = guard_enter_tenant(&eng->guard, &op->call, c->verb, c->sql);
     enum err_code rc = op_bind_params(op, c->stmt, params, statement, err);
     if (rc == ERR_OK) {

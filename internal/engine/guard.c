@@ -467,42 +467,57 @@ static struct str name_at(sqlite3_stmt *stmt, int column)
     return str_make(name, (size_t)sqlite3_column_bytes(stmt, column));
 }
 
-static void learn_names(struct engine *eng)
+static int learn_fts5(struct engine *eng)
 {
     struct guard *g = &eng->guard;
+    int rc = SQLITE_NOMEM;
     sqlite3_stmt *stmt = own_get(eng, OWN_FTS5_TABLES);
-    while (stmt && own_step(eng, stmt) == SQLITE_ROW) {
+    while (stmt && (rc = own_step(eng, stmt)) == SQLITE_ROW) {
         struct arena a;
         arena_init(&a, 1 << 20);
         mem_free(map_put(&g->fts5, name_at(stmt, 0), mem_dup_str(guard_fts5_content(name_at(stmt, 1), &a))));
         arena_release(&a);
     }
-    (void)sqlite3_reset(stmt); /* what is not known is not allowed */
-    stmt = own_get(eng, OWN_INDEXES);
-    while (stmt && own_step(eng, stmt) == SQLITE_ROW)
-        mem_free(
-            map_put(&g->indexes, name_at(stmt, 0), mem_strdup((const char *)sqlite3_column_text(stmt, 1))));
-    (void)sqlite3_reset(stmt); /* as above */
+    (void)sqlite3_reset(stmt); /* says the same as the step */
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-void guard_learn_scope(struct engine *eng)
+static int learn_indexes(struct engine *eng)
+{
+    int rc = SQLITE_NOMEM;
+    sqlite3_stmt *stmt = own_get(eng, OWN_INDEXES);
+    while (stmt && (rc = own_step(eng, stmt)) == SQLITE_ROW)
+        mem_free(map_put(
+            &eng->guard.indexes, name_at(stmt, 0), mem_strdup((const char *)sqlite3_column_text(stmt, 1))));
+    (void)sqlite3_reset(stmt); /* says the same as the step */
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int guard_learn_scope(struct engine *eng)
 {
     struct guard *g = &eng->guard;
     sqlite3_stmt *stmt = own_get(eng, OWN_SCHEMA_VERSION);
-    int64_t version = stmt && own_step(eng, stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
-    (void)sqlite3_reset(stmt); /* without a version nothing is known, and so nothing is allowed */
+    int rc = stmt ? own_step(eng, stmt) : SQLITE_NOMEM;
+    int64_t version = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
+    (void)sqlite3_reset(stmt); /* says the same as the step */
     if (version == g->schema_version && version >= 0)
-        return;
+        return SQLITE_OK;
     forget_names(g);
     map_init(&g->fts5);
     map_init(&g->indexes);
-    g->schema_version = version;
-    learn_names(eng);
+    g->schema_version = -1; /* what is not known is not allowed */
+    if (rc == SQLITE_ROW)
+        rc = learn_fts5(eng);
+    if (rc == SQLITE_OK)
+        rc = learn_indexes(eng);
+    if (rc == SQLITE_OK)
+        g->schema_version = version;
+    return rc;
 }
 
 /* FTS5 keeps its own prepared statements from call to call, with the rights of the call that came first. A
  * scope must be asked anew: setting the authorizer makes SQLite prepare everything again. */
-void guard_recheck_fts5(struct engine *eng, const struct wire_call *call)
+static void recheck_fts5(struct engine *eng, const struct wire_call *call)
 {
     struct str name;
     void *value;
@@ -513,14 +528,28 @@ void guard_recheck_fts5(struct engine *eng, const struct wire_call *call)
         guard_watch(&eng->guard, eng->db);
 }
 
-void guard_shut_fts5(struct engine *eng)
+int guard_shut_fts5(struct engine *eng)
 {
     if (!eng->guard.own_reads)
-        return;
+        return SQLITE_OK;
+    int rc = guard_learn_scope(eng);
+    if (rc != SQLITE_OK)
+        return rc;
     eng->guard.own_reads = false;
-    guard_learn_scope(eng);
     if (eng->guard.fts5.count > 0)
         guard_watch(&eng->guard, eng->db);
+    return SQLITE_OK;
+}
+
+int guard_prepare_for(struct engine *eng, const struct wire_call *call)
+{
+    int rc = guard_shut_fts5(eng);
+    if (rc != SQLITE_OK || !call->has_table_scope)
+        return rc;
+    rc = guard_learn_scope(eng);
+    if (rc == SQLITE_OK)
+        recheck_fts5(eng, call);
+    return rc;
 }
 
 void guard_watch(struct guard *g, sqlite3 *db)

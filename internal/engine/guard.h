@@ -69,14 +69,18 @@ struct guard_saved guard_enter_own(struct guard *g);
 struct guard_saved guard_enter_system(struct guard *g);
 void guard_leave(struct guard *g, struct guard_saved saved);
 
-/* Before SQL of a call with a table scope: learns which tables are FTS5's and whose the indexes are, when the
- * schema has changed; before it runs, makes FTS5 ask for its inner statements again. */
+/* What follows answers SQLITE_OK, or SQLite's code: the call may not go on then, and its transaction may be
+ * gone. */
 struct engine;
-void guard_learn_scope(struct engine *eng);
-void guard_recheck_fts5(struct engine *eng, const struct wire_call *call);
-
-/* Before SQL of any call: the inner statements of FTS5 that were prepared with our own rights are not its. */
-void guard_shut_fts5(struct engine *eng);
+/* Before SQL of a call with a table scope is prepared: learns which tables are FTS5's and whose the indexes
+ * are, when the schema has changed. */
+MUST_CHECK int guard_learn_scope(struct engine *eng);
+/* Before SQL of any call runs: the inner statements of FTS5 that were prepared with our own rights are not
+ * its.
+ */
+MUST_CHECK int guard_shut_fts5(struct engine *eng);
+/* Both, for one call, and FTS5 asks for its inner statements again when the call has a table scope. */
+MUST_CHECK int guard_prepare_for(struct engine *eng, const struct wire_call *call);
 
 /* SQLITE_DENY, and the reason for the caller; the first one counts. */
 int guard_refuse(struct guard *g, const char *fmt, ...) PRINTF_LIKE(2, 3);

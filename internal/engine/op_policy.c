@@ -394,6 +394,14 @@ enum err_code op_run_POLICY_SET(struct op *op, struct err *err)
     return code;
 }
 
+/* A table that is not there is no failure; that nobody could look is one. */
+static enum err_code table_known(struct op *op, struct policy *p, bool *ret, struct err *err)
+{
+    enum err_code code = check_table(op, p, "", err);
+    *ret = code == ERR_OK;
+    return code == ERR_INVALID ? ERR_OK : code;
+}
+
 enum err_code policy_load(struct op *op, const struct jsonr_value *root, bool *ret_known, struct err *err)
 {
     struct wish in = {.roles = NULL};
@@ -404,10 +412,10 @@ enum err_code policy_load(struct op *op, const struct jsonr_value *root, bool *r
     p.updated_ms = p.created_ms;
     *ret_known = !jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_REFUSE, &in, NULL) &&
                  !overlay(&p, &in, root, NULL) && p.name.ptr && p.table.ptr && !check_parts(&p, NULL);
-    if (*ret_known && check_table(op, &p, "", NULL))
-        *ret_known = false;
-    if (!*ret_known)
-        return ERR_OK;
+    if (*ret_known)
+        code = table_known(op, &p, ret_known, err);
+    if (code || !*ret_known)
+        return code;
     code = policy_check_free(op, &p, err);
     return code ? code : policy_put(op, &p, err);
 }
@@ -415,9 +423,9 @@ enum err_code policy_load(struct op *op, const struct jsonr_value *root, bool *r
 enum err_code policies_close(struct op *op, struct str table, bool *ret_known, struct err *err)
 {
     struct policy p = {.table = table};
-    *ret_known = !check_table(op, &p, "", NULL);
-    if (!*ret_known)
-        return ERR_OK;
+    enum err_code code = table_known(op, &p, ret_known, err);
+    if (code || !*ret_known)
+        return code;
     return policy_switch(op, p.table, true, err);
 }
 

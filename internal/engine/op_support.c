@@ -31,14 +31,12 @@ enum err_code op_prepare_tenant(
         code = rowsec_prepare_text(op, sql, &text, err);
     if (code != ERR_OK)
         return code;
-    guard_shut_fts5(op->eng);
-    if (op->call.has_table_scope) {
-        guard_learn_scope(op->eng);
-        guard_recheck_fts5(op->eng, &op->call);
-    }
+    int rc = guard_prepare_for(op->eng, &op->call);
+    if (rc != SQLITE_OK)
+        return op_sql_error(op, rc, sql, err);
     struct guard_saved saved = guard_enter_tenant(g, &op->call, verb, sql);
     (void)sqlite3_memory_highwater(1); /* for sqlerr_is_program_too_long */
-    int rc = sqlite3_prepare_v2(op->eng->db, text.ptr, (int)text.len, ret, &tail);
+    rc = sqlite3_prepare_v2(op->eng->db, text.ptr, (int)text.len, ret, &tail);
     if (rc != SQLITE_OK || guard_hides_drop(g))
         code = op_sql_error(op, rc, sql, err);
     guard_leave(g, saved);
@@ -57,9 +55,11 @@ int op_step_tenant(struct op *op, sqlite3_stmt *stmt)
 {
     struct guard *g = &op->eng->guard;
     struct str sql = str_of(sqlite3_sql(stmt));
-    guard_shut_fts5(op->eng);
+    int rc = guard_shut_fts5(op->eng);
+    if (rc != SQLITE_OK)
+        return rc;
     struct guard_saved saved = guard_enter_tenant(g, &op->call, sql_verb(sql), sql);
-    int rc = sqlite3_step(stmt);
+    rc = sqlite3_step(stmt);
     guard_leave(g, saved);
     return rc;
 }

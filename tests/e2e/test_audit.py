@@ -498,7 +498,7 @@ def quarantine(checks, binary):
 
 def main():
     checks, binary = Checks(), binary_argument()
-    with Server(binary, args=["--signup", "open"]) as s:
+    with Server(binary) as s:
         for part in (every_route, every_command, listing):
             checks.part(part, checks, s)
         s.stop()
