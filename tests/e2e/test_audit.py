@@ -164,7 +164,8 @@ def call_of(s, r, owner):
     if r.bearer:
         return lambda: r.good_call(s)
     if r.id == "SIGN_UP":
-        return lambda: Person(s, "up@example.com", PASSWORD).ask("POST", r.template, {"email": "up@example.com", "password": PASSWORD})
+        made = owner.ask("POST", "/api/namespaces/acme/invitations", {"email": "up@example.com", "role": "viewer"}).json["data"]["url"]
+        return lambda: Person(s, "up@example.com", PASSWORD).ask("POST", r.template, {"email": "up@example.com", "password": PASSWORD, "invitation": made.rsplit("/", 1)[-1]})
     if not r.template.startswith("/api/auth/"):
         return owner_call_of(s, r, owner, name)
     p = person(s, name, sign_in=r.id != "SIGN_IN")
