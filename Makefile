@@ -237,7 +237,7 @@ mutate: ## breaks our own code line by line and names what no unit or API test n
 check: ## everything, over an hour: what continuous integration runs, clang's build, coverage, fuzzing
 	.ci/run
 	$(BOOTSTRAP) clang
-	@$(SUBMAKE) CC=clang DEV=1 test
+	@FAULTS=all TMPDIR=/tmp $(SUBMAKE) CC=clang DEV=1 test
 	@$(SUBMAKE) coverage
 	@$(SUBMAKE) FUZZ_SECONDS=30 fuzz
 

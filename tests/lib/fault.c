@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { FILE_KINDS = 4 };
 
@@ -17,6 +19,7 @@ static struct {
     bool installed, armed, fired;
     enum fault_kind kind;
     unsigned fail_at, count, points;
+    uint64_t random;
     sqlite3_mem_methods memory;
     sqlite3_vfs vfs; /* ours: the default one with xOpen replaced */
     int (*real_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
@@ -115,6 +118,21 @@ static void install(void)
     g_fault.installed = true;
 }
 
+void fault_seed(uint64_t seed)
+{
+    g_fault.random = seed;
+}
+
+unsigned fault_step(unsigned at)
+{
+    static const unsigned EACH = 48, SPREAD = 12;
+    const char *which = getenv("FAULTS");
+    if (at < EACH || (which && strcmp(which, "all") == 0))
+        return at + 1;
+    g_fault.random = g_fault.random * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
+    return at + 1 + (unsigned)(g_fault.random >> 33) % (at / SPREAD);
+}
+
 void fault_start(enum fault_kind kind)
 {
     if (!g_fault.installed)
@@ -130,8 +148,8 @@ bool fault_next(void)
     g_fault.armed = false;
     if (!g_fault.fired)
         return false;
-    g_fault.points = g_fault.fail_at;
-    g_fault.fail_at++;
+    g_fault.points += g_fault.fail_at > 0;
+    g_fault.fail_at = fault_step(g_fault.fail_at);
     g_fault.count = 0;
     g_fault.fired = false;
     g_fault.armed = true;

@@ -7,13 +7,22 @@
  *     }
  *     assert_in_range(fault_points(), 1, 500); // the loop really injected something
  *
- * In round n the n-th call of that kind after fault_next() fails. The loop ends after the first round in
- * which nothing was left to fail. fault_off() lets everything pass, for looking at the outcome. Open
- * connections after the first fault_start(). One thread. */
+ * In each round a later call of that kind after fault_next() fails: one by one at first, then further and
+ * further apart at random, because the hundredth allocation of a parser is much like the next; with
+ * FAULTS=all in the environment every one. The loop ends after the first round in which nothing was left to
+ * fail. fault_off() lets everything pass, for looking at the outcome. Open connections after the first
+ * fault_start(). One thread. */
 #ifndef TESTS_LIB_FAULT_H
 #define TESTS_LIB_FAULT_H
 
 #include "base/attr.h"
+
+#include <stdint.h>
+
+/* Which call fails after the `at`-th, counted from 1. For loops over faults of other kinds too. */
+unsigned fault_step(unsigned at);
+/* What the distances are drawn from. */
+void fault_seed(uint64_t seed);
 
 enum fault_kind {
     FAULT_SQLITE_MEM,   /* SQLite's allocations */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "engine/engine.h"
+#include "lib/fault.h"
 #include "main.h"
 
 static struct unit_group *running;
@@ -78,6 +79,7 @@ int main(int argc, char **argv)
     uint64_t seed = first;
     size_t groups = 0, total = 0, failed = 0;
 
+    fault_seed(first);
     if (argc == 2 && strcmp(argv[1], "zygote") == 0) /* a supervisor under test execs its own binary */
         return zygote_main(ZYGOTE_FD);
     /* Engines are forked from this process, and its threads' arenas would take the address space they are
