@@ -6,7 +6,7 @@
 
 #define POLICY_COLUMNS                                                                                       \
     "id, name, table_name, command, using_sql, check_sql, roles, enabled, created_at_ms, updated_at_ms"
-static const char SQL_LIST[] = "SELECT " POLICY_COLUMNS " FROM _sys_policy ORDER BY created_at_ms, id";
+static const char SQL_LIST[] = "SELECT " POLICY_COLUMNS " FROM _sys_policy ORDER BY created_at_ms, rowid";
 static const char SQL_GET[] = "SELECT " POLICY_COLUMNS " FROM _sys_policy WHERE id = ?1";
 static const char SQL_PUT[] = "INSERT OR REPLACE INTO _sys_policy (" POLICY_COLUMNS ")"
                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";

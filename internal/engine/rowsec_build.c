@@ -24,7 +24,7 @@ static const char SQL_COLUMNS[] =
 static const char SQL_POLICIES[] =
     "SELECT CASE WHEN ?3 THEN coalesce(check_sql, using_sql) ELSE using_sql END,"
     " roles, name FROM _sys_policy WHERE table_name = ?1 AND enabled"
-    " AND command IN (?2, 'all') ORDER BY created_at_ms, id";
+    " AND command IN (?2, 'all') ORDER BY created_at_ms, rowid";
 
 /* What a table's conditions are for. */
 enum purpose { SEEN, INSERTED, CHANGED, WRITTEN, DELETED, PURPOSE_COUNT };
