@@ -116,7 +116,7 @@ enum err_code branch_read_ttl(const struct branch_ttl *in, int64_t now_ms, int64
         return read_at(in->at, now_ms, ret, err);
     if (days && (in->days < 1 || in->days > TTL_DAYS))
         return err_field(err, "/ttlDays", "must be 1 to %d", TTL_DAYS);
-    if (seconds && in->seconds && (in->seconds < TTL_S_MIN || in->seconds > TTL_DAYS * DAY_S))
+    if (seconds && in->seconds && (in->seconds < TTL_S_MIN || in->seconds > (int64_t)TTL_DAYS * DAY_S))
         return err_field(err, "/ttlSec", "must be %d to %d, or 0 to keep it until it is deleted", TTL_S_MIN,
             TTL_DAYS * DAY_S);
     if (days)

@@ -75,7 +75,7 @@ static enum err_code create_tx(struct db *db, const struct actor *by, struct are
     const struct branch_wish *in, struct branch_made *made, struct err *err)
 {
     char slug[SLUG_SIZE];
-    struct str name;
+    struct str name = STR_EMPTY;
     const struct registry_origin origin = {
         .parent_id = in->parent.id, .ref = in->ref, .expires_at = in->expires_at < 0 ? 0 : in->expires_at};
     enum err_code code = branch_slug(str_of(in->parent.slug), in->ref, slug, err);

@@ -133,7 +133,7 @@ static bool row_eq(const struct change_table_view *t, const struct change_row *r
 }
 
 struct comparing {
-    struct side *other;
+    struct side proposed, now;
     struct strbuf key;
     bool forth; /* the rows of `proposed` pass; then those of `now` */
     bool all_same;
@@ -185,7 +185,7 @@ static enum err_code compare_row(
     (void)table;
     (void)err;
     put_key(&c->key, t, row);
-    struct place *other = map_get(&c->other->by_key, strbuf_str(&c->key));
+    struct place *other = map_get(c->forth ? &c->now.by_key : &c->proposed.by_key, strbuf_str(&c->key));
     if (other && row_eq(t, row, other->bytes))
         return ERR_OK;
     c->all_same = false;
@@ -217,29 +217,26 @@ static enum err_code heads_fit(struct str a, struct str b, bool *ret, struct err
 
 static enum err_code compare(struct str a, struct str b, struct comparing *c, bool *ret_same, struct err *err)
 {
-    struct side sa, sb;
     bool fit;
     *ret_same = false;
     enum err_code code = heads_fit(a, b, &fit, err);
     if (code || !fit)
         return code;
-    code = side_read(&sa, a, err);
-    enum err_code second = side_read(&sb, b, code ? NULL : err);
+    code = side_read(&c->proposed, a, err);
+    enum err_code second = side_read(&c->now, b, code ? NULL : err);
     code = code ? code : second;
     strbuf_init(&c->key, 64 << 20);
-    c->all_same = sa.count == sb.count;
+    c->all_same = c->proposed.count == c->now.count;
     c->forth = true;
-    c->other = &sb;
     if (!code)
         code = each_row(a, compare_row, c, err);
     c->forth = false;
-    c->other = &sa;
     if (!code)
         code = each_row(b, compare_row, c, err);
     *ret_same = c->all_same;
     strbuf_release(&c->key);
-    side_release(&sa);
-    side_release(&sb);
+    side_release(&c->proposed);
+    side_release(&c->now);
     return code;
 }
 

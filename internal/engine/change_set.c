@@ -130,12 +130,19 @@ struct change_cell change_cell_next(struct str *cells)
     return cell;
 }
 
+static uint64_t bits_of(double real)
+{
+    uint64_t bits;
+    memcpy(&bits, &real, sizeof bits);
+    return bits;
+}
+
 bool change_cell_eq(const struct change_cell *a, const struct change_cell *b)
 {
     if (a->kind != b->kind)
         return false;
     if (a->kind == CHANGE_REAL)
-        return memcmp(&a->real, &b->real, REAL_BYTES) == 0;
+        return bits_of(a->real) == bits_of(b->real);
     return a->integer == b->integer && str_eq(a->bytes, b->bytes);
 }
 

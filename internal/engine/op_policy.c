@@ -358,7 +358,7 @@ static enum err_code start_policy(struct op *op, struct policy *p, struct err *e
 enum err_code op_run_POLICY_SET(struct op *op, struct err *err)
 {
     struct wish in = {.roles = NULL};
-    struct policy p, was = {.roles = 0};
+    struct policy p = {.roles = 0}, was = {.roles = 0};
     const struct jsonr_value *root;
     enum err_code code = check_caller(op, err);
     if (!code)

@@ -49,7 +49,7 @@ enum err_code plan_read(struct api_call *c, struct arena *a, enum capability cap
     struct registry_entry *ret_branch, struct schema_diff *ret)
 {
     struct registry_entry parent;
-    struct schema_object *was, *is;
+    struct schema_object *was = NULL, *is = NULL;
     int64_t deadline_us = clock_mono_us() + LIMIT_TEMPLATE_MS * 1000;
     enum err_code rc = ERR_OK;
     if (c->who->has_table_scope)

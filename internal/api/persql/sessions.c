@@ -68,7 +68,9 @@ static enum err_code find_place(struct api_call *c, const struct session_wish *i
     enum err_code rc = registry_get(c->db, &c->who->namespace_id, in->database, ret, &why);
     if (rc && rc != ERR_NOT_FOUND)
         return err_set(c->err, rc, "%s", why.message);
-    const struct place place = rc ? (struct place){.id = {""}} : place_of(ret);
+    struct place place = {.id = {""}};
+    if (!rc)
+        place = place_of(ret);
     if (scope_check(c->who, CAP_SESSION_MINT, rc ? NULL : &place, &why) == ERR_FORBIDDEN)
         return err_set(c->err, ERR_FORBIDDEN, "%s", why.message); /* whether there is such a one or not */
     return rc ? err_field(c->err, "/databaseSlug", "is no database of this namespace") : ERR_OK;
