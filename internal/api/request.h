@@ -172,5 +172,10 @@ MUST_CHECK enum err_code worker_route_run(struct api_request *r, struct err *err
  * and ends with the last step. */
 MUST_CHECK enum err_code request_run_step(struct api_request *r, enum workq_lane lane, route_worker_fn *step,
     void (*after)(struct api_request *r), struct err *err);
+/* Ends a flow with an error. */
+void request_flow_fail(struct api_request *r, const struct err *err);
+/* on_done of an engine's part of a flow: `step` follows in the writing lane. What the engine refused is the
+ * answer as it stands. */
+void request_flow_next(struct engine_call *call, const struct err *failed, route_worker_fn *step);
 
 #endif

@@ -168,6 +168,27 @@ enum err_code request_run_step(struct api_request *r, enum workq_lane lane, rout
     return workq_submit(queue_of(r), r->api->opt.loop, lane, &r->job, err);
 }
 
+void request_flow_fail(struct api_request *r, const struct err *err)
+{
+    r->flow = NULL;
+    request_fail(r, err);
+}
+
+void request_flow_next(struct engine_call *call, const struct err *failed, route_worker_fn *step)
+{
+    struct api_request *r = call->arg;
+    struct err err = ERR_INIT;
+    r->calling = false;
+    if (failed) {
+        request_flow_fail(r, failed);
+    } else if (r->head.status != 200) {
+        r->flow = NULL;
+        request_reply_gathered(r);
+    } else if (request_run_step(r, WORKQ_WRITE, step, NULL, &err)) {
+        request_flow_fail(r, &err);
+    }
+}
+
 enum err_code call_read_body(struct api_call *c, const struct jsonr_field *fields, size_t count, void *out)
 {
     const struct jsonr_value *root;

@@ -7,7 +7,6 @@
 #include "lib/control_fixture.h"
 #include "lib/unit.h"
 #include "oauth/access.h"
-#include "lib/fault.h"
 #include "tenant/member.h"
 #include "token/token.h"
 #include <pthread.h>
@@ -651,55 +650,4 @@ void test_oauth_tokens__cleaning_removes_what_nobody_can_use(void **state)
     assert_int_equal(db_col_int(&st, 0), 0);
     db_stmt_release(&st);
     end();
-}
-
-/* --- All or nothing --- */
-
-/* Redeeming a code with each allocation, write or fsync failing in turn: tokens and a used code, or neither.
- */
-static void redeem_under(enum fault_kind kind)
-{
-    bool done = false;
-    struct secret code = SECRET_INIT;
-    struct issued got;
-    fault_start(kind);
-    begin(true, SCOPE_OPENID | SCOPE_DATABASE);
-    struct code_new in = good_code(SCOPE_OPENID | SCOPE_DATABASE);
-    while (!done && fault_next()) {
-        fault_off();
-        control_fixture_reopen(&fx); /* no cached statements: preparing may fail too */
-        make_code(&in, &code);
-        char *before = control_fixture_dump(&fx);
-        struct code_use use = good_use(&code);
-        fault_rearm();
-        done = redeem(&use, &got) == OAUTH_OK;
-        fault_off();
-        control_fixture_reopen(&fx);
-        char *after = control_fixture_dump(&fx);
-        assert_int_equal(strcmp(before, after) == 0, !done);
-        assert_int_equal(alive(&got.access), done);
-        mem_free(before);
-        mem_free(after);
-        done = done && !fault_fired();
-    }
-    assert_in_range(fault_points(), 1, 2000);
-    end();
-}
-
-void test_oauth_tokens__a_code_is_redeemed_whole_or_not_at_all_without_memory(void **state)
-{
-    (void)state;
-    redeem_under(FAULT_SQLITE_MEM);
-}
-
-void test_oauth_tokens__a_code_is_redeemed_whole_or_not_at_all_on_a_full_disk(void **state)
-{
-    (void)state;
-    redeem_under(FAULT_SQLITE_WRITE);
-}
-
-void test_oauth_tokens__a_code_is_redeemed_whole_or_not_at_all_when_fsync_fails(void **state)
-{
-    (void)state;
-    redeem_under(FAULT_SQLITE_SYNC);
 }

@@ -216,12 +216,6 @@ static enum err_code read_wish(struct api_request *r, struct branch_flow *f, str
 
 /* --- The steps --- */
 
-static void fail(struct api_request *r, const struct err *err)
-{
-    r->flow = NULL;
-    request_fail(r, err);
-}
-
 /* Reading lane: whose files are to be copied? */
 static enum err_code prepare(struct api_call *c)
 {
@@ -287,17 +281,7 @@ static enum err_code put(struct api_call *c)
 
 static void on_copied(struct engine_call *call, const struct err *failed)
 {
-    struct api_request *r = call->arg;
-    struct err err = ERR_INIT;
-    r->calling = false;
-    if (failed) {
-        fail(r, failed);
-    } else if (r->head.status != 200) {
-        r->flow = NULL;
-        request_reply_gathered(r);
-    } else if (request_run_step(r, WORKQ_WRITE, put, NULL, &err)) {
-        fail(r, &err);
-    }
+    request_flow_next(call, failed, put);
 }
 
 static enum err_code ask_engine(struct api_request *r, struct err *err)
@@ -328,7 +312,7 @@ static void on_prepared(struct api_request *r)
 {
     struct err err = ERR_INIT;
     if (ask_engine(r, &err))
-        fail(r, &err);
+        request_flow_fail(r, &err);
 }
 
 static void start(struct api_request *r, enum branch_kind kind)
@@ -346,7 +330,7 @@ static void start(struct api_request *r, enum branch_kind kind)
     if (!rc)
         rc = request_run_step(r, WORKQ_READ, prepare, on_prepared, &err);
     if (rc)
-        fail(r, &err);
+        request_flow_fail(r, &err);
 }
 
 void persql_branch_put(struct api_request *r)

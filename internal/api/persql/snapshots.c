@@ -109,12 +109,6 @@ static enum err_code check_label(struct str s, struct err *err)
                : err_field(err, "/label", "must be 1 to 80 characters without control characters");
 }
 
-static void fail(struct api_request *r, const struct err *err)
-{
-    r->flow = NULL;
-    request_fail(r, err);
-}
-
 static enum err_code keep(struct api_call *c)
 {
     struct snapshot_flow *f = c->flow;
@@ -128,17 +122,7 @@ static enum err_code keep(struct api_call *c)
 
 static void on_copied(struct engine_call *call, const struct err *failed)
 {
-    struct api_request *r = call->arg;
-    struct err err = ERR_INIT;
-    r->calling = false;
-    if (failed) {
-        fail(r, failed);
-    } else if (r->head.status != 200) {
-        r->flow = NULL;
-        request_reply_gathered(r);
-    } else if (request_run_step(r, WORKQ_WRITE, keep, NULL, &err)) {
-        fail(r, &err);
-    }
+    request_flow_next(call, failed, keep);
 }
 
 static enum err_code copy(struct api_request *r, struct err *err)
@@ -172,7 +156,7 @@ void persql_snapshot_create(struct api_request *r)
     if (!rc)
         rc = copy(r, &err);
     if (rc)
-        fail(r, &err);
+        request_flow_fail(r, &err);
 }
 
 /* --- Restore --- */
@@ -207,7 +191,7 @@ static void on_prepared(struct api_request *r)
 {
     struct err err = ERR_INIT;
     if (request_run_step(r, WORKQ_WRITE, restore, NULL, &err))
-        fail(r, &err);
+        request_flow_fail(r, &err);
 }
 
 void persql_snapshot_restore(struct api_request *r)
@@ -219,5 +203,5 @@ void persql_snapshot_restore(struct api_request *r)
     if (!rc)
         rc = request_run_step(r, WORKQ_READ, prepare, on_prepared, &err);
     if (rc)
-        fail(r, &err);
+        request_flow_fail(r, &err);
 }
