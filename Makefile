@@ -179,7 +179,7 @@ test-binaries: $(C_SUITES:%=$(B)/%) $(FUZZ_REPLAY) $(BENCH_BIN)
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIB) $(B)/sqlite3.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(HARDEN_LD) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # --- What people call ------------------------------------------------------------------------------------------------
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
