@@ -189,7 +189,15 @@ def log_lost(checks, s):
     make(s, "logless")
     make(s, "unharmed")
     paths = [path_of(s, db) for db in ("logless", "unharmed")]
+    engines = s.children("hf-engine")
+    for pid in engines:
+        os.kill(pid, signal.SIGSTOP)  # an engine that sees the front go leaves in good order
     s.kill()
+    for pid in engines:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it went with the zygote
     checks.equal("killed engines leave logs", [os.path.exists(p + "-wal") for p in paths], [True, True])
     os.unlink(paths[0] + "-wal")
     report = s.run("doctor", "--data", s.data, "--json", check=False)

@@ -183,11 +183,11 @@ void test_signup__as_many_as_an_hour_allows(void **state)
     struct err err = ERR_INIT;
     struct signup_rules rules = rules_of("*"), team = rules_of("gitlab=*");
     struct foreign_identity who;
+    char id[16];
     (void)state;
     clock_test_set(1, START_MS);
     control_fixture_init(&fx);
     for (int i = 0; i < LIMIT_SELF_SIGNUPS_PER_HOUR; i++) {
-        char id[16];
         str_print(id, sizeof id, "%d", i);
         who = machine(ISSUER_GITHUB, "octo/widgets", id);
         assert_int_equal(federate(&fx, &rules, &who, &pass, NULL), ERR_OK);
