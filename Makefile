@@ -213,7 +213,7 @@ lint: ## style, layers, sizes, banned calls, clang-tidy, cppcheck, duplicates, h
 SANITIZERS ?= address,undefined thread
 # Under the thread sanitizer all subjects run but these: each has one thread (threads are in front, work, supervise, http and api),
 # and takes between a quarter of a minute and many there, in SQLite, in argon2 or in forks for each fault.
-UNTHREADED = apitoken audit bootstrap engine_deadline engine_fault engine_functions engine_keys engine_turn machine_fault migrate oauth_fault opdescribe opdoctor opexport opupload registry
+UNTHREADED = apitoken audit bootstrap branch control_fault engine_deadline engine_fault engine_functions engine_keys engine_turn machine_fault migrate oauth_fault opdescribe opdoctor opexport opupload registry rowsec_deadline
 sanitize: ## unit, API and fault tests and the fuzz corpora under ASan + UBSan, then all that may have threads under TSan
 	$(BOOTSTRAP) build test
 	@for san in $(SANITIZERS); do $(SUBMAKE) SAN=$$san test-binaries && export B=build/variant-$${san/,/-} && \
