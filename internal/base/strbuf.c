@@ -166,3 +166,18 @@ void strbuf_add_i64(struct strbuf *sb, int64_t v)
         *--p = '-';
     strbuf_add(sb, p, (size_t)(digits + sizeof digits - p));
 }
+
+void strbuf_add_quoted(struct strbuf *sb, struct str s, char quote)
+{
+    struct str rest = s;
+    strbuf_add_char(sb, quote);
+    while (rest.len) {
+        const char *inner = memchr(rest.ptr, quote, rest.len);
+        size_t run = inner ? (size_t)(inner - rest.ptr) + 1 : rest.len;
+        strbuf_add(sb, rest.ptr, run);
+        if (inner)
+            strbuf_add_char(sb, quote);
+        rest = str_slice(rest, run, rest.len);
+    }
+    strbuf_add_char(sb, quote);
+}

@@ -41,6 +41,8 @@ void strbuf_add_char(struct strbuf *sb, char c);
 void strbuf_addf(struct strbuf *sb, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void strbuf_vaddf(struct strbuf *sb, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 void strbuf_add_i64(struct strbuf *sb, int64_t v);
+/* `s` between two `quote`s, those inside doubled: SQL's way with names (") and texts ('). */
+void strbuf_add_quoted(struct strbuf *sb, struct str s, char quote);
 
 /* Room for `len` bytes at the end: returns where to write, or NULL past the limit. Follow with
  * strbuf_commit(). */

@@ -113,17 +113,6 @@ static void add(struct builder *b, struct str sql)
     b->end = &s->next;
 }
 
-static void quote(struct strbuf *out, struct str name)
-{
-    strbuf_add_char(out, '"');
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.ptr[i] == '"')
-            strbuf_add_char(out, '"');
-        strbuf_add_char(out, name.ptr[i]);
-    }
-    strbuf_add_char(out, '"');
-}
-
 static struct str about(
     struct arena *a, const char *verb, const char *what, struct str name, const char *then, struct str more)
 {
@@ -132,7 +121,7 @@ static struct str about(
     strbuf_add_cstr(&sql, verb);
     strbuf_add_cstr(&sql, what);
     strbuf_add_char(&sql, ' ');
-    quote(&sql, name);
+    strbuf_add_quoted(&sql, name, '"');
     strbuf_add_cstr(&sql, then);
     strbuf_add_str(&sql, more);
     return strbuf_failed(&sql) ? STR_EMPTY : arena_copy(a, strbuf_str(&sql));

@@ -548,11 +548,5 @@ sqlite3 *catalog_db(struct op *op)
 
 void catalog_quote(struct strbuf *out, struct str name)
 {
-    strbuf_add_char(out, '"');
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.ptr[i] == '"')
-            strbuf_add_char(out, '"');
-        strbuf_add_char(out, name.ptr[i]);
-    }
-    strbuf_add_char(out, '"');
+    strbuf_add_quoted(out, name, '"');
 }

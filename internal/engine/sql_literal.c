@@ -43,16 +43,7 @@ void sql_literal_text(struct strbuf *out, struct str text)
         add_as_hex(out, text, true);
         return;
     }
-    strbuf_add_char(out, '\'');
-    for (const char *at = text.ptr, *end = text.ptr + text.len; at < end;) {
-        const char *quote = memchr(at, '\'', (size_t)(end - at));
-        const char *stop = quote ? quote + 1 : end;
-        strbuf_add(out, at, (size_t)(stop - at));
-        if (quote)
-            strbuf_add_char(out, '\'');
-        at = stop;
-    }
-    strbuf_add_char(out, '\'');
+    strbuf_add_quoted(out, text, '\'');
 }
 
 void sql_literal_add(struct strbuf *out, sqlite3_stmt *stmt, int column)

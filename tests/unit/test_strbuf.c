@@ -119,6 +119,19 @@ void test_strbuf__writes_integers(void **state)
     }
 }
 
+void test_strbuf__quotes(void **state)
+{
+    static const char *const ROWS[][2] = {
+        {"", "''"}, {"a", "'a'"}, {"'", "''''"}, {"it's", "'it''s'"}, {"''x'", "'''''x'''"}, {"\"", "'\"'"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        AUTO_STRBUF sb;
+        strbuf_init(&sb, 100);
+        strbuf_add_quoted(&sb, str_of(ROWS[i][0]), '\'');
+        assert_string_equal(strbuf_cstr(&sb), ROWS[i][1]);
+    }
+}
+
 void test_strbuf__reserves_and_commits(void **state)
 {
     AUTO_STRBUF sb;
