@@ -5,7 +5,6 @@ import base64
 import json
 import os
 import re
-import sqlite3
 import sys
 import time
 import urllib.parse
@@ -13,6 +12,7 @@ import urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from holdfast import Checks, Server, binary_argument
 from issuer import Issuer, Key, github
+from oauth import part_of
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 JOB = github("octo/agent", 7, 1)
@@ -34,21 +34,6 @@ def form(s, path, **fields):
 
 def exchange(s, assertion, **more):
     return form(s, "/oauth/token", grant_type=GRANT, assertion=assertion, **more)
-
-
-def part_of(token, n):
-    text = token.split(".")[n]
-    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-
-
-def control(s, sql, values=(), write=False):
-    db = sqlite3.connect(f"file:{s.data}/control.db?mode=" + ("rw" if write else "ro"), uri=True, timeout=20)
-    try:
-        rows = db.execute(sql, values).fetchall()
-        db.commit()
-        return rows
-    finally:
-        db.close()
 
 
 def refused(checks, what, answer, *words, error="invalid_grant", status=400):
@@ -104,7 +89,7 @@ def follows(checks, s, gh):
     checks.equal("and its tokens", [s.call("GET", "/v1/me", token=t).status for t in (token["access_token"], again.json["access_token"])], [401, 401])
     checks.equal("the other one's are not", (s.call("GET", "/v1/me", token=kept).status, exchange(s, other).status), (200, 200))
     checks.equal("giving back again is fine", form(s, "/oauth/revoke", token=assertion).status, 200)
-    log = [r[0] for r in control(s, "SELECT action FROM audit WHERE chain = (SELECT id FROM namespace WHERE slug = 'octo-agent') ORDER BY seq")]
+    log = [r[0] for r in s.control("SELECT action FROM audit WHERE chain = (SELECT id FROM namespace WHERE slug = 'octo-agent') ORDER BY seq")]
     checks.that("the log says all of it", {"machine.signed_up", "machine.assertion_issued", "token.created", "machine.assertion_revoked"} <= set(log), log)
 
 
@@ -114,7 +99,7 @@ def none_of_ours(checks, s, gh):
     b64 = lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
     mine = Key(gh.dir, "ES256")
     forged = mine.sign(f"{head}.{claims}")
-    before = control(s, "SELECT count(*) FROM token")
+    before = s.control("SELECT count(*) FROM token")
     bad = {"the issuer's own token": gh.mint(JOB), "an access token": s.token, "nothing": "", "rubbish": "x", "two parts": f"{head}.{claims}", "no signature": f"{head}.{claims}.",
            "alg none": b64({**part_of(good, 0), "alg": "none"}) + f".{claims}.", "another key's signature": f"{head}.{claims}." + base64.urlsafe_b64encode(forged).decode().rstrip("="),
            "another machine": f"{head}." + b64({**part_of(good, 1), "sub": "mac_0"}) + f".{signature}", "another type": b64({**part_of(good, 0), "typ": "at+jwt"}) + f".{claims}.{signature}",
@@ -123,7 +108,7 @@ def none_of_ours(checks, s, gh):
     for what, text in bad.items():
         a = exchange(s, text)
         checks.that(f"{what} is no assertion", a.status == 400 and a.json["error"] in ("invalid_grant", "invalid_request"), a)
-    checks.equal("no token was made", control(s, "SELECT count(*) FROM token"), before)
+    checks.equal("no token was made", s.control("SELECT count(*) FROM token"), before)
     refused(checks, "none at all", form(s, "/oauth/token", grant_type=GRANT), "identity_assertion", error="invalid_request")
     refused(checks, "another resource", exchange(s, good, resource="https://elsewhere.example.com"), error="invalid_target")
     refused(checks, "an unknown grant names this one", form(s, "/oauth/token", grant_type="password", client_id="x"), error="invalid_client", status=401)
@@ -148,16 +133,16 @@ def registrations(checks, s, gh):
 def over(checks, s, gh):
     assertion = register(s, gh.mint(JOB)).json["identity_assertion"]
     jti = part_of(assertion, 1)["jti"]
-    control(s, "UPDATE machine_assertion SET expires_at = ? WHERE id = ?", (int(time.time() * 1000), jti), write=True)
+    s.control("UPDATE machine_assertion SET expires_at = ? WHERE id = ?", (int(time.time() * 1000), jti), write=True)
     refused(checks, "an assertion past its time", exchange(s, assertion), "expired")
     first = register(s, gh.mint(JOB)).json["identity_assertion"]
     for _ in range(100):
         last = register(s, gh.mint(JOB)).json["identity_assertion"]
     refused(checks, "more than a hundred: the oldest ends", exchange(s, first))
     checks.equal("the newest is good", exchange(s, last).status, 200)
-    control(s, "UPDATE namespace SET deleted_at = ? WHERE slug = 'octo-agent'", (int(time.time() * 1000),), write=True)
+    s.control("UPDATE namespace SET deleted_at = ? WHERE slug = 'octo-agent'", (int(time.time() * 1000),), write=True)
     refused(checks, "a deleted namespace", exchange(s, last), "namespace is gone")
-    control(s, "UPDATE namespace SET deleted_at = NULL WHERE slug = 'octo-agent'", write=True)
+    s.control("UPDATE namespace SET deleted_at = NULL WHERE slug = 'octo-agent'", write=True)
     checks.equal("restored", exchange(s, last).status, 200)
     s.run("key", "replace", "--data", s.data)
     checks.equal("an assertion outlives new keys", exchange(s, last).status, 200)

@@ -62,21 +62,13 @@ COLUMNS = ["chain", "seq", "id", "createdAtMs", "action", "actorKind", "actorUse
            "requestId", "targetType", "targetId", "targetName", "before", "after"]
 
 
-def control(data, sql, values=()):
-    db = sqlite3.connect(os.path.join(data, "control.db"))
-    try:
-        return db.execute(sql, values).fetchall()
-    finally:
-        db.close()
-
-
-def marks(data):
+def marks(s):
     """Where every chain ends."""
-    return dict(control(data, "SELECT chain, max(seq) FROM audit GROUP BY chain"))
+    return dict(s.control("SELECT chain, max(seq) FROM audit GROUP BY chain"))
 
 
-def since(data, before):
-    return [r[2] for r in control(data, "SELECT chain, seq, action FROM audit ORDER BY created_at") if r[1] > before.get(r[0], 0)]
+def since(s, before):
+    return [r[2] for r in s.control("SELECT chain, seq, action FROM audit ORDER BY created_at") if r[1] > before.get(r[0], 0)]
 
 
 def person(s, name, sign_in=True, member=True):
@@ -181,10 +173,10 @@ def call_of(s, r, owner):
 
 def one_route(checks, s, r, owner):
     call = call_of(s, r, owner)
-    before = marks(s.data)
+    before = marks(s)
     answer = call()
     checks.equal(f"{r.id}: done", answer.status, 200) or print("    ", answer)
-    rows = since(s.data, before)
+    rows = since(s, before)
     wanted = ROUTES[r.id]
     checks.that(f"{r.id}: recorded as {wanted}", wanted in rows if wanted else rows == [], rows)
 
@@ -206,18 +198,18 @@ def every_route(checks, s):
     for r in changing:
         if r.id in ROUTES and not r.id.startswith("REPO_"):  # else: said above, or bound() does
             one_route(checks, s, r, owner)
-    before = marks(s.data)
+    before = marks(s)
     for r in routes(s):
         if r.method == "GET" and (r.bearer or r.public):
             checks.equal(f"{r.id}: read", r.good_call(s).status, STRANGER.get(r.id, 404 if "{id}" in r.template and r.bearer else 200))
-    checks.equal("reading leaves no row", since(s.data, before), [])
-    before = marks(s.data)
+    checks.equal("reading leaves no row", since(s, before), [])
+    before = marks(s)
     for method, path, body in (("POST", "/v1/databases", {"slug": "main"}), ("DELETE", "/v1/databases/nope", None),
                                ("POST", "/v1/databases/nope/restore", None), ("PUT", "/v1/db/acme/main/describe", {"table": "nope", "description": "x"}),
                                ("POST", "/v1/db/acme/main/import?format=sql", b"SYNTAX ERROR;")):
         a = s.call(method, path, body, headers={"Content-Type": "application/sql"} if isinstance(body, bytes) else None)
         checks.that(f"{method} {path} is refused", 400 <= a.status < 500, a)
-    checks.equal("what is refused leaves no row", since(s.data, before), [])
+    checks.equal("what is refused leaves no row", since(s, before), [])
 
 
 def every_command(checks, s):
@@ -230,15 +222,15 @@ def every_command(checks, s):
              "user suspend": ["by-command@example.com"], "user resume": ["by-command@example.com"], "audit verify": [], "audit export": [], "key replace": [],
              "repo bind": ["--namespace", "acme", "--repo", "acme/by-command"], "repo list": [], "repo unbind": [bound]}
     for command, words in given.items():
-        before = marks(s.data)
+        before = marks(s)
         done = s.run(*command.split(), *words, "--data", s.data, input="a long password of somebody\n", check=False)
         checks.equal(f"{command}: done", (done.returncode, done.stderr if done.returncode else ""), (0, ""))
-        rows = since(s.data, before)
+        rows = since(s, before)
         wanted = COMMANDS[command]
         checks.that(f"{command}: recorded as {wanted}", wanted in rows if wanted else rows == [], rows)
-    actions = {r[0] for r in control(s.data, "SELECT action FROM audit")}
+    actions = {r[0] for r in s.control("SELECT action FROM audit")}
     checks.that("init and serve left theirs", {COMMANDS["init"], COMMANDS["serve"], "database.created", "namespace.member_added"} <= actions, actions)
-    row = control(s.data, "SELECT actor_kind, actor_name, client, address FROM audit WHERE action = 'token.revoked' ORDER BY created_at DESC")[0]
+    row = s.control("SELECT actor_kind, actor_name, client, address FROM audit WHERE action = 'token.revoked' ORDER BY created_at DESC")[0]
     checks.that("a command's actor is the user of the system", row[0] == "cli" and row[1] and row[2:] == ("holdfast token revoke", None), row)
 
 
@@ -347,7 +339,7 @@ def copy(s, name):
 
 
 def tampering(checks, s):
-    chain = control(s.data, "SELECT id FROM namespace WHERE slug = 'acme'")[0][0]
+    chain = s.control("SELECT id FROM namespace WHERE slug = 'acme'")[0][0]
     cases = {"change": ("UPDATE audit SET target_name = 'x' WHERE chain = :c AND seq = 3", 3, "does not fit its hash"),
              "delete": ("DELETE FROM audit WHERE chain = :c AND seq = 3", 3, "is missing"),
              "truncate": ("DELETE FROM audit WHERE chain = :c AND seq > 3", 4, "the chain ends with row 3, but checkpoint"),
@@ -434,7 +426,7 @@ def roll_back(checks, binary):
         os.rename(head + ".away", head)
         s.start()
         checks.that("the server says so", "audit_rolled_back" in s.log(), s.log()[-500:])
-        row = control(s.data, "SELECT before_values FROM audit WHERE action = 'audit.rolled_back'")
+        row = s.control("SELECT before_values FROM audit WHERE action = 'audit.rolled_back'")
         checks.that("and records it", len(row) == 1 and kept in row[0][0], row)
         checks.equal("and goes on", (s.query("SELECT 1").status, verify(s, s.data)[0]), (200, 0))
 
@@ -455,7 +447,7 @@ def keys(checks, binary):
         s.stop()
         status, found = verify(s, s.data)
         checks.that("a lost key is replaced, the old signatures still hold", status == 0 and found["checkpoints"] >= 3, found)
-        checks.equal("both are told", len(control(s.data, "SELECT 1 FROM audit WHERE action = 'audit.key_used'")), 2)
+        checks.equal("both are told", len(s.control("SELECT 1 FROM audit WHERE action = 'audit.key_used'")), 2)
         with open(os.path.join(s.data, "audit.pub")) as f:
             checks.equal("audit.pub holds both", f.read().count("BEGIN PUBLIC KEY"), 2)
 
@@ -482,7 +474,7 @@ def quarantine(checks, binary):
     """A database whose file is damaged: the server's own act, recorded once."""
     with Server(binary) as s:
         s.query("CREATE TABLE t(a)")
-        name = control(s.data, "SELECT id FROM database")[0][0]
+        name = s.control("SELECT id FROM database")[0][0]
         s.stop()
         with open(os.path.join(s.data, "db", name, "main.db"), "r+b") as f:
             f.write(b"not a database at all" * 100)

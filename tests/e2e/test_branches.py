@@ -6,7 +6,6 @@ import datetime
 import hashlib
 import os
 import re
-import sqlite3
 import sys
 import time
 import urllib.parse
@@ -59,16 +58,6 @@ def seconds_until(iso):
 
 def actions(s):
     return [e["action"] for e in s.call("GET", "/api/namespaces/acme/audit?limit=500").json["data"]]
-
-
-def control(s, sql, values=()):
-    db = sqlite3.connect(f"file:{s.data}/control.db?mode=rw", uri=True, timeout=10)
-    try:
-        found = db.execute(sql, values).fetchall()
-        db.commit()
-        return found
-    finally:
-        db.close()
 
 
 def clear(s):
@@ -310,7 +299,7 @@ def handoffs(checks, s):
     checks.that("write, a quarter of an hour", gone["role"] == "write" and 890 < seconds_until(gone["expiresAt"]) <= 900, gone)
     for token in (made["token"], gone["token"][:-1], gone["token"][:-1] + ("a" if gone["token"][-1] != "a" else "b"), "phand_", "x", got["token"], s.token):
         refused(checks, "none, used or wrong", redeem(token), 404, "not_found")
-    control(s, "UPDATE handoff SET expires_at = 1 WHERE redeemed_at IS NULL")
+    s.control("UPDATE handoff SET expires_at = 1 WHERE redeemed_at IS NULL", write=True)
     refused(checks, "too late", redeem(gone["token"]), 404, "not_found")
     last = good(checks, "pin", pin({"role": "admin"}))
     s.secrets.append(last["token"])
@@ -322,7 +311,7 @@ def handoffs(checks, s):
     refused(checks, "not for writers", pin(token=s.mint("readwrite")["token"]), 403, "forbidden")
     s.call("DELETE", at("work"))
     refused(checks, "gone with the branch", redeem(last["token"]), 404, "not_found")
-    stored = control(s, "SELECT * FROM handoff")
+    stored = s.control("SELECT * FROM handoff")
     checks.that("digests alone are stored", all(secret not in str(stored) for secret in s.secrets), "")
 
 
@@ -340,7 +329,7 @@ def carried(checks, s):
     checks.equal("by claims", rows(s, "SELECT name FROM lists", "main-pol", ann), [["ann"]])
     tables = s.call("GET", "/v1/db/acme/main-pol/describe").json["data"]["tables"]
     checks.equal("descriptions", [t.get("description") for t in tables if t.get("table", t.get("name")) == "lists"], ["what there is to do"])
-    files = [control(s, "SELECT id FROM database WHERE slug = ? AND deleted_at IS NULL", (slug,))[0][0] for slug in ("main", "main-pol")]
+    files = [s.control("SELECT id FROM database WHERE slug = ? AND deleted_at IS NULL", (slug,))[0][0] for slug in ("main", "main-pol")]
     used = [open(os.path.join(s.data, "db", f, "used")).read() for f in files]
     checks.that("a file of its own", used[0] != used[1] and len(used[1]) == 32, used)
     checks.equal("nothing is left in the parent's out/", os.listdir(os.path.join(s.data, "db", files[0], "out")), [])
@@ -400,7 +389,7 @@ def forks(checks, s):
     for body, pointer in (({}, "/slug"), ({"slug": "A b"}, "/slug"), ({"slug": "x", "ttlDays": 31}, "/ttlDays"), ({"slug": "x", "data": "some"}, "/data"), ({"name": "!"}, "/slug"), ({"slug": 5}, "/slug")):
         refused(checks, f"fork {body}", s.call("POST", "/v1/db/acme/main/fork", body), 400, "invalid_request", pointer)
     refused(checks, "a bound token makes none", s.call("POST", "/v1/db/acme/main/fork", {"slug": "y"}, token=s.mint("admin", "--database", "main")["token"]), 403, "forbidden")
-    control(s, "UPDATE database SET expires_at = 1 WHERE slug = 'forked'")
+    s.control("UPDATE database SET expires_at = 1 WHERE slug = 'forked'", write=True)
     end = time.time() + 60
     while time.time() < end and s.call("GET", "/v1/databases/forked").status == 200:
         time.sleep(0.5)
@@ -514,7 +503,7 @@ def at_once(checks, s):
 def expiry(checks, s):
     made = claim(s, checks, {"ref": "brief", "ttlSec": 60})
     good(checks, "one that stays", s.call("PUT", at("stays")))
-    control(s, "UPDATE database SET expires_at = ? WHERE slug = 'main-brief'", (int(time.time() * 1000) - 1,))
+    s.control("UPDATE database SET expires_at = ? WHERE slug = 'main-brief'", (int(time.time() * 1000) - 1,), write=True)
     end = time.time() + 60
     while time.time() < end and any(b["branchRef"] == "brief" for b in s.call("GET", "/v1/db/acme/main/branches").json["data"]):
         time.sleep(0.5)
@@ -553,8 +542,8 @@ def crashes(checks, s):
         s.start()
         branches = s.call("GET", "/v1/db/acme/main/branches").json["data"]
         checks.equal(f"{n}: every branch works", {b["slug"]: (b["status"], rows(s, "SELECT count(*) FROM notes", b["slug"])) for b in branches}, {b["slug"]: ("healthy", [[0]]) for b in branches})
-        checks.equal(f"{n}: no intent is left", control(s, "SELECT count(*) FROM database WHERE status NOT IN ('healthy', 'deleted')") + control(s, "SELECT count(*) FROM database_exchange"), [(0,), (0,)])
-        known = {row[0] for row in control(s, "SELECT id FROM database WHERE deleted_at IS NULL")}
+        checks.equal(f"{n}: no intent is left", s.control("SELECT count(*) FROM database WHERE status NOT IN ('healthy', 'deleted')") + s.control("SELECT count(*) FROM database_exchange"), [(0,), (0,)])
+        known = {row[0] for row in s.control("SELECT id FROM database WHERE deleted_at IS NULL")}
         checks.equal(f"{n}: nor a directory", set(os.listdir(os.path.join(s.data, "db"))) - known, set())
         checks.equal(f"{n}: nor files that wait", [os.path.exists(os.path.join(s.data, d)) for d in ("staging", "replaced")], [False, False])
     clear(s)

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """POST /v1/sessions: the JWT that an app's server gets for one of its users: what is in it, who may ask, and that it opens nothing
 else. Usage: test_end_sessions.py PATH-OF-HOLDFAST"""
-import base64
 import json
 import os
 import stat
@@ -10,14 +9,10 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from holdfast import Checks, Server, binary_argument
+from oauth import part_of
 
 SESSIONS = "/v1/sessions"
 GOOD = {"namespaceSlug": "acme", "databaseSlug": "main", "userId": "user_42", "email": "alice@example.com", "expiresIn": 600}
-
-
-def part_of(token, n):
-    text = token.split(".")[n]
-    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
 def refused(checks, what, answer, status, pointer=None, words=""):

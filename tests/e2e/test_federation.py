@@ -3,7 +3,6 @@
 issuer on loopback; what is refused and what the refusal says would pass. Usage: test_federation.py PATH-OF-HOLDFAST"""
 import concurrent.futures
 import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -36,16 +35,6 @@ def refused(checks, what, answer, status, *words):
 
 def bind(s, repo, issuer="github", **more):
     return s.call("POST", REPOS, {"repo": repo, "issuer": issuer}, **more)
-
-
-def control(s, sql, values=(), write=False):
-    db = sqlite3.connect(f"file:{s.data}/control.db?mode=" + ("rw" if write else "ro"), uri=True, timeout=20)
-    try:
-        rows = db.execute(sql, values).fetchall()
-        db.commit()
-        return rows
-    finally:
-        db.close()
 
 
 # --- Repositories ---
@@ -84,9 +73,9 @@ def connect(checks, s, gh, gl, ci):
     other = passed(checks, "bound anew: the other repository", come(s, CONNECT, gh.mint(github("acme/widgets", 75, 66))))
     checks.that("has a database of its own", other["created"] and other["database"].startswith("gh-acme-widgets-"), other)
     refused(checks, "and the first one is refused", come(s, CONNECT, gh.mint(job)), 403, "another one of its name (id 74)")
-    actions = [r[0] for r in control(s, "SELECT action FROM audit WHERE action LIKE 'repo.%' ORDER BY created_at, seq")]
+    actions = [r[0] for r in s.control("SELECT action FROM audit WHERE action LIKE 'repo.%' ORDER BY created_at, seq")]
     checks.equal("the log says so", actions, ["repo.bound", "repo.pinned", "repo.unbound", "repo.bound", "repo.pinned"])
-    actor = control(s, "SELECT actor_kind, actor_name FROM audit WHERE action = 'repo.pinned' LIMIT 1")[0]
+    actor = s.control("SELECT actor_kind, actor_name FROM audit WHERE action = 'repo.pinned' LIMIT 1")[0]
     checks.equal("and by whom", actor, ("machine", f"{gh.url} acme/widgets"))
 
 
@@ -144,13 +133,13 @@ def tokens_that_are_refused(checks, s, gh, gl, ci):
             "no repository_id": (gh.mint({**job, "repository_id": None}), ""),
             "an API token": (s.token, ""),
             "rubbish": ("x.y.z", "")})
-        before = control(s, "SELECT (SELECT count(*) FROM token), (SELECT count(*) FROM database), (SELECT count(*) FROM namespace), (SELECT max(seq) FROM audit)")
+        before = s.control("SELECT (SELECT count(*) FROM token), (SELECT count(*) FROM database), (SELECT count(*) FROM namespace), (SELECT max(seq) FROM audit)")
         for what, (jwt, *words) in bad.items():
             for path in (CONNECT, FEDERATE):
                 refused(checks, f"{what} at {path}", come(s, path, jwt) if jwt != s.token else s.call("POST", path), 401, "OIDC verification failed", *words)
         for what, header in (("no header", None), ("Basic", "Basic eDp5"), ("an empty bearer", "Bearer ")):
             refused(checks, what, s.call("POST", CONNECT, headers={"Authorization": header}), 401, "OIDC verification failed")
-        checks.equal("nothing was made", control(s, "SELECT (SELECT count(*) FROM token), (SELECT count(*) FROM database), (SELECT count(*) FROM namespace), (SELECT max(seq) FROM audit)"), before)
+        checks.equal("nothing was made", s.control("SELECT (SELECT count(*) FROM token), (SELECT count(*) FROM database), (SELECT count(*) FROM namespace), (SELECT max(seq) FROM audit)"), before)
     checks.equal("the good one passes, and again until it expires", [come(s, CONNECT, good).status for _ in range(3)], [200] * 3)
 
 
@@ -236,18 +225,18 @@ def federate(checks, s, gh, gl, ci):
     refused(checks, "an owner whose name begins so", come(s, FEDERATE, gh.mint(github("octopus/widgets", 10, 3))), 403, "--self-signup")
     refused(checks, "the owner's name at another issuer", come(s, FEDERATE, gl.mint(gitlab("octo/widgets", 7, 1))), 403, "--self-signup")
     checks.equal("one project of GitLab", come(s, FEDERATE, gl.mint(gitlab("team/App", 5, 2))).status, 200)
-    log = [r[0] for r in control(s, "SELECT action FROM audit WHERE chain = (SELECT id FROM namespace WHERE slug = 'octo-widgets') ORDER BY seq")]
+    log = [r[0] for r in s.control("SELECT action FROM audit WHERE chain = (SELECT id FROM namespace WHERE slug = 'octo-widgets') ORDER BY seq")]
     checks.equal("its log", log[:4], ["namespace.created", "machine.signed_up", "database.created", "token.created"])
     s.call("DELETE", "/v1/databases/main", token=first["token"])
     checks.equal("main comes back when it was deleted", [passed(checks, "main", come(s, FEDERATE, gh.mint(job)))["database"], s.call("GET", "/v1/databases/main", token=first["token"]).status], ["main", 200])
-    control(s, "UPDATE namespace SET deleted_at = ? WHERE slug = 'octo-widgets'", (int(time.time() * 1000),), write=True)
+    s.control("UPDATE namespace SET deleted_at = ? WHERE slug = 'octo-widgets'", (int(time.time() * 1000),), write=True)
     refused(checks, "a deleted namespace", come(s, FEDERATE, gh.mint(job)), 403, "was deleted", "restore")
 
 
 def expiry(checks, s, gh, gl, ci):
     job = passed(checks, "a token", come(s, FEDERATE, gh.mint(github("octo/expiry", 20, 1))))
     me = s.call("GET", "/v1/me", token=job["token"]).json["data"]
-    control(s, "UPDATE token SET expires_at = ? WHERE id = ?", (int(time.time() * 1000) - 1, me["tokenId"]), write=True)
+    s.control("UPDATE token SET expires_at = ? WHERE id = ?", (int(time.time() * 1000) - 1, me["tokenId"]), write=True)
     s.mint("readonly")  # moves the counter that empties the caches
     checks.equal("ends when its time is over", s.call("GET", "/v1/me", token=job["token"]).status, 401)
 

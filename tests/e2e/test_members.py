@@ -5,7 +5,6 @@ import concurrent.futures
 import json
 import os
 import re
-import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -38,16 +37,6 @@ def make(s, email, ns=None, role=None):
     p.id = json.loads(made.stdout)["id"]
     p.sign_in()
     return p
-
-
-def control(s, sql, values=(), write=False):
-    db = sqlite3.connect(f"file:{s.data}/control.db?mode=" + ("rw" if write else "ro"), uri=True)
-    try:
-        rows = db.execute(sql, values).fetchall()
-        db.commit()
-        return rows
-    finally:
-        db.close()
 
 
 def role_in(p, ns):
@@ -149,13 +138,13 @@ def invitations(checks, s):
     checks.equal("take back", owner.ask("DELETE", f"/api/namespaces/club/invitations/{second['id']}").status, 200)
     refused(checks, "which ends it", eve.ask("POST", f"/api/invitations/{new}/accept"), 404, "not_found")
     _, late = invite(checks, owner, "club", "eve@example.com", "viewer")
-    control(s, "UPDATE invitation SET expires_at = created_at", write=True)
+    s.control("UPDATE invitation SET expires_at = created_at", write=True)
     refused(checks, "a late one", eve.ask("POST", f"/api/invitations/{late}/accept"), 404, "not_found")
     checks.equal("is not listed", owner.ask("GET", "/api/namespaces/club/invitations").json["data"], [])
     refused(checks, "an editor invites nobody", lin.ask("POST", "/api/namespaces/club/invitations", {"email": "x@example.com", "role": "viewer"}), 403, "forbidden")
     admin = make(s, "inv-admin@example.com", "club", "admin")
     refused(checks, "an admin invites no owner", admin.ask("POST", "/api/namespaces/club/invitations", {"email": "x@example.com", "role": "owner"}), 403, "forbidden")
-    checks.that("the secret is nowhere", secret not in "\n".join(map(str, control(s, "SELECT * FROM invitation") + control(s, "SELECT * FROM audit"))))
+    checks.that("the secret is nowhere", secret not in "\n".join(map(str, s.control("SELECT * FROM invitation") + s.control("SELECT * FROM audit"))))
     _, race = invite(checks, owner, "club", "race@example.com", "viewer")
     racers = [make(s, "race@example.com")]
     racers += [Person(s, "race@example.com", GOOD) for _ in range(7)]
@@ -174,7 +163,7 @@ def sign_up_by_invitation(checks, s):
     refused(checks, "without one", up(email="guest@example.com"), 403, "forbidden")
     refused(checks, "with one for another address", up(email="other@example.com", invitation=secret), 403, "forbidden")
     refused(checks, "with nonsense", up(email="guest@example.com", invitation="hfi_x"), 403, "forbidden")
-    checks.equal("nobody was made", control(s, "SELECT 1 FROM account WHERE email IN ('guest@example.com', 'other@example.com')"), [])
+    checks.equal("nobody was made", s.control("SELECT 1 FROM account WHERE email IN ('guest@example.com', 'other@example.com')"), [])
     checks.equal("with the right one", up(email="Guest@example.com", invitation=secret).json, {"success": True})
     guest = Person(s, "guest@example.com", GOOD)
     checks.equal("sign in", guest.sign_in().status, 200)
@@ -228,7 +217,7 @@ def never_without_an_owner(checks, s):
         targets = [pair[1].id, pair[0].id] if i % 2 else [p.id for p in pair]
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             seen = list(pool.map(lambda pt: pt[0].ask("PATCH", f"/api/namespaces/{ns}/members/{pt[1]}", {"role": "viewer"}).status, zip(pair, targets)))
-        left = control(s, "SELECT count(*) FROM namespace_member m JOIN namespace n ON n.id = m.namespace_id WHERE n.slug = ? AND m.role = 'owner'", [ns])
+        left = s.control("SELECT count(*) FROM namespace_member m JOIN namespace n ON n.id = m.namespace_id WHERE n.slug = ? AND m.role = 'owner'", [ns])
         checks.that(f"one owner is left ({'each other' if i % 2 else 'themselves'})", left == [(1,)] and sorted(seen)[0] == 200 and sorted(seen)[1] in (403, 409), (left, seen, mine))
 
 
@@ -256,13 +245,13 @@ def shares(checks, s):
     refused(checks, "end again", owner.ask("DELETE", path.format("closed", admin.id)), 404, "not_found")
     owner.ask("PUT", path.format("open", viewer.id), {"role": "editor"})
     owner.ask("DELETE", f"/api/namespaces/shared/members/{viewer.id}")
-    checks.equal("removal ends shares", control(s, "SELECT count(*) FROM database_share WHERE account_id = ?", [viewer.id]), [(0,)])
+    checks.equal("removal ends shares", s.control("SELECT count(*) FROM database_share WHERE account_id = ?", [viewer.id]), [(0,)])
 
 
 def confirmation(checks, s):
     owner = make(s, "late@example.com")
     owner.ask("POST", "/api/namespaces", {"slug": "late"})
-    control(s, "UPDATE session SET confirmed_at = confirmed_at - 900001 WHERE account_id = ?", [owner.id], write=True)
+    s.control("UPDATE session SET confirmed_at = confirmed_at - 900001 WHERE account_id = ?", [owner.id], write=True)
     made = s.mint("readonly")  # bumps the generation
     s.run("token", "revoke", "--data", s.data, made["id"])
     for method, path, body in (("DELETE", "", None), ("POST", "/invitations", {"email": "a@example.com", "role": "viewer"}), ("PATCH", f"/members/{owner.id}", {"role": "owner"}),
@@ -283,7 +272,7 @@ def bad_input(checks, s):
     routes = [("POST", "/api/namespaces", {"name": "N", "slug": "never-made"}, {"name", "slug"}), ("PATCH", ns, {"name": "N"}, ()),
               ("POST", ns + "/invitations", {"email": "a@example.com", "role": "viewer"}, ()), ("PATCH", f"{ns}/members/{p.id}", {"role": "owner"}, ()),
               ("PUT", f"{ns}/databases/main/shares/{p.id}", {"role": "viewer"}, ()), ("POST", ns + "/databases", {"name": "N", "slug": "never-made"}, {"name", "slug"})]
-    before = control(s, "SELECT (SELECT count(*) FROM namespace), (SELECT count(*) FROM invitation), (SELECT count(*) FROM database)")
+    before = s.control("SELECT (SELECT count(*) FROM namespace), (SELECT count(*) FROM invitation), (SELECT count(*) FROM database)")
     for method, path, good, nullable in routes:
         for field in good:
             for what, value in values.items():
@@ -306,7 +295,7 @@ def bad_input(checks, s):
             checks.equal(f"{path} with the role {role!r}: pointer", body.get("pointer"), "/role")
     for role in ("admin", "owner"):
         refused(checks, f"share as {role}", p.ask("PUT", f"{ns}/databases/main/shares/{p.id}", {"role": role}), 400, "invalid_request")
-    checks.equal("nothing was made", control(s, "SELECT (SELECT count(*) FROM namespace), (SELECT count(*) FROM invitation), (SELECT count(*) FROM database)"), before)
+    checks.equal("nothing was made", s.control("SELECT (SELECT count(*) FROM namespace), (SELECT count(*) FROM invitation), (SELECT count(*) FROM database)"), before)
     checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())
 
 
@@ -336,7 +325,7 @@ def own_role(checks, s):
 
 
 def audited(checks, s):
-    actions = {row[0] for row in control(s, "SELECT action FROM audit")}
+    actions = {row[0] for row in s.control("SELECT action FROM audit")}
     wanted = {"namespace.created", "namespace.updated", "namespace.deleted", "namespace.restored", "namespace.member_added", "namespace.member_role_changed",
               "namespace.member_removed", "invitation.created", "invitation.revoked", "invitation.accepted", "database.shared", "database.unshared", "session.renewed"}
     checks.that("what happened is in the audit log", wanted <= actions, wanted - actions)

@@ -3,7 +3,6 @@
 Usage: test_programs.py PATH-OF-HOLDFAST"""
 import json
 import os
-import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -161,9 +160,7 @@ def password_before_consent(checks, s):
     a, b = app(s, owner(s), "acme"), Browser(s, p.email, PASSWORD)
 
     def wait():
-        with sqlite3.connect(f"{s.data}/control.db") as control:
-            control.execute("UPDATE session SET confirmed_at = confirmed_at - ? WHERE account_id = ?", (late, p.id))
-        control.close()
+        s.control("UPDATE session SET confirmed_at = confirmed_at - ? WHERE account_id = ?", (late, p.id), write=True)
     page = Page(b.sign_in(Page(b.authorize(a.ask(scope="openid database")))))
     wait()
     said = b.decide(page, database="acme/main")

@@ -3,7 +3,6 @@
 Usage: test_snapshots.py PATH-OF-HOLDFAST"""
 import concurrent.futures
 import os
-import sqlite3
 import sys
 import time
 
@@ -38,16 +37,6 @@ def listed(s, db="main"):
 
 def values(s):
     return [r[0] for r in s.query("SELECT a FROM t ORDER BY a").json["data"]["rows"]]
-
-
-def control(s, sql, *arguments):
-    db = sqlite3.connect(f"file:{s.data}/control.db?mode=rw", uri=True, timeout=10)
-    try:
-        found = db.execute(sql, arguments).fetchall()
-        db.commit()
-        return found
-    finally:
-        db.close()
 
 
 def plain(checks, s):
@@ -101,12 +90,12 @@ def limits(checks, s):
     made = good(checks, "a person makes one", owner.ask("POST", there + "/snapshots", {"label": "by hand"}))
     good(checks, "restores it", owner.ask("POST", there + "/restore", {"snapshotId": made["id"]}))
     good(checks, "and deletes it", owner.ask("DELETE", f"{there}/snapshots/{made['id']}"))
-    control(s, "UPDATE snapshot SET created_at = 1 WHERE id = ?", of_other["id"])
+    s.control("UPDATE snapshot SET created_at = 1 WHERE id = ?", [of_other["id"]], write=True)
     s.stop()
     os.makedirs(os.path.join(s.data, "snapshots", "snap_" + "0" * 26))
     s.start()
     checks.equal("a snapshot of long ago goes", (listed(s, "other"), os.path.exists(os.path.join(s.data, "snapshots", of_other["id"]))), ([], False))
-    known = {row[0] for row in control(s, "SELECT id FROM snapshot")}
+    known = {row[0] for row in s.control("SELECT id FROM snapshot")}
     checks.equal("so does what nobody knows", set(os.listdir(os.path.join(s.data, "snapshots"))), known)
 
 
@@ -161,8 +150,8 @@ def crashes(checks, s):
         s.start()
         seen = s.query("SELECT a FROM c").json["data"]["rows"]
         checks.that(f"{n}: one or the other, whole", seen in ([["old"]], [["new"]]), seen)
-        checks.equal(f"{n}: no intent is left", control(s, "SELECT count(*) FROM database_exchange"), [(0,)])
-        known = {row[0] for row in control(s, "SELECT id FROM snapshot")}
+        checks.equal(f"{n}: no intent is left", s.control("SELECT count(*) FROM database_exchange"), [(0,)])
+        known = {row[0] for row in s.control("SELECT id FROM snapshot")}
         checks.equal(f"{n}: every snapshot has its files, and none is nobody's", set(os.listdir(os.path.join(s.data, "snapshots"))), known)
         for one in listed(s)[3:]:
             if one["id"] not in (old["id"], new["id"]):

@@ -45,16 +45,6 @@ def status(s, secret, address=None):
     return s.call("GET", "/v1/me", token=secret, headers={"X-Forwarded-For": address} if address else None).status
 
 
-def control(s, sql, values=(), write=False):
-    db = sqlite3.connect(f"file:{s.data}/control.db?mode=" + ("rw" if write else "ro"), uri=True)
-    try:
-        rows = db.execute(sql, values).fetchall()
-        db.commit()
-        return rows
-    finally:
-        db.close()
-
-
 def person(s, email, role):
     s.run("user", "create", "--data", s.data, "--email", email, "--namespace", "acme", "--role", role, input=GOOD + "\n")
     p = Person(s, email, GOOD)
@@ -91,7 +81,7 @@ def by_people(checks, s):
     checks.that("no longer listed", made["id"] not in [t["id"] for t in p.ask("GET", TOKENS).json["data"]])
     everything = {t["id"]: t for t in data(checks, "list all", p.ask("GET", TOKENS + "?revoked=include"))}
     checks.that("unless asked for", everything[made["id"]]["revokedAt"], everything[made["id"]])
-    stored = control(s, "SELECT hash, former_hash FROM token")
+    stored = s.control("SELECT hash, former_hash FROM token")
     checks.that("digests alone are stored", all(secret not in json.dumps(stored) for secret in s.secrets))
 
 
@@ -101,13 +91,13 @@ def roles_of_people(checks, s):
     calls = [("GET", TOKENS, None), ("POST", TOKENS, {}), ("POST", f"{TOKENS}/{target['id']}/rotate", {}), ("DELETE", f"{TOKENS}/{target['id']}", None)]
     admin = person(s, "admin@example.com", "admin")
     refused(checks, "a form", admin.ask("POST", TOKENS, b"{}", {"Content-Type": "text/plain"}), 415, "unsupported_media_type")
-    control(s, "UPDATE session SET confirmed_at = confirmed_at - 900001 WHERE account_id = (SELECT id FROM account WHERE email = 'admin@example.com')", write=True)
+    s.control("UPDATE session SET confirmed_at = confirmed_at - 900001 WHERE account_id = (SELECT id FROM account WHERE email = 'admin@example.com')", write=True)
     s.run("token", "revoke", s.mint("readonly")["id"], "--data", s.data)  # bumps the generation
-    before = control(s, "SELECT id, hash, revoked_at FROM token ORDER BY id")
+    before = s.control("SELECT id, hash, revoked_at FROM token ORDER BY id")
     for method, path, body in calls[1:3]:
         refused(checks, f"{method} {path} after 15 minutes", admin.ask(method, path, body), 403, "confirmation_required")
     checks.equal("reading does not ask", admin.ask("GET", TOKENS).status, 200)
-    checks.equal("nothing was made, renewed or revoked", control(s, "SELECT id, hash, revoked_at FROM token ORDER BY id"), before)
+    checks.equal("nothing was made, renewed or revoked", s.control("SELECT id, hash, revoked_at FROM token ORDER BY id"), before)
     checks.equal("nor does revoking", admin.ask("DELETE", f"{TOKENS}/{target['id']}").status, 200)
     admin.ask("POST", "/api/auth/confirm-password", {"password": GOOD})
     kept(s, data(checks, "then an admin makes one", admin.ask("POST", TOKENS, {})))
@@ -215,7 +205,7 @@ FIELDS = {
 def bad_input(checks, s):
     made = make(s, checks, {"name": "kept"})
     rotate = f"{TOKENS}/{made['id']}/rotate"
-    before = control(s, "SELECT id, hash, former_hash FROM token ORDER BY id")
+    before = s.control("SELECT id, hash, former_hash FROM token ORDER BY id")
     for field, values in FIELDS.items():
         for value in values:
             answer = s.call("POST", TOKENS, {field.split("/")[0]: value})
@@ -229,13 +219,13 @@ def bad_input(checks, s):
     for query in ("?limit=0", "?limit=501", "?limit=x", "?limit=", "?revoked=", "?revoked=true", "?limit=1&limit=2", "?after=%ff", "?after=%zz"):
         refused(checks, f"list {query}", s.call("GET", TOKENS + query), 400, "invalid_request")
     checks.equal("a page behind the end", data(checks, "after", s.call("GET", TOKENS + "?after=0")), [])
-    checks.equal("nothing was made or renewed", control(s, "SELECT id, hash, former_hash FROM token ORDER BY id"), before)
+    checks.equal("nothing was made or renewed", s.control("SELECT id, hash, former_hash FROM token ORDER BY id"), before)
     checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())
 
 
 def many(checks, s):
     """Pages of a hundred thousand tokens, half of them revoked: each once, found by their index."""
-    ns = control(s, "SELECT id FROM namespace WHERE slug = 'acme'")[0][0]
+    ns = s.control("SELECT id FROM namespace WHERE slug = 'acme'")[0][0]
     count = 100_000
     db = sqlite3.connect(f"{s.data}/control.db")
     db.execute("PRAGMA synchronous = OFF")
@@ -264,17 +254,17 @@ def many(checks, s):
             rows[what].append(time.perf_counter() - begun)
         print(f"  pages of 100, {what}: p50 {sorted(rows[what])[15] * 1000:.2f} ms")
     checks.that("a late page costs what an early one does", sorted(rows["last"])[5] < 10 * sorted(rows["newest"])[5] + 0.005, rows)
-    control(s, "UPDATE token SET revoked_at = NULL WHERE name = 'many'", write=True)
-    control(s, "UPDATE namespace SET token_bound = NULL", write=True)  # nothing but a test brings tokens back
+    s.control("UPDATE token SET revoked_at = NULL WHERE name = 'many'", write=True)
+    s.control("UPDATE namespace SET token_bound = NULL", write=True)  # nothing but a test brings tokens back
     refused(checks, "there is a most", s.call("POST", TOKENS, {}), 409, "conflict")
-    control(s, "UPDATE token SET expires_at = 5 WHERE name = 'many'", write=True)
+    s.control("UPDATE token SET expires_at = 5 WHERE name = 'many'", write=True)
     make(s, checks, {"name": "the expired do not count"})
 
 
 def audited(checks, s):
-    actions = {row[0] for row in control(s, "SELECT action FROM audit")}
+    actions = {row[0] for row in s.control("SELECT action FROM audit")}
     checks.that("what happened is in the audit log", {"token.created", "token.rotated", "token.revoked"} <= actions, actions)
-    texts = json.dumps(control(s, "SELECT before_values, after_values, target_name FROM audit"))
+    texts = json.dumps(s.control("SELECT before_values, after_values, target_name FROM audit"))
     checks.equal("without a secret", [t for t in s.secrets if t and t in texts], [])
     checks.equal("nor is one in the log", [t for t in s.secrets if t and t in s.log()], [])
     s.run("audit", "verify", "--data", s.data)

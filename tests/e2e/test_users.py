@@ -5,7 +5,6 @@ import concurrent.futures
 import json
 import os
 import re
-import sqlite3
 import sys
 import time
 
@@ -35,16 +34,6 @@ def refused(checks, what, answer, status, code, pointer=None):
 
 def query(s, data, sql, token=None):
     return s.query(sql, db=data["database"]["slug"], token=token or data["token"])
-
-
-def control(s, sql, values=(), write=False):
-    db = sqlite3.connect(f"file:{s.data}/control.db?mode=" + ("rw" if write else "ro"), uri=True)
-    try:
-        rows = db.execute(sql, values).fetchall()
-        db.commit()
-        return rows
-    finally:
-        db.close()
 
 
 def plain(checks, s):
@@ -127,10 +116,10 @@ def together(checks, s):
     checks.equal("all are answered", {a.status for a in answers}, {200})
     checks.equal("one database, made once", (len({d["database"]["id"] for d in found}), sum(d["created"] for d in found)), (1, 1))
     checks.equal("whole", {s.query("SELECT count(*) FROM named", db=d["database"]["slug"], token=d["token"]).status for d in found}, {200})
-    control(s, "UPDATE user_database SET ready_at = NULL WHERE database_id = ?", [found[0]["database"]["id"]], write=True)
+    s.control("UPDATE user_database SET ready_at = NULL WHERE database_id = ?", [found[0]["database"]["id"]], write=True)
     answer = s.call("POST", USERS, {"subject": "crowd"})
     refused(checks, "while its maker may still be at work", answer, 503, "busy")
-    control(s, "UPDATE database SET created_at = created_at - 60001 WHERE id = ?", [found[0]["database"]["id"]], write=True)
+    s.control("UPDATE database SET created_at = created_at - 60001 WHERE id = ?", [found[0]["database"]["id"]], write=True)
     anew = ask(s, checks, "when its maker is gone", {"subject": "crowd", "template": "app-template"})
     checks.equal("it is begun anew", (anew["created"], anew["database"]["id"] != found[0]["database"]["id"]), (True, True))
     checks.equal("whole, too", query(s, anew, "SELECT count(*) FROM named").status, 200)
@@ -157,14 +146,14 @@ FIELDS = {"subject": [None, "", 5, [], {}, True, "x" * 257, "\u00e9" * 257, "a\u
 
 
 def refusals(checks, s):
-    before = control(s, "SELECT (SELECT count(*) FROM database), (SELECT count(*) FROM token), (SELECT count(*) FROM user_database)")
+    before = s.control("SELECT (SELECT count(*) FROM database), (SELECT count(*) FROM token), (SELECT count(*) FROM user_database)")
     for field, values in FIELDS.items():
         for value in values:
             answer = s.call("POST", USERS, {"subject": "nobody", field: value})
             refused(checks, f"{field} {json.dumps(value)[:40]}", answer, 400, "invalid_request", None if value == "a\u0000" else "/" + field)
     for raw in (b"", b"{}", b"[]", b"null", b"{", b'{"subject":"a","subject":"b"}', b'{"subject":"\xff"}'):
         refused(checks, f"the body {raw}", s.call("POST", USERS, raw), 400, "invalid_request")
-    checks.equal("nothing was made", control(s, "SELECT (SELECT count(*) FROM database), (SELECT count(*) FROM token), (SELECT count(*) FROM user_database)"), before)
+    checks.equal("nothing was made", s.control("SELECT (SELECT count(*) FROM database), (SELECT count(*) FROM token), (SELECT count(*) FROM user_database)"), before)
     for what, made in (("readonly", s.mint("readonly")), ("readwrite", s.mint("readwrite")), ("one database", s.mint("admin", "--database", "main")), ("tables", s.mint("admin", "--tables", "a"))):
         refused(checks, f"with {what}", s.call("POST", USERS, {"subject": "nobody"}, token=made["token"]), 403, "forbidden")
     short = s.mint("admin", "--expires-in", "120s")
@@ -173,10 +162,10 @@ def refusals(checks, s):
     refused(checks, "nor when asked to", s.call("POST", USERS, {"subject": "brief", "expiresIn": 3600}, token=short["token"]), 403, "forbidden", "/expiresIn")
     count = "SELECT (SELECT count(*) FROM database), (SELECT count(*) FROM token), (SELECT count(*) FROM user_database), (SELECT count(*) FROM audit)"
     test = s.call("POST", "/api/namespaces/acme/tokens", {"name": "branches", "role": "admin", "kind": "test"}).json["data"]["token"]
-    before = control(s, count)
+    before = s.control(count)
     for what, token, more in (("too long", short["token"], {"expiresIn": 3600}), ("too long, of a template", short["token"], {"expiresIn": 3600, "template": "main"}), ("for branches alone", test, {})):
         refused(checks, f"a new one: {what}", s.call("POST", USERS, {"subject": "refused", **more}, token=token), 403, "forbidden")
-        checks.equal(f"a new one: {what}: nothing is left", control(s, count), before)
+        checks.equal(f"a new one: {what}: nothing is left", s.control(count), before)
     checks.equal("so it can be made at once", ask(s, checks, "what was refused", {"subject": "refused"}).get("created"), True)
     longest = ask(s, checks, "the longest subject", {"subject": "\u00e9" * 256})
     checks.equal("is too long for a name", longest["database"]["name"], longest["database"]["slug"])

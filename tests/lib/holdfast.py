@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -118,6 +119,16 @@ class Server:
         self.proc.wait(10)
         self.proc.stdout.close()
         self.proc = None
+
+    def control(self, sql, values=(), write=False):
+        """The rows of one statement in the server's control.db, behind its back; `write` for statements that change."""
+        db = sqlite3.connect(f"file:{self.data}/control.db?mode=" + ("rw" if write else "ro"), uri=True, timeout=20)
+        try:
+            rows = db.execute(sql, values).fetchall()
+            db.commit()
+            return rows
+        finally:
+            db.close()
 
     def children(self, name=None):
         """pids below the server, breadth first; `name` filters by the process's short name (hf-engine, hf-zygote)."""
