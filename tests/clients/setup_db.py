@@ -4,16 +4,14 @@ jq, $GITHUB_OUTPUT), then a step that uses what it put out. Usage: setup_db.py P
 import http.server
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from holdfast import Checks, Server, binary_argument
 from issuer import Issuer, github
+from job import Step
 
-# The runner's shell line is `bash --noprofile --norc -eo pipefail {0}`.
 CONNECT = r"""
 oidc=$(curl -fsS -H "Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=persql" | jq -er .value)
 echo "::add-mask::$oidc"
@@ -66,35 +64,23 @@ class Runner:
         self.server.server_close()
 
 
-def step(script, env):
-    """(status, what it printed, its outputs)"""
-    with tempfile.TemporaryDirectory(prefix="holdfast-step-") as folder:
-        path, output = os.path.join(folder, "step.sh"), os.path.join(folder, "output")
-        with open(path, "w") as f:
-            f.write(script)
-        done = subprocess.run(["bash", "--noprofile", "--norc", "-eo", "pipefail", path], text=True, capture_output=True, timeout=60,
-                              env={"PATH": os.environ["PATH"], "GITHUB_OUTPUT": output, **env})
-        lines = open(output).read().splitlines() if os.path.exists(output) else []
-        return done.returncode, done.stdout + done.stderr, dict(line.split("=", 1) for line in lines)
-
-
 def jobs(checks, s, gh, runner):
     env = {**runner.env, "API_URL": f"http://127.0.0.1:{s.port}"}
-    status, said, outputs = step(CONNECT, env)
+    status, said, outputs = Step(CONNECT, env)
     checks.that("before the repository is bound the step fails, and puts out nothing", status != 0 and "403" in said and not outputs, (status, said, outputs))
     s.run("repo", "bind", "--namespace", "acme", "--repo", "acme/widgets", "--issuer", f"github={gh.url}", "--data", s.data)
     for number in (1, 2):
-        status, said, outputs = step(CONNECT, env)
+        status, said, outputs = Step(CONNECT, env)
         checks.equal(f"job {number}: connected", (status, sorted(outputs)), (0, ["database", "namespace", "token", "url"])) or print(said)
         s.secrets.append(outputs["token"])
         checks.that("what is secret is masked", f"::add-mask::{outputs['token']}" in said, said)
         checks.equal("the database is the repository's", (outputs["namespace"], outputs["database"], outputs["url"]),
                      ("acme", "gh-acme-widgets", f"{env['API_URL']}/v1/db/acme/gh-acme-widgets"))
-        status, said, _ = step(MIGRATE, {"TOKEN": outputs["token"], "URL": outputs["url"], "JOB": f"it's job {number}"})
+        status, said, _ = Step(MIGRATE, {"TOKEN": outputs["token"], "URL": outputs["url"], "JOB": f"it's job {number}"})
         checks.equal("the next step uses it, and the rows of the job before are there", (status, said.strip()), (0, str(number)))
-    status, said, outputs = step(CONNECT, {**env, "API_URL": env["API_URL"] + "/"})
+    status, said, outputs = Step(CONNECT, {**env, "API_URL": env["API_URL"] + "/"})
     checks.equal("an address with a slash at its end", (status, outputs.get("database")), (0, "gh-acme-widgets")) or print(said)
-    status, said, outputs = step(CONNECT, {**env, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "another"})
+    status, said, outputs = Step(CONNECT, {**env, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "another"})
     checks.that("without id-token: write the step fails", status != 0 and not outputs, (status, said))
 
 
