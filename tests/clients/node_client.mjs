@@ -1,56 +1,8 @@
 #!/usr/bin/env node
-// A program as a user writes it: a small client in the manner of @persql/sdk (row objects beside columns and rows) over fetch, and
-// what it is used for. Usage: node_client.mjs PATH-OF-HOLDFAST
-import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { createInterface } from "node:readline";
-
-const PASSWORD = "a password that only tests use";
-let passed = 0, failed = 0;
-const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
-function equal(what, seen, wanted) {
-  if (same(seen, wanted)) passed++;
-  else { failed++; console.log(`FAIL ${what}\n     seen   ${JSON.stringify(seen)}\n     wanted ${JSON.stringify(wanted)}`); }
-}
-
-class PerSQLError extends Error {
-  constructor(status, body) { super(body?.error ?? `HTTP ${status}`); this.status = status; this.detail = body?.errorDetail; }
-}
-
-class PerSQL {
-  constructor({ token, baseURL }) { this.token = token; this.baseURL = baseURL.replace(/\/$/, ""); }
-  async call(method, path, body, headers = {}) {
-    const init = { method, headers: { Authorization: `Bearer ${this.token}`, ...headers } };
-    if (body !== undefined) {
-      init.body = typeof body === "string" || body instanceof FormData ? body : JSON.stringify(body);
-      if (!(body instanceof FormData)) init.headers["Content-Type"] ??= "application/json";
-    }
-    const res = await fetch(this.baseURL + path, init);
-    const text = await res.text();
-    const parsed = (res.headers.get("content-type") ?? "").startsWith("application/json") ? JSON.parse(text) : { success: res.ok, data: text };
-    if (!res.ok || !parsed.success) throw new PerSQLError(res.status, parsed);
-    return { ...parsed, headers: res.headers };
-  }
-  database(ns, db) { return new Database(this, `/v1/db/${ns}/${db}`); }
-}
-
-const withObjects = (r) => ({ ...r, data: r.rows.map((row) => Object.fromEntries(r.columns.map((c, i) => [c, row[i]]))) });
-
-class Database {
-  constructor(client, path) { this.client = client; this.path = path; }
-  async query(sql, params = [], { idempotencyKey, planKey, planStep } = {}) {
-    const headers = Object.fromEntries(Object.entries({ "Idempotency-Key": idempotencyKey, "Plan-Key": planKey, "Plan-Step": planStep }).filter(([, v]) => v));
-    const { data, meta, headers: got } = await this.client.call("POST", `${this.path}/query`, { sql, params }, headers);
-    return { ...withObjects(data), meta, replayed: got.get("idempotency-replayed") ?? got.get("plan-replayed") };
-  }
-  async batch(statements, { transaction = false } = {}) {
-    return (await this.client.call("POST", `${this.path}/batch`, { statements, transaction })).data.map(withObjects);
-  }
-  transaction(statements) { return this.batch(statements, { transaction: true }); }
-  async get(verb) { return (await this.client.call("GET", `${this.path}/${verb}`)).data; }
-}
+// A program as a user writes it, over a client in the manner of @persql/sdk: migrations, an ORM's statements, files, writes at once.
+// Usage: node_client.mjs PATH-OF-HOLDFAST
+import { PerSQL } from "./persql_client.mjs";
+import { equal, withServer } from "./server.mjs";
 
 async function rejects(what, promise, status, kind) {
   try { await promise; equal(what, "fulfilled", "rejected"); } catch (e) { equal(what, [e.status, e.detail?.kind], [status, kind]); }
@@ -116,30 +68,4 @@ async function program(base, token) {
   await rejects("a bad token", new PerSQL({ token: "nonsense", baseURL: base }).call("GET", "/v1/me"), 401, undefined);
 }
 
-async function main(binary) {
-  const dir = mkdtempSync(join(tmpdir(), "holdfast-test-")), data = join(dir, "data"), log = join(dir, "log");
-  const made = spawnSync(binary, ["init", "--data", data, "--email", "owner@example.com", "--namespace", "acme", "--json"], { input: `${PASSWORD}\n`, encoding: "utf8" });
-  const { token } = JSON.parse(made.stdout);
-  const server = spawn(binary, ["serve", "--data", data, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", openSync(log, "w")] });
-  const ended = new Promise((resolve) => server.on("exit", resolve));
-  try {
-    for await (const line of createInterface({ input: server.stdout })) {
-      if (!line.startsWith("listening on ")) continue;
-      await program(line.slice("listening on ".length).trim(), token);
-      break;
-    }
-  } finally {
-    server.kill("SIGTERM");
-    equal("the server ends well", await ended, 0);
-    const shared = process.env.HOLDFAST_TEST_DIR;
-    if (shared) {
-      copyFileSync(log, join(shared, `${basename(dir)}.log`));
-      writeFileSync(join(shared, `${basename(dir)}.secrets`), [PASSWORD, token].join("\n"));
-    }
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
-main(process.argv[2])
-  .catch((e) => { failed++; console.log(`FAIL ${e.stack}`); })
-  .finally(() => { console.log(`${passed} passed, ${failed} failed`); process.exit(failed ? 1 : 0); });
+await withServer(program);

@@ -1,37 +1,14 @@
 #!/usr/bin/env node
 // Client libraries as their authors publish them, oauth4webapi and openid-client, sign a person in and out against the real server.
 // A few lines of fetch play the browser. Usage: oauth_clients.mjs PATH-OF-HOLDFAST
-import { spawn, spawnSync } from "node:child_process";
 import { webcrypto } from "node:crypto";
-import { copyFileSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { createInterface } from "node:readline";
 import * as oauth from "oauth4webapi";
 import * as openid from "openid-client";
+import { EMAIL, PASSWORD, equal, part, secrets, withServer } from "./server.mjs";
 
 globalThis.crypto ??= webcrypto; // the clients ask for what browsers and Node 19 have; Debian has Node 18
 
-const PASSWORD = "a password that only tests use", EMAIL = "owner@example.com";
-const secrets = [PASSWORD];
-let passed = 0, failed = 0;
-function equal(what, seen, wanted) {
-  if (JSON.stringify(seen) === JSON.stringify(wanted)) passed++;
-  else { failed++; console.log(`FAIL ${what}\n     seen   ${JSON.stringify(seen)}\n     wanted ${JSON.stringify(wanted)}`); }
-}
-async function part(name, run) {
-  try { await run(); } catch (e) { failed++; console.log(`FAIL ${name}: ${e.stack} ${JSON.stringify(e.cause ?? null)}`); }
-}
-
-// --- A server of its own ---
-
-const binary = process.argv[2];
-const dir = mkdtempSync(join(tmpdir(), "holdfast-oauth-"));
-const data = join(dir, "data"), log = join(dir, "log");
-const made = spawnSync(binary, ["init", "--data", data, "--email", EMAIL, "--namespace", "acme", "--json"], { input: PASSWORD + "\n", encoding: "utf8" });
-secrets.push(JSON.parse(made.stdout).token);
-const server = spawn(binary, ["serve", "--data", data, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", openSync(log, "a")] });
-const base = await new Promise((found) => createInterface(server.stdout).on("line", (l) => l.startsWith("listening on ") && found(l.slice(13).trim())));
+let base; // of the server
 
 // --- A browser ---
 
@@ -154,18 +131,11 @@ async function withOpenidClient(name, metadata, clientAuth) {
   equal(`${name}: signed out`, (await browser.visit(out)).href, "https://app.example.com/bye?state=bye");
 }
 
-await part("basic", () => withOauth4webapi("basic", {}, (secret) => oauth.ClientSecretBasic(secret)));
-await part("post", () => withOauth4webapi("post", { token_endpoint_auth_method: "client_secret_post" }, (secret) => oauth.ClientSecretPost(secret)));
-await part("public", () => withOauth4webapi("public", { token_endpoint_auth_method: "none", id_token_signed_response_alg: "ES256" }, () => oauth.None()));
-await part("openid-client", () => withOpenidClient("openid-client", { token_endpoint_auth_method: "client_secret_basic" }, undefined));
-await part("openid-client, public", () => withOpenidClient("openid-client, public", { token_endpoint_auth_method: "none", id_token_signed_response_alg: "ES256" }, openid.None()));
-
-server.kill("SIGTERM");
-await new Promise((end) => server.once("exit", end));
-if (process.env.HOLDFAST_TEST_DIR) {
-  copyFileSync(log, join(process.env.HOLDFAST_TEST_DIR, basename(dir) + ".log"));
-  writeFileSync(join(process.env.HOLDFAST_TEST_DIR, basename(dir) + ".secrets"), secrets.join("\n"));
-}
-rmSync(dir, { recursive: true });
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed ? 1 : 0);
+await withServer(async (address) => {
+  base = address;
+  await part("basic", () => withOauth4webapi("basic", {}, (secret) => oauth.ClientSecretBasic(secret)));
+  await part("post", () => withOauth4webapi("post", { token_endpoint_auth_method: "client_secret_post" }, (secret) => oauth.ClientSecretPost(secret)));
+  await part("public", () => withOauth4webapi("public", { token_endpoint_auth_method: "none", id_token_signed_response_alg: "ES256" }, () => oauth.None()));
+  await part("openid-client", () => withOpenidClient("openid-client", { token_endpoint_auth_method: "client_secret_basic" }, undefined));
+  await part("openid-client, public", () => withOpenidClient("openid-client, public", { token_endpoint_auth_method: "none", id_token_signed_response_alg: "ES256" }, openid.None()));
+});

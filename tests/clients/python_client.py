@@ -1,82 +1,12 @@
 #!/usr/bin/env python3
-"""A program as a user writes it: a small client in the manner of the persql package (rows as dicts, snake_case), over httpx, and
-what it is used for. Usage: python_client.py PATH-OF-HOLDFAST"""
+"""A program as a user writes it, over a client in the manner of the persql package: recipes, errors, transfers, retries. Usage: python_client.py PATH-OF-HOLDFAST"""
 import concurrent.futures
 import os
-import re
 import sys
-
-import httpx
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from holdfast import Checks, Server, binary_argument
-
-
-class PerSQLError(Exception):
-    def __init__(self, status, message, detail=None):
-        super().__init__(message)
-        self.status, self.detail = status, detail
-
-
-class RateLimitError(PerSQLError):
-    retry_after_seconds = None
-
-
-def snake(value):
-    """The wire is camelCase; callers see snake_case."""
-    if isinstance(value, dict):
-        return {re.sub(r"(?<=[a-z])([A-Z])", lambda m: "_" + m[1].lower(), k): snake(v) for k, v in value.items()}
-    return [snake(v) for v in value] if isinstance(value, list) else value
-
-
-class PerSQL:
-    def __init__(self, token, base_url):
-        self.http = httpx.Client(base_url=base_url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.http.close()
-
-    def call(self, method, path, **more):
-        response = self.http.request(method, path, **more)
-        try:
-            body = response.json()
-        except ValueError:
-            raise PerSQLError(response.status_code, f"HTTP {response.status_code}") from None
-        if response.status_code == 429:
-            error = RateLimitError(429, body.get("error"))
-            error.retry_after_seconds = int(response.headers["Retry-After"])
-            raise error
-        if not response.is_success or not body.get("success"):
-            raise PerSQLError(response.status_code, body.get("error") or f"HTTP {response.status_code}", snake(body.get("errorDetail")))
-        self.last = response
-        return body
-
-    def database(self, name):
-        return Database(self, *name.split("/"))
-
-
-def rows_of(result):
-    return {**snake({k: v for k, v in result.items() if k not in ("rows", "columns")}), "data": [dict(zip(result["columns"], r)) for r in result["rows"]],
-            "columns": result["columns"]}
-
-
-class Database:
-    def __init__(self, client, ns, db):
-        self.client, self.path = client, f"/v1/db/{ns}/{db}"
-
-    def query(self, sql, params=None, idempotency_key=None):
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        body = self.client.call("POST", self.path + "/query", json={"sql": sql, "params": params or []}, headers=headers)
-        return {**rows_of(body["data"]), "meta": snake(body["meta"])}
-
-    def batch(self, statements, transaction=False):
-        return [rows_of(r) for r in self.client.call("POST", self.path + "/batch", json={"statements": statements, "transaction": transaction})["data"]]
-
-    def get(self, verb, **params):
-        return snake(self.client.call("GET", f"{self.path}/{verb}", params=params)["data"])
+from persql_client import PerSQL, PerSQLError, snake
 
 
 def agent_memory(checks, db):
