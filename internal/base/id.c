@@ -67,18 +67,28 @@ struct id id_next(struct id_sequence *seq, const char *prefix)
     return seq->last;
 }
 
-struct id id_new(const char *prefix)
+static struct id make(const char *prefix, size_t time_bytes)
 {
     struct id id = {.text = ""};
     unsigned char bytes[ID_BYTES];
     size_t n = strlen(prefix);
     CHECK(n > 0 && n <= ID_PREFIX_MAX);
     put_time(bytes, clock_wall_ms());
-    rand_bytes(bytes + ID_TIME_BYTES, sizeof bytes - ID_TIME_BYTES);
+    rand_bytes(bytes + time_bytes, sizeof bytes - time_bytes);
     memcpy(id.text, prefix, n);
     id.text[n] = '_';
     encode_base32(bytes, id.text + n + 1);
     return id;
+}
+
+struct id id_new(const char *prefix)
+{
+    return make(prefix, ID_TIME_BYTES);
+}
+
+struct id id_new_random(const char *prefix)
+{
+    return make(prefix, 0);
 }
 
 bool id_valid(struct str s, const char *prefix)

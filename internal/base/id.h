@@ -14,6 +14,8 @@ struct id {
 
 /* `prefix` without the underscore, at most 8 characters ("db", "tok", "ns", "usr", "req", "ql"). */
 struct id id_new(const char *prefix);
+/* The same with 128 random bits and no time: nobody guesses one. */
+struct id id_new_random(const char *prefix);
 /* Ids in rising order, without asking the kernel for each: the random part of the first is counted up, so
  * they are unique but can be guessed. One thread at a time; zero-initialised. */
 struct id_sequence {

@@ -7,7 +7,7 @@
     "seq, id, state, bearer, body, action, hash, affected, clock_ms, dice, plan, flags, schema_diff,"        \
     " rehearsed_on, no_indirect, no_undo, undo_of, size, reason, ticket, agent, model, created_at_ms, "      \
     "expires_at_ms,"                                                                                         \
-    " decided_at_ms"
+    " decided_at_ms, approval, rules, rules_version, snapshot, idempotency_key"
 #define PROPOSAL_WAITS "state IN ('pending', 'stale')"
 
 static const char *const SQL[OWN_COUNT] = {
@@ -62,9 +62,9 @@ static const char *const SQL[OWN_COUNT] = {
         "affected, clock_ms, dice,"
         " plan, flags, schema_diff, rehearsed_on, tracked, no_indirect, no_undo, undo_of, size, reason, "
         "ticket, agent, model,"
-        " created_at_ms, expires_at_ms) VALUES (?1, 'pending', ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-        "?9, ?10, ?11, ?12, ?13,"
-        " ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+        " created_at_ms, expires_at_ms, approval, rules, rules_version, idempotency_key)"
+        " VALUES (?1, 'pending', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
+        " ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)",
     [OWN_PROPOSAL_PART] = "INSERT INTO _sys_proposal_part (proposal, part, bytes) VALUES (?1, ?2, ?3)",
     [OWN_PROPOSAL_ROW] = "INSERT OR IGNORE INTO _sys_proposal_row (key, proposal) VALUES (?1, ?2)",
     [OWN_PROPOSAL_TABLE] = "INSERT OR IGNORE INTO _sys_proposal_table (name, proposal) VALUES (?1, ?2)",

@@ -33,6 +33,11 @@ struct proposal {
     int64_t size;
     struct str reason, ticket, agent, model;    /* ptr NULL: none */
     int64_t created_ms, expires_ms, decided_ms; /* 0: not yet */
+    struct str approval;        /* it is held until people have approved it; ptr NULL: it is not */
+    struct str rules;           /* those that hit, as JSON: rule.h */
+    struct str rules_version;   /* 32 bytes; ptr NULL: there were no rules */
+    struct str snapshot;        /* made before it was applied; ptr NULL: none */
+    struct str idempotency_key; /* of the request that was held; ptr NULL: none */
 };
 
 /* Inserts it as pending, with its change set and the rows it touches. `token_hash` "": it has none. */

@@ -1,6 +1,7 @@
 /* Statements over `_sys_proposal` and its tables. */
 #include "base/clock.h"
 #include "base/limits.h"
+#include "engine/binding.h"
 #include "engine/catalog.h"
 #include "engine/change_table.h"
 #include "engine/engine_state.h"
@@ -8,73 +9,17 @@
 
 enum { PART_BYTES = 1 << 20 };
 
-struct binding {
-    sqlite3_stmt *stmt; /* NULL: it could not be prepared */
-    int rc, index;
-};
-
-static struct binding bind(struct op *op, enum own_sql which)
-{
-    sqlite3_stmt *stmt = own_get(op->eng, which);
-    return (struct binding){stmt, stmt ? SQLITE_OK : sqlite3_extended_errcode(op->eng->db), 0};
-}
-
-static void bind_int(struct binding *b, int64_t n)
-{
-    if (b->rc == SQLITE_OK)
-        b->rc = sqlite3_bind_int64(b->stmt, ++b->index, n);
-}
-
-static void bind_text(struct binding *b, struct str s)
-{
-    if (b->rc == SQLITE_OK)
-        b->rc = s.ptr ? sqlite3_bind_text64(b->stmt, ++b->index, s.ptr, s.len, SQLITE_STATIC, SQLITE_UTF8)
-                      : sqlite3_bind_null(b->stmt, ++b->index);
-}
-
-static void bind_blob(struct binding *b, struct str s)
-{
-    if (b->rc == SQLITE_OK)
-        b->rc = s.len ? sqlite3_bind_blob64(b->stmt, ++b->index, s.ptr, s.len, SQLITE_STATIC)
-                      : sqlite3_bind_null(b->stmt, ++b->index);
-}
-
-static enum err_code end(struct op *op, struct binding *b, struct err *err)
-{
-    int reset = b->stmt ? sqlite3_reset(b->stmt) : SQLITE_OK;
-    if (b->stmt)
-        (void)sqlite3_clear_bindings(b->stmt); /* cannot fail */
-    if (b->rc == SQLITE_OK || b->rc == SQLITE_ROW || b->rc == SQLITE_DONE)
-        return ERR_OK;
-    enum err_code code = op_sql_error(op, reset != SQLITE_OK ? reset : b->rc, STR_EMPTY, err);
-    op->error_detail = STR_EMPTY; /* no statement of the caller's is at fault */
-    return code;
-}
-
-static bool step(struct op *op, struct binding *b)
-{
-    if (b->rc == SQLITE_OK || b->rc == SQLITE_ROW)
-        b->rc = own_step(op->eng, b->stmt);
-    return b->rc == SQLITE_ROW;
-}
-
-static enum err_code run(struct op *op, struct binding *b, struct err *err)
-{
-    (void)step(op, b);
-    return end(op, b, err);
-}
-
 /* --- Storing --- */
 
 static enum err_code put_parts(struct op *op, int64_t seq, struct str set, struct err *err)
 {
     enum err_code code = ERR_OK;
     for (int64_t part = 0; set.len && !code; part++) {
-        struct binding b = bind(op, OWN_PROPOSAL_PART);
+        struct binding b = binding_of(op, OWN_PROPOSAL_PART);
         bind_int(&b, seq);
         bind_int(&b, part);
         bind_blob(&b, str_slice(set, 0, PART_BYTES));
-        code = run(op, &b, err);
+        code = binding_run(op, &b, err);
         set = str_slice(set, PART_BYTES, set.len);
     }
     return code;
@@ -90,10 +35,10 @@ static enum err_code put_mark(void *arg, uint64_t key, struct err *err)
     const struct marks *m = arg;
     int64_t bits;
     memcpy(&bits, &key, sizeof bits);
-    struct binding b = bind(m->op, OWN_PROPOSAL_ROW);
+    struct binding b = binding_of(m->op, OWN_PROPOSAL_ROW);
     bind_int(&b, bits);
     bind_int(&b, m->seq);
-    return run(m->op, &b, err);
+    return binding_run(m->op, &b, err);
 }
 
 static enum err_code put_tables(struct op *op, int64_t seq, const struct recorder *touched, struct err *err)
@@ -102,10 +47,10 @@ static enum err_code put_tables(struct op *op, int64_t seq, const struct recorde
     for (const struct recorder_table *t = touched->tables; t && !code; t = t->next) {
         if (t->ignored)
             continue;
-        struct binding b = bind(op, OWN_PROPOSAL_TABLE);
+        struct binding b = binding_of(op, OWN_PROPOSAL_TABLE);
         bind_text(&b, t->name);
         bind_int(&b, seq);
-        code = run(op, &b, err);
+        code = binding_run(op, &b, err);
         proposals_note_table(op->eng, t->name);
     }
     return code;
@@ -114,7 +59,7 @@ static enum err_code put_tables(struct op *op, int64_t seq, const struct recorde
 static enum err_code put_row(
     struct op *op, const struct proposal *p, struct str token_hash, bool tracked, struct err *err)
 {
-    struct binding b = bind(op, OWN_PROPOSAL_PUT);
+    struct binding b = binding_of(op, OWN_PROPOSAL_PUT);
     bind_text(&b, p->id);
     bind_text(&b, p->bearer);
     bind_blob(&b, token_hash);
@@ -139,7 +84,11 @@ static enum err_code put_row(
     bind_text(&b, p->model);
     bind_int(&b, p->created_ms);
     bind_int(&b, p->expires_ms);
-    return run(op, &b, err);
+    bind_text(&b, p->approval);
+    bind_text(&b, p->rules);
+    bind_blob(&b, p->rules_version);
+    bind_text(&b, p->idempotency_key);
+    return binding_run(op, &b, err);
 }
 
 enum err_code proposal_put(struct op *op, const struct proposal *p, struct str token_hash, struct str set,
@@ -189,22 +138,27 @@ static void read_row(struct op *op, sqlite3_stmt *stmt, struct proposal *p)
         .model = text_at(op, stmt, 21),
         .created_ms = sqlite3_column_int64(stmt, 22),
         .expires_ms = sqlite3_column_int64(stmt, 23),
-        .decided_ms = sqlite3_column_int64(stmt, 24)};
+        .decided_ms = sqlite3_column_int64(stmt, 24),
+        .approval = text_at(op, stmt, 25),
+        .rules = text_at(op, stmt, 26),
+        .rules_version = text_at(op, stmt, 27),
+        .snapshot = text_at(op, stmt, 28),
+        .idempotency_key = text_at(op, stmt, 29)};
 }
 
 static enum err_code get_one(
     struct op *op, struct binding *b, bool *ret_found, struct proposal *ret, struct err *err)
 {
-    *ret_found = step(op, b);
+    *ret_found = binding_step(op, b);
     if (*ret_found)
         read_row(op, b->stmt, ret);
-    return end(op, b, err);
+    return binding_end(op, b, err);
 }
 
 enum err_code proposal_by_token(
     struct op *op, struct str token_hash, bool *ret_found, struct proposal *ret, struct err *err)
 {
-    struct binding b = bind(op, OWN_PROPOSAL_BY_TOKEN);
+    struct binding b = binding_of(op, OWN_PROPOSAL_BY_TOKEN);
     bind_blob(&b, token_hash);
     return get_one(op, &b, ret_found, ret, err);
 }
@@ -212,7 +166,7 @@ enum err_code proposal_by_token(
 enum err_code proposal_by_id(
     struct op *op, struct str id, bool *ret_found, struct proposal *ret, struct err *err)
 {
-    struct binding b = bind(op, OWN_PROPOSAL_BY_ID);
+    struct binding b = binding_of(op, OWN_PROPOSAL_BY_ID);
     bind_text(&b, id);
     return get_one(op, &b, ret_found, ret, err);
 }
@@ -220,26 +174,26 @@ enum err_code proposal_by_id(
 enum err_code proposal_list(struct op *op, int64_t before_seq, bool all, struct str bearer, proposal_fn *fn,
     void *arg, struct err *err)
 {
-    struct binding b = bind(op, OWN_PROPOSAL_LIST);
+    struct binding b = binding_of(op, OWN_PROPOSAL_LIST);
     struct proposal p;
     bind_int(&b, before_seq);
     bind_int(&b, all);
     bind_text(&b, bearer);
-    while (step(op, &b)) {
+    while (binding_step(op, &b)) {
         read_row(op, b.stmt, &p);
         if (!fn(arg, &p))
             break;
     }
-    return end(op, &b, err);
+    return binding_end(op, &b, err);
 }
 
 enum err_code proposal_set(struct op *op, const struct proposal *p, struct strbuf *out, struct err *err)
 {
-    struct binding b = bind(op, OWN_PROPOSAL_PARTS);
+    struct binding b = binding_of(op, OWN_PROPOSAL_PARTS);
     bind_int(&b, p->seq);
-    while (step(op, &b))
+    while (binding_step(op, &b))
         strbuf_add(out, sqlite3_column_blob(b.stmt, 0), (size_t)sqlite3_column_bytes(b.stmt, 0));
-    enum err_code code = end(op, &b, err);
+    enum err_code code = binding_end(op, &b, err);
     if (!code && (out->len != (size_t)p->size || strbuf_failed(out)))
         return err_set(
             err, ERR_INTERNAL, "the stored change set of proposal " STR_FMT " is damaged", STR_ARG(p->id));
@@ -260,18 +214,18 @@ const char *proposal_state(const struct proposal *p)
 
 static enum err_code run_for(struct op *op, enum own_sql which, int64_t seq, struct err *err)
 {
-    struct binding b = bind(op, which);
+    struct binding b = binding_of(op, which);
     bind_int(&b, seq);
-    return run(op, &b, err);
+    return binding_run(op, &b, err);
 }
 
 enum err_code proposal_decide(struct op *op, const struct proposal *p, const char *state, struct err *err)
 {
-    struct binding b = bind(op, OWN_PROPOSAL_SET);
+    struct binding b = binding_of(op, OWN_PROPOSAL_SET);
     bind_int(&b, p->seq);
     bind_text(&b, str_of(state));
     bind_int(&b, clock_wall_ms());
-    enum err_code code = run(op, &b, err);
+    enum err_code code = binding_run(op, &b, err);
     if (!code)
         code = run_for(op, OWN_PROPOSAL_FORGET_ROWS, p->seq, err);
     return code ? code : run_for(op, OWN_PROPOSAL_FORGET_TABLES, p->seq, err);
@@ -279,10 +233,10 @@ enum err_code proposal_decide(struct op *op, const struct proposal *p, const cha
 
 enum err_code proposal_replace_set(struct op *op, const struct proposal *p, struct str set, struct err *err)
 {
-    struct binding b = bind(op, OWN_PROPOSAL_RESIZE);
+    struct binding b = binding_of(op, OWN_PROPOSAL_RESIZE);
     bind_int(&b, p->seq);
     bind_int(&b, (int64_t)set.len);
-    enum err_code code = run(op, &b, err);
+    enum err_code code = binding_run(op, &b, err);
     if (!code)
         code = run_for(op, OWN_PROPOSAL_FORGET_PARTS, p->seq, err);
     return code ? code : put_parts(op, p->seq, set, err);

@@ -28,7 +28,7 @@ struct reply_fixed {
     uint16_t status, code, content;
     uint8_t idempotency_replayed, plan_replayed;
     uint32_t retry_after_s;
-    uint32_t zero;
+    uint8_t held, zero[3];
     uint64_t bytes_total, rows_read, rows_written, bytes_estimate;
 };
 static_assert(sizeof(struct reply_fixed) == WIRE_REPLY_FIXED, "no padding in a frame");
@@ -148,6 +148,7 @@ static void put_reply_frame(struct strbuf *out, uint64_t call_id, const struct w
             .content = head->content,
             .idempotency_replayed = head->idempotency_replayed,
             .plan_replayed = head->plan_replayed,
+            .held = head->held,
             .retry_after_s = head->retry_after_s,
             .bytes_total = head->bytes_total,
             .rows_read = head->rows_read,
@@ -290,8 +291,8 @@ enum err_code wire_get_call(struct str body, struct arena *a, struct wire_call *
 static bool reply_valid(const struct reply_fixed *f)
 {
     return f->status >= 200 && f->status <= 599 && f->code < ERR_COUNT && f->content < WIRE_CONTENT_COUNT &&
-           f->idempotency_replayed <= 1 && f->plan_replayed <= 1 && f->zero == 0 &&
-           f->bytes_total <= INT64_MAX;
+           f->idempotency_replayed <= 1 && f->plan_replayed <= 1 && f->held <= 1 && f->zero[0] == 0 &&
+           f->zero[1] == 0 && f->zero[2] == 0 && f->bytes_total <= INT64_MAX;
 }
 
 enum err_code wire_get_reply(
@@ -305,8 +306,9 @@ enum err_code wire_get_reply(
         memcpy(&f, fixed.ptr, sizeof f);
         if (!reply_valid(&f))
             return err_set(err, ERR_INVALID, "a reply frame that does not decode");
-        *ret_head = (struct wire_reply_head){f.status, f.code, f.content, f.idempotency_replayed,
-            f.plan_replayed, f.retry_after_s, f.bytes_total, f.rows_read, f.rows_written, f.bytes_estimate};
+        *ret_head =
+            (struct wire_reply_head){f.status, f.code, f.content, f.idempotency_replayed, f.plan_replayed,
+                f.held, f.retry_after_s, f.bytes_total, f.rows_read, f.rows_written, f.bytes_estimate};
     }
     *ret_chunk = body.len ? body : STR_EMPTY;
     return ERR_OK;

@@ -91,6 +91,8 @@ struct wire_reply_head {
     uint16_t content; /* enum wire_content */
     uint8_t idempotency_replayed;
     uint8_t plan_replayed;
+    uint8_t held;           /* a rule holds the write until people approve it: the body is what was stored
+                               (engine/rule.h) */
     uint32_t retry_after_s; /* 0: none */
     uint64_t bytes_total;   /* length of the whole body where known beforehand, else 0 */
     uint64_t rows_read, rows_written;

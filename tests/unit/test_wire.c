@@ -212,7 +212,7 @@ void test_wire__bad_headers_are_refused(void **state)
 
 void test_wire__a_reply_comes_out_as_it_went_in(void **state)
 {
-    struct wire_reply_head head = {504, ERR_QUERY_TIMEOUT, WIRE_CONTENT_CSV, 1, 0, 30, 1u << 30, 5, 6, 7},
+    struct wire_reply_head head = {504, ERR_QUERY_TIMEOUT, WIRE_CONTENT_CSV, 1, 0, 1, 30, 1u << 30, 5, 6, 7},
                            got;
     struct str chunk = S("a,b\n1,2\n"), got_chunk;
     AUTO_STRBUF out;
@@ -228,6 +228,7 @@ void test_wire__a_reply_comes_out_as_it_went_in(void **state)
     assert_int_equal(got.content, WIRE_CONTENT_CSV);
     assert_int_equal(got.idempotency_replayed, 1);
     assert_int_equal(got.plan_replayed, 0);
+    assert_int_equal(got.held, 1);
     assert_int_equal(got.retry_after_s, 30);
     assert_int_equal(got.bytes_total, 1u << 30);
     assert_int_equal(got.rows_read, 5);
@@ -247,7 +248,8 @@ void test_wire__bad_reply_heads_are_refused(void **state)
     static const struct {
         size_t offset;
         unsigned char value;
-    } rows[] = {{1, 0}, {1, 3}, {2, ERR_COUNT}, {4, WIRE_CONTENT_COUNT}, {6, 2}, {7, 2}, {12, 1}, {23, 0x80}};
+    } rows[] = {{1, 0}, {1, 3}, {2, ERR_COUNT}, {4, WIRE_CONTENT_COUNT}, {6, 2}, {7, 2}, {12, 2}, {13, 1},
+        {23, 0x80}};
     struct wire_reply_head head = {.status = 350}, got = {.status = 1};
     struct str chunk;
     (void)state;

@@ -1,0 +1,87 @@
+/* Rules: which writes need nobody, a reason, the approval of people, or are not done at all. They are judged
+ * by what a write really did, as a rehearsal recorded it (rehearsal.h), never by its text: rows that triggers
+ * and foreign keys changed, objects of the schema, and the tables that its statements name as what they
+ * change, also when no row was there to be changed.
+ *
+ *   for each touched table the first rule, in their order, whose tableGlob matches its name and whose `when`
+ * is true decides; the strictest of these decisions is the write's. A rule without tableGlob speaks for the
+ * whole write, also for one that touches no table. What no rule decides is allowed.
+ *
+ * A `when` that cannot be evaluated counts as true, and its rule as require_approval unless it denies. Rules
+ * hold for everybody, admins too. They belong to one database: copies of its file have none
+ * (RULES_PURGE_SQL). Inside the handler of a write; engine's thread. */
+#ifndef ENGINE_RULE_H
+#define ENGINE_RULE_H
+
+#include "crypto/digest.h"
+#include "engine/op.h"
+
+struct rehearsal;
+struct proposing;
+struct proposal;
+
+#define RULES_PURGE_SQL "DELETE FROM _sys_rule; DELETE FROM _sys_invariant"
+
+/* From the mildest to the strictest. */
+enum rule_action { RULE_ALLOW, RULE_REQUIRE_REASON, RULE_REQUIRE_APPROVAL, RULE_DENY, RULE_ACTIONS };
+const char *rule_action_name(enum rule_action action);
+bool rule_action_read(struct str name, enum rule_action *ret);
+
+struct rule {
+    struct rule *next;                                         /* in the order in which they are asked */
+    struct str id, table_glob, condition, approver_role, note; /* ptr NULL: none; condition is `when` */
+    enum rule_action action;
+    int64_t position, approvals, created_ms, updated_ms;
+};
+
+/* What is decided. `hits` is a JSON array of the rules that decided, the strictest first:
+ *   {"ruleId", "tableGlob"|null, "when"|null, "action", "matchedTable"|null, "note"|null, "approvals"?,
+ * "approverRole"?} It names everything; show it through rules_write_hits. Arena memory. */
+struct verdict {
+    enum rule_action action;
+    struct str hits;
+    bool wants_reason; /* some rule asks for one, and none was given */
+    int64_t approvals;
+    struct str approver_role; /* ptr NULL: the server's default */
+};
+
+/* Cheap. true also when they cannot be read: then judging says so. */
+bool rules_exist(struct op *op);
+/* Judges what was rehearsed, while its effects stand. */
+MUST_CHECK enum err_code rules_judge(
+    struct op *op, struct rehearsal *r, const struct proposing *in, struct verdict *ret, struct err *err);
+/* Of all rules, in their order, by what they say; all zero when there are none. Part of every proposal's
+ * hash. */
+MUST_CHECK enum err_code rules_version(struct op *op, struct digest *ret, struct err *err);
+/* A write that is not done: fills err (ERR_RULE, or ERR_REASON) and what the answer says beside it. */
+enum err_code rules_refuse(struct op *op, const struct verdict *v, struct err *err);
+/* Hits as far as the caller may see them; with `all` also those that allow. */
+void rules_write_hits(struct op *op, struct jsonw *w, struct str hits, bool all);
+
+/* Stores a rehearsed write, taken back and with its hash, as a held proposal, and writes the held reply. */
+MUST_CHECK enum err_code propose_hold(
+    struct op *op, const struct proposing *in, struct rehearsal *r, const struct verdict *v, struct err *err);
+/* The same for a proposal that was to be applied: it is held from now on, its execution token is void. */
+MUST_CHECK enum err_code proposal_hold(
+    struct op *op, const struct proposal *p, const struct verdict *v, struct err *err);
+/* The held reply of one that waits: 403, head.held, one JSON object as api/held.c reads it. */
+MUST_CHECK enum err_code held_reply(struct op *op, const struct proposal *p, struct err *err);
+
+/* Runs a query or batch under rules: it is kept, refused or held. */
+MUST_CHECK enum err_code judged_run(struct op *op, struct err *err);
+
+/* rule_store.c */
+/* All, in their order; memory of the engine until rules_forget. */
+MUST_CHECK enum err_code rules_load(struct op *op, const struct rule **ret, struct err *err);
+/* Copies into the call's memory. ERR_NOT_FOUND. */
+MUST_CHECK enum err_code rule_get(struct op *op, struct str id, struct rule *ret, struct err *err);
+MUST_CHECK enum err_code rule_put(struct op *op, const struct rule *rule, struct err *err);
+MUST_CHECK enum err_code rule_delete(struct op *op, struct str id, struct err *err);
+/* They may have changed: read them again before the next call. */
+void rules_forget(struct engine *eng);
+void rules_release(struct engine *eng);
+
+/* rule_glob.c: `*` any run, `?` one character; letters of ASCII in either case. */
+bool rule_glob_matches(struct str glob, struct str name);
+
+#endif
