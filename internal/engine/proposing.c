@@ -205,7 +205,8 @@ enum err_code propose_rehearsed(
         .agent = in->agent,
         .model = in->model,
         .created_ms = now,
-        .expires_ms = now + in->ttl_s * 1000};
+        .expires_ms = now + in->ttl_s * 1000,
+        .rules = S("[]")};
     memcpy(&p.dice, &r->dice, sizeof p.dice);
     p.flags = flags_of(op, r, in->plan, rows);
     new_ids(op, &p, &token);
