@@ -68,11 +68,13 @@ void change_put_cell(struct strbuf *out, const struct change_cell *cell)
 
 /* --- Reading --- */
 
-static bool take_number(struct str *rest, uint64_t *ret)
+/* Every row of every set goes through here, several times: pointers, and nothing that is not inline. */
+static inline bool take_number(const unsigned char **at, const unsigned char *end, uint64_t *ret)
 {
+    const unsigned char *p = *at;
     uint64_t n = 0;
-    for (size_t i = 0; i < rest->len && i < VARINT_MAX; i++) {
-        uint64_t byte = (unsigned char)rest->ptr[i];
+    for (unsigned i = 0; i < VARINT_MAX && p < end; i++) {
+        uint64_t byte = *p++;
         if (i == VARINT_MAX - 1 && byte > 1)
             return false;
         n |= (byte & 0x7f) << (7 * i);
@@ -80,53 +82,70 @@ static bool take_number(struct str *rest, uint64_t *ret)
             continue;
         if (i > 0 && byte == 0)
             return false; /* there is a shorter form */
-        *rest = str_slice(*rest, i + 1, rest->len);
+        *at = p;
         *ret = n;
         return true;
     }
     return false;
 }
 
-static bool take_bytes(struct str *rest, size_t max, struct str *ret)
+static inline bool take_bytes(const unsigned char **at, const unsigned char *end, size_t max, struct str *ret)
 {
     uint64_t len;
-    if (!take_number(rest, &len) || len > max || len > rest->len)
+    if (!take_number(at, end, &len) || len > max || len > (size_t)(end - *at))
         return false;
-    *ret = str_slice(*rest, 0, (size_t)len);
-    *rest = str_slice(*rest, (size_t)len, rest->len);
+    *ret = str_make(*at, (size_t)len);
+    *at += len;
     return true;
 }
 
-static bool take_cell(struct str *rest, struct change_cell *ret)
+static inline bool take_cell(const unsigned char **at, const unsigned char *end, struct change_cell *ret)
 {
     uint64_t n;
-    if (rest->len == 0 || (unsigned char)rest->ptr[0] >= CHANGE_KINDS)
+    if (*at == end || **at >= CHANGE_KINDS)
         return false;
-    *ret = (struct change_cell){.kind = (enum change_kind)rest->ptr[0], .bytes = STR_EMPTY};
-    *rest = str_slice(*rest, 1, rest->len);
+    *ret = (struct change_cell){.kind = (enum change_kind) * *at, .bytes = STR_EMPTY};
+    ++*at;
     switch (ret->kind) {
     case CHANGE_INT:
-        if (!take_number(rest, &n))
+        if (!take_number(at, end, &n))
             return false;
         ret->integer = unzigzag(n);
         return true;
     case CHANGE_REAL:
-        if (rest->len < REAL_BYTES)
+        if (end - *at < REAL_BYTES)
             return false;
-        memcpy(&ret->real, rest->ptr, REAL_BYTES);
-        *rest = str_slice(*rest, REAL_BYTES, rest->len);
+        memcpy(&ret->real, *at, REAL_BYTES);
+        *at += REAL_BYTES;
         return true;
     case CHANGE_TEXT:
-    case CHANGE_BLOB: return take_bytes(rest, SIZE_MAX, &ret->bytes);
+    case CHANGE_BLOB: return take_bytes(at, end, SIZE_MAX, &ret->bytes);
     default: return true;
     }
+}
+
+static inline const unsigned char *begin_of(struct str s)
+{
+    return (const unsigned char *)s.ptr;
+}
+
+static inline const unsigned char *end_of(struct str s)
+{
+    return (const unsigned char *)s.ptr + s.len;
+}
+
+static inline struct str between(const unsigned char *from, const unsigned char *to)
+{
+    return str_make(from, (size_t)(to - from));
 }
 
 struct change_cell change_cell_next(struct str *cells)
 {
     struct change_cell cell;
-    bool ok = take_cell(cells, &cell);
+    const unsigned char *at = begin_of(*cells), *end = end_of(*cells);
+    bool ok = take_cell(&at, end, &cell);
     CHECK(ok);
+    *cells = between(at, end);
     return cell;
 }
 
@@ -151,11 +170,27 @@ static enum err_code damaged(struct err *err)
     return err_set(err, ERR_INTERNAL, "a stored change set is damaged");
 }
 
+static bool reader_number(struct change_reader *r, uint64_t *ret)
+{
+    const unsigned char *at = begin_of(r->rest), *end = end_of(r->rest);
+    bool ok = take_number(&at, end, ret);
+    r->rest = between(at, end);
+    return ok;
+}
+
+static bool reader_bytes(struct change_reader *r, size_t max, struct str *ret)
+{
+    const unsigned char *at = begin_of(r->rest), *end = end_of(r->rest);
+    bool ok = take_bytes(&at, end, max, ret);
+    r->rest = between(at, end);
+    return ok;
+}
+
 enum err_code change_reader_init(struct change_reader *r, struct str bytes, struct err *err)
 {
     size_t magic = sizeof CHANGE_SET_MAGIC - 1;
     *r = (struct change_reader){.rest = str_slice(bytes, magic, bytes.len)};
-    if (!str_starts(bytes, S(CHANGE_SET_MAGIC)) || !take_number(&r->rest, &r->tables_left) ||
+    if (!str_starts(bytes, S(CHANGE_SET_MAGIC)) || !reader_number(r, &r->tables_left) ||
         r->tables_left > CHANGE_TABLES_MAX)
         return damaged(err);
     return ERR_OK;
@@ -178,7 +213,7 @@ static bool take_columns(struct change_reader *r, uint64_t count)
         r->columns_cap = (size_t)count;
     }
     for (size_t i = 0; i < count; i++) {
-        if (!take_bytes(&r->rest, CHANGE_NAME_MAX, &r->columns[i].name) || !take_number(&r->rest, &flags) ||
+        if (!reader_bytes(r, CHANGE_NAME_MAX, &r->columns[i].name) || !reader_number(r, &flags) ||
             flags > CHANGE_COLUMN_FLAGS || ((flags & CHANGE_COLUMN_ROWID) && i > 0))
             return false;
         r->columns[i].flags = (unsigned)flags;
@@ -195,66 +230,73 @@ enum err_code change_table_next(
         return r->rest.len ? damaged(err) : ERR_OK;
     r->tables_left--;
     const char *begin = r->rest.ptr;
-    if (!take_bytes(&r->rest, CHANGE_NAME_MAX, &ret->name) || !take_number(&r->rest, &flags) ||
-        flags > CHANGE_TABLE_FLAGS || !take_number(&r->rest, &columns) || !take_columns(r, columns))
+    if (!reader_bytes(r, CHANGE_NAME_MAX, &ret->name) || !reader_number(r, &flags) ||
+        flags > CHANGE_TABLE_FLAGS || !reader_number(r, &columns) || !take_columns(r, columns))
         return damaged(err);
     ret->head = str_make(begin, (size_t)(r->rest.ptr - begin));
     ret->flags = (unsigned)flags;
     ret->column_count = (size_t)columns;
     ret->columns = r->columns;
-    if (!take_number(&r->rest, &ret->row_count) || !take_bytes(&r->rest, SIZE_MAX, &ret->rows))
+    if (!reader_number(r, &ret->row_count) || !reader_bytes(r, SIZE_MAX, &ret->rows))
         return damaged(err);
     return ERR_OK;
 }
 
-/* A row that stands for itself: only the halves of an UPDATE leave something out. */
-static bool take_cells(struct str *rest, size_t count, bool may_leave_out, struct str *ret)
+/* What one half of a row may leave out: nothing, but for the halves of an UPDATE. A column changed in both or
+ * in none; the old one always tells the key. */
+enum half { HALF_WHOLE, HALF_OLD, HALF_NEW };
+
+static inline bool may_be(const struct change_table_view *t, enum half half, size_t i, bool same, bool *left)
 {
-    struct change_cell cell;
-    const char *begin = rest->ptr;
-    for (size_t i = 0; i < count; i++) {
-        if (!take_cell(rest, &cell) || (cell.kind == CHANGE_SAME && !may_leave_out))
-            return false;
-    }
-    *ret = str_make(begin, (size_t)(rest->ptr - begin));
-    return true;
+    if (half == HALF_WHOLE)
+        return !same;
+    bool key = t->columns[i].flags & (CHANGE_COLUMN_KEY | CHANGE_COLUMN_ROWID);
+    if (half == HALF_NEW)
+        return key || left[i] == same;
+    left[i] = same;
+    return !(key && same);
 }
 
-/* A column changed in both halves or in none; the key is always told. */
-static bool halves_fit(const struct change_table_view *t, struct str old_cells, struct str new_cells)
+static inline bool take_half(const struct change_table_view *t, enum half half, bool *left,
+    const unsigned char **at, const unsigned char *end, struct str *ret)
 {
+    struct change_cell cell;
+    const unsigned char *begin = *at;
     for (size_t i = 0; i < t->column_count; i++) {
-        struct change_cell was = change_cell_next(&old_cells), is = change_cell_next(&new_cells);
-        bool key = t->columns[i].flags & (CHANGE_COLUMN_KEY | CHANGE_COLUMN_ROWID);
-        if (key ? was.kind == CHANGE_SAME : (was.kind == CHANGE_SAME) != (is.kind == CHANGE_SAME))
+        bool same = *at < end && **at == CHANGE_SAME;
+        if (same)
+            ++*at;
+        else if (!take_cell(at, end, &cell))
+            return false;
+        if (!may_be(t, half, i, same, left))
             return false;
     }
+    *ret = between(begin, *at);
     return true;
 }
 
 enum err_code change_row_next(const struct change_table_view *t, struct str *rest, bool *ret_found,
     struct change_row *ret, struct err *err)
 {
+    bool left[CHANGE_COLUMNS_MAX]; /* filled as far as it is read */
+    const unsigned char *begin = begin_of(*rest), *at = begin + 1, *end = end_of(*rest);
     *ret_found = rest->len > 0;
     if (rest->len == 0)
         return ERR_OK;
-    const char *begin = rest->ptr;
-    unsigned op = (unsigned char)rest->ptr[0] & ~(unsigned)CHANGE_INDIRECT;
+    unsigned op = *begin & ~(unsigned)CHANGE_INDIRECT;
     *ret = (struct change_row){.op = (enum change_op)op,
-        .indirect = rest->ptr[0] & CHANGE_INDIRECT,
+        .indirect = *begin & CHANGE_INDIRECT,
         .old_cells = {NULL, 0},
         .new_cells = {NULL, 0}};
-    *rest = str_slice(*rest, 1, rest->len);
     if (op == 0 || op >= CHANGE_OP_COUNT)
         return damaged(err);
     bool update = op == CHANGE_UPDATE;
-    if (op != CHANGE_INSERT && !take_cells(rest, t->column_count, update, &ret->old_cells))
+    if (op != CHANGE_INSERT && !take_half(t, update ? HALF_OLD : HALF_WHOLE, left, &at, end, &ret->old_cells))
         return damaged(err);
-    if (op != CHANGE_DELETE && !take_cells(rest, t->column_count, update, &ret->new_cells))
+    if (op != CHANGE_DELETE && !take_half(t, update ? HALF_NEW : HALF_WHOLE, left, &at, end, &ret->new_cells))
         return damaged(err);
-    if (update && !halves_fit(t, ret->old_cells, ret->new_cells))
-        return damaged(err);
-    ret->bytes = str_make(begin, (size_t)(rest->ptr - begin));
+    ret->bytes = between(begin, at);
+    *rest = between(at, end);
     return ERR_OK;
 }
 
