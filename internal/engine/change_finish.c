@@ -7,14 +7,17 @@
 
 static bool is_noop(const struct recorder_entry *e)
 {
-    return e->old_at && e->new_at ? e->same : !e->old_at && !e->new_at;
+    return e->was && e->is ? e->same : !e->was && !e->is;
 }
 
 /* The declared key of a table with row ids, for the order of its rows. */
 static void put_sort_key(struct recorder *r, struct recorder_entry *e)
 {
-    uint32_t from = e->old_at ? e->old_at : e->new_at;
-    size_t at = r->cells.len, offset = from - 1;
+    size_t at = r->cells.len, offset = e->at;
+    if (shows_rowid(e->table)) {
+        struct str rest = at_bytes(r, e->at, e->len);
+        offset += next_cell_bytes(&rest).len;
+    }
     for (size_t i = 0; i < e->table->column_count && !strbuf_failed(&r->cells); i++) {
         struct str rest = str_make(r->cells.buf + offset, r->cells.len - offset);
         struct str cell = next_cell_bytes(&rest);
@@ -65,7 +68,7 @@ static int compare(const void *va, const void *vb)
         order =
             compare_keys(at_bytes(a->r, ea->key_at, ea->key_len), at_bytes(b->r, eb->key_at, eb->key_len));
     if (!order) /* what goes makes room for what comes */
-        order = compare_int(ea->new_at != 0, eb->new_at != 0);
+        order = compare_int(ea->is, eb->is);
     return order ? order : compare_int(ea->rowid, eb->rowid);
 }
 
@@ -88,12 +91,6 @@ static size_t select_entries(struct recorder *r, struct sorted *list)
     return count;
 }
 
-/* Has the row id a place of its own? */
-static bool shows_rowid(const struct recorder_table *t)
-{
-    return !t->without_rowid && t->alias < 0;
-}
-
 static void put_head(struct strbuf *out, const struct recorder_table *t)
 {
     unsigned flags =
@@ -111,54 +108,15 @@ static void put_head(struct strbuf *out, const struct recorder_table *t)
     }
 }
 
-static void put_rowid(struct strbuf *out, const struct recorder_entry *e, bool same)
-{
-    struct change_cell cell = {
-        .kind = same ? CHANGE_SAME : CHANGE_INT, .integer = e->rowid, .bytes = STR_EMPTY};
-    if (same)
-        cell.integer = 0;
-    if (shows_rowid(e->table))
-        change_put_cell(out, &cell);
-}
-
-static size_t cells_length(const struct recorder *r, const struct recorder_table *t, uint32_t at)
-{
-    struct str cells = cells_at(r, at), rest = cells;
-    for (size_t i = 0; i < t->column_count; i++)
-        (void)change_cell_next(&rest);
-    return (size_t)(rest.ptr - cells.ptr);
-}
-
-/* Of what stayed only the key is told. */
-static void put_old_half(struct strbuf *out, const struct recorder *r, const struct recorder_entry *e)
-{
-    static const struct change_cell SAME = {.kind = CHANGE_SAME, .bytes = {"", 0}};
-    struct str old_cells = cells_at(r, e->old_at), new_cells = cells_at(r, e->new_at);
-    for (size_t i = 0; i < e->table->column_count; i++) {
-        struct str was = next_cell_bytes(&old_cells);
-        bool same = change_cell_next(&new_cells).kind == CHANGE_SAME;
-        if (same && !e->table->columns[i].key)
-            change_put_cell(out, &SAME);
-        else
-            strbuf_add_str(out, was);
-    }
-}
-
 static void put_entry(struct strbuf *out, const struct recorder *r, const struct recorder_entry *e)
 {
-    bool update = e->old_at && e->new_at;
-    enum change_op op = update ? CHANGE_UPDATE : e->new_at ? CHANGE_INSERT : CHANGE_DELETE;
-    strbuf_add_char(out, (char)((int)op | (e->indirect ? CHANGE_INDIRECT : 0)));
-    if (e->old_at)
-        put_rowid(out, e, false);
-    if (update)
-        put_old_half(out, r, e);
-    else if (e->old_at)
-        strbuf_add(out, r->cells.buf + e->old_at - 1, cells_length(r, e->table, e->old_at));
-    if (e->new_at) {
-        put_rowid(out, e, update);
-        strbuf_add(out, r->cells.buf + e->new_at - 1, cells_length(r, e->table, e->new_at));
-    }
+    enum change_op op = e->was && e->is ? CHANGE_UPDATE : e->is ? CHANGE_INSERT : CHANGE_DELETE;
+    char *at = strbuf_reserve(out, 1 + (size_t)e->len);
+    if (!at)
+        return;
+    at[0] = (char)((int)op | (e->indirect ? CHANGE_INDIRECT : 0));
+    memcpy(at + 1, r->cells.buf + e->at, e->len);
+    strbuf_commit(out, 1 + (size_t)e->len);
 }
 
 static size_t count_tables(const struct sorted *list, size_t count)

@@ -4,7 +4,6 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "engine/change_set.h"
 #include "engine/change_table.h"
 #include "engine/engine_state.h"
 #include <stdlib.h>
@@ -32,6 +31,13 @@ static struct recorder_table *find_table(struct recorder *r, struct str name)
     return NULL;
 }
 
+static uint64_t hash_bytes(uint64_t hash, struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        hash = (hash ^ (unsigned char)s.ptr[i]) * UINT64_C(0x100000001b3);
+    return (hash ^ s.len) * UINT64_C(0x100000001b3);
+}
+
 static struct recorder_table *renew_table(struct recorder *r, struct str name, struct recorder_table *known)
 {
     struct recorder_table *t = recorder_table_read(r, name);
@@ -48,7 +54,8 @@ static struct recorder_table *renew_table(struct recorder *r, struct str name, s
         return NULL;
     }
     t->next = r->tables;
-    t->number = r->table_count++;
+    t->seed = hash_bytes(UINT64_C(0xcbf29ce484222325), t->shown);
+    r->table_count++;
     r->tables = t;
     if (r->table_count > CHANGE_TABLES_MAX)
         fail(r, RECORDER_TOO_LARGE, t->name);
@@ -69,62 +76,93 @@ static struct recorder_table *table_of(struct recorder *r, const char *z)
 
 /* --- Rows by key --- */
 
-static uint64_t hash_bytes(uint64_t hash, struct str s)
+static uint64_t mix(uint64_t z)
 {
-    for (size_t i = 0; i < s.len; i++)
-        hash = (hash ^ (unsigned char)s.ptr[i]) * UINT64_C(0x100000001b3);
-    return (hash ^ s.len) * UINT64_C(0x100000001b3);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
 }
 
-/* FNV-1a. Whoever makes two rows collide marks proposals of his own database as stale, no more. */
-static uint64_t hash_of(const struct recorder_table *t, int64_t rowid, struct str key)
+/* Whoever makes two rows collide marks proposals of his own database as stale, no more. */
+static uint64_t hash_of(const struct recorder *r, const struct recorder_entry *e)
 {
-    uint64_t hash = hash_bytes(UINT64_C(0xcbf29ce484222325), t->shown);
+    const struct recorder_table *t = e->table;
     if (!t->without_rowid)
-        key = str_make(&rowid, sizeof rowid);
-    hash = hash_bytes(hash, key);
-    return hash ^ (hash >> 29);
+        return mix(t->seed ^ (uint64_t)e->rowid);
+    return mix(hash_bytes(t->seed, at_bytes(r, e->key_at, e->key_len)));
 }
 
-static void grow_index(struct recorder *r)
+static void put_in_index(struct recorder *r, size_t number, uint64_t hash)
 {
-    if (r->index_cap >= 2 * (r->entry_count + 1))
-        return;
-    r->index_cap = r->index_cap ? 2 * r->index_cap : INDEX_MIN;
-    mem_free(r->index);
-    r->index = mem_array(r->index_cap, sizeof r->index[0]);
-    for (size_t i = 0; i < r->entry_count; i++) {
-        size_t at = r->entries[i].hash & (r->index_cap - 1);
-        while (r->index[at])
-            at = (at + 1) & (r->index_cap - 1);
-        r->index[at] = (uint32_t)i + 1;
+    size_t at = hash & (r->index_cap - 1);
+    while (r->index[at])
+        at = (at + 1) & (r->index_cap - 1);
+    r->index[at] = (uint32_t)number + 1;
+}
+
+/* Brings the entries that are there into the index. */
+static void complete_index(struct recorder *r)
+{
+    size_t cap = r->index_cap ? r->index_cap : INDEX_MIN;
+    while (cap < 2 * (r->entry_count + 1))
+        cap *= 2;
+    if (cap != r->index_cap) {
+        mem_free(r->index);
+        r->index = mem_array(cap, sizeof r->index[0]);
+        r->index_cap = cap;
+        r->indexed = 0;
     }
+    for (; r->indexed < r->entry_count; r->indexed++)
+        put_in_index(r, r->indexed, hash_of(r, &r->entries[r->indexed]));
 }
 
-static bool is_entry(const struct recorder *r, const struct recorder_entry *e, const struct recorder_table *t,
-    int64_t rowid, struct str key)
+static bool same_row(const struct recorder *r, const struct recorder_entry *a, const struct recorder_entry *b)
 {
-    if (e->table != t)
+    if (a->table != b->table)
         return false;
-    return t->without_rowid ? str_eq(at_bytes(r, e->key_at, e->key_len), key) : e->rowid == rowid;
+    return a->table->without_rowid
+               ? str_eq(at_bytes(r, a->key_at, a->key_len), at_bytes(r, b->key_at, b->key_len))
+               : a->rowid == b->rowid;
 }
 
-/* `key_at`: where the key was just written, for a table WITHOUT ROWID. *ret_new: it has no halves yet. NULL:
- * there are too many. */
+static struct recorder_entry *find_entry(struct recorder *r, const struct recorder_entry *wanted)
+{
+    complete_index(r);
+    size_t at = hash_of(r, wanted) & (r->index_cap - 1);
+    for (; r->index[at]; at = (at + 1) & (r->index_cap - 1)) {
+        struct recorder_entry *e = &r->entries[r->index[at] - 1];
+        if (same_row(r, e, wanted))
+            return e;
+    }
+    return NULL;
+}
+
+/* Most writes go through a table from its start to its end: no row of those comes twice, and none is looked
+ * for. */
+static bool goes_on(struct recorder_table *t, int64_t rowid)
+{
+    bool on = !t->without_rowid && (!t->noted || rowid > t->highest_noted);
+    if (on)
+        t->highest_noted = rowid;
+    t->noted = true;
+    return on;
+}
+
+/* `key_at`: where the key was just written, for a table WITHOUT ROWID. *ret_new: nothing is known of it yet.
+ * NULL: there are too many. */
 static struct recorder_entry *entry_of(
     struct recorder *r, struct recorder_table *t, int64_t rowid, size_t key_at, bool *ret_new)
 {
-    struct str key = str_make(r->cells.buf + key_at, r->cells.len - key_at);
-    uint64_t hash = hash_of(t, rowid, key);
-    grow_index(r);
-    size_t at = hash & (r->index_cap - 1);
-    for (; r->index[at]; at = (at + 1) & (r->index_cap - 1)) {
-        struct recorder_entry *e = &r->entries[r->index[at] - 1];
-        if (e->hash == hash && is_entry(r, e, t, rowid, key)) {
-            strbuf_truncate(&r->cells, key_at);
-            *ret_new = false;
-            return e;
-        }
+    struct recorder_entry wanted = {.table = t,
+        .rowid = rowid,
+        .key_at = (uint32_t)key_at,
+        .key_len = (uint32_t)(r->cells.len - key_at),
+        .indirect = true};
+    struct recorder_entry *e = goes_on(t, rowid) ? NULL : find_entry(r, &wanted);
+    *ret_new = e == NULL;
+    if (e) {
+        strbuf_truncate(&r->cells, key_at);
+        return e;
     }
     if (r->entry_count >= (size_t)LIMIT_CHANGE_ROWS) {
         fail(r, RECORDER_TOO_MANY, t->shown);
@@ -134,94 +172,9 @@ static struct recorder_entry *entry_of(
         r->entry_cap = r->entry_cap ? 2 * r->entry_cap : 16;
         r->entries = mem_grow(r->entries, r->entry_cap, sizeof r->entries[0]);
     }
-    r->index[at] = (uint32_t)++r->entry_count;
-    struct recorder_entry *e = &r->entries[r->entry_count - 1];
-    *e = (struct recorder_entry){.table = t, .rowid = rowid, .hash = hash, .indirect = true};
-    e->key_at = (uint32_t)key_at;
-    e->key_len = (uint32_t)key.len;
-    *ret_new = true;
+    e = &r->entries[r->entry_count++];
+    *e = wanted;
     return e;
-}
-
-/* --- Cells --- */
-
-static void put_bytes(struct strbuf *out, enum change_kind kind, const void *bytes, int len)
-{
-    struct change_cell cell = {.kind = kind, .bytes = str_make(len ? bytes : "", (size_t)len)};
-    change_put_cell(out, &cell);
-}
-
-static void put_value(struct strbuf *out, sqlite3_value *v)
-{
-    struct change_cell cell = {.kind = CHANGE_NULL, .bytes = STR_EMPTY};
-    switch (v ? sqlite3_value_type(v) : SQLITE_NULL) {
-    case SQLITE_INTEGER:
-        cell.kind = CHANGE_INT;
-        cell.integer = sqlite3_value_int64(v);
-        break;
-    case SQLITE_FLOAT:
-        cell.kind = CHANGE_REAL;
-        cell.real = sqlite3_value_double(v);
-        break;
-    case SQLITE_TEXT: put_bytes(out, CHANGE_TEXT, sqlite3_value_text(v), sqlite3_value_bytes(v)); return;
-    case SQLITE_BLOB: put_bytes(out, CHANGE_BLOB, sqlite3_value_blob(v), sqlite3_value_bytes(v)); return;
-    default: break;
-    }
-    change_put_cell(out, &cell);
-}
-
-typedef int value_fn(sqlite3 *, int, sqlite3_value **);
-
-static void put_column(struct recorder *r, const struct recorder_table *t, value_fn *fn, size_t i)
-{
-    sqlite3_value *v = NULL;
-    if (fn(r->db, t->columns[i].cid, &v) != SQLITE_OK)
-        fail(r, RECORDER_SQL, t->shown);
-    put_value(&r->cells, v);
-}
-
-static size_t put_key(struct recorder *r, const struct recorder_table *t, value_fn *fn)
-{
-    size_t at = r->cells.len;
-    for (size_t i = 0; t->without_rowid && i < t->column_count; i++) {
-        if (t->columns[i].key)
-            put_column(r, t, fn, i);
-    }
-    return at;
-}
-
-/* A row of its own: returns where it stands + 1. */
-static uint32_t put_row(struct recorder *r, const struct recorder_table *t, value_fn *fn)
-{
-    size_t at = r->cells.len;
-    for (size_t i = 0; i < t->column_count; i++)
-        put_column(r, t, fn, i);
-    return (uint32_t)at + 1;
-}
-
-/* The new row, beside the old one at `old_at`. */
-static uint32_t put_new_row(
-    struct recorder *r, const struct recorder_table *t, uint32_t old_at, bool *ret_same)
-{
-    static const struct change_cell SAME = {.kind = CHANGE_SAME, .bytes = {"", 0}};
-    *ret_same = old_at != 0;
-    if (!old_at)
-        return put_row(r, t, sqlite3_preupdate_new);
-    size_t begin = r->cells.len, old = old_at - 1;
-    for (size_t i = 0; i < t->column_count && !strbuf_failed(&r->cells); i++) {
-        size_t at = r->cells.len;
-        put_column(r, t, sqlite3_preupdate_new, i); /* may move the buffer */
-        struct str rest = str_make(r->cells.buf + old, r->cells.len - old);
-        struct str was = next_cell_bytes(&rest);
-        old += was.len;
-        if (!str_eq(was, str_make(r->cells.buf + at, r->cells.len - at))) {
-            *ret_same = false;
-            continue;
-        }
-        strbuf_truncate(&r->cells, at);
-        change_put_cell(&r->cells, &SAME);
-    }
-    return (uint32_t)begin + 1;
 }
 
 /* --- The hook --- */
@@ -229,26 +182,22 @@ static uint32_t put_new_row(
 static void note(struct recorder *r, struct recorder_table *t, int op, int64_t rowid, bool indirect)
 {
     bool is_new;
-    size_t key_at = put_key(r, t, op == SQLITE_INSERT ? sqlite3_preupdate_new : sqlite3_preupdate_old);
+    size_t key_at =
+        recorder_put_key(r, t, op == SQLITE_INSERT ? sqlite3_preupdate_new : sqlite3_preupdate_old);
     struct recorder_entry *e = strbuf_failed(&r->cells) ? NULL : entry_of(r, t, rowid, key_at, &is_new);
     if (!e)
         return;
     e->indirect &= indirect;
-    if (r->mode == RECORDER_KEYS)
-        return;
-    if (is_new && op != SQLITE_INSERT)
-        e->old_at = put_row(r, t, sqlite3_preupdate_old);
-    if (strbuf_failed(&r->cells))
-        return;
-    e->new_at = op == SQLITE_DELETE ? 0 : put_new_row(r, t, e->old_at, &e->same);
+    if (r->mode == RECORDER_ROWS && !recorder_put_row(r, e, op, is_new) && !strbuf_failed(&r->cells))
+        fail(r, RECORDER_SQL, t->shown);
 }
 
 static bool key_changed(struct recorder *r, const struct recorder_table *t, int64_t before, int64_t after)
 {
     if (!t->without_rowid)
         return before != after;
-    size_t at = put_key(r, t, sqlite3_preupdate_old), middle = r->cells.len;
-    (void)put_key(r, t, sqlite3_preupdate_new);
+    size_t at = recorder_put_key(r, t, sqlite3_preupdate_old), middle = r->cells.len;
+    (void)recorder_put_key(r, t, sqlite3_preupdate_new);
     bool changed = strbuf_failed(&r->cells) || !str_eq(str_make(r->cells.buf + at, middle - at),
                                                    str_make(r->cells.buf + middle, r->cells.len - middle));
     if (!strbuf_failed(&r->cells))
@@ -313,6 +262,7 @@ void recorder_init(struct recorder *r, struct engine *eng, enum recorder_mode mo
     *r = (struct recorder){.eng = eng, .mode = mode, .failed_table = STR_EMPTY};
     arena_init(&r->arena, ARENA_MAX);
     strbuf_init(&r->cells, (size_t)LIMIT_CHANGE_BYTES);
+    strbuf_init(&r->fresh, (size_t)LIMIT_CHANGE_BYTES);
 }
 
 void recorder_release(struct recorder *r)
@@ -320,6 +270,7 @@ void recorder_release(struct recorder *r)
     recorder_detach(r);
     arena_release(&r->arena);
     strbuf_release(&r->cells);
+    strbuf_release(&r->fresh);
     mem_free(r->entries);
     mem_free(r->index);
     r->entries = NULL;
@@ -330,7 +281,7 @@ void recorder_rewind(struct recorder *r)
 {
     CHECK(!r->db);
     r->failure = RECORDER_FINE;
-    r->entry_count = 0;
+    r->entry_count = r->indexed = 0;
     r->events = r->inner_events = 0;
     r->index_only = false;
     strbuf_reset(&r->cells);
@@ -341,6 +292,8 @@ void recorder_rewind(struct recorder *r)
     }
     for (size_t i = 0; i < r->index_cap; i++)
         r->index[i] = 0;
+    for (struct recorder_table *t = r->tables; t; t = t->next)
+        t->noted = false;
 }
 
 void recorder_attach(struct recorder *r)
@@ -466,7 +419,7 @@ size_t recorder_key_count(const struct recorder *r)
 enum err_code recorder_keys(struct recorder *r, recorder_key_fn *fn, void *arg, struct err *err)
 {
     for (size_t i = 0; i < r->entry_count; i++) {
-        enum err_code code = fn(arg, r->entries[i].hash, err);
+        enum err_code code = fn(arg, hash_of(r, &r->entries[i]), err);
         if (code)
             return code;
     }
@@ -478,7 +431,7 @@ size_t recorder_inserted(const struct recorder *r, struct str table)
     size_t count = 0;
     for (size_t i = 0; i < r->entry_count; i++) {
         const struct recorder_entry *e = &r->entries[i];
-        count += !e->old_at && e->new_at && str_eq_nocase(e->table->shown, table);
+        count += !e->was && e->is && str_eq_nocase(e->table->shown, table);
     }
     return count;
 }

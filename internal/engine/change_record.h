@@ -54,9 +54,10 @@ struct recorder {
     unsigned schema; /* counts the changes of the schema while it was attached */
     struct recorder_entry *entries;
     size_t entry_count, entry_cap;
-    uint32_t *index; /* open addressing: number of an entry + 1 */
-    size_t index_cap;
-    struct strbuf cells;
+    uint32_t *index;               /* open addressing: number of an entry + 1 */
+    size_t index_cap, indexed;     /* so many entries stand in it */
+    struct strbuf cells;           /* rows as the change set wants them, and keys */
+    struct strbuf fresh;           /* the new half of a row that is being written */
     uint64_t events, inner_events; /* changes; those of them in inner tables of full-text indexes */
     int64_t changes_before;        /* sqlite3_total_changes64 when it was attached */
     bool index_only; /* a full-text index without rows of its own followed: what it changed is not in here */

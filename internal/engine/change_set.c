@@ -44,7 +44,7 @@ static int64_t unzigzag(uint64_t n)
 /* Written for every cell of every row. */
 void change_put_cell(struct strbuf *out, const struct change_cell *cell)
 {
-    char *at = strbuf_reserve(out, 1 + VARINT_MAX + cell->bytes.len);
+    char *at = strbuf_reserve(out, CHANGE_CELL_HEAD_MAX + cell->bytes.len);
     size_t len = 1;
     if (!at)
         return;

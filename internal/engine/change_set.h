@@ -40,6 +40,7 @@ enum change_table_flags { CHANGE_TABLE_HAS_KEY = 1, CHANGE_TABLE_WITHOUT_ROWID =
 enum change_column_flags { CHANGE_COLUMN_KEY = 1, CHANGE_COLUMN_ROWID = 2, CHANGE_COLUMN_FLAGS = 3 };
 
 enum { CHANGE_INDIRECT = 0x10 /* beside the op: by a trigger or a foreign key's action */ };
+enum { CHANGE_CELL_HEAD_MAX = 11 /* bytes of a cell beside those of its text or blob */ };
 enum { CHANGE_TABLES_MAX = 1000, CHANGE_COLUMNS_MAX = 2000, CHANGE_NAME_MAX = 100000 };
 
 #define CHANGE_SET_MAGIC "HFC1"

@@ -25,7 +25,9 @@ struct recorder_table {
     struct recorder_column *columns;
     bool has_key; /* declared, and not the row id */
     unsigned schema;
-    size_t number;
+    uint64_t seed;         /* of the hashes of its rows */
+    int64_t highest_noted; /* row id of a change, if any was `noted` */
+    bool noted;
     int64_t highest; /* row id before the first insert, then with it */
     bool highest_known, auto_keys;
 };
@@ -37,16 +39,16 @@ bool recorder_table_same(const struct recorder_table *a, const struct recorder_t
 /* The highest row id that there is; false: unknown. */
 bool recorder_table_highest(struct recorder *r, const struct recorder_table *t, int64_t *ret);
 
-/* A row: where its cells stand in r->cells + 1, 0: it was not there. Of the new row CHANGE_SAME stands for
- * what is as in the old one. */
+/* A row: was it there before the first change, is it there now, and where its bytes stand in r->cells: those
+ * of a change set's row, the op aside. */
 struct recorder_entry {
     struct recorder_table *table;
     int64_t rowid;
-    uint64_t hash;
-    uint32_t old_at, new_at, key_at,
-        key_len; /* key: of a table WITHOUT ROWID; in the end of any declared one */
+    uint32_t at, len;         /* the bytes; none when it neither was nor is there */
+    uint32_t key_at, key_len; /* of a table WITHOUT ROWID; in the end of any declared one */
+    bool was, is;
     bool indirect;
-    bool same; /* the new row is as the old one */
+    bool same; /* it was, and is as it was */
 };
 
 static inline struct str at_bytes(const struct recorder *r, uint32_t at, uint32_t len)
@@ -54,9 +56,10 @@ static inline struct str at_bytes(const struct recorder *r, uint32_t at, uint32_
     return str_make(r->cells.buf + at, len);
 }
 
-static inline struct str cells_at(const struct recorder *r, uint32_t at)
+/* Has the row id a place of its own? */
+static inline bool shows_rowid(const struct recorder_table *t)
 {
-    return str_make(r->cells.buf + at - 1, r->cells.len - (at - 1));
+    return !t->without_rowid && t->alias < 0;
 }
 
 static inline struct str next_cell_bytes(struct str *cells)
@@ -65,6 +68,14 @@ static inline struct str next_cell_bytes(struct str *cells)
     (void)change_cell_next(cells);
     return str_make(begin, (size_t)(cells->ptr - begin));
 }
+
+/* change_row.c, from inside the preupdate hook. The key's cells at the end of r->cells, for a table WITHOUT
+ * ROWID: returns where they begin. */
+typedef int recorder_value_fn(sqlite3 *, int, sqlite3_value **);
+size_t recorder_put_key(struct recorder *r, const struct recorder_table *t, recorder_value_fn *fn);
+/* One change more of that row, SQLITE_INSERT, _UPDATE or _DELETE. `first`: nothing is known of it yet. false:
+ * SQLite or the memory failed. */
+bool recorder_put_row(struct recorder *r, struct recorder_entry *e, int op, bool first);
 
 /* What is told when a limit was passed. */
 enum err_code recorder_too_much(const struct recorder *r, struct err *err);
