@@ -11,10 +11,14 @@
     "INSERT INTO token(id, namespace_id, hash, preview, name, role, database_id, has_table_scope, "          \
     "created_at, expires_at, account_id, addresses, claims, machine_id, assertion_id, branches_only)"        \
     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
-/* What a machine's token makes ends with what the machine was given. */
+/* What a machine's token makes ends with what the machine was given; whoever stands behind a token stands
+ * behind what it makes. */
 #define SQL_FOLLOW                                                                                           \
     "UPDATE token SET machine_id = (SELECT machine_id FROM token WHERE id = ?2),"                            \
-    " assertion_id = (SELECT assertion_id FROM token WHERE id = ?2) WHERE id = ?1"
+    " assertion_id = (SELECT assertion_id FROM token WHERE id = ?2),"                                        \
+    " made_by = (SELECT coalesce(account_id, made_by) FROM token WHERE id = ?2),"                            \
+    " rotated_by = (SELECT rotated_by FROM token WHERE id = ?2) WHERE id = ?1"
+#define SQL_MADE_BY      "UPDATE token SET made_by = ?2 WHERE id = ?1"
 #define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
 #define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
 #define SQL_LOOKUP                                                                                           \
@@ -516,6 +520,8 @@ enum err_code token_create(struct db *db, const struct actor *by, struct arena *
     code = insert_token(db, in, &reach, stored, id_str(&id), &secret, now, err);
     if (!code && by->kind == ACTOR_TOKEN)
         code = db_exec(db, SQL_FOLLOW, DB_ARGS(db_text(id_str(&id)), db_text(id_str(&by->token_id))), err);
+    if (!code && by->kind == ACTOR_USER)
+        code = db_exec(db, SQL_MADE_BY, DB_ARGS(db_text(id_str(&id)), db_text(id_str(&by->user_id))), err);
     if (!code)
         code = insert_tables(db, in, id_str(&id), err);
     if (!code)
