@@ -21,6 +21,8 @@ static enum audit_action action_of(const struct api_request *r)
     case ROUTE_POLICY_UPDATE: return AUDIT_POLICY_UPDATED;
     case ROUTE_POLICY_DELETE: return AUDIT_POLICY_DELETED;
     case ROUTE_ROW_SECURITY_SET: return AUDIT_POLICY_ROW_SECURITY;
+    case ROUTE_MASK_SET:
+    case ROUTE_API_MASK_SET: return AUDIT_MASKS_SET;
     case ROUTE_IMPORT:
     case ROUTE_API_IMPORT: return AUDIT_DATABASE_IMPORTED;
     default: return AUDIT_ACTION_COUNT;
@@ -84,6 +86,35 @@ static enum err_code intend_policy(struct db *db, struct api_request *r, struct 
     return intend(db, r, asked.values, err);
 }
 
+static struct str member_text(const struct jsonr_value *object, struct str name)
+{
+    const struct jsonr_value *v = jsonr_kind(object) == JSONR_OBJECT ? jsonr_member(object, name) : NULL;
+    return v && jsonr_kind(v) == JSONR_TEXT ? jsonr_text(v) : STR_EMPTY;
+}
+
+/* "email users.mail" and so on, as far as a row holds them. */
+static enum err_code intend_masks(struct db *db, struct api_request *r, struct err *err)
+{
+    const struct jsonr_value *root = NULL, *list = NULL;
+    struct str items[AUDIT_ITEMS_MAX + 1];
+    size_t count = 0;
+
+    if (!jsonr_parse(&r->arena, r->call.req.body, &root, NULL) && jsonr_kind(root) == JSONR_OBJECT)
+        list = jsonr_member(root, S("masks"));
+    bool known = list && jsonr_kind(list) == JSONR_ARRAY; /* else the engine refuses it */
+    for (const struct jsonr_value *v = known ? jsonr_first(list) : NULL; v && count < ARRAY_LEN(items);
+         v = jsonr_next(v)) {
+        struct str item =
+            arena_printf(&r->arena, STR_FMT " " STR_FMT "." STR_FMT, STR_ARG(member_text(v, S("kind"))),
+                STR_ARG(member_text(v, S("table"))), STR_ARG(member_text(v, S("column"))));
+        items[count++] = item.ptr ? item : STR_EMPTY;
+    }
+    return intend(db, r,
+        AUDIT_VALUES(
+            audit_list("masks", items, count), audit_int("count", known ? (int64_t)jsonr_count(list) : 0)),
+        err);
+}
+
 static bool is_policy(enum audit_action action)
 {
     return action == AUDIT_POLICY_CREATED || action == AUDIT_POLICY_UPDATED ||
@@ -94,6 +125,8 @@ static enum err_code intend_in_tx(struct db *db, struct api_request *r, struct e
 {
     if (is_policy(action_of(r)))
         return intend_policy(db, r, err);
+    if (action_of(r) == AUDIT_MASKS_SET)
+        return intend_masks(db, r, err);
     if (action_of(r) == AUDIT_PROPOSAL_WITHDRAWN)
         return intend(db, r, AUDIT_VALUES(audit_text_or_null("proposal", r->item)), err);
     if (action_of(r) == AUDIT_DATABASE_IMPORTED)

@@ -4,6 +4,7 @@
 #include "engine/copy_file.h"
 #include "engine/dump_db.h"
 #include "engine/engine_state.h"
+#include "engine/mask_store.h"
 
 /* What belongs to the schema and is kept in rows of ours. */
 static const struct {
@@ -16,6 +17,10 @@ static const struct {
         "INSERT INTO _sys_policy(id, name, table_name, command, using_sql, check_sql, roles, enabled,"
         " created_at_ms, updated_at_ms)"},
     {"SELECT key, value FROM _sys_meta WHERE key = 'policies'", "INSERT INTO _sys_meta(key, value)"},
+    {"SELECT table_name, column_name, kind, options FROM _sys_mask",
+        "INSERT INTO _sys_mask(table_name, column_name, kind, options)"},
+    {"SELECT key, value FROM _sys_meta WHERE key = 'mask_columns'", "INSERT INTO _sys_meta(key, value)"},
+    {MASK_SECRET_NEW_SQL, "INSERT INTO _sys_meta(key, value)"},
     {"SELECT table_name, column_name, description, updated_at_ms FROM _sys_description",
         "INSERT INTO _sys_description(table_name, column_name, description, updated_at_ms)"},
 };

@@ -24,6 +24,7 @@ CALLS = {
     "SEARCH": (None, "?q=orders"), "DOCTOR": (None, ""), "QUERY_LOG": (None, ""),
     "BRANCH_LIST": (None, "?limit=5"), "BRANCH_PUT": ({"ttlDays": 1}, ""), "BRANCH_DELETE": (None, ""), "BRANCH_CLAIM": ({"ref": "claimed-{n}"}, ""),
     "BRANCH_MERGE": ({"mode": "schema"}, ""), "API_BRANCH_MERGE": ({"mode": "schema"}, ""),
+    "MASK_LIST": (None, ""), "MASK_SET": ({"masks": []}, ""), "API_MASK_LIST": (None, ""), "API_MASK_SET": ({"masks": []}, ""),
     "SNAPSHOT_LIST": (None, ""), "SNAPSHOT_CREATE": ({"label": "made"}, ""), "SNAPSHOT_DELETE": (None, ""), "SNAPSHOT_RESTORE": ({"snapshotId": "snap_none"}, ""),
     "API_SNAPSHOT_LIST": (None, ""), "API_SNAPSHOT_CREATE": ({"label": "made"}, ""), "API_SNAPSHOT_DELETE": (None, ""), "API_SNAPSHOT_RESTORE": ({"snapshotId": "snap_none"}, ""),
     "BRANCH_PREVIEW": (None, ""), "API_BRANCH_PREVIEW": (None, ""),
