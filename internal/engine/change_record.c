@@ -53,6 +53,7 @@ static struct recorder_table *renew_table(struct recorder *r, struct str name, s
         fail(r, RECORDER_SCHEMA, known->name);
         return NULL;
     }
+    recorder_table_assigns(r, t);
     t->next = r->tables;
     t->seed = hash_bytes(UINT64_C(0xcbf29ce484222325), t->shown);
     r->table_count++;
@@ -262,7 +263,8 @@ void recorder_init(struct recorder *r, struct engine *eng, enum recorder_mode mo
     *r = (struct recorder){.eng = eng, .mode = mode, .failed_table = STR_EMPTY};
     arena_init(&r->arena, ARENA_MAX);
     strbuf_init(&r->cells, (size_t)LIMIT_CHANGE_BYTES);
-    strbuf_init(&r->fresh, (size_t)LIMIT_CHANGE_BYTES);
+    strbuf_init(&r->kept, (size_t)LIMIT_CHANGE_BYTES);
+    map_init(&r->assigned);
 }
 
 void recorder_release(struct recorder *r)
@@ -270,7 +272,11 @@ void recorder_release(struct recorder *r)
     recorder_detach(r);
     arena_release(&r->arena);
     strbuf_release(&r->cells);
-    strbuf_release(&r->fresh);
+    strbuf_release(&r->kept);
+    map_release(&r->assigned);
+    mem_free(r->row);
+    r->row = NULL;
+    r->row_cap = 0;
     mem_free(r->entries);
     mem_free(r->index);
     r->entries = NULL;
@@ -303,6 +309,12 @@ void recorder_attach(struct recorder *r)
     r->changes_before = sqlite3_total_changes64(r->db);
     void *before = sqlite3_preupdate_hook(r->db, on_change, r);
     CHECK(before == NULL);
+}
+
+void recorder_expect_assigns(struct recorder *r)
+{
+    CHECK(r->entry_count == 0);
+    r->told = true;
 }
 
 void recorder_detach(struct recorder *r)

@@ -54,10 +54,14 @@ struct recorder {
     unsigned schema; /* counts the changes of the schema while it was attached */
     struct recorder_entry *entries;
     size_t entry_count, entry_cap;
-    uint32_t *index;               /* open addressing: number of an entry + 1 */
-    size_t index_cap, indexed;     /* so many entries stand in it */
-    struct strbuf cells;           /* rows as the change set wants them, and keys */
-    struct strbuf fresh;           /* the new half of a row that is being written */
+    uint32_t *index;           /* open addressing: number of an entry + 1 */
+    size_t index_cap, indexed; /* so many entries stand in it */
+    struct strbuf cells;       /* rows as the change set wants them, and keys */
+    struct strbuf kept;        /* the row that is being written, as it stood */
+    struct recorder_cell *row; /* and its columns */
+    size_t row_cap;
+    bool told;                     /* recorder_assigns() is called */
+    struct map assigned;           /* names of tables and columns */
     uint64_t events, inner_events; /* changes; those of them in inner tables of full-text indexes */
     int64_t changes_before;        /* sqlite3_total_changes64 when it was attached */
     bool index_only; /* a full-text index without rows of its own followed: what it changed is not in here */
@@ -73,6 +77,13 @@ void recorder_rewind(struct recorder *r);
 /* To the connection that is the engine's at the moment; one at a time. Detaching twice is harmless. */
 void recorder_attach(struct recorder *r);
 void recorder_detach(struct recorder *r);
+
+/* Whoever prepares says which columns an UPDATE assigns, that of a trigger or of a foreign key too, as the
+ * authorizer is told. The others stay as they are and are not looked at, after recorder_expect_assigns().
+ * (Their representation may not: SQLite casts a value that is not of its column's type, which only a file
+ * that was made by hand can have.) */
+void recorder_expect_assigns(struct recorder *r);
+void recorder_assigns(struct recorder *r, const char *table, const char *column);
 
 /* After a statement: did it change the schema, and which table did it name as what it writes to ("" none)? */
 void recorder_ran(struct recorder *r, bool changes_schema, struct str target);

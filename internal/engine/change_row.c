@@ -2,7 +2,7 @@
  * bytes that the change set wants, so that a row that was touched once is never read again, and what stayed
  * costs one byte however large it is: the row that SQLite shows before the next change still has it. */
 #define SQLITE_ENABLE_PREUPDATE_HOOK 1 /* declares its functions */
-#include "base/check.h"
+#include "base/mem.h"
 #include "engine/change_table.h"
 
 /* --- Cells --- */
@@ -55,66 +55,101 @@ size_t recorder_put_key(struct recorder *r, const struct recorder_table *t, reco
 
 /* --- Halves --- */
 
-static const struct change_cell SAME = {.kind = CHANGE_SAME, .bytes = {"", 0}};
-
 /* Where the halves of a row come from. */
 struct sources {
     bool was, is;
-    bool kept;     /* an earlier change of this row told some columns of the old half: */
-    size_t old_at; /* they stand there in r->cells */
+    struct str kept; /* the old half as an earlier change of this row told it, ptr NULL: none did */
+    size_t bytes;    /* that its texts and blobs take */
 };
 
+static const struct change_cell SAME = {.kind = CHANGE_SAME, .bytes = {"", 0}};
+
 /* What the old half tells of column i: from the earlier change, or what SQLite shows. */
-static bool read_old(
-    struct recorder *r, const struct recorder_table *t, struct sources *s, size_t i, struct change_cell *ret)
+static bool read_old(struct recorder *r, const struct recorder_entry *e, struct sources *s, size_t i)
 {
-    if (s->kept) {
-        struct str rest = str_make(r->cells.buf + s->old_at, r->cells.len - s->old_at), before = rest;
-        *ret = change_cell_next(&rest);
-        s->old_at += before.len - rest.len;
+    const struct recorder_table *t = e->table;
+    struct change_cell *ret = &r->row[i].old;
+    if (s->kept.ptr) {
+        *ret = change_cell_next(&s->kept);
         if (ret->kind != CHANGE_SAME)
             return true;
+    }
+    if ((int)i == t->alias) {
+        *ret = (struct change_cell){.kind = CHANGE_INT, .integer = e->rowid, .bytes = STR_EMPTY};
+        return true;
     }
     return read_column(r, t, sqlite3_preupdate_old, i, ret);
 }
 
-/* `cell` may stand in r->cells itself, which may move. */
-static void put_old(struct recorder *r, const struct change_cell *cell)
+/* The columns into r->row; CHANGE_SAME as a change set wants it. */
+static bool read_columns(struct recorder *r, struct recorder_entry *e, struct sources *s)
 {
-    char *buf = r->cells.buf;
-    struct change_cell copy = *cell;
-    bool inside = copy.bytes.len && copy.bytes.ptr >= buf && copy.bytes.ptr < buf + r->cells.len;
-    size_t at = inside ? (size_t)(copy.bytes.ptr - buf) : 0;
-    if (!strbuf_reserve(&r->cells, copy.bytes.len + CHANGE_CELL_HEAD_MAX))
-        return;
-    if (inside)
-        copy.bytes.ptr = r->cells.buf + at;
-    change_put_cell(&r->cells, &copy);
-}
-
-static bool put_columns(struct recorder *r, const struct recorder_table *t, struct sources *s, bool *ret_same)
-{
-    *ret_same = s->was && s->is;
-    for (size_t i = 0; i < t->column_count && !strbuf_failed(&r->cells); i++) {
-        struct change_cell old, now;
-        if ((s->was && !read_old(r, t, s, i, &old)) ||
-            (s->is && !read_column(r, t, sqlite3_preupdate_new, i, &now)))
+    const struct recorder_table *t = e->table;
+    bool both = s->was && s->is, first = both && !s->kept.ptr; /* which only an UPDATE can be */
+    e->same = both;
+    for (size_t i = 0; i < t->column_count; i++) {
+        struct recorder_cell *c = &r->row[i];
+        bool stays = first && t->columns[i].stays;
+        if (stays && !t->columns[i].key) {
+            c->old = c->now = SAME;
+            continue;
+        }
+        if (s->was && !read_old(r, e, s, i))
             return false;
-        bool same = s->was && s->is && change_cell_eq(&old, &now);
-        *ret_same &= same;
-        if (s->is)
-            change_put_cell(&r->fresh, same ? &SAME : &now);
-        if (s->was)
-            put_old(r, same && !t->columns[i].key ? &SAME : &old);
+        if (s->is && !stays && !read_column(r, t, sqlite3_preupdate_new, i, &c->now))
+            return false;
+        bool same = both && (stays || change_cell_eq(&c->old, &c->now));
+        e->same &= same;
+        if (same)
+            c->now = SAME;
+        if (same && !t->columns[i].key)
+            c->old = SAME;
+        s->bytes += (s->was ? c->old.bytes.len : 0) + (s->is ? c->now.bytes.len : 0);
     }
     return true;
 }
 
-static void put_rowid(struct strbuf *out, const struct recorder_entry *e)
+static char *write_rowid(char *out, const struct recorder_entry *e, bool same)
 {
     struct change_cell cell = {.kind = CHANGE_INT, .integer = e->rowid, .bytes = STR_EMPTY};
+    return shows_rowid(e->table) ? change_write_cell(out, same ? &SAME : &cell) : out;
+}
+
+static bool write_columns(struct recorder *r, const struct recorder_entry *e, const struct sources *s)
+{
+    size_t n = e->table->column_count;
+    char *begin = strbuf_reserve(&r->cells, s->bytes + 2 * (n + 1) * CHANGE_CELL_HEAD_MAX), *at = begin;
+    if (!begin)
+        return false;
+    if (s->was)
+        at = write_rowid(at, e, false);
+    for (size_t i = 0; s->was && i < n; i++)
+        at = change_write_cell(at, &r->row[i].old);
+    if (s->is)
+        at = write_rowid(at, e, s->was);
+    for (size_t i = 0; s->is && i < n; i++)
+        at = change_write_cell(at, &r->row[i].now);
+    strbuf_commit(&r->cells, (size_t)(at - begin));
+    return true;
+}
+
+static void make_room(struct recorder *r, size_t columns)
+{
+    if (columns <= r->row_cap)
+        return;
+    r->row = mem_grow(r->row, columns, sizeof r->row[0]);
+    r->row_cap = columns;
+}
+
+/* The earlier change moves out of the way: what is written may take its place, or move the buffer. */
+static bool take_kept(struct recorder *r, const struct recorder_entry *e, struct sources *s)
+{
+    strbuf_reset(&r->kept);
+    strbuf_add_str(&r->kept, at_bytes(r, e->at, e->len));
+    s->kept = strbuf_str(&r->kept);
     if (shows_rowid(e->table))
-        change_put_cell(out, &cell);
+        (void)change_cell_next(&s->kept);
+    return !strbuf_failed(&r->kept);
 }
 
 /* A row that many changes follow in turn takes its place again where it fits. */
@@ -132,29 +167,16 @@ static void settle(struct recorder *r, struct recorder_entry *e, size_t at)
 
 bool recorder_put_row(struct recorder *r, struct recorder_entry *e, int op, bool first)
 {
-    struct sources s = {.was = first ? op != SQLITE_INSERT : e->was, .is = op != SQLITE_DELETE};
+    struct sources s = {
+        .was = first ? op != SQLITE_INSERT : e->was, .is = op != SQLITE_DELETE, .kept = {NULL, 0}};
     size_t at = r->cells.len;
-    s.kept = !first && s.was;
-    if (s.kept) {
-        struct str rest = at_bytes(r, e->at, e->len);
-        if (shows_rowid(e->table))
-            (void)change_cell_next(&rest);
-        s.old_at = (size_t)(rest.ptr - r->cells.buf);
-    }
-    strbuf_reset(&r->fresh);
-    if (s.was)
-        put_rowid(&r->cells, e);
-    else if (s.is)
-        put_rowid(&r->fresh, e);
-    if (s.was && s.is && shows_rowid(e->table))
-        change_put_cell(&r->fresh, &SAME);
-    if ((s.was || s.is) && !put_columns(r, e->table, &s, &e->same))
+    make_room(r, e->table->column_count);
+    if (!first && s.was && !take_kept(r, e, &s))
         return false;
-    strbuf_add_str(&r->cells, strbuf_str(&r->fresh));
-    r->cells.failed |= strbuf_failed(&r->fresh);
+    if ((s.was || s.is) && (!read_columns(r, e, &s) || !write_columns(r, e, &s)))
+        return false;
     e->was = s.was;
     e->is = s.is;
-    if (!strbuf_failed(&r->cells))
-        settle(r, e, at);
-    return !strbuf_failed(&r->cells);
+    settle(r, e, at);
+    return true;
 }

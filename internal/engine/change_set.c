@@ -42,28 +42,26 @@ static int64_t unzigzag(uint64_t n)
 }
 
 /* Written for every cell of every row. */
+char *change_write_cell(char *out, const struct change_cell *cell)
+{
+    *out++ = (char)cell->kind;
+    switch (cell->kind) {
+    case CHANGE_INT: return out + write_number(out, zigzag(cell->integer));
+    case CHANGE_REAL: memcpy(out, &cell->real, REAL_BYTES); return out + REAL_BYTES;
+    case CHANGE_TEXT:
+    case CHANGE_BLOB:
+        out += write_number(out, cell->bytes.len);
+        memcpy(out, cell->bytes.ptr, cell->bytes.len);
+        return out + cell->bytes.len;
+    default: return out;
+    }
+}
+
 void change_put_cell(struct strbuf *out, const struct change_cell *cell)
 {
     char *at = strbuf_reserve(out, CHANGE_CELL_HEAD_MAX + cell->bytes.len);
-    size_t len = 1;
-    if (!at)
-        return;
-    at[0] = (char)cell->kind;
-    switch (cell->kind) {
-    case CHANGE_INT: len += write_number(at + len, zigzag(cell->integer)); break;
-    case CHANGE_REAL:
-        memcpy(at + len, &cell->real, REAL_BYTES);
-        len += REAL_BYTES;
-        break;
-    case CHANGE_TEXT:
-    case CHANGE_BLOB:
-        len += write_number(at + len, cell->bytes.len);
-        memcpy(at + len, cell->bytes.ptr, cell->bytes.len);
-        len += cell->bytes.len;
-        break;
-    default: break;
-    }
-    strbuf_commit(out, len);
+    if (at)
+        strbuf_commit(out, (size_t)(change_write_cell(at, cell) - at));
 }
 
 /* --- Reading --- */
@@ -298,6 +296,17 @@ enum err_code change_row_next(const struct change_table_view *t, struct str *res
     ret->bytes = between(begin, at);
     *rest = between(at, end);
     return ERR_OK;
+}
+
+void change_row_columns(const struct change_table_view *t, const struct change_row *row, bool *touched)
+{
+    struct change_cell cell;
+    const unsigned char *at = begin_of(row->new_cells), *end = end_of(row->new_cells);
+    for (size_t i = 0; row->op == CHANGE_UPDATE && i < t->column_count; i++) {
+        bool ok = take_cell(&at, end, &cell);
+        CHECK(ok);
+        touched[i] |= cell.kind != CHANGE_SAME;
+    }
 }
 
 /* --- Whole sets --- */

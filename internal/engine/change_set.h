@@ -78,6 +78,8 @@ struct change_row {
 void change_put_number(struct strbuf *out, uint64_t n);
 void change_put_name(struct strbuf *out, struct str name);
 void change_put_cell(struct strbuf *out, const struct change_cell *cell);
+/* The same where there is room for CHANGE_CELL_HEAD_MAX and the bytes; returns the end. */
+char *change_write_cell(char *out, const struct change_cell *cell);
 
 /* Takes the next cell from *cells, which was checked before by change_row_next or by its writer. */
 struct change_cell change_cell_next(struct str *cells);
@@ -99,6 +101,9 @@ MUST_CHECK enum err_code change_table_next(
 /* Row by row: start with struct str rest = t->rows. */
 MUST_CHECK enum err_code change_row_next(const struct change_table_view *t, struct str *rest, bool *ret_found,
     struct change_row *ret, struct err *err);
+
+/* Of an UPDATE: marks the columns that it changes. */
+void change_row_columns(const struct change_table_view *t, const struct change_row *row, bool *touched);
 
 /* Reads all of it. */
 MUST_CHECK enum err_code change_set_check(struct str bytes, struct err *err);

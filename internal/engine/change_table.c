@@ -188,6 +188,45 @@ struct recorder_table *recorder_table_read(struct recorder *r, struct str name)
     return arena_failed(&r->arena) ? NULL : t;
 }
 
+static struct str assigned_name(struct strbuf *out, struct str table, struct str column)
+{
+    strbuf_reset(out);
+    strbuf_add_str(out, table);
+    strbuf_add_char(out, '\0');
+    strbuf_add_str(out, column);
+    return strbuf_str(out);
+}
+
+/* A table whose rows are updated though nobody told of it is written by a statement that was prepared before:
+ * one of a full-text index, or of a policy's. */
+void recorder_table_assigns(struct recorder *r, struct recorder_table *t)
+{
+    AUTO_STRBUF name;
+    bool told = false;
+    strbuf_init(&name, CHANGE_NAME_MAX);
+    for (size_t i = 0; i < t->column_count; i++) {
+        struct recorder_column *c = &t->columns[i];
+        c->stays = !map_get(&r->assigned, assigned_name(&name, t->name, c->name));
+        told |= !c->stays;
+        c->stays |= (int)i == t->alias; /* an UPDATE that changes it is another row's */
+    }
+    for (size_t i = 0; i < t->column_count; i++)
+        t->columns[i].stays &= r->told && told && !t->inner_of.len;
+}
+
+void recorder_assigns(struct recorder *r, const char *table, const char *column)
+{
+    AUTO_STRBUF name;
+    strbuf_init(&name, CHANGE_NAME_MAX);
+    if (!r->told || map_put(&r->assigned, assigned_name(&name, str_of(table), str_of(column)), r))
+        return;
+    r->told = !strbuf_failed(&name);
+    for (struct recorder_table *t = r->tables; t; t = t->next) {
+        if (str_eq(t->name, str_of(table)) || !r->told)
+            recorder_table_assigns(r, t);
+    }
+}
+
 bool recorder_table_same(const struct recorder_table *a, const struct recorder_table *b)
 {
     bool same = a->column_count == b->column_count && a->without_rowid == b->without_rowid &&

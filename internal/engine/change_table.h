@@ -9,6 +9,7 @@ struct recorder_column {
     struct str name;
     int cid; /* SQLite's number of it */
     bool key;
+    bool stays; /* no statement so far assigns it */
 };
 
 struct recorder_table {
@@ -34,6 +35,8 @@ struct recorder_table {
 
 /* Reads the table's columns. NULL: SQLite failed, or it is not there. */
 struct recorder_table *recorder_table_read(struct recorder *r, struct str name);
+/* Which of its columns stay? */
+void recorder_table_assigns(struct recorder *r, struct recorder_table *t);
 /* Same columns in the same places? */
 bool recorder_table_same(const struct recorder_table *a, const struct recorder_table *b);
 /* The highest row id that there is; false: unknown. */
@@ -55,6 +58,11 @@ static inline struct str at_bytes(const struct recorder *r, uint32_t at, uint32_
 {
     return str_make(r->cells.buf + at, len);
 }
+
+/* A column of the row that is being written. */
+struct recorder_cell {
+    struct change_cell old, now;
+};
 
 /* Has the row id a place of its own? */
 static inline bool shows_rowid(const struct recorder_table *t)

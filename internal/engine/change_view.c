@@ -92,13 +92,6 @@ static bool sees_row(const struct change_view *v, const struct change_row *row)
     return !(v->no_indirect && row->indirect);
 }
 
-static void note_columns(const struct change_table_view *t, const struct change_row *row, bool *touched)
-{
-    struct str cells = row->new_cells;
-    for (size_t i = 0; row->op == CHANGE_UPDATE && i < t->column_count; i++)
-        touched[i] |= change_cell_next(&cells).kind != CHANGE_SAME;
-}
-
 static enum err_code count_table(const struct change_view *v, const struct change_table_view *t,
     struct table_counts *ret, bool *touched, struct err *err)
 {
@@ -117,7 +110,7 @@ static enum err_code count_table(const struct change_view *v, const struct chang
         ret->of[row.op]++;
         ret->indirect += row.indirect;
         if (touched)
-            note_columns(t, &row, touched);
+            change_row_columns(t, &row, touched);
     }
 }
 

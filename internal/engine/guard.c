@@ -1,4 +1,5 @@
 /* The authorizer. */
+#include "engine/change_record.h"
 #include "engine/guard.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -426,6 +427,8 @@ static int authorize(
     void *arg, int action, const char *first, const char *second, const char *database, const char *accessor)
 {
     struct guard *g = arg;
+    if (action == SQLITE_UPDATE && g->recorder)
+        recorder_assigns(g->recorder, first, second);
     if (g->mode == GUARD_TENANT)
         return check_tenant(g, action, first, second, database, accessor);
     if (g->mode == GUARD_SYSTEM)

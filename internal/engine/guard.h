@@ -19,12 +19,14 @@
 enum guard_mode { GUARD_OWN, GUARD_TENANT, GUARD_SYSTEM };
 
 struct rowsec;
+struct recorder;
 
 #define GUARD_TEXT_MAX   320
 #define GUARD_TARGET_MAX 128
 
 struct guard {
     enum guard_mode mode;
+    struct recorder *recorder;    /* of the running rehearsal, NULL none: hears what UPDATE assigns */
     struct rowsec *rowsec;        /* of the connection under policies; NULL: the other */
     const struct wire_call *call; /* GUARD_TENANT: whose role and scope */
     enum sql_verb verb;

@@ -52,7 +52,9 @@ static void go_back(struct rehearsal *r)
 static void begin(struct rehearsal *r)
 {
     recorder_attach(&r->recorder);
-    r->op->eng->recorder = &r->recorder;
+    if (!r->op->eng->guard.rowsec) /* whose statements are kept from call to call */
+        recorder_expect_assigns(&r->recorder);
+    r->op->eng->recorder = r->op->eng->guard.recorder = &r->recorder;
     dice_hold(r->op->eng, r->clock_ms, r->dice);
 }
 
@@ -62,7 +64,7 @@ static void end(struct rehearsal *r)
     r->time_asked |= eng->dice.time_asked;
     r->dice_asked |= eng->dice.dice_asked;
     dice_release(eng);
-    eng->recorder = NULL;
+    eng->recorder = eng->guard.recorder = NULL;
 }
 
 /* Its answer goes to a buffer of its own. */

@@ -50,12 +50,24 @@ void change_lab_sql(struct change_lab *f, const char *text)
         fail_msg("%s: %s", text, sqlite3_errmsg(f->eng.db));
 }
 
+static int authorize(
+    void *arg, int action, const char *first, const char *second, const char *database, const char *accessor)
+{
+    struct change_lab *f = arg;
+    (void)database;
+    (void)accessor;
+    if (action == SQLITE_UPDATE && f->recorder.db)
+        recorder_assigns(&f->recorder, first, second);
+    return SQLITE_OK;
+}
+
 void change_lab_open(struct change_lab *f)
 {
     *f = (struct change_lab){.seed = UINT64_C(88172645463325252)};
     assert_int_equal(sqlite3_open(":memory:", &f->eng.db), SQLITE_OK);
     change_lab_sql(f, "PRAGMA foreign_keys = ON");
     change_lab_sql(f, SCHEMA);
+    assert_int_equal(sqlite3_set_authorizer(f->eng.db, authorize, f), SQLITE_OK);
     strbuf_init(&f->set, 64 << 20);
     strbuf_init(&f->before, 64 << 20);
     strbuf_init(&f->after, 64 << 20);
@@ -94,6 +106,9 @@ void change_lab_begin(struct change_lab *f)
 {
     recorder_init(&f->recorder, &f->eng, RECORDER_ROWS);
     recorder_attach(&f->recorder);
+    f->tells = !f->tells;
+    if (f->tells)
+        recorder_expect_assigns(&f->recorder);
 }
 
 void change_lab_finish(struct change_lab *f)

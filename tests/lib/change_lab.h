@@ -13,6 +13,7 @@ struct change_lab {
     struct recorder recorder;
     struct strbuf set, before, after; /* what was recorded; for the user's dumps */
     uint64_t seed;
+    bool tells; /* every other recording hears which columns are assigned */
 };
 
 void change_lab_open(struct change_lab *f);
