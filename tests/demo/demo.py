@@ -8,46 +8,12 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import changes
 import unicode_data
-from holdfast import Server, binary_argument
+from holdfast import binary_argument
+from stage import Demo, check, checks, heading, show
 
 PIECE = 64 << 10  # bytes between two looks at the progress bar
-checks = {"passed": 0, "failed": 0}
-
-
-def check(what, ok):
-    checks["passed" if ok else "failed"] += 1
-    if not ok:
-        print(f"  ✗ {what}")
-
-
-def fold(text, width=160, most=12):
-    out = [line if len(line) <= width else line[:width] + " …" for line in text.splitlines()]
-    return out[:most] + ([f"… {len(out) - most} more lines"] if len(out) > most else [])
-
-
-class Demo(Server):
-    def send(self, method, path, body=None, content_type="application/json"):
-        answer = self.call(method, path, body, headers={"Content-Type": content_type} if body is not None else {})
-        return answer.status, answer.data
-
-
-def show(server, title, method, path, body=None, expect=200, quiet=False):
-    """One request as a person sees it. Returns the answer, decoded where it is JSON."""
-    print(f"\n\033[1m{title}\033[0m\n  {method} {path}")
-    if body is not None:
-        print("  " + json.dumps(body, ensure_ascii=False)[:400])
-    status, data = server.send(method, path, body)
-    text = data.decode()
-    check(f"{method} {path}: status {status}, expected {expect}: {text[:300]}", status == expect)
-    print(f"  → {status}")
-    if not quiet:
-        for line in fold(text):
-            print("    " + line)
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def bar(done, total, what):
@@ -133,7 +99,7 @@ def tour(server, db, counts):
 
 
 def export(server, db, rows):
-    print("\n\033[1mTaking the data home\033[0m")
+    heading("Taking the data home")
     for form, query in (("csv", "&table=blocks"), ("ndjson", "&table=characters"), ("sql", ""), ("sqlite", "")):
         path = f"{db}/export?format={form}{query}"
         status, data = download(server, path)
@@ -164,11 +130,13 @@ def main():
         print(f"A fresh server on http://127.0.0.1:{server.port}; every request carries `Authorization: Bearer <token>`.")
         show(server, "The schema, as one batch", "POST", f"{db}/batch", {"transaction": True, "statements": [{"sql": s} for s in unicode_data.SCHEMA]},
              quiet=True)
-        print(f"\n\033[1mThe Unicode character database, over HTTP\033[0m\n  POST {db}/import?table=…")
+        heading("The Unicode character database, over HTTP")
+        print(f"  POST {db}/import?table=…")
         for table, rows in (("blocks", blocks), ("scripts", scripts), ("characters", characters)):
             import_rows(server, db, table, rows)
         tour(server, db, {"blocks": len(blocks), "scripts": len(scripts), "characters": len(characters)})
         export(server, db, len(characters))
+        changes.tour(server, db)
     finally:
         check("the server ends with status 0", server.stop() == 0)
     print(f"\n{checks['passed']} passed, {checks['failed']} failed")
