@@ -46,7 +46,7 @@ struct applying {
     uint64_t at;
 };
 
-static int step(struct engine *eng, sqlite3_stmt *stmt)
+int change_step(struct engine *eng, sqlite3_stmt *stmt)
 {
     struct guard_saved saved = guard_enter_own(&eng->guard);
     eng->guard.own_reads = true; /* it may go through FTS5 */
@@ -138,7 +138,7 @@ static sqlite3_stmt *statement(struct applying *a, struct target *g, int which)
     return g->stmt[which] = prepare(a->eng, &sql);
 }
 
-static int bind_cell(sqlite3_stmt *stmt, int index, const struct change_cell *cell)
+int change_bind_cell(sqlite3_stmt *stmt, int index, const struct change_cell *cell)
 {
     switch (cell->kind) {
     case CHANGE_INT: return sqlite3_bind_int64(stmt, index, cell->integer);
@@ -159,12 +159,12 @@ static int bind_row(sqlite3_stmt *stmt, const struct target *g, enum finder by, 
         struct change_cell cell = change_cell_next(&cells);
         bool wanted = all ? cell.kind != CHANGE_SAME : finds(g, by, i);
         if (wanted && (int)i < parameters)
-            rc = bind_cell(stmt, (int)i + 1, &cell);
+            rc = change_bind_cell(stmt, (int)i + 1, &cell);
     }
     return rc;
 }
 
-static struct change_cell cell_of_column(sqlite3_stmt *stmt, int column)
+struct change_cell change_cell_column(sqlite3_stmt *stmt, int column)
 {
     struct change_cell cell = {.kind = CHANGE_NULL, .bytes = STR_EMPTY};
     switch (sqlite3_column_type(stmt, column)) {
@@ -294,14 +294,14 @@ static int bind_new(sqlite3_stmt *stmt, const struct target *g, struct str cells
     for (size_t i = 0; rc == SQLITE_OK && i < g->t->column_count; i++) {
         struct change_cell cell = change_cell_next(&cells);
         if (cell.kind != CHANGE_SAME)
-            rc = bind_cell(stmt, (int)(g->t->column_count + i) + 1, &cell);
+            rc = change_bind_cell(stmt, (int)(g->t->column_count + i) + 1, &cell);
     }
     return rc;
 }
 
 static int run(struct applying *a, sqlite3_stmt *stmt, int bound)
 {
-    int rc = bound == SQLITE_OK ? step(a->eng, stmt) : bound;
+    int rc = bound == SQLITE_OK ? change_step(a->eng, stmt) : bound;
     int reset = sqlite3_reset(stmt);
     (void)sqlite3_clear_bindings(stmt); /* cannot fail */
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : reset != SQLITE_OK ? reset : rc;
@@ -388,10 +388,10 @@ static enum err_code apply_row(
         return ERR_OK;
     }
     int rc = bind_row(find, g, by, false, cells);
-    rc = rc == SQLITE_OK ? step(a->eng, find) : rc;
+    rc = rc == SQLITE_OK ? change_step(a->eng, find) : rc;
     bool present = rc == SQLITE_ROW;
     for (size_t i = 0; present && i < g->t->column_count; i++)
-        g->now[i] = cell_of_column(find, (int)i);
+        g->now[i] = change_cell_column(find, (int)i);
     bool taken = row->op == CHANGE_INSERT && present && !a->last;
     bool due = (rc == SQLITE_ROW || rc == SQLITE_DONE) && !taken && is_due(a, g, row, present, by);
     int reset = sqlite3_reset(find);
@@ -411,7 +411,7 @@ static enum err_code apply_row(
 
 /* --- Tables --- */
 
-static const char *rowid_of(const struct change_table_view *t)
+const char *change_rowid_name(const struct change_table_view *t)
 {
     static const char *const ROWIDS[] = {"rowid", "_rowid_", "oid"};
     for (size_t n = 0; n < ARRAY_LEN(ROWIDS); n++) {
@@ -445,7 +445,7 @@ static enum err_code apply_table(struct applying *a, const struct change_table_v
     struct change_row row;
     bool found = true;
     enum err_code code = ERR_OK;
-    g.rowid = t->columns[0].flags & CHANGE_COLUMN_ROWID ? rowid_of(t) : NULL;
+    g.rowid = t->columns[0].flags & CHANGE_COLUMN_ROWID ? change_rowid_name(t) : NULL;
     g.mask = mem_array(t->column_count, sizeof g.mask[0]);
     g.now = mem_array(t->column_count, sizeof g.now[0]);
     while (!code && found) {

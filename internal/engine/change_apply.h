@@ -35,6 +35,15 @@ struct change_conflict {
     const struct change_cell *now; /* one for each column; NULL: the row is not there, or was not looked at */
 };
 
+/* A value of a row of SQLite's, until its next step. */
+struct change_cell change_cell_column(sqlite3_stmt *stmt, int column);
+/* SQLITE_OK, or its error. What `cell` points to must live until the step. */
+int change_bind_cell(sqlite3_stmt *stmt, int index, const struct change_cell *cell);
+/* sqlite3_step for statements over tenants' tables that are ours. */
+int change_step(struct engine *eng, sqlite3_stmt *stmt);
+/* How the row id of a table with CHANGE_COLUMN_ROWID is called beside its columns. */
+const char *change_rowid_name(const struct change_table_view *t);
+
 const char *change_conflict_name(enum change_conflict_kind kind);
 
 typedef void change_conflict_fn(void *arg, const struct change_conflict *c);

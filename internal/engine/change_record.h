@@ -43,7 +43,8 @@ struct recorder_target;
 
 struct recorder {
     struct engine *eng;
-    sqlite3 *db; /* attached to; NULL not */
+    sqlite3 *db;   /* attached to; NULL not */
+    sqlite3 *from; /* where the columns of tables are read; NULL: the engine's connection */
     enum recorder_mode mode;
     enum recorder_failure failure;
     struct str failed_table;

@@ -64,6 +64,17 @@ void change_put_cell(struct strbuf *out, const struct change_cell *cell)
         strbuf_commit(out, (size_t)(change_write_cell(at, cell) - at));
 }
 
+void change_put_head(struct strbuf *out, const struct change_table_view *t)
+{
+    change_put_name(out, t->name);
+    change_put_number(out, t->flags);
+    change_put_number(out, t->column_count);
+    for (size_t i = 0; i < t->column_count; i++) {
+        change_put_name(out, t->columns[i].name);
+        change_put_number(out, t->columns[i].flags);
+    }
+}
+
 /* --- Reading --- */
 
 /* Every row of every set goes through here, several times: pointers, and nothing that is not inline. */

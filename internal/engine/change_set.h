@@ -80,6 +80,9 @@ void change_put_name(struct strbuf *out, struct str name);
 void change_put_cell(struct strbuf *out, const struct change_cell *cell);
 /* The same where there is room for CHANGE_CELL_HEAD_MAX and the bytes; returns the end. */
 char *change_write_cell(char *out, const struct change_cell *cell);
+/* A table from its name to its last column; then the number of its rows and their bytes follow, the latter
+ * with their length, as change_put_name() writes it. */
+void change_put_head(struct strbuf *out, const struct change_table_view *t);
 
 /* Takes the next cell from *cells, which was checked before by change_row_next or by its writer. */
 struct change_cell change_cell_next(struct str *cells);

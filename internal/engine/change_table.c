@@ -15,7 +15,7 @@ static sqlite3_stmt *prepare(struct recorder *r, const char *fmt, struct str nam
     sqlite3_stmt *stmt = NULL;
     char *sql = sqlite3_mprintf(fmt, name.ptr);
     struct guard_saved saved = guard_enter_own(&r->eng->guard);
-    int rc = sql ? sqlite3_prepare_v2(r->eng->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
+    int rc = sql ? sqlite3_prepare_v2(r->from ? r->from : r->eng->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
     guard_leave(&r->eng->guard, saved);
     sqlite3_free(sql);
     return rc == SQLITE_OK ? stmt : NULL;

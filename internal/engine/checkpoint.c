@@ -11,7 +11,7 @@ enum {
 static void checkpoint(struct engine *eng, int how)
 {
     int pages = 0;
-    if (eng->cfg.mode != ENGINE_WRITER || eng->leaving)
+    if (eng->cfg.mode != ENGINE_WRITER || eng->leaving || eng->base.keeps)
         return;
     struct guard_saved saved = guard_enter_own(&eng->guard);
     int rc = sqlite3_wal_checkpoint_v2(eng->db, "main", how, &pages, NULL);
@@ -25,12 +25,15 @@ static void checkpoint(struct engine *eng, int how)
 
 void checkpoint_after_commit(struct engine *eng)
 {
-    if (eng->wal_pages >= PAGES_BUSY)
+    if (eng->wal_pages >= PAGES_BUSY && base_allows_checkpoint(eng))
         checkpoint(eng, SQLITE_CHECKPOINT_PASSIVE);
 }
 
+/* A base is copied when the log has grown, and not for the sake of tidiness. */
 void checkpoint_when_idle(struct engine *eng)
 {
+    if (eng->wal_pages >= PAGES_BUSY)
+        (void)base_allows_checkpoint(eng); /* what it says is kept */
     if (eng->wal_pages >= PAGES_IDLE)
         checkpoint(eng, SQLITE_CHECKPOINT_PASSIVE);
 }

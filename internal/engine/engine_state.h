@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "crypto/digest.h"
+#include "engine/base.h"
 #include "engine/cache.h"
 #include "engine/channel.h"
 #include "engine/dice.h"
@@ -37,6 +38,7 @@ struct engine {
     struct channel channel;
     struct querylog log;
     struct dice dice;
+    struct base_keeper base;
     struct digest schema; /* of schema_version, while schema_known: schema_state.h */
     int64_t schema_version;
     bool schema_known;

@@ -25,6 +25,7 @@ static op_fn *const HANDLERS[WIRE_OP_COUNT] = {
     [WIRE_OP_ROW_SECURITY_SET] = op_run_ROW_SECURITY_SET,
     [WIRE_OP_COPY_SCHEMA] = op_run_COPY_SCHEMA,
     [WIRE_OP_COPY] = op_run_COPY,
+    [WIRE_OP_BRANCH_CHANGES] = op_run_BRANCH_CHANGES,
     [WIRE_OP_PROPOSE] = op_run_PROPOSE,
     [WIRE_OP_APPLY] = op_run_APPLY,
     [WIRE_OP_PROPOSAL_LIST] = op_run_PROPOSAL_LIST,

@@ -81,7 +81,7 @@ static int set_switches(const struct engine *eng, sqlite3 *db)
         {SQLITE_DBCONFIG_DQS_DML, 0},
         {SQLITE_DBCONFIG_ENABLE_FKEY, 1},
         {SQLITE_DBCONFIG_STMT_SCANSTATUS, 1},
-        {SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, eng->cfg.mode != ENGINE_WRITER},
+        {SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, eng->cfg.mode != ENGINE_WRITER || eng->base.keeps},
     };
     int rc = SQLITE_OK;
     for (size_t i = 0; i < ARRAY_LEN(switches) && rc == SQLITE_OK; i++)
@@ -259,6 +259,7 @@ enum err_code engine_open(struct engine *eng, struct err *err)
 {
     eng->vfs = vfs_register(eng->board, eng->cfg.mode == ENGINE_WRITER);
     eng->page_size = 4096;
+    base_start(eng);
     bool known = false, is_new = false;
     enum err_code code = identity_before(eng, err);
     if (code)
@@ -311,6 +312,7 @@ void engine_close(struct engine *eng)
     cache_release(eng);
     own_release(eng);
     guard_release(&eng->guard);
+    base_stop(eng);
     int rc = sqlite3_close(eng->db);
     CHECK(rc == SQLITE_OK); /* SQLITE_BUSY: a statement was forgotten */
     eng->db = NULL;

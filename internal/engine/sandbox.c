@@ -89,6 +89,7 @@ static const char *const ALLOWED[] = {
     "readlinkat",
     "getcwd",
     "ftruncate",
+    "copy_file_range",
     "fsync",
     "fdatasync",
     "unlink",
