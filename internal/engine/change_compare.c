@@ -5,8 +5,7 @@
 #include "base/mem.h"
 #include "engine/catalog.h"
 #include "engine/change_apply.h"
-#include "engine/change_overlay.h"
-#include "engine/change_table.h"
+#include "engine/change_compare_internal.h"
 #include "engine/engine_state.h"
 
 enum { LOOK_AT_TIME = 256 /* rows */, NAME_MAX_BYTES = 1000 };
@@ -15,37 +14,12 @@ static const char SQL_TABLES[] =
     "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     " AND name NOT LIKE '\\_sys\\_%' ESCAPE '\\' AND sql NOT LIKE 'CREATE VIRTUAL TABLE%' ORDER BY name";
 
-/* A row that differs: where its cells stand in `cells`, -1: it is not there. */
-struct difference {
-    int64_t old_at, new_at;
-    size_t old_len, new_len;
-    int64_t old_rowid, new_rowid;
-};
-
 /* One of the two, row by row. */
 struct half {
     sqlite3_stmt *stmt;
     bool of_base, found;
     int64_t rowid;
     struct strbuf cells;
-};
-
-struct comparing {
-    struct op *op;
-    struct comparison *c;
-    struct recorder now_columns, base_columns;
-    const struct recorder_table *now, *base; /* the table at hand; base NULL: it is not there */
-    struct change_table_view t;
-    bool *missing;        /* of each column: the first has not got it */
-    struct str *defaults; /* … and what it had there: one cell */
-    struct change_overlay overlay;
-    struct strbuf key, below, cells;
-    struct difference *list;
-    size_t count, cap;
-    unsigned looked;
-    struct strbuf tables, whole_tables; /* what is written so far */
-    size_t table_count, whole_count;
-    uint64_t rows; /* of all tables */
 };
 
 /* --- SQL --- */
@@ -144,15 +118,6 @@ static void close_half(struct half *h)
     strbuf_release(&h->cells);
 }
 
-static enum err_code too_much(const struct comparing *x, struct err *err)
-{
-    return err_set(err, ERR_TOO_LARGE,
-        "the branch changed more than %lld rows or %lld MiB of them (up to \"" STR_FMT
-        "\"), which is the most that can be compared: name the table, or tables that changed less",
-        (long long)LIMIT_CHANGE_ROWS, (long long)LIMIT_CHANGE_BYTES >> 20,
-        STR_ARG(str_slice(x->t.name, 0, 100)));
-}
-
 static void read_cells(struct comparing *x, struct half *h)
 {
     int column = 1;
@@ -187,7 +152,7 @@ static enum err_code next(struct comparing *x, struct half *h, struct err *err)
     h->rowid = sqlite3_column_int64(h->stmt, 0);
     read_cells(x, h);
     x->op->head.rows_read++;
-    return strbuf_failed(&h->cells) ? too_much(x, err) : ERR_OK;
+    return strbuf_failed(&h->cells) ? compare_too_much(x, err) : ERR_OK;
 }
 
 /* --- Differences --- */
@@ -213,7 +178,7 @@ static enum err_code note(
     if (is.ptr)
         d.new_at = keep(x, is, &d.new_len);
     if (strbuf_failed(&x->cells) || x->rows + x->count >= (uint64_t)LIMIT_CHANGE_ROWS)
-        return too_much(x, err);
+        return compare_too_much(x, err);
     if (x->count == x->cap) {
         x->cap = x->cap ? 2 * x->cap : 64;
         x->list = mem_grow(x->list, x->cap, sizeof x->list[0]);
@@ -230,8 +195,6 @@ static struct str was(struct comparing *x, int64_t rowid, struct str base_cells,
         change_overlay_row(&x->overlay, &x->t, strbuf_str(&x->key), base_cells, x->defaults, &x->below);
     return there ? strbuf_str(&x->below) : (struct str){NULL, 0};
 }
-
-static const struct str NO_ROW = {NULL, 0};
 
 static enum err_code walk(struct comparing *x, struct half *base, struct half *now, struct err *err)
 {
@@ -316,155 +279,6 @@ static enum err_code compare_left(struct comparing *x, struct err *err)
         code = note(x, strbuf_str(&x->below), id.kind == CHANGE_INT ? id.integer : 0, NO_ROW, 0, err);
     }
     return code;
-}
-
-/* --- Writing --- */
-
-static struct str cells_of(const struct comparing *x, int64_t at, size_t len)
-{
-    return at < 0 ? NO_ROW : str_make(x->cells.buf + at, len);
-}
-
-/* false: NULL is part of the key, which tells no rows apart. */
-static bool declared_key(struct comparing *x, struct str cells)
-{
-    bool whole = true;
-    strbuf_reset(&x->key);
-    for (size_t i = 0; i < x->t.column_count; i++) {
-        if (x->t.columns[i].flags & CHANGE_COLUMN_ROWID)
-            continue;
-        struct change_cell cell = change_cell_next(&cells);
-        if (!(x->t.columns[i].flags & CHANGE_COLUMN_KEY))
-            continue;
-        whole &= cell.kind != CHANGE_NULL;
-        change_put_cell(&x->key, &cell);
-    }
-    return whole;
-}
-
-/* A row that has another row id now is the same row if its key is. */
-static void join_by_key(struct comparing *x)
-{
-    struct map gone;
-    if (!x->now->has_key || x->now->without_rowid)
-        return;
-    map_init(&gone);
-    for (size_t i = 0; i < x->count; i++) {
-        struct difference *d = &x->list[i];
-        if (d->new_at < 0 && declared_key(x, cells_of(x, d->old_at, d->old_len)))
-            (void)map_put(&gone, strbuf_str(&x->key), d); /* keys differ */
-    }
-    for (size_t i = 0; i < x->count; i++) {
-        struct difference *d = &x->list[i], *old;
-        if (d->old_at >= 0 || !declared_key(x, cells_of(x, d->new_at, d->new_len)))
-            continue;
-        old = map_del(&gone, strbuf_str(&x->key));
-        if (!old)
-            continue;
-        d->old_at = old->old_at;
-        d->old_len = old->old_len;
-        d->old_rowid = old->old_rowid;
-        old->old_at = -1;
-    }
-    map_release(&gone);
-}
-
-static void put_rowid_cell(struct strbuf *out, const struct comparing *x, int64_t rowid, bool same)
-{
-    struct change_cell cell = {
-        .kind = same ? CHANGE_SAME : CHANGE_INT, .integer = same ? 0 : rowid, .bytes = STR_EMPTY};
-    if (x->t.columns[0].flags & CHANGE_COLUMN_ROWID)
-        change_put_cell(out, &cell);
-}
-
-static void put_halves(struct strbuf *out, const struct comparing *x, struct str was, struct str is)
-{
-    static const struct change_cell SAME = {.kind = CHANGE_SAME, .bytes = {"", 0}};
-    for (int half = 0; half < 2; half++) {
-        struct str old_cells = was, new_cells = is;
-        for (size_t i = x->t.columns[0].flags & CHANGE_COLUMN_ROWID ? 1 : 0; i < x->t.column_count; i++) {
-            struct change_cell a = change_cell_next(&old_cells), b = change_cell_next(&new_cells);
-            bool same = change_cell_eq(&a, &b), key = x->t.columns[i].flags & CHANGE_COLUMN_KEY;
-            if (half == 0)
-                change_put_cell(out, same && !key ? &SAME : &a);
-            else
-                change_put_cell(out, same ? &SAME : &b);
-        }
-        if (half == 0)
-            put_rowid_cell(out, x, 0, true);
-    }
-}
-
-static void put_difference(struct strbuf *out, const struct comparing *x, const struct difference *d)
-{
-    struct str was = cells_of(x, d->old_at, d->old_len), is = cells_of(x, d->new_at, d->new_len);
-    enum change_op op = was.ptr && is.ptr ? CHANGE_UPDATE : was.ptr ? CHANGE_DELETE : CHANGE_INSERT;
-    strbuf_add_char(out, (char)op);
-    put_rowid_cell(out, x, was.ptr ? d->old_rowid : d->new_rowid, false);
-    if (op == CHANGE_UPDATE)
-        put_halves(out, x, was, is);
-    else
-        strbuf_add_str(out, was.ptr ? was : is);
-}
-
-static void put_whole(struct strbuf *out, const struct comparing *x, const struct difference *d)
-{
-    strbuf_add_char(out, (char)CHANGE_INSERT);
-    put_rowid_cell(out, x, d->old_rowid, false);
-    strbuf_add_str(out, cells_of(x, d->new_at, d->new_len));
-}
-
-static bool is_nothing(const struct comparing *x, const struct difference *d)
-{
-    return (d->old_at < 0 && d->new_at < 0) ||
-           (d->old_at >= 0 && d->new_at >= 0 &&
-               str_eq(cells_of(x, d->old_at, d->old_len), cells_of(x, d->new_at, d->new_len)));
-}
-
-static size_t put_rows(struct strbuf *out, const struct comparing *x, bool whole)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < x->count; i++) {
-        const struct difference *d = &x->list[i];
-        if (is_nothing(x, d) || (whole && (d->old_at < 0 || d->new_at < 0)))
-            continue;
-        if (whole)
-            put_whole(out, x, d);
-        else
-            put_difference(out, x, d);
-        count++;
-    }
-    return count;
-}
-
-static size_t put_table(struct strbuf *out, const struct comparing *x, bool whole)
-{
-    AUTO_STRBUF rows;
-    strbuf_init(&rows, out->limit);
-    size_t count = put_rows(&rows, x, whole);
-    if (count == 0)
-        return 0;
-    change_put_head(out, &x->t);
-    change_put_number(out, count);
-    change_put_name(out, strbuf_str(&rows));
-    out->failed |= strbuf_failed(&rows);
-    return count;
-}
-
-static enum err_code write_table(struct comparing *x, struct err *err)
-{
-    join_by_key(x);
-    size_t count = put_table(&x->tables, x, false);
-    x->rows += count;
-    x->table_count += count > 0;
-    if (x->c->whole)
-        x->whole_count += put_table(&x->whole_tables, x, true) > 0;
-    if (x->table_count > CHANGE_TABLES_MAX)
-        return err_set(err, ERR_TOO_LARGE, "the branch changed more than %d tables: name some of them",
-            (int)CHANGE_TABLES_MAX);
-    return strbuf_failed(&x->tables) || strbuf_failed(&x->whole_tables) || strbuf_failed(&x->cells)
-               ? too_much(x, err)
-               : ERR_OK;
 }
 
 /* --- Tables --- */
@@ -610,7 +424,7 @@ static enum err_code compare_table(struct comparing *x, struct err *err)
     if (!code)
         code = compare_left(x, err);
     if (!code)
-        code = write_table(x, err);
+        code = compare_write_table(x, err);
     change_overlay_release(&x->overlay);
     drop_view(x);
     return code;
@@ -677,13 +491,6 @@ static enum err_code note_removed(struct comparing *x, struct str name, struct e
     return code;
 }
 
-static void put_all(struct strbuf *out, size_t count, const struct strbuf *tables)
-{
-    strbuf_add_cstr(out, CHANGE_SET_MAGIC);
-    change_put_number(out, count);
-    strbuf_add_str(out, strbuf_str(tables));
-}
-
 enum err_code change_compare(struct op *op, struct comparison *c, struct err *err)
 {
     struct comparing x = {.op = op, .c = c};
@@ -694,9 +501,9 @@ enum err_code change_compare(struct op *op, struct comparison *c, struct err *er
     if (!code && c->base)
         code = each_table(&x, true, note_removed, err);
     if (!code) {
-        put_all(c->set, x.table_count, &x.tables);
+        compare_put_all(c->set, x.table_count, &x.tables);
         if (c->whole)
-            put_all(c->whole, x.whole_count, &x.whole_tables);
+            compare_put_all(c->whole, x.whole_count, &x.whole_tables);
     }
     if (!code && (strbuf_failed(c->set) || (c->whole && strbuf_failed(c->whole))))
         code = err_set(err, ERR_TOO_LARGE, "the branch changed more than can be compared: name some tables");
