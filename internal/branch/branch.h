@@ -44,6 +44,7 @@ struct branch_wish {
     struct id copy_id;    /* their name in its out/; a new branch gets it */
     struct str ref, name; /* name "": "<parent's name> (<ref>)" */
     struct str region;
+    bool with_rows;                /* the files have rows */
     int64_t expires_at;            /* as branch_read_ttl(): -1 for ever, or as long again as before */
     const struct token_new *token; /* to be made with it, for it alone and until it expires; NULL none */
 };

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "branch/branch.h"
+#include "branch/merged.h"
 
 /* --- Files --- */
 
@@ -22,6 +23,17 @@ static enum err_code stage(
     fs_join(to, stage_dir, "main.db");
     code = fs_rename(from, to, err);
     return code == ERR_NOT_FOUND ? err_set(err, ERR_UNAVAILABLE, "the copy is gone; try again") : code;
+}
+
+/* What it begins with is kept, for its difference. */
+static enum err_code stage_branch(
+    const struct registry_disk *disk, const struct branch_wish *in, const struct id *id, struct err *err)
+{
+    char stage_dir[FS_PATH_MAX];
+    enum err_code code = stage(disk, in, id, err);
+
+    registry_stage_path(stage_dir, disk->data_dir, id_str(id));
+    return code ? code : merged_mark(stage_dir, in->with_rows, &in->copy_id, err);
 }
 
 /* --- Rows --- */
@@ -187,7 +199,7 @@ enum err_code branch_put(struct db *db, const struct registry_disk *disk, const 
     if (code && code != ERR_NOT_FOUND)
         return code;
     const struct id *id = code ? &in->copy_id : &there.id;
-    code = stage(disk, in, id, err);
+    code = stage_branch(disk, in, id, err);
     if (!code)
         code = begin(db, by, a, in, ret, err);
     if (code) {

@@ -180,6 +180,7 @@ static enum err_code read_fork(struct api_request *r, struct branch_flow *f, str
 static enum err_code read_data(const struct identity *who, struct branch_flow *f, struct err *err)
 {
     f->with_rows = str_eq(f->wish.data, S("full"));
+    f->put.with_rows = f->with_rows;
     if (!f->with_rows && !str_eq(f->wish.data, S("schema")))
         return err_field(err, "/data", "must be schema or full");
     if (!f->with_rows || (!who->claims.len && !who->branches_only))

@@ -10,4 +10,13 @@
 MUST_CHECK enum err_code plan_read(struct api_call *c, struct arena *a, enum capability cap,
     struct registry_entry *ret_branch, struct schema_diff *ret);
 
+/* plan_view.c */
+
+/* {"added", "changed", "removed", "statements", "byHand"} */
+void plan_write(struct jsonw *w, const struct schema_diff *d);
+void plan_write_markdown(struct strbuf *out, struct str ref, const struct schema_diff *d);
+/* Somebody else's text within a line of markdown: nothing in it makes markup, another line, or another
+ * direction of writing. */
+void plan_markdown_text(struct strbuf *out, struct str text);
+
 #endif
