@@ -325,11 +325,6 @@ void recorder_detach(struct recorder *r)
     r->db = NULL;
 }
 
-struct recorder_target {
-    struct recorder_target *next;
-    struct str name;
-};
-
 /* A name that the guard had to cut could be any. */
 static bool is_target(const struct recorder *r, struct str name)
 {
@@ -345,9 +340,12 @@ void recorder_ran(struct recorder *r, bool changes_schema, struct str target)
         r->schema++;
         r->last = NULL;
     }
-    if (!target.len || is_target(r, target))
+    struct recorder_target *t = r->targets;
+    while (t && !str_eq(t->name, target))
+        t = t->next;
+    if (!target.len || t)
         return;
-    struct recorder_target *t = arena_alloc(&r->arena, sizeof *t);
+    t = arena_alloc(&r->arena, sizeof *t);
     if (!t)
         return; /* check fails for want of memory */
     t->name = arena_copy(&r->arena, target);

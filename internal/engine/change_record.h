@@ -39,7 +39,12 @@ enum recorder_failure {
 
 struct recorder_table;
 struct recorder_entry;
-struct recorder_target;
+
+/* A table that a statement named as what it changes; cut when it is longer than GUARD_TARGET_MAX. */
+struct recorder_target {
+    struct recorder_target *next;
+    struct str name;
+};
 
 struct recorder {
     struct engine *eng;

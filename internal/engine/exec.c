@@ -439,10 +439,15 @@ enum err_code op_run_BATCH(struct op *op, struct err *err)
     return rc;
 }
 
+enum err_code exec_run_asked(struct task *t, struct err *err)
+{
+    return t->request->batch ? op_run_BATCH(&t->op, err) : op_run_QUERY(&t->op, err);
+}
+
 enum err_code exec_run_whole(struct task *t, struct err *err)
 {
     t->request->transaction = true;
-    return t->request->batch ? op_run_BATCH(&t->op, err) : op_run_QUERY(&t->op, err);
+    return exec_run_asked(t, err);
 }
 
 size_t exec_count(const struct task *t)

@@ -399,7 +399,9 @@ static int check_tenant(struct guard *g, int action, const char *first, const ch
         return guard_refuse_role(g, rule->role);
     g->drops |= action == SQLITE_DROP_TABLE || action == SQLITE_DROP_VTABLE || action == SQLITE_DROP_VIEW ||
                 action == SQLITE_DROP_INDEX || action == SQLITE_DROP_TRIGGER;
-    if (!accessor && (action == SQLITE_INSERT || action == SQLITE_UPDATE || action == SQLITE_DELETE))
+    /* The first: what foreign keys do to other tables is authorized like this too, behind it. */
+    if (!accessor && !g->target[0] &&
+        (action == SQLITE_INSERT || action == SQLITE_UPDATE || action == SQLITE_DELETE))
         str_print_cut(g->target, sizeof g->target, "%s", first);
     int policy = g->rowsec ? rowsec_authorize(g, action, first, second, database, accessor) : ROWSEC_PASS;
     if (policy != ROWSEC_PASS)

@@ -24,6 +24,7 @@ struct op {
     struct wire_reply_head head; /* rows_read and rows_written are summed here by exec.c */
     unsigned statement_count;
     struct str error_detail; /* JSON object for "errorDetail", set together with a returned error; "" none */
+    struct str hits;         /* JSON array for "hits", likewise: rules that refuse the write; "" none */
     struct str proposal;     /* id for meta.proposalId; "" none */
     struct str snapshot;     /* reserved for meta.snapshot; "" none */
     struct str plain;    /* arena memory; when a handler sets it (ptr not NULL), this is the whole body of the

@@ -74,16 +74,27 @@ static struct proposing as_before(const struct proposal *p)
         .undo_of = p->undo_of};
 }
 
+static const char *drifted_by(const struct proposal *p, const struct rehearsal *r)
+{
+    static const struct digest NONE = {{0}};
+    if (!str_eq(digest_str(&r->rules), p->rules_version.ptr ? p->rules_version : digest_str(&NONE)))
+        return "The rules were changed since this was proposed; nothing was changed. Look at the fresh "
+               "proposal, whose "
+               "\"rules\" are those of now, and apply that one if it is right";
+    return "The write would now do something else than what was proposed; nothing was changed. Look at the "
+           "fresh "
+           "proposal, and apply that one if it is right";
+}
+
 /* It would do something else: that is proposed, and rehearsed already. */
 static enum err_code tell_drift(struct op *op, const struct proposal *p, struct rehearsal *r, struct err *err)
 {
     struct drift d;
     struct proposing in = as_before(p);
-    drift_begin(&d, op, p,
-        "The write would now do something else than what was proposed; nothing was changed. Look at the "
-        "fresh "
-        "proposal, and apply that one if it is right");
-    enum err_code code = rehearsal_take_back(r, err);
+    drift_begin(&d, op, p, drifted_by(p, r));
+    enum err_code code = propose_judge(op, &in, r, err);
+    if (!code)
+        code = rehearsal_take_back(r, err);
     if (!code)
         code = rehearsal_hash(r, err);
     if (!code)
@@ -158,13 +169,31 @@ static enum err_code count_removed(
     return code;
 }
 
+/* What the rules say of it now, whose version is part of the hash. *ret_held: people are asked first. */
+static enum err_code judge(
+    struct op *op, const struct proposal *p, struct rehearsal *r, bool *ret_held, struct err *err)
+{
+    struct proposing in = as_before(p);
+    enum err_code code = propose_judge(op, &in, r, err);
+    *ret_held = !code && in.verdict.action == RULE_REQUIRE_APPROVAL && !in.verdict.wants_reason;
+    if (!code && (in.verdict.action == RULE_DENY || in.verdict.wants_reason))
+        return rules_refuse(op, &in.verdict, err);
+    if (*ret_held)
+        code = rehearsal_take_back(r, err);
+    return code || !*ret_held ? code : proposal_hold(op, p, &in.verdict, err);
+}
+
 static enum err_code finish(struct op *op, const struct proposal *p, struct rehearsal *r, struct err *err)
 {
+    bool held = false;
     enum err_code code = rehearsal_hash(r, err);
     if (code)
         return code;
     if (!str_eq(digest_str(&r->hash), p->hash))
         return tell_drift(op, p, r, err);
+    code = judge(op, p, r, &held, err);
+    if (code || held)
+        return code;
     code = rehearsal_keep(r, err);
     return code ? code : commit(op, p, r, err);
 }
@@ -240,6 +269,10 @@ static enum err_code finish_set(
             code = write_differences(d, p, r, err);
         return code ? code : drift_end(d, err);
     }
+    bool held = false;
+    code = judge(op, p, r, &held, err);
+    if (code || held)
+        return code;
     code = rehearsal_keep(r, err);
     if (!code)
         code = commit(op, p, r, err);

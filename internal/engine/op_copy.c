@@ -6,16 +6,18 @@
 #include "engine/catalog.h"
 #include "engine/mask_store.h"
 #include "engine/proposal.h"
+#include "engine/rule.h"
 #include "engine/vfs.h"
 
 enum { STEP_PAGES = 256 }; /* a megabyte between two looks at the time */
 
 static const char SQL_SNAPSHOT[] = "SELECT count(*) FROM sqlite_schema";
 static const char SQL_OPEN[] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON";
-/* Receipts answer calls of the other database, its log tells of them, proposals are writes to it. */
+/* Receipts answer calls of the other database, its log tells of them, proposals are writes to it, and rules
+ * say who may change it. */
 static const char SQL_BECOME_NEW[] =
     "BEGIN; DELETE FROM _sys_applied; DELETE FROM _sys_query_log;"
-    " " PROPOSALS_PURGE_SQL ";"
+    " " PROPOSALS_PURGE_SQL "; " RULES_PURGE_SQL ";"
     " " MASK_SECRET_RENEW_SQL ";"
     " UPDATE _sys_meta SET value = lower(hex(randomblob(16))) WHERE key = 'file';"
     " COMMIT; PRAGMA wal_checkpoint(TRUNCATE)";

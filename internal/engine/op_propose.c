@@ -37,6 +37,8 @@ enum err_code op_run_PROPOSE(struct op *op, struct err *err)
     rehearsal_init(&r, op, clock_wall_ms(), rand_u64());
     code = rehearsal_run(&r, err);
     if (!code)
+        code = propose_judge(op, &in, &r, err);
+    if (!code)
         code = rehearsal_take_back(&r, err);
     if (!code)
         code = check_writes(op, err);

@@ -57,6 +57,8 @@ static enum err_code propose_inverse(
     rehearsal_init(&r, op, clock_wall_ms(), 0);
     enum err_code code = rehearsal_run_set(&r, inverse, drift_conflict, &d, &conflicts, err);
     if (!code && conflicts == 0)
+        code = propose_judge(op, in, &r, err);
+    if (!code && conflicts == 0)
         code = rehearsal_take_back(&r, err);
     if (!code && conflicts == 0)
         code = change_same_rows(inverse, strbuf_str(&r.set), &same, err);

@@ -9,6 +9,7 @@
 #include "engine/identity.h"
 #include "engine/proposal.h"
 #include "engine/rowsec.h"
+#include "engine/rule.h"
 #include "sqlite/migrations_embedded.h"
 #include <stdio.h>
 
@@ -308,6 +309,7 @@ enum err_code engine_settle(struct engine *eng, struct err *err)
 void engine_close(struct engine *eng)
 {
     proposals_release(eng);
+    rules_release(eng);
     seat_close(eng);
     cache_release(eng);
     own_release(eng);

@@ -1,6 +1,7 @@
 /* The engine's own statements. */
 #include "engine/engine_state.h"
 #include "engine/proposal.h"
+#include "engine/rule.h"
 #include "engine/schema_state.h"
 
 #define PROPOSAL_COLUMNS                                                                                     \
@@ -92,6 +93,17 @@ static const char *const SQL[OWN_COUNT] = {
         "SELECT seq FROM _sys_proposal WHERE decided_at_ms IS NOT NULL AND decided_at_ms <= ?1"
         " ORDER BY decided_at_ms LIMIT 500",
     [OWN_PROPOSAL_DELETE] = "DELETE FROM _sys_proposal WHERE seq = ?1",
+    [OWN_PROPOSAL_BY_KEY] = "SELECT " PROPOSAL_COLUMNS " FROM _sys_proposal WHERE approval IS NOT NULL"
+                            " AND bearer = ?1 AND idempotency_key = ?2 ORDER BY seq DESC LIMIT 1",
+    [OWN_PROPOSAL_HOLD] = "UPDATE _sys_proposal SET approval = ?2, rules = ?3, expires_at_ms = ?4,"
+                          " token_hash = NULL WHERE seq = ?1",
+    [OWN_RULES] = "SELECT id, position, table_glob, condition, action, approvals, approver_role, note,"
+                  " created_at_ms, updated_at_ms FROM _sys_rule ORDER BY position, id",
+    [OWN_RULE_PUT] =
+        "INSERT OR REPLACE INTO _sys_rule (id, position, table_glob, condition, action, approvals,"
+        " approver_role, note, created_at_ms, updated_at_ms)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [OWN_RULE_DROP] = "DELETE FROM _sys_rule WHERE id = ?1",
     [OWN_LOG_PUT] = "INSERT INTO _sys_query_log (id, ts, kind, sql, rows_read, rows_written, duration_ms, "
                     "token_id, status,"
                     " error_kind, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -148,6 +160,7 @@ int own_run(struct engine *eng, enum own_sql which)
 void own_abandon(struct engine *eng)
 {
     proposals_forget(eng);
+    rules_forget(eng);
     schema_digest_forget(eng);
     if (sqlite3_get_autocommit(eng->db))
         return;

@@ -48,6 +48,9 @@ MUST_CHECK enum err_code proposal_by_token(
     struct op *op, struct str token_hash, bool *ret_found, struct proposal *ret, struct err *err);
 MUST_CHECK enum err_code proposal_by_id(
     struct op *op, struct str id, bool *ret_found, struct proposal *ret, struct err *err);
+/* The newest that was held for this Idempotency-Key of the caller's. */
+MUST_CHECK enum err_code proposal_by_key(
+    struct op *op, struct str key, bool *ret_found, struct proposal *ret, struct err *err);
 /* Newest first, before `seq`: calls fn until it returns false. `all` false: only those of `bearer`. */
 typedef bool proposal_fn(void *arg, const struct proposal *p);
 MUST_CHECK enum err_code proposal_list(struct op *op, int64_t before_seq, bool all, struct str bearer,
@@ -59,6 +62,8 @@ const char *proposal_state(const struct proposal *p); /* "expired" when its time
 /* From waiting to what it became; its token is void. */
 MUST_CHECK enum err_code proposal_decide(
     struct op *op, const struct proposal *p, const char *state, struct err *err);
+/* Stores its approval, rules and time; its execution token is void. */
+MUST_CHECK enum err_code proposal_set_held(struct op *op, const struct proposal *p, struct err *err);
 MUST_CHECK enum err_code proposal_set(
     struct op *op, const struct proposal *p, struct strbuf *out, struct err *err);
 MUST_CHECK enum err_code proposal_replace_set(

@@ -171,6 +171,15 @@ enum err_code proposal_by_id(
     return get_one(op, &b, ret_found, ret, err);
 }
 
+enum err_code proposal_by_key(
+    struct op *op, struct str key, bool *ret_found, struct proposal *ret, struct err *err)
+{
+    struct binding b = binding_of(op, OWN_PROPOSAL_BY_KEY);
+    bind_text(&b, op->call.token_id);
+    bind_text(&b, key);
+    return get_one(op, &b, ret_found, ret, err);
+}
+
 enum err_code proposal_list(struct op *op, int64_t before_seq, bool all, struct str bearer, proposal_fn *fn,
     void *arg, struct err *err)
 {
@@ -229,6 +238,16 @@ enum err_code proposal_decide(struct op *op, const struct proposal *p, const cha
     if (!code)
         code = run_for(op, OWN_PROPOSAL_FORGET_ROWS, p->seq, err);
     return code ? code : run_for(op, OWN_PROPOSAL_FORGET_TABLES, p->seq, err);
+}
+
+enum err_code proposal_set_held(struct op *op, const struct proposal *p, struct err *err)
+{
+    struct binding b = binding_of(op, OWN_PROPOSAL_HOLD);
+    bind_int(&b, p->seq);
+    bind_text(&b, p->approval);
+    bind_text(&b, p->rules);
+    bind_int(&b, p->expires_ms);
+    return binding_run(op, &b, err);
 }
 
 enum err_code proposal_replace_set(struct op *op, const struct proposal *p, struct str set, struct err *err)

@@ -1,5 +1,6 @@
 /* Proposals as JSON. */
 #include "engine/proposal_view.h"
+#include "engine/rule.h"
 #include "base/clock.h"
 #include "base/enc.h"
 #include "engine/task.h"
@@ -47,7 +48,7 @@ static void write_time(struct jsonw *w, const char *key, int64_t ms)
 }
 
 /* The member of the request, as it was sent. */
-static void write_request(struct op *op, struct jsonw *w, const struct proposal *p)
+void proposal_write_request(struct op *op, struct jsonw *w, const struct proposal *p)
 {
     const struct jsonr_value *root;
     if (jsonr_parse(op->arena, p->body, &root, NULL)) {
@@ -70,12 +71,13 @@ static void write_head(struct op *op, struct jsonw *w, const struct proposal *p)
     JSONW_TEXT(w, "proposalId", p->id);
     JSONW_CSTR(w, "status", proposal_state(p));
     JSONW_TEXT(w, "action", p->action);
-    write_request(op, w, p);
+    proposal_write_request(op, w, p);
     JSONW_INT(w, "estimatedAffectedRows", p->affected);
     write_time(w, "createdAt", p->created_ms);
     write_time(w, "expiresAt", p->expires_ms);
     write_time(w, "decidedAt", p->decided_ms);
     JSONW_TEXT(w, "tokenId", p->bearer);
+    JSONW_BOOL(w, "held", p->approval.ptr != NULL);
     JSONW_TEXT_OR_NULL(w, "undoOf", p->undo_of);
     JSONW_TEXT_OR_NULL(w, "reason", p->reason);
     JSONW_TEXT_OR_NULL(w, "ticket", p->ticket);
@@ -127,8 +129,8 @@ enum err_code proposal_write(struct op *op, struct jsonw *w, const struct propos
     write_raw(w, "schemaDiff", p->schema_diff);
     write_raw(w, "flags", p->flags);
     jsonw_key(w, "rules");
-    jsonw_array(w);
-    jsonw_array_end(w);
+    rules_write_hits(op, w, p->rules, true);
+    JSONW_CSTR(w, "decision", rules_decision(op, p->rules, p->reason));
     JSONW_TEXT(w, "rehearsedOn", p->rehearsed_on);
     JSONW_TEXT_OR_NULL(w, "noUndo", p->no_undo);
     jsonw_object_end(w);

@@ -17,6 +17,8 @@ struct change_view proposal_rows(struct op *op, const struct proposal *p);
 /* The whole object, with a page of its rows. `token` "": not told. */
 MUST_CHECK enum err_code proposal_write(struct op *op, struct jsonw *w, const struct proposal *p,
     struct str set, struct str token, struct err *err);
+/* The members "sql" and "statements", into an object that is open. */
+void proposal_write_request(struct op *op, struct jsonw *w, const struct proposal *p);
 /* The same without rows, for lists. */
 void proposal_write_brief(struct op *op, struct jsonw *w, const struct proposal *p);
 

@@ -167,26 +167,31 @@ static const char *why_no_undo(const struct rehearsal *r)
     return NULL;
 }
 
-static void new_ids(struct op *op, struct proposal *p, struct secret *token)
+enum err_code propose_judge(struct op *op, struct proposing *in, struct rehearsal *r, struct err *err)
 {
-    struct id id = id_new("prop");
-    p->id = arena_copy(op->arena, id_str(&id));
-    token_generate(TOKEN_MUTATION, token);
+    return rules_exist(op) ? rules_judge(op, r, in, &in->verdict, err) : ERR_OK;
 }
 
-enum err_code propose_rehearsed(
-    struct op *op, const struct proposing *in, struct rehearsal *r, struct jsonw *w, struct err *err)
+static struct str known_rules(const struct rehearsal *r)
+{
+    static const struct digest NONE = {{0}};
+    return digest_eq(&r->rules, &NONE) ? (struct str){NULL, 0} : digest_str(&r->rules);
+}
+
+enum err_code propose_store(struct op *op, const struct proposing *in, struct rehearsal *r,
+    struct str token_hash, struct proposal *p, struct err *err)
 {
     uint64_t rows;
-    AUTO_SECRET token = SECRET_INIT;
+    struct id id = id_new("prop");
+    int64_t now = clock_wall_ms();
     const char *no_undo = why_no_undo(r);
     enum err_code code = change_set_count(strbuf_str(&r->set), &rows, err);
     if (!code)
         code = proposals_make_room(op, (int64_t)r->set.len, err);
     if (code)
         return code;
-    int64_t now = clock_wall_ms();
-    struct proposal p = {.state = S("pending"),
+    *p = (struct proposal){.id = arena_copy(op->arena, id_str(&id)),
+        .state = S("pending"),
         .bearer = op->call.token_id,
         .body = in->body,
         .action = str_of(in->action),
@@ -194,6 +199,7 @@ enum err_code propose_rehearsed(
         .affected = r->affected,
         .clock_ms = r->clock_ms,
         .plan = in->plan,
+        .flags = flags_of(op, r, in->plan, rows),
         .schema_diff = strbuf_str(&r->diff),
         .rehearsed_on = S("live"),
         .no_indirect = op->eng->guard.rowsec != NULL,
@@ -206,13 +212,23 @@ enum err_code propose_rehearsed(
         .model = in->model,
         .created_ms = now,
         .expires_ms = now + in->ttl_s * 1000,
-        .rules = S("[]")};
-    memcpy(&p.dice, &r->dice, sizeof p.dice);
-    p.flags = flags_of(op, r, in->plan, rows);
-    new_ids(op, &p, &token);
-    if (!p.id.ptr)
+        .approval = p->approval,
+        .idempotency_key = p->idempotency_key,
+        .rules = in->verdict.hits.ptr ? in->verdict.hits : S("[]"),
+        .rules_version = known_rules(r)};
+    memcpy(&p->dice, &r->dice, sizeof p->dice);
+    if (!p->id.ptr)
         return err_set(err, ERR_TOO_LARGE, "the statement is too large");
+    return proposal_put(op, p, token_hash, strbuf_str(&r->set), &r->recorder, err);
+}
+
+enum err_code propose_rehearsed(
+    struct op *op, const struct proposing *in, struct rehearsal *r, struct jsonw *w, struct err *err)
+{
+    AUTO_SECRET token = SECRET_INIT;
+    struct proposal p = {.approval = {NULL, 0}, .idempotency_key = {NULL, 0}};
+    token_generate(TOKEN_MUTATION, &token);
     struct digest hash = propose_token_hash(op, secret_reveal(&token));
-    code = proposal_put(op, &p, digest_str(&hash), strbuf_str(&r->set), &r->recorder, err);
+    enum err_code code = propose_store(op, in, r, digest_str(&hash), &p, err);
     return code ? code : proposal_write(op, w, &p, strbuf_str(&r->set), secret_reveal(&token), err);
 }

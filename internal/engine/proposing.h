@@ -5,16 +5,18 @@
 #include "crypto/secret.h"
 #include "engine/proposal_view.h"
 #include "engine/rehearsal.h"
+#include "engine/rule.h"
 
 struct jsonr_value;
 
 struct proposing {
     struct str reason, ticket, agent, model; /* ptr NULL: none */
     int64_t ttl_s;
-    struct str body;    /* the request, stored as it is */
-    const char *action; /* "write", "schema", "undo" */
-    struct str plan;    /* JSON */
-    struct str undo_of; /* ptr NULL: none */
+    struct str body;        /* the request, stored as it is */
+    const char *action;     /* "write", "schema", "undo" */
+    struct str plan;        /* JSON */
+    struct str undo_of;     /* ptr NULL: none */
+    struct verdict verdict; /* of propose_judge; hits ptr NULL: it met no rule */
 };
 
 struct proposing proposing_new(struct str body);
@@ -22,7 +24,14 @@ struct proposing proposing_new(struct str body);
 MUST_CHECK enum err_code proposing_read(
     struct proposing *in, const struct jsonr_value *root, struct err *err);
 
-/* Stores what was rehearsed and taken back; writes it to `w`, with its execution token. */
+/* What rules say of it, while its effects stand: into in->verdict. Nothing without rules. */
+MUST_CHECK enum err_code propose_judge(
+    struct op *op, struct proposing *in, struct rehearsal *r, struct err *err);
+
+/* Stores what was rehearsed and taken back. `p` says beforehand how it is held, if it is. */
+MUST_CHECK enum err_code propose_store(struct op *op, const struct proposing *in, struct rehearsal *r,
+    struct str token_hash, struct proposal *p, struct err *err);
+/* Stores it; writes it to `w`, with its execution token. */
 MUST_CHECK enum err_code propose_rehearsed(
     struct op *op, const struct proposing *in, struct rehearsal *r, struct jsonw *w, struct err *err);
 

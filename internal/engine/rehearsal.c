@@ -5,14 +5,13 @@
 #include "engine/change_apply.h"
 #include "engine/engine_state.h"
 #include "engine/proposal.h"
+#include "engine/rule.h"
 #include "engine/sql_text.h"
 #include "engine/task.h"
 
 enum { DIFF_MAX = 4 << 20 };
 
-/* Rules take part in the hash by their version; there is none yet. */
-#define HASH_DOMAIN  "holdfast change 1"
-#define RULE_VERSION 0
+#define HASH_DOMAIN "holdfast change 2"
 
 void rehearsal_init(struct rehearsal *r, struct op *op, int64_t clock_ms, uint64_t dice)
 {
@@ -67,6 +66,18 @@ static void end(struct rehearsal *r)
     eng->recorder = eng->guard.recorder = NULL;
 }
 
+/* What stands before a statement that failed is what was done. */
+static enum err_code note_failure(struct rehearsal *r, enum err_code code, struct err *err)
+{
+    struct op *op = r->op;
+    if (!code || !task_of(op)->keep_effects || sqlite3_get_autocommit(op->eng->db))
+        return code;
+    r->failed = (struct rehearsal_failure){code, *err, op->error_detail, op->statement_index};
+    *err = (struct err)ERR_INIT;
+    op->error_detail = STR_EMPTY;
+    return ERR_OK;
+}
+
 /* Its answer goes to a buffer of its own. */
 static enum err_code run_statements(struct rehearsal *r, struct err *err)
 {
@@ -74,14 +85,14 @@ static enum err_code run_statements(struct rehearsal *r, struct err *err)
     struct task *t = task_of(r->op);
     jsonw_init(&w, &r->result);
     r->op->w = &w;
-    enum err_code code = exec_run_whole(t, err);
+    enum err_code code = r->as_asked ? note_failure(r, exec_run_asked(t, err), err) : exec_run_whole(t, err);
     r->op->w = outer;
     r->affected = t->changes;
     if (!code && sqlite3_get_autocommit(r->op->eng->db))
         return err_set(err, ERR_SQL, "the statement ended the transaction; nothing of it was kept");
     if (!code)
         code = op_check_deferred(r->op, exec_text(t, 64), err);
-    if (r->op->eng->guard.makes_virtual_table)
+    if (r->op->eng->guard.makes_virtual_table && !r->as_asked)
         return err_set(err, ERR_INVALID,
             "CREATE VIRTUAL TABLE cannot be rehearsed, because SQLite cannot take back this alone: send it "
             "to "
@@ -96,6 +107,14 @@ static enum err_code flush(struct rehearsal *r, struct err *err)
     return code ? code : run_own(r, OWN_FLUSH_RELEASE, err);
 }
 
+enum err_code rehearsal_cannot_show(struct str table, struct err *err)
+{
+    return err_set(err, ERR_INVALID,
+        "the rows of CREATE TABLE … AS cannot be shown: create \"" STR_FMT
+        "\" first, then send INSERT INTO … SELECT",
+        STR_ARG(table));
+}
+
 static enum err_code look_at_schema(struct rehearsal *r, struct err *err)
 {
     int64_t rows;
@@ -105,12 +124,11 @@ static enum err_code look_at_schema(struct rehearsal *r, struct err *err)
         if (!o)
             break;
         code = schema_count_rows(r->op, o->name, &rows, err);
-        if (!code && rows > (int64_t)recorder_inserted(&r->recorder, o->name))
-            code = err_set(err, ERR_INVALID,
-                "the rows of CREATE TABLE … AS cannot be shown: create \"" STR_FMT
-                "\" first, then send INSERT "
-                "INTO … SELECT",
-                STR_ARG(o->name));
+        bool unseen = !code && rows > (int64_t)recorder_inserted(&r->recorder, o->name);
+        if (unseen && !r->as_asked)
+            code = rehearsal_cannot_show(o->name, err);
+        else if (unseen)
+            r->unseen = o->name;
     }
     return code;
 }
@@ -245,14 +263,16 @@ enum err_code rehearsal_take_back(struct rehearsal *r, struct err *err)
 /* The digest of the schema is that of before the write: what it changes there is in the difference. */
 enum err_code rehearsal_hash(struct rehearsal *r, struct err *err)
 {
-    static const uint64_t VERSION = RULE_VERSION;
     struct digest_stream digest;
+    enum err_code code = rules_version(r->op, &r->rules, err);
+    if (code)
+        return code;
     write_diff(r);
     digest_stream_init(&digest);
     digest_stream_add(&digest, S(HASH_DOMAIN));
-    enum err_code code = change_set_hash(strbuf_str(&r->set), &digest, err);
+    code = change_set_hash(strbuf_str(&r->set), &digest, err);
     digest_stream_add(&digest, digest_str(&r->schema));
-    digest_stream_add(&digest, str_make(&VERSION, sizeof VERSION));
+    digest_stream_add(&digest, digest_str(&r->rules));
     digest_stream_add(&digest, strbuf_str(&r->diff));
     r->hash = digest_stream_end(&digest);
     return !code && strbuf_failed(&r->diff)

@@ -17,10 +17,21 @@ struct rehearsal {
     struct strbuf result; /* what it answered: the JSON of a query's or batch's data */
     struct strbuf diff;   /* what it did to the schema */
     struct digest schema; /* before it ran */
+    struct digest rules;  /* rules_version, when it was hashed */
     struct digest hash;   /* of all that */
     int64_t affected, duration_us;
     bool time_asked, dice_asked;
     bool changes_schema;
+    /* As QUERY or BATCH ask for it, not as one transaction: what comes before a statement that fails may
+     * stay, and then `failed` tells how it failed. */
+    bool as_asked;
+    struct str unseen; /* with as_asked: a new table that has rows which nobody inserted; ptr NULL none */
+    struct rehearsal_failure {
+        enum err_code code; /* ERR_OK: none did */
+        struct err err;
+        struct str detail;
+        int statement;
+    } failed;
     /* Tables that it removes, with their rows: known before it runs, or counted by rehearsal_take_back. */
     struct schema_rows *removed;
     struct schema_object *before, *after;
@@ -40,6 +51,9 @@ MUST_CHECK enum err_code rehearsal_run_set(struct rehearsal *r, struct str set,
 /* Its effects stay, or are taken back and those of the call before it stay. */
 MUST_CHECK enum err_code rehearsal_keep(struct rehearsal *r, struct err *err);
 MUST_CHECK enum err_code rehearsal_take_back(struct rehearsal *r, struct err *err);
+
+/* ERR_INVALID: what is said of rows that were not seen coming. */
+enum err_code rehearsal_cannot_show(struct str table, struct err *err);
 
 /* Fills `hash`; once more after rehearsal_take_back, which may have counted what is lost. */
 MUST_CHECK enum err_code rehearsal_hash(struct rehearsal *r, struct err *err);

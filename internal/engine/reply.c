@@ -5,7 +5,7 @@
 
 enum {
     ENVELOPE_BYTES = 64 << 10, /* beside the data itself: meta, or an error with its detail */
-    ARENA_BYTES = 96 << 20,    /* an import's text and its tree; SQLite's own memory has its own limit */
+    ARENA_BYTES = 96 << 20,   /* an import's text and its tree; SQLite's own memory has its own limit */
     BODY_KEEP = 8 << 10,
     NANO_DIGITS = 9,
     COST_TEXT_MAX = 32,
@@ -43,7 +43,7 @@ void task_rewind(struct task *t)
     t->op.head = (struct wire_reply_head){.status = 0};
     t->op.statement_count = 0;
     t->changes = 0;
-    t->op.error_detail = STR_EMPTY;
+    t->op.error_detail = t->op.hits = STR_EMPTY;
     t->op.plain = (struct str){NULL, 0};
     t->op.proposal = STR_EMPTY;
     t->op.statement_index = -1;
@@ -139,6 +139,10 @@ void task_fail(struct task *t)
     if (op->error_detail.len) {
         jsonw_key(w, "errorDetail");
         jsonw_raw(w, op->error_detail);
+    }
+    if (op->hits.len) {
+        jsonw_key(w, "hits");
+        jsonw_raw(w, op->hits);
     }
     if (op->statement_index >= 0)
         JSONW_INT(w, "statementIndex", op->statement_index);

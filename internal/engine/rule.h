@@ -19,6 +19,7 @@
 struct rehearsal;
 struct proposing;
 struct proposal;
+struct jsonr_value;
 
 #define RULES_PURGE_SQL "DELETE FROM _sys_rule; DELETE FROM _sys_invariant"
 
@@ -55,8 +56,14 @@ MUST_CHECK enum err_code rules_judge(
 MUST_CHECK enum err_code rules_version(struct op *op, struct digest *ret, struct err *err);
 /* A write that is not done: fills err (ERR_RULE, or ERR_REASON) and what the answer says beside it. */
 enum err_code rules_refuse(struct op *op, const struct verdict *v, struct err *err);
+/* One more rule that asks for approvals. */
+void verdict_add(struct verdict *v, int64_t approvals, struct str approver_role);
+/* Fills approvals and approver_role from hits that were parsed. */
+void rules_read_terms(const struct jsonr_value *hits, struct verdict *ret);
 /* Hits as far as the caller may see them; with `all` also those that allow. */
 void rules_write_hits(struct op *op, struct jsonw *w, struct str hits, bool all);
+/* What follows from stored hits: the name of an action. `reason` ptr NULL: none was given. */
+const char *rules_decision(struct op *op, struct str hits, struct str reason);
 
 /* Stores a rehearsed write, taken back and with its hash, as a held proposal, and writes the held reply. */
 MUST_CHECK enum err_code propose_hold(
@@ -64,8 +71,17 @@ MUST_CHECK enum err_code propose_hold(
 /* The same for a proposal that was to be applied: it is held from now on, its execution token is void. */
 MUST_CHECK enum err_code proposal_hold(
     struct op *op, const struct proposal *p, const struct verdict *v, struct err *err);
-/* The held reply of one that waits: 403, head.held, one JSON object as api/held.c reads it. */
+/* propose_hold is these two: the held reply is 403 with head.held, and one JSON object for the front:
+ *   {"approvalToken", "proposalId", "hash", "sql"|null, "statements"?, "action", "estimatedAffectedRows",
+ * "hits", "approvals", "approverRole"|null, "expiresAtMs", "reason", "agent", "model", "ticket", "requestId"}
+ * Its hits are what the requester may see; those of the proposal are complete. */
+MUST_CHECK enum err_code propose_store_held(struct op *op, const struct proposing *in, struct rehearsal *r,
+    const struct verdict *v, struct proposal *ret, struct err *err);
 MUST_CHECK enum err_code held_reply(struct op *op, const struct proposal *p, struct err *err);
+/* The members of that object, into one that is open. */
+void held_write(struct op *op, struct jsonw *w, const struct proposal *p);
+/* Did the caller send this Idempotency-Key before, for what waits? Then that is the answer. */
+MUST_CHECK enum err_code held_before(struct op *op, bool *ret_found, struct err *err);
 
 /* Runs a query or batch under rules: it is kept, refused or held. */
 MUST_CHECK enum err_code judged_run(struct op *op, struct err *err);

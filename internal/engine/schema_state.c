@@ -89,6 +89,13 @@ static const struct schema_object *find(const struct schema_object *list, const 
     return list;
 }
 
+const struct schema_object *schema_find_same(
+    const struct schema_object *list, const struct schema_object *like)
+{
+    const struct schema_object *o = find(list, like);
+    return o && str_eq(o->sql, like->sql) ? o : NULL;
+}
+
 static bool is_table(const struct schema_object *o)
 {
     return str_eq(o->type, S("table"));

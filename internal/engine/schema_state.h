@@ -20,6 +20,10 @@ struct schema_object {
 /* Everything that is there now; arena memory. */
 MUST_CHECK enum err_code schema_objects(struct op *op, struct schema_object **ret, struct err *err);
 
+/* The object of `list` with this type, name and definition; NULL: it has none. */
+const struct schema_object *schema_find_same(
+    const struct schema_object *list, const struct schema_object *like);
+
 /* The difference as a JSON array of {"change":"added"|"changed"|"removed","type","name","table","sql"|null,
  * "before"|null,"rows"|null}: rows is how many a removed table holds. Call it where `before` is the schema,
  * or with `rows` NULL. Objects are the arena's of the call. */

@@ -69,7 +69,9 @@ void exec_release(struct task *t);
 /* The same of a request that stands elsewhere: one statement, or a batch as one transaction. */
 MUST_CHECK enum err_code exec_take(
     struct task *t, const struct jsonr_value *root, bool batch, struct err *err);
+/* As one transaction, or as the request says. */
 MUST_CHECK enum err_code exec_run_whole(struct task *t, struct err *err);
+MUST_CHECK enum err_code exec_run_asked(struct task *t, struct err *err);
 size_t exec_count(const struct task *t);
 bool exec_is_batch(const struct task *t);
 struct str exec_sql(const struct task *t, size_t i);

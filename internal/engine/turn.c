@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "engine/proposal.h"
 #include "engine/rowsec.h"
+#include "engine/rule.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
 
@@ -89,10 +90,17 @@ static bool late(const struct task *t)
            atomic_load_explicit(&eng->board->cancel_call, memory_order_relaxed) == t->op.id;
 }
 
+/* Writes of which rules decide whether they stay; those of proposals ask for themselves. */
+static bool is_judged(struct task *t)
+{
+    bool executes = t->op.call.op == WIRE_OP_QUERY || t->op.call.op == WIRE_OP_BATCH;
+    return executes && t->write && rules_exist(&t->op);
+}
+
 /* The handler between the two halves of the envelope. */
 static enum err_code run_handler(struct task *t)
 {
-    op_fn *handler = op_handler(t->op.call.op);
+    op_fn *handler = is_judged(t) ? judged_run : op_handler(t->op.call.op);
     if (!handler)
         return err_set(&t->err, ERR_NOT_IMPLEMENTED, "%s is not available", wire_op_name(t->op.call.op));
     enum err_code rc = late(t) ? op_check_time(&t->op, &t->err) : ERR_OK;
@@ -214,7 +222,7 @@ static bool is_of_proposals(const struct task *t)
 /* Proposals that wait and whose rows it touches become stale with it. */
 static enum err_code run_watched(struct task *t)
 {
-    if (is_of_proposals(t) || !proposals_watch(&t->op))
+    if (is_of_proposals(t) || is_judged(t) || !proposals_watch(&t->op))
         return run_handler(t);
     struct err err = ERR_INIT;
     enum err_code rc = run_handler(t);

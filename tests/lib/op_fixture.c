@@ -95,6 +95,8 @@ enum err_code op_fixture_run(
     call.role = f->role;
     call.claims = f->claims;
     call.token_id = f->token_id;
+    if (f->idempotency_key.len)
+        call.idempotency_key = f->idempotency_key;
     call.deadline_us = clock_mono_us() + DEADLINE_US;
     call.has_table_scope = f->tables != NULL;
     call.tables = f->tables;
@@ -107,7 +109,7 @@ enum err_code op_fixture_run(
     f->head = a.head;
     f->out = arena_copy(&f->arena, a.head.content == WIRE_CONTENT_JSON ? unwrap(a.body) : a.body);
     f->error = STR_EMPTY;
-    if (a.head.code != ERR_OK)
+    if (a.head.code != ERR_OK && !a.head.held)
         f->error = jsonr_text(op_json_at(op_fixture_json(f), "error"));
     arena_release(&f->engine.arena);
     return (enum err_code)a.head.code;

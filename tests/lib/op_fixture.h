@@ -13,11 +13,12 @@ struct op_fixture {
     struct arena arena; /* what the last call answered; released by the next */
     struct str out;     /* the value of "data", or the streamed body; NUL-terminated */
     struct wire_reply_head head;
-    struct str error;         /* of a failed call, "" none */
-    enum wire_role role;      /* admin unless changed */
-    struct str claims;        /* of the token, "" none */
-    struct str token_id;      /* "tok_test" unless changed */
-    const struct str *tables; /* table scope; NULL none */
+    struct str error;           /* of a failed call, "" none */
+    enum wire_role role;        /* admin unless changed */
+    struct str claims;          /* of the token, "" none */
+    struct str token_id;        /* "tok_test" unless changed */
+    struct str idempotency_key; /* "" none */
+    const struct str *tables;   /* table scope; NULL none */
     uint16_t table_count;
 };
 

@@ -436,7 +436,7 @@ void test_engine_turn__a_damaged_file(void **state)
     (void)state;
     engine_fixture_start(&fx);
     (void)engine_ok(&fx, "CREATE TABLE t (x)");
-    (void)engine_ok(&fx, ENGINE_ENDLESS "INSERT INTO t SELECT x FROM c LIMIT 5000");
+    (void)engine_ok(&fx, ENGINE_ENDLESS "INSERT INTO t SELECT x FROM c LIMIT 20000");
     (void)engine_fixture_end(&fx, false);
     (void)snprintf(path, sizeof path, "%s/main.db", fx.dir);
     int fd = open(path, O_WRONLY);

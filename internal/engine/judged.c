@@ -1,0 +1,102 @@
+/* Queries and batches under rules: they run recorded, and what they did is judged before it stays. */
+#include "base/clock.h"
+#include "base/rand.h"
+#include "engine/engine_state.h"
+#include "engine/proposing.h"
+#include "engine/rule.h"
+#include "engine/task.h"
+#include "json/jsonr.h"
+
+static enum err_code read_why(struct op *op, struct proposing *in, struct err *err)
+{
+    const struct jsonr_value *root;
+    *in = proposing_new(op->call.body);
+    enum err_code code = jsonr_parse(op->arena, op->call.body, &root, err);
+    return code ? code : proposing_read(in, root, err);
+}
+
+static enum err_code tell_failure(struct op *op, const struct rehearsal *r, struct err *err)
+{
+    *err = r->failed.err;
+    op->error_detail = r->failed.detail;
+    op->statement_index = r->failed.statement;
+    return r->failed.code;
+}
+
+static enum err_code keep(struct op *op, struct rehearsal *r, struct err *err)
+{
+    enum err_code code = rehearsal_keep(r, err);
+    if (!code)
+        code = proposals_touch(op, &r->recorder, err);
+    if (!code && r->failed.code)
+        return tell_failure(op, r, err);
+    task_of(op)->keep_effects = false;
+    if (!code)
+        jsonw_raw(op->w, strbuf_str(&r->result));
+    return code;
+}
+
+/* One proposal is one transaction: a part of a batch is no write that people could approve. */
+static enum err_code refuse_part(struct op *op, const struct rehearsal *r, struct err *err)
+{
+    op->statement_index = r->failed.statement;
+    return err_set(err, ERR_CONFLICT,
+        "A rule holds what the batch did, and statement %d of it failed (%.200s): nothing was changed. Mend "
+        "that "
+        "statement, or leave it out",
+        r->failed.statement, r->failed.err.message);
+}
+
+static enum err_code hold(
+    struct op *op, struct proposing *in, struct rehearsal *r, const struct verdict *v, struct err *err)
+{
+    task_of(op)->keep_effects = false;
+    if (r->failed.code)
+        return refuse_part(op, r, err);
+    if (op->eng->guard.makes_virtual_table)
+        return err_set(err, ERR_CONFLICT,
+            "A rule holds this write, and CREATE VIRTUAL TABLE cannot be held, because SQLite cannot take "
+            "back this "
+            "alone; nothing was changed");
+    if (r->unseen.ptr)
+        return rehearsal_cannot_show(r->unseen, err);
+    enum err_code code = rehearsal_take_back(r, err);
+    if (!code)
+        code = rehearsal_hash(r, err);
+    in->plan = code ? S("[]") : propose_plan(op);
+    in->action = r->changes_schema ? "schema" : "write";
+    return code ? code : propose_hold(op, in, r, v, err);
+}
+
+static enum err_code decide(struct op *op, struct proposing *in, struct rehearsal *r, struct err *err)
+{
+    struct verdict v;
+    if (!task_of(op)->wrote)
+        return keep(op, r, err);
+    enum err_code code = rules_judge(op, r, in, &v, err);
+    if (code || v.action == RULE_DENY || v.wants_reason) {
+        task_of(op)->keep_effects = false;
+        return code ? code : rules_refuse(op, &v, err);
+    }
+    return v.action == RULE_REQUIRE_APPROVAL ? hold(op, in, r, &v, err) : keep(op, r, err);
+}
+
+enum err_code judged_run(struct op *op, struct err *err)
+{
+    struct proposing in;
+    struct rehearsal r;
+    bool held = false;
+    enum err_code code = read_why(op, &in, err);
+    if (!code)
+        code = held_before(op, &held, err);
+    if (code || held)
+        return code;
+    exec_release(task_of(op)); /* what was prepared without the recorder may pass over rows */
+    rehearsal_init(&r, op, clock_wall_ms(), rand_u64());
+    r.as_asked = true;
+    code = rehearsal_run(&r, err);
+    if (!code)
+        code = decide(op, &in, &r, err);
+    rehearsal_release(&r);
+    return code;
+}
