@@ -80,7 +80,7 @@ static void run(struct workq_job *job, unsigned worker)
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     struct db *db;
     r->err = (struct err)ERR_INIT;
-    if (r->route->run != RUN_WORKER)
+    if (r->route->run == RUN_PASSWORD || r->route->run == RUN_ABROAD)
         worker += API_WORKERS_MAX; /* pools have connections of their own */
     if (r->route->run == RUN_ABROAD)
         worker += API_PASSWORD_WORKERS_MAX;
