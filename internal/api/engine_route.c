@@ -2,6 +2,7 @@
 #include "api/request.h"
 
 #include "api/openapi.h"
+#include "api/snapshot_call.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/enc.h"
@@ -60,6 +61,8 @@ enum err_code request_fill_call(struct api_request *r, int64_t timeout_us, struc
     call->has_table_scope = who->has_table_scope;
     call->table_count = who->table_count;
     call->tables = who->tables;
+    call->snapshot = WIRE_SNAPSHOT_NEVER;
+    call->snapshot_id = call->snapshot_label = STR_EMPTY;
     call->idempotency_key = call->plan_key = call->plan_step = call->body = STR_EMPTY;
     fill_args(r, call);
     if (r->item.len) {
@@ -137,6 +140,8 @@ static void on_done(struct engine_call *call, const struct err *err)
         (void)err_set(&too_large, ERR_TOO_LARGE, "The answer is too large; ask for fewer rows with LIMIT");
         err = &too_large;
     }
+    if (!err && snapshot_before_write(r))
+        return;
     request_reply_audited(r, err);
 }
 
@@ -179,5 +184,6 @@ enum err_code engine_route_run(struct api_request *r, struct err *err)
     if (rc)
         return rc;
     request_expect_body(r);
+    snapshot_ask_first(&r->call.req);
     return request_is_audited(r) ? request_intend(r, intended, err) : request_submit(r, err);
 }

@@ -8,18 +8,40 @@
 
 #define SNAPSHOT_LABEL_SIZE 321 /* LIMIT_SNAPSHOT_LABEL_BYTES and a terminator */
 
+/* Made because somebody asked; before a write that destroys; what a restore replaced. */
+enum snapshot_kind { SNAPSHOT_MANUAL, SNAPSHOT_AUTOMATIC, SNAPSHOT_OF_RESTORE, SNAPSHOT_KINDS };
+const char *snapshot_kind_name(enum snapshot_kind kind);
+
 struct snapshot {
     struct id id, database_id;
     char label[SNAPSHOT_LABEL_SIZE];
-    bool of_restore; /* what a restore replaced */
+    enum snapshot_kind kind;
     int64_t bytes, created_at;
+    int64_t state_from, state_to; /* the database was exactly so between these; from > to: no such moment is
+                                     known */
 };
 
-/* Takes out/<id>.db of the database's engine. Opens its own transaction. ERR_CONFLICT it has as many as it
- * may. */
+struct snapshot_new {
+    struct id id; /* the copy is out/<id>.db of the database's engine */
+    struct str label;
+    enum snapshot_kind kind; /* manual or automatic */
+    int64_t read_at;         /* just before its engine began to read */
+};
+
+/* Takes the copy. Opens its own transaction. ERR_CONFLICT the database has as many as it may; of automatic
+ * ones the oldest goes instead. */
 MUST_CHECK enum err_code snapshot_put(struct db *db, const struct registry_disk *disk, const struct actor *by,
-    const struct registry_entry *e, const struct id *id, struct str label, struct snapshot *ret,
-    struct err *err);
+    const struct registry_entry *e, const struct snapshot_new *in, struct snapshot *ret, struct err *err);
+
+/* What a write that destroys is to do about its snapshot. */
+struct snapshot_plan {
+    enum { SNAPSHOT_PLAN_MAKE, SNAPSHOT_PLAN_USE, SNAPSHOT_PLAN_SKIP } what;
+    struct snapshot
+        use;         /* there is one that will do: nothing was written since, or there were many of late */
+    const char *why; /* there can be none */
+};
+MUST_CHECK enum err_code snapshot_plan(struct db *db, const struct registry_disk *disk,
+    const struct id *database_id, struct snapshot_plan *ret, struct err *err);
 /* Of that database: ERR_NOT_FOUND. */
 MUST_CHECK enum err_code snapshot_get(
     struct db *db, const struct id *database_id, struct str id, struct snapshot *ret, struct err *err);

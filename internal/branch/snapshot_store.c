@@ -7,25 +7,43 @@
 
 #include <dirent.h>
 
-#define COLUMNS "SELECT id, database_id, label, kind, bytes, created_at FROM snapshot"
+#define COLUMNS "SELECT id, database_id, label, kind, bytes, created_at, state_from, state_to FROM snapshot"
 #define SQL_INSERT                                                                                           \
-    "INSERT INTO snapshot(id, database_id, label, kind, bytes, created_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
+    "INSERT INTO snapshot(id, database_id, label, kind, bytes, created_at, state_from, state_to)"            \
+    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
 #define SQL_GET         COLUMNS " WHERE database_id = ?1 AND id = ?2"
 #define SQL_LIST        COLUMNS " WHERE database_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
-#define SQL_COUNT       "SELECT count(*) FROM snapshot WHERE database_id = ?1"
+#define SQL_COUNT       "SELECT count(*) FROM snapshot WHERE database_id = ?1 AND kind <> 'automatic'"
+#define SQL_COUNT_AUTO  "SELECT count(*) FROM snapshot WHERE database_id = ?1 AND kind = 'automatic'"
+#define SQL_OLDEST_AUTO COLUMNS " WHERE database_id = ?1 AND kind = 'automatic' ORDER BY id LIMIT 1"
+#define SQL_OF_LATE                                                                                          \
+    "SELECT count(*) FROM snapshot WHERE database_id = ?1 AND kind = 'automatic' AND created_at > ?2"
+#define SQL_LAST        COLUMNS " WHERE database_id = ?1 ORDER BY id DESC LIMIT 1"
+#define SQL_LAST_AUTO   COLUMNS " WHERE database_id = ?1 AND kind = 'automatic' ORDER BY id DESC LIMIT 1"
 #define SQL_DELETE      "DELETE FROM snapshot WHERE id = ?1"
 #define SQL_OLD         "DELETE FROM snapshot WHERE created_at <= ?1"
 #define SQL_KNOWN       "SELECT 1 FROM snapshot WHERE id = ?1"
 #define BEHIND_EVERY_ID "~"
+
+const char *snapshot_kind_name(enum snapshot_kind kind)
+{
+    static const char *const NAMES[SNAPSHOT_KINDS] = {"manual", "automatic", "restore"};
+    CHECK(kind < SNAPSHOT_KINDS);
+    return NAMES[kind];
+}
 
 static void map(const struct db_stmt *st, struct snapshot *s)
 {
     DB_COL_COPY(st, 0, s->id.text);
     DB_COL_COPY(st, 1, s->database_id.text);
     DB_COL_COPY(st, 2, s->label);
-    s->of_restore = str_eq(db_col_text(st, 3), S("restore"));
+    for (s->kind = SNAPSHOT_MANUAL; s->kind < SNAPSHOT_OF_RESTORE; s->kind++)
+        if (str_eq(db_col_text(st, 3), str_of(snapshot_kind_name(s->kind))))
+            break;
     s->bytes = db_col_int(st, 4);
     s->created_at = db_col_int(st, 5);
+    s->state_from = db_col_int(st, 6);
+    s->state_to = db_col_int(st, 7);
 }
 
 static enum err_code audit(struct db *db, const struct actor *by, enum audit_action action,
@@ -38,18 +56,20 @@ static enum err_code audit(struct db *db, const struct actor *by, enum audit_act
             .target_id = id_str(&e->id),
             .target_name = str_of(e->slug),
             .after =
-                AUDIT_VALUES(audit_text("snapshot", id_str(&s->id)), audit_text("label", str_of(s->label)))},
+                AUDIT_VALUES(audit_text("snapshot", id_str(&s->id)), audit_text("label", str_of(s->label)),
+                    audit_text("kind", str_of(snapshot_kind_name(s->kind))))},
         err);
 }
 
-static struct snapshot new_snapshot(
-    const struct registry_entry *e, const struct id *id, struct str label, bool of_restore, int64_t bytes)
+static struct snapshot new_snapshot(const struct registry_entry *e, const struct id *id, struct str label,
+    enum snapshot_kind kind, int64_t bytes)
 {
     struct snapshot s = {.id = *id,
         .database_id = e->id,
-        .of_restore = of_restore,
+        .kind = kind,
         .bytes = bytes,
-        .created_at = clock_wall_ms()};
+        .created_at = clock_wall_ms(),
+        .state_from = 1};
 
     str_print_cut(s.label, sizeof s.label, STR_FMT, STR_ARG(label));
     return s;
@@ -59,7 +79,8 @@ static enum err_code insert(struct db *db, const struct snapshot *s, struct err 
 {
     return db_exec(db, SQL_INSERT,
         DB_ARGS(db_text(id_str(&s->id)), db_text(id_str(&s->database_id)), db_text(str_of(s->label)),
-            db_text(s->of_restore ? S("restore") : S("manual")), db_int(s->bytes), db_int(s->created_at)),
+            db_text(str_of(snapshot_kind_name(s->kind))), db_int(s->bytes), db_int(s->created_at),
+            db_int(s->state_from), db_int(s->state_to)),
         err);
 }
 
@@ -76,10 +97,55 @@ static enum err_code check_room(struct db *db, const struct id *database_id, str
 
 /* --- Making --- */
 
-static enum err_code put_tx(struct db *db, const struct actor *by, const struct registry_entry *e,
-    const struct snapshot *s, struct err *err)
+/* The newest, the newest automatic or the oldest automatic one of a database. */
+enum which { LAST, LAST_AUTO, OLDEST_AUTO };
+
+static enum err_code find(
+    struct db *db, enum which which, const struct id *database_id, struct snapshot *ret, struct err *err)
 {
-    enum err_code code = check_room(db, &e->id, err);
+    AUTO_STMT st = DB_STMT_INIT;
+    struct str id = id_str(database_id);
+    enum err_code code = which == LAST ? db_query_one(db, SQL_LAST, DB_ARGS(db_text(id)), &st, err)
+                         : which == LAST_AUTO
+                             ? db_query_one(db, SQL_LAST_AUTO, DB_ARGS(db_text(id)), &st, err)
+                             : db_query_one(db, SQL_OLDEST_AUTO, DB_ARGS(db_text(id)), &st, err);
+
+    if (!code)
+        map(&st, ret);
+    return code;
+}
+
+static enum err_code count_auto(struct db *db, const struct id *database_id, int64_t *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_COUNT_AUTO, DB_ARGS(db_text(id_str(database_id))), &st, err);
+
+    if (!code)
+        *ret = db_col_int(&st, 0);
+    return code;
+}
+
+/* The oldest automatic one makes room; *ret_gone.id "" none had to. */
+static enum err_code rotate(
+    struct db *db, const struct registry_entry *e, struct snapshot *ret_gone, struct err *err)
+{
+    const struct actor server = actor_server();
+    int64_t count = 0;
+    enum err_code code = count_auto(db, &e->id, &count, err);
+
+    if (code || count < LIMIT_AUTO_SNAPSHOTS)
+        return code;
+    code = find(db, OLDEST_AUTO, &e->id, ret_gone, err);
+    if (!code)
+        code = db_exec(db, SQL_DELETE, DB_ARGS(db_text(id_str(&ret_gone->id))), err);
+    return code ? code : audit(db, &server, AUDIT_SNAPSHOT_DELETED, e, ret_gone, err);
+}
+
+static enum err_code put_tx(struct db *db, const struct actor *by, const struct registry_entry *e,
+    const struct snapshot *s, struct snapshot *ret_gone, struct err *err)
+{
+    enum err_code code =
+        s->kind == SNAPSHOT_AUTOMATIC ? rotate(db, e, ret_gone, err) : check_room(db, &e->id, err);
 
     if (!code)
         code = insert(db, s, err);
@@ -87,21 +153,74 @@ static enum err_code put_tx(struct db *db, const struct actor *by, const struct 
 }
 
 enum err_code snapshot_put(struct db *db, const struct registry_disk *disk, const struct actor *by,
-    const struct registry_entry *e, const struct id *id, struct str label, struct snapshot *ret,
-    struct err *err)
+    const struct registry_entry *e, const struct snapshot_new *in, struct snapshot *ret, struct err *err)
 {
     int64_t bytes = 0;
-    enum err_code code = registry_snapshot_take(disk->data_dir, id_str(&e->id), id_str(id), &bytes, err);
+    struct snapshot gone = {.label = ""};
+    enum err_code code = registry_snapshot_take(disk->data_dir, id_str(&e->id), id_str(&in->id), &bytes, err);
 
     if (code)
         return code;
-    *ret = new_snapshot(e, id, label, false, bytes);
+    *ret = new_snapshot(e, &in->id, in->label, in->kind, bytes);
+    ret->state_from = registry_changed_at(disk->data_dir, id_str(&e->id));
+    ret->state_to = in->read_at;
     code = tx_begin_write(db, err);
     if (!code)
-        code = tx_end(db, put_tx(db, by, e, ret, err), err);
+        code = tx_end(db, put_tx(db, by, e, ret, &gone, err), err);
     if (code)
-        registry_snapshot_remove(disk->data_dir, id_str(id));
+        registry_snapshot_remove(disk->data_dir, id_str(&in->id));
+    else if (gone.id.text[0])
+        registry_snapshot_remove(disk->data_dir, id_str(&gone.id));
     return code;
+}
+
+/* --- Before a write that destroys --- */
+
+static enum err_code made_of_late(struct db *db, const struct id *database_id, int64_t *ret, struct err *err)
+{
+    enum { MINUTE_MS = 60000 };
+    AUTO_STMT st = DB_STMT_INIT;
+    enum err_code code = db_query_one(db, SQL_OF_LATE,
+        DB_ARGS(db_text(id_str(database_id)), db_int(clock_wall_ms() - MINUTE_MS)), &st, err);
+
+    if (!code)
+        *ret = db_col_int(&st, 0);
+    return code;
+}
+
+static bool is_as_of(const struct registry_disk *disk, const struct snapshot *s)
+{
+    char path[FS_PATH_MAX];
+
+    registry_snapshot_path(path, disk->data_dir, id_str(&s->id));
+    return registry_changed_at(disk->data_dir, id_str(&s->database_id)) <= s->state_to && fs_exists(path);
+}
+
+enum err_code snapshot_plan(struct db *db, const struct registry_disk *disk, const struct id *database_id,
+    struct snapshot_plan *ret, struct err *err)
+{
+    uint64_t bytes = registry_bytes(disk->data_dir, id_str(database_id));
+    int64_t late = 0,
+            most = bytes > (uint64_t)LIMIT_AUTO_SNAPSHOT_LARGE_BYTES ? 1 : LIMIT_AUTO_SNAPSHOTS_A_MINUTE;
+    enum err_code code = find(db, LAST, database_id, &ret->use, err);
+
+    *ret = (struct snapshot_plan){.what = SNAPSHOT_PLAN_MAKE, .use = ret->use, .why = ""};
+    if (!code && is_as_of(disk, &ret->use)) {
+        ret->what = SNAPSHOT_PLAN_USE;
+        return ERR_OK;
+    }
+    if (code && code != ERR_NOT_FOUND)
+        return code;
+    if (bytes > (uint64_t)LIMIT_AUTO_SNAPSHOT_BYTES) {
+        ret->what = SNAPSHOT_PLAN_SKIP;
+        ret->why = "the database is too large to be copied before a write";
+        return ERR_OK;
+    }
+    code = made_of_late(db, database_id, &late, err);
+    if (code || late < most)
+        return code;
+    ret->what = SNAPSHOT_PLAN_USE;
+    return find(db, LAST_AUTO, database_id, &ret->use, err);
 }
 
 /* --- Reading --- */
@@ -210,8 +329,8 @@ enum err_code snapshot_restore(struct db *db, const struct registry_disk *disk, 
     char label[SNAPSHOT_LABEL_SIZE + 32];
 
     str_print_cut(label, sizeof label, "before the restore of %s", s->label);
-    *ret_kept =
-        new_snapshot(e, &id, str_of(label), true, (int64_t)registry_bytes(disk->data_dir, id_str(&e->id)));
+    *ret_kept = new_snapshot(
+        e, &id, str_of(label), SNAPSHOT_OF_RESTORE, (int64_t)registry_bytes(disk->data_dir, id_str(&e->id)));
     enum err_code code = registry_restage(disk->data_dir, id_str(copy_id), id_str(&e->id), err);
     if (!code)
         code = tx_begin_write(db, err);

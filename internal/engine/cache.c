@@ -6,6 +6,7 @@
 #include "base/enc.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "engine/destruction.h"
 #include "engine/engine_state.h"
 #include "engine/rowsec.h"
 #include "engine/sqlerr.h"
@@ -41,6 +42,7 @@ static void destroy(struct cached *e)
     CHECK(!e->kept && e->users == 0);
     (void)sqlite3_finalize(e->stmt); /* the error of its last step was told when it happened */
     mem_free(e->target);
+    mem_free(e->destroys);
     mem_free(e->view);
     mem_free((void *)e->key.ptr);
     mem_free(e);
@@ -139,6 +141,7 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
         return code;
     if (eng->recorder)
         e->target = mem_strdup(eng->guard.target);
+    destruction_learn(&eng->guard, e);
     if (eng->guard.created_view[0])
         e->view = mem_strdup(eng->guard.created_view);
     struct str rest = sql_skip_blank(str_slice(text, (size_t)(tail - text.ptr), text.len));

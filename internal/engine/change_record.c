@@ -1,6 +1,7 @@
 /* The recorder. */
 #define SQLITE_ENABLE_PREUPDATE_HOOK 1 /* declares it */
 #include "engine/change_record.h"
+#include "engine/destruction.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -236,6 +237,8 @@ static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const 
     struct recorder *r = arg;
     CHECK(db == r->db);
     r->events++;
+    if (schema[0] == 'm')
+        destruction_count(r->eng, op, name);
     if (r->failure != RECORDER_FINE || schema[0] != 'm')
         return;
     if (r->mode == RECORDER_KEYS && !map_get(r->watched, str_of(name)))
@@ -309,6 +312,7 @@ void recorder_attach(struct recorder *r)
     r->changes_before = sqlite3_total_changes64(r->db);
     void *before = sqlite3_preupdate_hook(r->db, on_change, r);
     CHECK(before == NULL);
+    r->eng->recorders++;
 }
 
 void recorder_expect_assigns(struct recorder *r)
@@ -323,6 +327,7 @@ void recorder_detach(struct recorder *r)
         return;
     (void)sqlite3_preupdate_hook(r->db, NULL, NULL); /* returns the argument of the hook before */
     r->db = NULL;
+    r->eng->recorders--;
 }
 
 /* A name that the guard had to cut could be any. */

@@ -43,12 +43,14 @@ struct engine {
     struct digest schema; /* of schema_version, while schema_known: schema_state.h */
     int64_t schema_version;
     bool schema_known;
-    struct recorder *recorder;    /* of the running rehearsal, NULL none */
-    struct proposal_watch *watch; /* proposal_watch.h */
-    struct rules *rules;          /* as they are stored, NULL not read yet: rule.h */
-    struct seat *seat;            /* the other connection, NULL none yet: seat.c */
-    bool under_policies;          /* the one in `db` is that of calls under policies */
-    bool policies_current;        /* in this turn the seat was found as the policies and the schema are */
+    int64_t destroyed, destroyed_inner; /* destruction.c's count */
+    unsigned recorders;                 /* attached to a connection */
+    struct recorder *recorder;          /* of the running rehearsal, NULL none */
+    struct proposal_watch *watch;       /* proposal_watch.h */
+    struct rules *rules;                /* as they are stored, NULL not read yet: rule.h */
+    struct seat *seat;                  /* the other connection, NULL none yet: seat.c */
+    bool under_policies;                /* the one in `db` is that of calls under policies */
+    bool policies_current; /* in this turn the seat was found as the policies and the schema are */
     enum row_security row_security;
 
     struct task **tasks; /* TURN_TASKS_MAX slots, filled from the start as needed */

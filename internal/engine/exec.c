@@ -2,6 +2,7 @@
 #include "base/enc.h"
 #include "base/limits.h"
 #include "engine/change_record.h"
+#include "engine/destruction.h"
 #include "engine/rowsec.h"
 #include "engine/sqlerr.h"
 #include "engine/task.h"
@@ -272,8 +273,10 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
     struct engine *eng = op->eng;
     int64_t before = sqlite3_total_changes64(eng->db);
     struct outcome o = {.last_rowid = sqlite3_last_insert_rowid(eng->db)};
+    struct destruction destruction;
     enum err_code code = ERR_OK;
     sqlite3_stmt_scanstatus_reset(c->stmt);
+    destruction_begin(op, c, &destruction);
     jsonw_object(op->w);
     int rc = write_result(op, c->stmt, &o, &code, err);
     o.read = rows_visited(c->stmt);
@@ -285,12 +288,15 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
         code = op_sql_error(op, reset != SQLITE_OK ? reset : rc, c->sql, err);
     if (code == ERR_OK && sql_verb_changes_schema(c->verb) && !c->reads)
         code = exec_check_schema(op, c, err);
-    if (code != ERR_OK)
+    if (code != ERR_OK) {
+        destruction_end(op, c, &destruction, -1);
         return code;
+    }
     o.written = sqlite3_total_changes64(eng->db) - before;
     o.changes = sqlite3_changes64(eng->db);
     forget_own_rows(op, c, &o);
     count_under_policies(op, c, &o);
+    destruction_end(op, c, &destruction, o.written ? o.changes : 0);
     write_counts(op, c, &o);
     jsonw_object_end(op->w);
     return ERR_OK;

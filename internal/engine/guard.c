@@ -386,6 +386,19 @@ static bool is_temp_schema(const char *name)
            str_eq_nocase(str_of(name), S("sqlite_temp_schema"));
 }
 
+static unsigned act_of(int action, const char *column)
+{
+    switch (action) {
+    case SQLITE_INSERT: return GUARD_INSERTS;
+    case SQLITE_UPDATE: return GUARD_UPDATES;
+    case SQLITE_DELETE: return GUARD_DELETES;
+    case SQLITE_DROP_TABLE:
+    case SQLITE_DROP_VTABLE: return GUARD_DROPS_TABLE;
+    case SQLITE_ALTER_TABLE: return column ? GUARD_DROPS_COLUMN : 0; /* told for DROP COLUMN alone */
+    default: return 0;
+    }
+}
+
 static int check_tenant(struct guard *g, int action, const char *first, const char *second,
     const char *database, const char *accessor)
 {
@@ -399,6 +412,10 @@ static int check_tenant(struct guard *g, int action, const char *first, const ch
         return guard_refuse_role(g, rule->role);
     g->drops |= action == SQLITE_DROP_TABLE || action == SQLITE_DROP_VTABLE || action == SQLITE_DROP_VIEW ||
                 action == SQLITE_DROP_INDEX || action == SQLITE_DROP_TRIGGER;
+    unsigned act = accessor ? 0 : act_of(action, database);
+    g->acts |= act;
+    if (act >= GUARD_DROPS_TABLE || (act && !g->loses[0])) /* what cascades comes later */
+        str_print_cut(g->loses, sizeof g->loses, "%s", act == GUARD_DROPS_COLUMN ? second : first);
     /* The first: what foreign keys do to other tables is authorized like this too, behind it. */
     if (!accessor && !g->target[0] &&
         (action == SQLITE_INSERT || action == SQLITE_UPDATE || action == SQLITE_DELETE))
@@ -578,7 +595,8 @@ struct guard_saved guard_enter_tenant(
     g->sql = sql;
     g->refused = g->role_too_low = g->one_shot = false;
     g->drops = false;
-    g->created_view[0] = g->dropped[0] = g->target[0] = '\0';
+    g->acts = 0;
+    g->created_view[0] = g->dropped[0] = g->target[0] = g->loses[0] = '\0';
     if (g->rowsec) {
         g->rowsec->leaky = g->rowsec->used = false;
         g->rowsec->conflicting = 0;

@@ -18,6 +18,15 @@
 
 enum guard_mode { GUARD_OWN, GUARD_TENANT, GUARD_SYSTEM };
 
+/* What can destroy rows, as the authorizer was told of it. */
+enum guard_act {
+    GUARD_INSERTS = 1,
+    GUARD_UPDATES = 2,
+    GUARD_DELETES = 4,
+    GUARD_DROPS_TABLE = 8,
+    GUARD_DROPS_COLUMN = 16,
+};
+
 struct rowsec;
 struct recorder;
 
@@ -45,6 +54,8 @@ struct guard {
     bool drops;                    /* since guard_enter: something that exists is to be dropped */
     char dropped[128];             /* table or view, likewise */
     char target[GUARD_TARGET_MAX]; /* table or view whose rows the statement itself is to change, likewise */
+    unsigned acts;                 /* enum guard_act: what the statement itself does, likewise */
+    char loses[GUARD_TARGET_MAX];  /* table that goes, or a column or rows of it, likewise */
     bool defers_foreign_keys;      /* PRAGMA defer_foreign_keys was set: the turn must reset it */
     bool own_reads;           /* since guard_shut_fts5: SQL of ours ran that may have gone through FTS5 */
     bool makes_virtual_table; /* CREATE VIRTUAL TABLE was allowed: the turn resets it with each call;

@@ -26,7 +26,8 @@ struct op {
     struct str error_detail; /* JSON object for "errorDetail", set together with a returned error; "" none */
     struct str hits;         /* JSON array for "hits", likewise: rules that refuse the write; "" none */
     struct str proposal;     /* id for meta.proposalId; "" none */
-    struct str snapshot;     /* reserved for meta.snapshot; "" none */
+    struct str snapshot;     /* JSON for meta.snapshot; "" none */
+    struct str destroys;     /* label of the snapshot that the call deserves (destruction.h); "" none */
     struct str plain;    /* arena memory; when a handler sets it (ptr not NULL), this is the whole body of the
                           * answer, of type head.content, in place of the envelope; w holds nothing then */
     struct str about;    /* SQL that an operation beside query and batch is about, for the query log */

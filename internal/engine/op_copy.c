@@ -1,8 +1,9 @@
 /* A whole copy of this database as of one moment: SQLite's backup in small steps, inside one read transaction
  * of an engine that does nothing else. Writers go on meanwhile, in an engine of their own, and only the log
  * grows. Written to out/<copy>.db, as COPY_SCHEMA does; the copy is another file than this one and remembers
- * none of its calls. data: {"pages"}. */
+ * none of its calls. data: {"pages", "readAtMs"}: the time just before its first read. */
 #include "engine/copy_file.h"
+#include "base/clock.h"
 #include "engine/catalog.h"
 #include "engine/mask_store.h"
 #include "engine/proposal.h"
@@ -12,7 +13,8 @@
 enum { STEP_PAGES = 256 }; /* a megabyte between two looks at the time */
 
 static const char SQL_SNAPSHOT[] = "SELECT count(*) FROM sqlite_schema";
-static const char SQL_OPEN[] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON";
+static const char SQL_OPEN[] =
+    "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON";
 /* Receipts answer calls of the other database, its log tells of them, proposals are writes to it, and rules
  * say who may change it. */
 static const char SQL_BECOME_NEW[] =
@@ -91,6 +93,7 @@ enum err_code op_run_COPY(struct op *op, struct err *err)
 {
     char path[FS_PATH_MAX];
     int pages = 0;
+    int64_t read_at = clock_wall_ms();
     enum err_code code = copy_file_begin(op, path, err);
     if (!code)
         code = take_snapshot(op, err);
@@ -102,6 +105,7 @@ enum err_code op_run_COPY(struct op *op, struct err *err)
     }
     jsonw_object(op->w);
     JSONW_INT(op->w, "pages", pages);
+    JSONW_INT(op->w, "readAtMs", read_at);
     jsonw_object_end(op->w);
     return ERR_OK;
 }

@@ -104,6 +104,7 @@ static const char *const SQL[OWN_COUNT] = {
         " approver_role, note, created_at_ms, updated_at_ms)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [OWN_RULE_DROP] = "DELETE FROM _sys_rule WHERE id = ?1",
+    [OWN_PROPOSAL_SNAPSHOT] = "UPDATE _sys_proposal SET snapshot = ?2 WHERE id = ?1 AND state = 'applied'",
     [OWN_LOG_PUT] = "INSERT INTO _sys_query_log (id, ts, kind, sql, rows_read, rows_written, duration_ms, "
                     "token_id, status,"
                     " error_kind, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

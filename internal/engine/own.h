@@ -62,6 +62,7 @@ enum own_sql {
     OWN_RULES,
     OWN_RULE_PUT,
     OWN_RULE_DROP,
+    OWN_PROPOSAL_SNAPSHOT,
     OWN_LOG_PUT,
     OWN_LOG_TRIM,
     OWN_COUNT

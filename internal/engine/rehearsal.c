@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "engine/change_apply.h"
+#include "engine/destruction.h"
 #include "engine/engine_state.h"
 #include "engine/proposal.h"
 #include "engine/rule.h"
@@ -187,6 +188,7 @@ static enum err_code run_set_recorded(struct rehearsal *r, struct str set,
     void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
     struct err *err)
 {
+    int64_t destroyed = r->op->eng->destroyed;
     begin(r);
     enum err_code code = run_own(r, OWN_DEFER_ON, err);
     r->op->eng->guard.defers_foreign_keys = true; /* until the end of the call */
@@ -206,6 +208,7 @@ static enum err_code run_set_recorded(struct rehearsal *r, struct str set,
     if (!code)
         code = change_set_count(strbuf_str(&r->set), &rows, err);
     r->affected = (int64_t)rows;
+    destruction_of_set(r->op, r->op->eng->destroyed - destroyed);
     return code;
 }
 

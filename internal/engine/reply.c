@@ -5,7 +5,7 @@
 
 enum {
     ENVELOPE_BYTES = 64 << 10, /* beside the data itself: meta, or an error with its detail */
-    ARENA_BYTES = 96 << 20,   /* an import's text and its tree; SQLite's own memory has its own limit */
+    ARENA_BYTES = 96 << 20,    /* an import's text and its tree; SQLite's own memory has its own limit */
     BODY_KEEP = 8 << 10,
     NANO_DIGITS = 9,
     COST_TEXT_MAX = 32,
@@ -45,11 +45,11 @@ void task_rewind(struct task *t)
     t->changes = 0;
     t->op.error_detail = t->op.hits = STR_EMPTY;
     t->op.plain = (struct str){NULL, 0};
-    t->op.proposal = STR_EMPTY;
+    t->op.proposal = t->op.snapshot = t->op.destroys = STR_EMPTY;
     t->op.statement_index = -1;
     t->rc = ERR_OK;
     t->err = (struct err)ERR_INIT;
-    t->finished = t->keep_effects = t->replayed = t->wrote = false;
+    t->finished = t->keep_effects = t->replayed = t->wrote = t->asks_snapshot = false;
 }
 
 void task_begin(struct task *t)
@@ -97,6 +97,9 @@ static void write_meta(struct task *t)
     if (t->op.snapshot.len) {
         jsonw_key(w, "snapshot");
         jsonw_raw(w, t->op.snapshot);
+    } else if (t->op.destroys.len && t->op.call.snapshot == WIRE_SNAPSHOT_SKIPPED) {
+        JSONW_NULL(w, "snapshot");
+        JSONW_TEXT(w, "snapshotSkipped", t->op.call.snapshot_label);
     }
     JSONW_TEXT(w, "queryLogId", id_str(&t->log_id));
     jsonw_object_end(w);
@@ -146,12 +149,16 @@ void task_fail(struct task *t)
     }
     if (op->statement_index >= 0)
         JSONW_INT(w, "statementIndex", op->statement_index);
+    if (t->asks_snapshot)
+        JSONW_TEXT(w, "label", op->destroys);
     JSONW_TEXT(w, "requestId", op->call.request_id);
     jsonw_object_end(w);
     CHECK(jsonw_done(w) && !strbuf_failed(&t->body));
     op->head.status = (uint16_t)err_status(t->rc);
     op->head.code = (uint16_t)t->rc;
     op->head.content = WIRE_CONTENT_JSON;
+    op->head.held = 0;
+    op->head.wants_snapshot = t->asks_snapshot;
     op->head.retry_after_s = (uint32_t)(t->err.retry_after_s > 0 ? t->err.retry_after_s : 0);
     op->head.bytes_total = op->head.bytes_estimate = 0;
 }

@@ -22,10 +22,11 @@ struct task {
     bool under_policies;              /* runs on the connection for these: seat.c */
     bool finished;                    /* rc, err and body are final */
     bool keep_effects;                /* failed, but what it did before stays (batch without a transaction) */
-    bool wrote;      /* a statement ran that may write, also in an earlier try that is gone on from */
-    bool replayed;   /* body is a stored answer */
-    bool streamed;   /* op_stream sent its head */
-    int64_t changes; /* rows that the statements themselves changed, triggers aside */
+    bool wrote;         /* a statement ran that may write, also in an earlier try that is gone on from */
+    bool asks_snapshot; /* failed, because a snapshot is to be made before it */
+    bool replayed;      /* body is a stored answer */
+    bool streamed;      /* op_stream sent its head */
+    int64_t changes;    /* rows that the statements themselves changed, triggers aside */
 
     /* A batch without a transaction that goes on where an earlier try failed (receipts.c): statements that
      * are done, and their results as JSON, in arena memory. */

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/destruction.h"
 #include "engine/proposal.h"
 #include "engine/rowsec.h"
 #include "engine/rule.h"
@@ -118,7 +119,8 @@ static enum err_code run_handler(struct task *t)
 
 static void finish(struct engine *eng, struct task *t)
 {
-    querylog_note(eng, t);
+    if (!t->asks_snapshot) /* it comes again */
+        querylog_note(eng, t);
     task_send(t);
 }
 
@@ -250,6 +252,14 @@ static enum err_code try_write(struct task *t)
     if (rc == ERR_OK)
         rc =
             op_check_deferred(&t->op, t->op.call.op == WIRE_OP_QUERY ? exec_text(t, 64) : STR_EMPTY, &t->err);
+    if (rc == ERR_OK || t->keep_effects) {
+        struct err wants = ERR_INIT;
+        enum err_code asked = destruction_check(t, &wants);
+        if (asked) {
+            t->err = wants;
+            rc = asked;
+        }
+    }
     if (rc == ERR_OK && !sqlite3_get_autocommit(t->op.eng->db)) {
         t->used_us += clock_mono_us() - t->op.eng->running_since_us;
         t->op.eng->running_since_us = clock_mono_us();

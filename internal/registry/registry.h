@@ -76,6 +76,9 @@ struct registry_disk {
 void registry_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_id);
 /* Bytes of the database's files, 0 when there are none yet. */
 uint64_t registry_bytes(const char *data_dir, struct str db_id);
+/* Nothing was committed to it after this moment, by the wall clock; INT64_MAX nobody knows. Commits that are
+ * younger than the call may be missed. */
+int64_t registry_changed_at(const char *data_dir, struct str db_id);
 
 /* `name` "" takes the slug; `region` "" or unknown is "auto". ERR_INVALID names the field, ERR_CONFLICT the
  * slug is taken, ERR_FORBIDDEN the namespace is full, ERR_FULL, ERR_IO. On failure nothing remains. */

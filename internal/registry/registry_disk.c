@@ -38,6 +38,27 @@ uint64_t registry_bytes(const char *data_dir, struct str db_id)
     return sum;
 }
 
+/* A commit writes the log, and a checkpoint writes the file later still. The kernel's time of a write may be
+ * a tick behind the clock. */
+int64_t registry_changed_at(const char *data_dir, struct str db_id)
+{
+    enum { TICK_MS = 10 };
+    static const char *const FILES[] = {"main.db", "main.db-wal"};
+    char dir[FS_PATH_MAX], path[FS_PATH_MAX];
+    struct stat st;
+    int64_t last = 0;
+
+    registry_path(dir, data_dir, db_id);
+    for (size_t i = 0; i < ARRAY_LEN(FILES); i++) {
+        fs_join(path, dir, FILES[i]);
+        if (lstat(path, &st) != 0)
+            continue;
+        int64_t at = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+        last = at > last ? at : last;
+    }
+    return last ? last + TICK_MS : INT64_MAX;
+}
+
 /* Something of that name in the way, or a folder gone, is the host's trouble: to a client it would look like
  * his own. */
 static enum err_code host_trouble(enum err_code code, struct err *err)

@@ -12,6 +12,8 @@ enum {
     LEN_PLAN_KEY,
     LEN_PLAN_STEP,
     LEN_CLAIMS,
+    LEN_SNAPSHOT_ID,
+    LEN_SNAPSHOT_LABEL,
     LEN_BODY,
     LEN_COUNT
 };
@@ -20,15 +22,15 @@ struct call_fixed {
     int64_t deadline_us;
     uint32_t len[LEN_COUNT];
     uint16_t op, role, table_count, arg_count;
-    uint32_t has_table_scope;
+    uint16_t has_table_scope, snapshot;
 };
-static_assert(sizeof(struct call_fixed) == 48, "no padding in a frame");
+static_assert(sizeof(struct call_fixed) == 56, "no padding in a frame");
 
 struct reply_fixed {
     uint16_t status, code, content;
     uint8_t idempotency_replayed, plan_replayed;
     uint32_t retry_after_s;
-    uint8_t held, zero[3];
+    uint8_t held, wants_snapshot, zero[2];
     uint64_t bytes_total, rows_read, rows_written, bytes_estimate;
 };
 static_assert(sizeof(struct reply_fixed) == WIRE_REPLY_FIXED, "no padding in a frame");
@@ -68,6 +70,8 @@ static void call_strings(const struct wire_call *call, struct str out[LEN_COUNT]
     out[LEN_PLAN_KEY] = call->plan_key;
     out[LEN_PLAN_STEP] = call->plan_step;
     out[LEN_CLAIMS] = call->claims;
+    out[LEN_SNAPSHOT_ID] = call->snapshot_id;
+    out[LEN_SNAPSHOT_LABEL] = call->snapshot_label;
     out[LEN_BODY] = call->body;
 }
 
@@ -115,7 +119,8 @@ void wire_put_call(struct strbuf *out, uint64_t call_id, const struct wire_call 
         .role = (uint16_t)call->role,
         .table_count = call->table_count,
         .arg_count = call->arg_count,
-        .has_table_scope = call->has_table_scope};
+        .has_table_scope = call->has_table_scope,
+        .snapshot = (uint16_t)call->snapshot};
     call_strings(call, s);
     for (int i = 0; i < LEN_COUNT; i++)
         fixed.len[i] = (uint32_t)s[i].len;
@@ -149,6 +154,7 @@ static void put_reply_frame(struct strbuf *out, uint64_t call_id, const struct w
             .idempotency_replayed = head->idempotency_replayed,
             .plan_replayed = head->plan_replayed,
             .held = head->held,
+            .wants_snapshot = head->wants_snapshot,
             .retry_after_s = head->retry_after_s,
             .bytes_total = head->bytes_total,
             .rows_read = head->rows_read,
@@ -258,7 +264,8 @@ static bool take_fixed(struct str *in, struct call_fixed *fixed, struct wire_cal
         return false;
     if (fixed->role < WIRE_ROLE_READONLY || fixed->role >= WIRE_ROLE_COUNT)
         return false;
-    if (fixed->has_table_scope > 1 || fixed->arg_count > WIRE_ARGS_MAX)
+    if (fixed->has_table_scope > 1 || fixed->snapshot >= WIRE_SNAPSHOT_COUNT ||
+        fixed->arg_count > WIRE_ARGS_MAX)
         return false;
     if (fixed->table_count > (fixed->has_table_scope ? WIRE_TABLES_MAX : 0))
         return false;
@@ -266,6 +273,7 @@ static bool take_fixed(struct str *in, struct call_fixed *fixed, struct wire_cal
     ret->role = fixed->role;
     ret->deadline_us = fixed->deadline_us;
     ret->has_table_scope = fixed->has_table_scope;
+    ret->snapshot = fixed->snapshot;
     ret->table_count = fixed->table_count;
     ret->arg_count = fixed->arg_count;
     return true;
@@ -280,8 +288,11 @@ enum err_code wire_get_call(struct str body, struct arena *a, struct wire_call *
               take(&body, fixed.len[LEN_IDEMPOTENCY_KEY], &call.idempotency_key) &&
               take(&body, fixed.len[LEN_PLAN_KEY], &call.plan_key) &&
               take(&body, fixed.len[LEN_PLAN_STEP], &call.plan_step) &&
-              take(&body, fixed.len[LEN_CLAIMS], &call.claims) && take_tables(&body, a, &call) &&
-              take_args(&body, &call) && take(&body, fixed.len[LEN_BODY], &call.body) && body.len == 0;
+              take(&body, fixed.len[LEN_CLAIMS], &call.claims) &&
+              take(&body, fixed.len[LEN_SNAPSHOT_ID], &call.snapshot_id) &&
+              take(&body, fixed.len[LEN_SNAPSHOT_LABEL], &call.snapshot_label) &&
+              take_tables(&body, a, &call) && take_args(&body, &call) &&
+              take(&body, fixed.len[LEN_BODY], &call.body) && body.len == 0;
     if (!ok)
         return err_set(err, ERR_INVALID, "a call frame that does not decode");
     *ret = call;
@@ -291,8 +302,8 @@ enum err_code wire_get_call(struct str body, struct arena *a, struct wire_call *
 static bool reply_valid(const struct reply_fixed *f)
 {
     return f->status >= 200 && f->status <= 599 && f->code < ERR_COUNT && f->content < WIRE_CONTENT_COUNT &&
-           f->idempotency_replayed <= 1 && f->plan_replayed <= 1 && f->held <= 1 && f->zero[0] == 0 &&
-           f->zero[1] == 0 && f->zero[2] == 0 && f->bytes_total <= INT64_MAX;
+           f->idempotency_replayed <= 1 && f->plan_replayed <= 1 && f->held <= 1 && f->wants_snapshot <= 1 &&
+           f->zero[0] == 0 && f->zero[1] == 0 && f->bytes_total <= INT64_MAX;
 }
 
 enum err_code wire_get_reply(
@@ -306,9 +317,9 @@ enum err_code wire_get_reply(
         memcpy(&f, fixed.ptr, sizeof f);
         if (!reply_valid(&f))
             return err_set(err, ERR_INVALID, "a reply frame that does not decode");
-        *ret_head =
-            (struct wire_reply_head){f.status, f.code, f.content, f.idempotency_replayed, f.plan_replayed,
-                f.held, f.retry_after_s, f.bytes_total, f.rows_read, f.rows_written, f.bytes_estimate};
+        *ret_head = (struct wire_reply_head){f.status, f.code, f.content, f.idempotency_replayed,
+            f.plan_replayed, f.held, f.wants_snapshot, f.retry_after_s, f.bytes_total, f.rows_read,
+            f.rows_written, f.bytes_estimate};
     }
     *ret_chunk = body.len ? body : STR_EMPTY;
     return ERR_OK;

@@ -43,6 +43,16 @@ enum wire_op {
 
 enum wire_lane { WIRE_LANE_MIXED, WIRE_LANE_WRITE, WIRE_LANE_READ, WIRE_LANE_STREAM, WIRE_LANE_SCRATCH };
 
+/* What a call knows of the snapshot that has to be made before a write that destroys (engine/destruction.h).
+ */
+enum wire_snapshot {
+    WIRE_SNAPSHOT_NEVER,   /* nobody would make one: the write is done without */
+    WIRE_SNAPSHOT_ASK,     /* the engine takes such a write back and says wants_snapshot */
+    WIRE_SNAPSHOT_MADE,    /* snapshot_id and snapshot_label tell which */
+    WIRE_SNAPSHOT_SKIPPED, /* none could be made; snapshot_label is the reason */
+    WIRE_SNAPSHOT_COUNT
+};
+
 enum wire_role { WIRE_ROLE_READONLY = 1, WIRE_ROLE_READWRITE, WIRE_ROLE_ADMIN, WIRE_ROLE_COUNT };
 
 struct wire_header {
@@ -66,7 +76,9 @@ struct wire_call {
     struct str token_id;        /* public id of the bearer: query log, scope of idempotency keys */
     struct str idempotency_key; /* "" none */
     struct str plan_key, plan_step;
-    struct str claims;    /* the token's, a JSON object of scalars; "" none */
+    struct str claims; /* the token's, a JSON object of scalars; "" none */
+    enum wire_snapshot snapshot;
+    struct str snapshot_id, snapshot_label;
     bool has_table_scope; /* true: only the tables below may be touched (possibly none) */
     uint16_t table_count;
     const struct str *tables; /* decoded: arena memory */
@@ -93,6 +105,8 @@ struct wire_reply_head {
     uint8_t plan_replayed;
     uint8_t held;           /* a rule holds the write until people approve it: the body is what was stored
                                (engine/rule.h) */
+    uint8_t wants_snapshot; /* nothing was done: make a snapshot and send the call again; the body is an error
+                               with its label as "label" */
     uint32_t retry_after_s; /* 0: none */
     uint64_t bytes_total;   /* length of the whole body where known beforehand, else 0 */
     uint64_t rows_read, rows_written;

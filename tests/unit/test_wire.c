@@ -20,6 +20,9 @@ static struct wire_call full_call(void)
         .plan_key = S("plan"),
         .plan_step = S("3"),
         .claims = S("{\"tenant\":\"a\"}"),
+        .snapshot = WIRE_SNAPSHOT_MADE,
+        .snapshot_id = S("snap_4"),
+        .snapshot_label = S("before DROP TABLE a"),
         .has_table_scope = true,
         .table_count = ARRAY_LEN(TABLES),
         .tables = TABLES,
@@ -46,6 +49,9 @@ static void expect_call(const struct wire_call *got, const struct wire_call *wan
     expect_str(got->plan_step, want->plan_step);
     expect_str(got->claims, want->claims);
     expect_str(got->body, want->body);
+    assert_int_equal(got->snapshot, want->snapshot);
+    expect_str(got->snapshot_id, want->snapshot_id);
+    expect_str(got->snapshot_label, want->snapshot_label);
     assert_int_equal(got->has_table_scope, want->has_table_scope);
     assert_int_equal(got->table_count, want->table_count);
     for (unsigned i = 0; i < want->table_count; i++)
@@ -156,16 +162,17 @@ void test_wire__bad_fields_of_a_call_are_refused(void **state)
     } rows[] = {
         {"first length", 8, 0xff},
         {"length with the top bit", 11, 0x80},
-        {"body length", 32, 0xff},
-        {"op none", 36, 0},
-        {"op past the end", 36, WIRE_OP_COUNT},
-        {"op high byte", 37, 1},
-        {"role none", 38, 0},
-        {"role past the end", 38, WIRE_ROLE_COUNT},
-        {"too many tables", 41, 2},
-        {"too many arguments", 42, WIRE_ARGS_MAX + 1},
-        {"scope neither yes nor no", 44, 2},
-        {"tables without a scope", 44, 0},
+        {"body length", 40, 0xff},
+        {"op none", 44, 0},
+        {"op past the end", 44, WIRE_OP_COUNT},
+        {"op high byte", 45, 1},
+        {"role none", 46, 0},
+        {"role past the end", 46, WIRE_ROLE_COUNT},
+        {"too many tables", 49, 2},
+        {"too many arguments", 50, WIRE_ARGS_MAX + 1},
+        {"scope neither yes nor no", 52, 2},
+        {"tables without a scope", 52, 0},
+        {"snapshot past the end", 54, WIRE_SNAPSHOT_COUNT},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -212,7 +219,8 @@ void test_wire__bad_headers_are_refused(void **state)
 
 void test_wire__a_reply_comes_out_as_it_went_in(void **state)
 {
-    struct wire_reply_head head = {504, ERR_QUERY_TIMEOUT, WIRE_CONTENT_CSV, 1, 0, 1, 30, 1u << 30, 5, 6, 7},
+    struct wire_reply_head head = {504, ERR_QUERY_TIMEOUT, WIRE_CONTENT_CSV, 1, 0, 1, 1, 30, 1u << 30, 5, 6,
+                               7},
                            got;
     struct str chunk = S("a,b\n1,2\n"), got_chunk;
     AUTO_STRBUF out;
@@ -229,6 +237,7 @@ void test_wire__a_reply_comes_out_as_it_went_in(void **state)
     assert_int_equal(got.idempotency_replayed, 1);
     assert_int_equal(got.plan_replayed, 0);
     assert_int_equal(got.held, 1);
+    assert_int_equal(got.wants_snapshot, 1);
     assert_int_equal(got.retry_after_s, 30);
     assert_int_equal(got.bytes_total, 1u << 30);
     assert_int_equal(got.rows_read, 5);
@@ -248,8 +257,8 @@ void test_wire__bad_reply_heads_are_refused(void **state)
     static const struct {
         size_t offset;
         unsigned char value;
-    } rows[] = {{1, 0}, {1, 3}, {2, ERR_COUNT}, {4, WIRE_CONTENT_COUNT}, {6, 2}, {7, 2}, {12, 2}, {13, 1},
-        {23, 0x80}};
+    } rows[] = {{1, 0}, {1, 3}, {2, ERR_COUNT}, {4, WIRE_CONTENT_COUNT}, {6, 2}, {7, 2}, {12, 2}, {13, 2},
+        {14, 1}, {23, 0x80}};
     struct wire_reply_head head = {.status = 350}, got = {.status = 1};
     struct str chunk;
     (void)state;

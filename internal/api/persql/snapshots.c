@@ -1,6 +1,7 @@
 /* Snapshots of a database. Making one is a flow: the engine copies, a worker keeps the file. So is restoring
  * one: a worker copies the file beside the others' work, another step exchanges it for the database's. */
 #include "api/call.h"
+#include "api/snapshot_call.h"
 #include "api/persql/views.h"
 #include "base/enc.h"
 #include "base/limits.h"
@@ -10,8 +11,9 @@ route_worker_fn persql_snapshot_list, persql_snapshot_delete;
 route_loop_fn persql_snapshot_create, persql_snapshot_restore;
 
 struct snapshot_flow {
-    struct str label, snapshot_id;
-    struct id id; /* of the copy */
+    struct str snapshot_id;
+    struct id id;               /* of the copy that is put in place */
+    struct snapshot_new wanted; /* to be made */
     struct registry_entry database;
     struct snapshot snapshot;
 };
@@ -21,7 +23,7 @@ static void view(struct jsonw *w, const struct snapshot *s)
     jsonw_object(w);
     JSONW_TEXT(w, "id", id_str(&s->id));
     JSONW_CSTR(w, "label", s->label);
-    JSONW_CSTR(w, "kind", s->of_restore ? "restore" : "manual");
+    JSONW_CSTR(w, "kind", snapshot_kind_name(s->kind));
     JSONW_INT(w, "bytes", s->bytes);
     view_time(w, "createdAt", s->created_at);
     jsonw_object_end(w);
@@ -73,7 +75,8 @@ enum err_code persql_snapshot_delete(struct api_call *c)
 /* --- Create --- */
 
 static const struct jsonr_field create_fields[] = {
-    {"label", JF_TEXT, offsetof(struct snapshot_flow, label), JF_NULL_OK, 1, LIMIT_SNAPSHOT_LABEL_BYTES},
+    {"label", JF_TEXT, offsetof(struct snapshot_flow, wanted.label), JF_NULL_OK, 1,
+        LIMIT_SNAPSHOT_LABEL_BYTES},
 };
 
 static const struct jsonr_field restore_fields[] = {
@@ -114,7 +117,7 @@ static enum err_code keep(struct api_call *c)
     struct snapshot_flow *f = c->flow;
     enum err_code rc = call_database(c, CAP_SNAPSHOT, &f->database);
     if (!rc)
-        rc = snapshot_put(c->db, c->disk, c->by, &f->database, &f->id, f->label, &f->snapshot, c->err);
+        rc = snapshot_put(c->db, c->disk, c->by, &f->database, &f->wanted, &f->snapshot, c->err);
     if (!rc)
         view(c->out, &f->snapshot);
     return rc;
@@ -122,37 +125,30 @@ static enum err_code keep(struct api_call *c)
 
 static void on_copied(struct engine_call *call, const struct err *failed)
 {
+    struct api_request *r = call->arg;
+    struct snapshot_flow *f = r->flow;
+    if (!failed && r->head.status == 200)
+        f->wanted.read_at = snapshot_call_read_at(r);
     request_flow_next(call, failed, keep);
 }
 
 static enum err_code copy(struct api_request *r, struct err *err)
 {
     struct snapshot_flow *f = r->flow;
-    struct wire_call *call = &r->call.req;
     enum err_code rc = request_fill_call(r, LIMIT_COPY_MS * 1000, err);
-    if (rc)
-        return rc;
-    f->id = id_new("snap");
-    call->role = WIRE_ROLE_ADMIN; /* the capability was checked */
-    call->arg_count = 0;
-    call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(&f->id)};
-    call->args[call->arg_count++] = (struct wire_arg){S("same"), S("1")};
-    strbuf_reset(&r->body);
-    r->call.place = ENGINE_STREAM;
-    r->call.on_data = request_gather;
-    r->call.on_done = on_copied;
-    return request_submit(r, err);
+    f->wanted.id = id_new("snap");
+    return rc ? rc : snapshot_call(r, &f->wanted.id, LIMIT_COPY_MS, on_copied, err);
 }
 
 void persql_snapshot_create(struct api_request *r)
 {
     struct err err = ERR_INIT;
     struct snapshot_flow *f = ARENA_NEW(&r->arena, struct snapshot_flow);
-    f->label = S("snapshot");
+    f->wanted.label = S("snapshot");
     r->flow = f;
     enum err_code rc = read_body(r, create_fields, ARRAY_LEN(create_fields), false, f, &err);
     if (!rc)
-        rc = check_label(f->label, &err);
+        rc = check_label(f->wanted.label, &err);
     if (!rc)
         rc = copy(r, &err);
     if (rc)

@@ -1,0 +1,170 @@
+/* Snapshots as part of requests. */
+#include "api/snapshot_call.h"
+#include "api/call.h"
+#include "base/clock.h"
+#include "base/enc.h"
+#include "base/limits.h"
+
+enum err_code snapshot_call(struct api_request *r, const struct id *id, int64_t timeout_ms,
+    void (*done)(struct engine_call *call, const struct err *failed), struct err *err)
+{
+    struct wire_call *call = &r->call.req;
+    call->op = WIRE_OP_COPY;
+    call->role = WIRE_ROLE_ADMIN; /* the capability was checked */
+    call->deadline_us = clock_mono_us() + timeout_ms * 1000;
+    call->idempotency_key = call->plan_key = call->plan_step = call->claims = call->body = STR_EMPTY;
+    call->has_table_scope = false;
+    call->table_count = 0;
+    call->snapshot = WIRE_SNAPSHOT_NEVER;
+    call->arg_count = 0;
+    call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(id)};
+    call->args[call->arg_count++] = (struct wire_arg){S("same"), S("1")};
+    strbuf_reset(&r->body);
+    r->call.place = ENGINE_STREAM;
+    r->call.on_data = request_gather;
+    r->call.on_done = done;
+    return request_submit(r, err);
+}
+
+/* A member of an answer, at most two levels down. */
+static const struct jsonr_value *member(struct api_request *r, const char *outer, const char *name)
+{
+    const struct jsonr_value *root;
+    struct str text = arena_copy(&r->arena, strbuf_str(&r->body));
+    if (!text.ptr || jsonr_parse(&r->arena, text, &root, NULL))
+        return NULL;
+    if (outer)
+        root = jsonr_member(root, str_of(outer));
+    return root ? jsonr_member(root, str_of(name)) : NULL;
+}
+
+int64_t snapshot_call_read_at(struct api_request *r)
+{
+    const struct jsonr_value *v = member(r, "data", "readAtMs");
+    return v && jsonr_kind(v) == JSONR_INT ? jsonr_int(v) : 0;
+}
+
+/* --- Before a write --- */
+
+struct auto_flow {
+    struct wire_call asked; /* the call that waits */
+    void (*on_data)(struct engine_call *call, const struct wire_reply_head *head, struct str chunk);
+    void (*on_done)(struct engine_call *call, const struct err *err);
+    struct id database_id;
+    struct registry_entry database;
+    struct snapshot_new wanted;
+    struct snapshot_plan plan;
+    struct snapshot made;
+    char why[ERR_MESSAGE_MAX]; /* "": it was made */
+};
+
+void snapshot_ask_first(struct wire_call *call)
+{
+    if (call->op == WIRE_OP_QUERY || call->op == WIRE_OP_BATCH || call->op == WIRE_OP_APPLY)
+        call->snapshot = WIRE_SNAPSHOT_ASK;
+}
+
+static void send_again(struct api_request *r)
+{
+    struct auto_flow *f = r->flow;
+    struct err err = ERR_INIT;
+    struct wire_call *call = &r->call.req;
+    r->flow = NULL;
+    *call = f->asked;
+    call->deadline_us = clock_mono_us() + r->api->opt.statement_timeout_us;
+    call->snapshot = f->why[0] ? WIRE_SNAPSHOT_SKIPPED : WIRE_SNAPSHOT_MADE;
+    call->snapshot_id = f->why[0] ? STR_EMPTY : id_str(&f->made.id);
+    call->snapshot_label = str_of(f->why[0] ? f->why : f->made.label);
+    r->call.place = ENGINE_SHARED;
+    r->call.on_data = f->on_data;
+    r->call.on_done = f->on_done;
+    strbuf_reset(&r->body);
+    if (r->gone)
+        (void)err_set(&err, ERR_UNAVAILABLE, "The client left; nothing was written");
+    if (err.code || request_submit(r, &err))
+        request_reply_audited(r, &err);
+}
+
+static void go_on_without(struct api_request *r, const char *why)
+{
+    struct auto_flow *f = r->flow;
+    str_print_cut(f->why, sizeof f->why, "%s", why);
+    send_again(r);
+}
+
+/* Steps cannot fail: what goes wrong is the reason why there is none. */
+static enum err_code keep(struct api_call *c)
+{
+    struct auto_flow *f = c->flow;
+    if (snapshot_put(c->db, c->disk, c->by, &f->database, &f->wanted, &f->made, c->err)) {
+        str_print_cut(f->why, sizeof f->why, "%s", c->err->message);
+        *c->err = (struct err)ERR_INIT;
+    }
+    return ERR_OK;
+}
+
+static void on_copied(struct engine_call *call, const struct err *failed)
+{
+    struct api_request *r = call->arg;
+    struct auto_flow *f = r->flow;
+    struct err err = ERR_INIT;
+    r->calling = false;
+    if (failed || r->head.status != 200) {
+        go_on_without(r, failed ? failed->message : "the database could not be copied");
+        return;
+    }
+    f->wanted.read_at = snapshot_call_read_at(r);
+    if (request_run_step(r, WORKQ_WRITE, keep, send_again, &err))
+        request_flow_fail(r, &err);
+}
+
+static enum err_code plan(struct api_call *c)
+{
+    struct auto_flow *f = c->flow;
+    enum err_code rc = registry_get_by_id(c->db, &f->database_id, &f->database, c->err);
+    if (!rc)
+        rc = snapshot_plan(c->db, c->disk, &f->database_id, &f->plan, c->err);
+    if (rc) {
+        f->plan = (struct snapshot_plan){.what = SNAPSHOT_PLAN_SKIP, .why = ""};
+        str_print_cut(f->why, sizeof f->why, "%s", c->err->message);
+        *c->err = (struct err)ERR_INIT;
+    }
+    return ERR_OK;
+}
+
+static void on_planned(struct api_request *r)
+{
+    struct auto_flow *f = r->flow;
+    struct err err = ERR_INIT;
+    f->made = f->plan.use;
+    if (f->plan.what == SNAPSHOT_PLAN_USE) {
+        send_again(r);
+    } else if (f->plan.what == SNAPSHOT_PLAN_SKIP) {
+        go_on_without(r, f->why[0] ? f->why : f->plan.why);
+    } else {
+        f->wanted.id = id_new("snap");
+        if (snapshot_call(r, &f->wanted.id, LIMIT_AUTO_SNAPSHOT_MS, on_copied, &err))
+            go_on_without(r, err.message);
+    }
+}
+
+bool snapshot_before_write(struct api_request *r)
+{
+    struct err err = ERR_INIT;
+    if (!r->head.wants_snapshot || r->call.req.snapshot != WIRE_SNAPSHOT_ASK)
+        return false;
+    struct auto_flow *f = ARENA_NEW(&r->arena, struct auto_flow);
+    const struct jsonr_value *label = member(r, NULL, "label");
+    struct str text = label && jsonr_kind(label) == JSONR_TEXT ? jsonr_text(label) : S("before a write");
+    *f = (struct auto_flow){.asked = r->call.req, .on_data = r->call.on_data, .on_done = r->call.on_done};
+    f->database_id = r->place.id;
+    f->wanted =
+        (struct snapshot_new){.label = str_slice(text, 0, utf8_cut(text, (size_t)LIMIT_SNAPSHOT_LABEL_BYTES)),
+            .kind = SNAPSHOT_AUTOMATIC};
+    r->flow = f;
+    if (request_run_step(r, WORKQ_READ, plan, on_planned, &err)) {
+        r->flow = NULL;
+        request_reply_audited(r, &err);
+    }
+    return true;
+}

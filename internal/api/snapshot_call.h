@@ -1,0 +1,27 @@
+/* Asking an engine for the copy that becomes a snapshot; and making one before a write that destroys: the
+ * engine took the call back (engine/destruction.h), a snapshot is made or found, the call is sent again.
+ *
+ *   call ─► wants_snapshot ─► plan (worker) ─► copy (reader engine) ─► keep (worker) ─► call, with its id
+ *                               └── one will do, or there can be none ───────────────►
+ *
+ * Writers go on meanwhile. When no snapshot can be made the write is done without, and the answer says why:
+ * a full disk must not keep anybody from deleting. Loop thread. */
+#ifndef API_SNAPSHOT_CALL_H
+#define API_SNAPSHOT_CALL_H
+
+#include "api/request.h"
+#include "branch/snapshot.h"
+
+/* Fills r->call.req, which request_fill_call() filled, with the copying of the whole database, and submits
+ * it; `done` gets the engine's answer. */
+MUST_CHECK enum err_code snapshot_call(struct api_request *r, const struct id *id, int64_t timeout_ms,
+    void (*done)(struct engine_call *call, const struct err *failed), struct err *err);
+/* From that answer: when the copy was begun. 0: it does not say. */
+int64_t snapshot_call_read_at(struct api_request *r);
+
+/* The call may destroy: the engine is to ask. Before it is submitted. */
+void snapshot_ask_first(struct wire_call *call);
+/* In on_done: does the engine want a snapshot? Then this goes on with the request. */
+bool snapshot_before_write(struct api_request *r);
+
+#endif
