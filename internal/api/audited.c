@@ -3,6 +3,7 @@
  * hears of it. After a crash in between the next start appends it, with an outcome that nobody knows. */
 #include "api/policy_values.h"
 #include "api/request.h"
+#include "api/rule_values.h"
 
 #include "audit/intent.h"
 #include "base/check.h"
@@ -20,6 +21,12 @@ static enum audit_action action_of(const struct api_request *r)
     case ROUTE_POLICY_CREATE: return AUDIT_POLICY_CREATED;
     case ROUTE_POLICY_UPDATE: return AUDIT_POLICY_UPDATED;
     case ROUTE_POLICY_DELETE: return AUDIT_POLICY_DELETED;
+    case ROUTE_RULE_CREATE:
+    case ROUTE_API_RULE_CREATE: return AUDIT_RULE_CREATED;
+    case ROUTE_RULE_UPDATE:
+    case ROUTE_API_RULE_UPDATE: return AUDIT_RULE_UPDATED;
+    case ROUTE_RULE_DELETE:
+    case ROUTE_API_RULE_DELETE: return AUDIT_RULE_DELETED;
     case ROUTE_ROW_SECURITY_SET: return AUDIT_POLICY_ROW_SECURITY;
     case ROUTE_MASK_SET:
     case ROUTE_API_MASK_SET: return AUDIT_MASKS_SET;
@@ -115,6 +122,22 @@ static enum err_code intend_masks(struct db *db, struct api_request *r, struct e
         err);
 }
 
+static enum err_code intend_rule(struct db *db, struct api_request *r, struct err *err)
+{
+    const struct jsonr_value *root = NULL;
+    struct rule_values asked;
+
+    if (r->call.req.body.len && jsonr_parse(&r->arena, r->call.req.body, &root, NULL))
+        root = NULL; /* as above */
+    rule_values(r->item, root, &asked);
+    return intend(db, r, asked.values, err);
+}
+
+static bool is_rule(enum audit_action action)
+{
+    return action == AUDIT_RULE_CREATED || action == AUDIT_RULE_UPDATED || action == AUDIT_RULE_DELETED;
+}
+
 static bool is_policy(enum audit_action action)
 {
     return action == AUDIT_POLICY_CREATED || action == AUDIT_POLICY_UPDATED ||
@@ -123,6 +146,8 @@ static bool is_policy(enum audit_action action)
 
 static enum err_code intend_in_tx(struct db *db, struct api_request *r, struct err *err)
 {
+    if (is_rule(action_of(r)))
+        return intend_rule(db, r, err);
     if (is_policy(action_of(r)))
         return intend_policy(db, r, err);
     if (action_of(r) == AUDIT_MASKS_SET)
@@ -203,16 +228,23 @@ static enum audit_outcome outcome_of(const struct api_request *r)
     return request_may_be_done((enum err_code)r->head.code) ? AUDIT_UNKNOWN : AUDIT_NOT_DONE;
 }
 
-/* What a policy was only its engine knows, which says so when it has changed it. */
+/* What a policy or rule was only its engine knows, which says so when it has changed it. */
 static enum err_code settle_in_tx(struct db *db, struct api_request *r, struct err *err)
 {
     enum audit_outcome outcome = outcome_of(r);
-    struct policy_values before;
+    enum audit_action action = action_of(r);
+    struct policy_values policy;
+    struct rule_values rule;
+    const struct audit_value *before = NULL;
 
-    bool told = outcome == AUDIT_DONE &&
-                (action_of(r) == AUDIT_POLICY_UPDATED || action_of(r) == AUDIT_POLICY_DELETED) &&
-                policy_values_before(&r->arena, r->item, strbuf_str(&r->body), &before);
-    return audit_settle_told(db, &r->intent, outcome, told ? before.values : NULL, err);
+    bool done = outcome == AUDIT_DONE;
+    if (done && (action == AUDIT_POLICY_UPDATED || action == AUDIT_POLICY_DELETED) &&
+        policy_values_before(&r->arena, r->item, strbuf_str(&r->body), &policy))
+        before = policy.values;
+    if (done && (action == AUDIT_RULE_UPDATED || action == AUDIT_RULE_DELETED) &&
+        rule_values_before(&r->arena, r->item, strbuf_str(&r->body), &rule))
+        before = rule.values;
+    return audit_settle_told(db, &r->intent, outcome, before, err);
 }
 
 static void settle_run(struct workq_job *job, unsigned worker)

@@ -6,7 +6,7 @@ static const struct jsonr_value *member(const struct jsonr_value *object, struct
     return object && jsonr_kind(object) == JSONR_OBJECT ? jsonr_member(object, name) : NULL;
 }
 
-static struct audit_value text_of(const struct jsonr_value *object, const char *name)
+struct audit_value audit_text_member(const struct jsonr_value *object, const char *name)
 {
     const struct jsonr_value *v = member(object, str_of(name));
     return audit_text_or_null(name, v && jsonr_kind(v) == JSONR_TEXT ? jsonr_text(v) : STR_EMPTY);
@@ -14,9 +14,9 @@ static struct audit_value text_of(const struct jsonr_value *object, const char *
 
 static struct audit_value using_of(const struct jsonr_value *object)
 {
-    struct audit_value told = text_of(object, "using");
+    struct audit_value told = audit_text_member(object, "using");
     if (told.kind == AUDIT_VALUE_NULL)
-        told = text_of(object, "expression"); /* another name of it */
+        told = audit_text_member(object, "expression"); /* another name of it */
     told.name = "using";
     return told;
 }
@@ -46,24 +46,29 @@ void policy_values(struct str id, const struct jsonr_value *object, struct polic
 {
     struct audit_value *v = ret->values;
     *v++ = audit_text_or_null("policy", id);
-    *v++ = text_of(object, "name");
-    *v++ = text_of(object, "tableName");
-    *v++ = text_of(object, "command");
+    *v++ = audit_text_member(object, "name");
+    *v++ = audit_text_member(object, "tableName");
+    *v++ = audit_text_member(object, "command");
     *v++ = using_of(object);
-    *v++ = text_of(object, "withCheck");
+    *v++ = audit_text_member(object, "withCheck");
     *v++ = roles_of(object, ret->roles);
     *v++ = enabled_of(object);
     *v = (struct audit_value){.kind = AUDIT_VALUES_END};
 }
 
-bool policy_values_before(struct arena *a, struct str id, struct str answer, struct policy_values *ret)
+const struct jsonr_value *answer_before(struct arena *a, struct str answer)
 {
     const struct jsonr_value *root;
     if (jsonr_parse(a, answer, &root, NULL))
-        return false;
+        return NULL;
     const struct jsonr_value *before = member(member(root, S("data")), S("before"));
-    if (!before || jsonr_kind(before) != JSONR_OBJECT)
-        return false;
-    policy_values(id, before, ret);
-    return true;
+    return before && jsonr_kind(before) == JSONR_OBJECT ? before : NULL;
+}
+
+bool policy_values_before(struct arena *a, struct str id, struct str answer, struct policy_values *ret)
+{
+    const struct jsonr_value *before = answer_before(a, answer);
+    if (before)
+        policy_values(id, before, ret);
+    return before != NULL;
 }

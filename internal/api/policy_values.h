@@ -16,7 +16,12 @@ struct policy_values {
  * is not there, or not of its kind, is null. NULL or no object: all are. */
 void policy_values(struct str id, const struct jsonr_value *object, struct policy_values *ret);
 
-/* "before" of an answer to a change, as values; false: the answer has none. `a` holds the texts. */
+/* A text of an object as a value; of another kind, or not there: null. */
+struct audit_value audit_text_member(const struct jsonr_value *object, const char *name);
+
+/* "before" of an answer to a change; NULL: it has none. */
+const struct jsonr_value *answer_before(struct arena *a, struct str answer);
+/* The same as values; false: the answer has none. `a` holds the texts. */
 MUST_CHECK bool policy_values_before(
     struct arena *a, struct str id, struct str answer, struct policy_values *ret);
 

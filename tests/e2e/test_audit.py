@@ -24,6 +24,8 @@ DATA = None  # rows and schemas of a database: _persql_meta_query_log tells
 READS = None
 ROUTES = {
     "POLICY_CREATE": "policy.created", "POLICY_UPDATE": "policy.updated", "POLICY_DELETE": "policy.deleted", "POLICY_TEST": None,
+    "RULE_CREATE": "rule.created", "RULE_UPDATE": "rule.updated", "RULE_DELETE": "rule.deleted",
+    "API_RULE_CREATE": "rule.created", "API_RULE_UPDATE": "rule.updated", "API_RULE_DELETE": "rule.deleted",
     "ROW_SECURITY_SET": "policy.row_security",
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",
     "BRANCH_PUT": "database.branched", "BRANCH_CLAIM": "database.branched", "BRANCH_DELETE": "database.branch_deleted",
@@ -130,6 +132,9 @@ def call_of(s, r, owner):
         made = s.call("POST", "/api/namespaces/acme/databases/main/policies",
                       {"name": name, "tableName": "orders", "expression": "1", "enabled": False}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made), {"enabled": False} if r.method == "PATCH" else None)
+    if r.id.endswith(("RULE_UPDATE", "RULE_DELETE")):
+        made = s.db("approval-rules", {"tableGlob": "nowhere", "action": "allow"}).json["data"]["id"]
+        return lambda: s.call(r.method, r.path().replace("none", made), {"note": "other"} if r.method == "PATCH" else None)
     if r.id in ("PROPOSE", "APPLY", "PROPOSAL_WITHDRAW", "PROPOSAL_UNDO"):
         s.query("CREATE TABLE IF NOT EXISTS orders(id INTEGER PRIMARY KEY)")
         made = s.db("propose", {"sql": "DELETE FROM orders WHERE id = -1"}).json["data"]

@@ -34,6 +34,8 @@ CALLS = {
     "AUDIT_LIST": (None, "?limit=5"),
     "POLICY_LIST": (None, ""), "POLICY_CREATE": ({"name": "own {n}", "tableName": "orders", "expression": "1", "enabled": False}, ""),
     "POLICY_UPDATE": ({"enabled": False}, ""), "POLICY_DELETE": (None, ""), "POLICY_TEST": ({"tableName": "orders"}, ""),
+    "RULE_LIST": (None, ""), "RULE_CREATE": ({"tableGlob": "nowhere", "action": "allow"}, ""), "RULE_UPDATE": ({"note": "other"}, ""), "RULE_DELETE": (None, ""),
+    "API_RULE_LIST": (None, ""), "API_RULE_CREATE": ({"tableGlob": "nowhere", "action": "allow"}, ""), "API_RULE_UPDATE": ({"note": "other"}, ""), "API_RULE_DELETE": (None, ""),
     "ROW_SECURITY_SET": ({"tableName": "orders", "enabled": False}, ""),
     "EXPORT": (None, "?format=sql"), "IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
     "SIGN_UP": ({"email": "new@example.com", "password": "a long password of nobody"}, ""),

@@ -4,10 +4,10 @@ from holdfast import PASSWORD
 from world import CLAIMS, email_of, now, secret
 
 # What {id} is in the routes whose names begin so; the longest fits first.
-ITEMS = {"POLICY_": "policy", "PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
+ITEMS = {"POLICY_": "policy", "RULE_": "rule", "API_RULE_": "rule", "PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
          "TOKEN_": "token", "REPO_": "repo", "BRANCH_": "branch", "API_BRANCH_": "branch", "SNAPSHOT_": "snapshot", "API_SNAPSHOT_": "snapshot", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
 # kind: a name that never was, and one of the other form.
-NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "proposal": ("prop_0", "never"), "member": ("usr_0", "never@example.com"),
+NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "rule": ("rule_0", "never"), "proposal": ("prop_0", "never"), "member": ("usr_0", "never@example.com"),
          "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0"),
          "repo": ("repo_0", "never/was"), "branch": ("never", "db_0"), "snapshot": ("snap_0", "never"), "session": ("ses_0", "never")}
 # Where what tests/lib/routes.py sends names things of another server.
@@ -124,6 +124,11 @@ class Targets:
         return {"id": self.w.policy("acme", "books")["id"]}
 
     policy_delete = policy_update
+
+    def rule_update(self, who):
+        return {"id": self.w.rule("acme", "books")["id"]}
+
+    rule_delete = rule_update
 
     def member_update(self, who):
         return {"id": self.w.person(f"member-{next(self.w.count)}", "viewer", shared="viewer").account}

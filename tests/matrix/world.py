@@ -184,6 +184,9 @@ class World:
         return self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/databases/{db}/policies",
                         {"name": f"policy {next(self.count)} of {ns}", "tableName": "orders", "expression": "1", "enabled": False})
 
+    def rule(self, ns, db):
+        return self.ask(self.with_token(ns), "POST", f"/v1/db/{ns}/{db}/approval-rules", {"tableGlob": "nowhere", "action": "allow", "note": f"rule {next(self.count)}"})
+
     def invitation(self, ns, email):
         made = self.ask(self.lord(), "POST", f"/api/namespaces/{ns}/invitations", {"email": email, "role": "viewer"})
         made["secret"] = made["url"].rsplit("/", 1)[1]
@@ -213,13 +216,14 @@ class World:
         branch = self.branch(ns, db, "kept" if ns == "acme" else "kept-by-quarry")
         proposal = self.proposal(ns, db)
         snapshot = self.snapshot(ns, db)
+        rule = self.rule(ns, db)
         account, repo = self.account(f"victim-{ns}"), self.repo(ns)
         self.member(self.ids[ns], account, "viewer")
         self.write("INSERT INTO database_share VALUES(?, ?, 'editor', ?)", row(db), account, now())
         self.grant(client, account)
         self.session(account)
         session = self.one("SELECT id FROM session WHERE account_id = ?", account)
-        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "snapshot": (snapshot["id"], snapshot["label"]), "policy": (policy["id"], policy["name"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
+        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "snapshot": (snapshot["id"], snapshot["label"]), "policy": (policy["id"], policy["name"]), "rule": (rule["id"], rule["note"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
                 "invitation": (invitation["id"], invitation["email"]), "link": (invitation["secret"], invitation["id"]),
                 "client": (client["id"], client["clientId"]), "app": (client["clientId"], client["id"]),
                 "session": (session, row(db)), "repo": (repo["id"], repo["repo"])}
