@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "engine/catalog.h"
+#include "engine/change_bulk.h"
 #include "engine/engine_state.h"
 
 enum { ARENA_MAX = 1 << 20 };
@@ -44,6 +45,8 @@ struct applying {
     uint64_t done, left;
     bool *waits; /* of each row: it is left */
     uint64_t at;
+    bool whole[CHANGE_TABLES_MAX]; /* of each table: change_bulk() did all of it */
+    size_t table;
 };
 
 int change_step(struct engine *eng, sqlite3_stmt *stmt)
@@ -438,13 +441,28 @@ static bool is_turn(const struct applying *a, const struct change_row *row)
     return a->pass ? (int)row->op == a->pass : a->waits[a->at];
 }
 
+static enum err_code apply_whole(struct applying *a, const struct change_table_view *t, struct err *err)
+{
+    bool *done = &a->whole[a->table];
+    if (a->pass == CHANGE_UPDATE) {
+        int rc = change_bulk(a->eng, t, change_rowid_name(t), done);
+        if (rc != SQLITE_OK)
+            return sql_failed(a, rc, err);
+        a->done += *done ? t->row_count : 0;
+    }
+    a->at += *done ? t->row_count : 0;
+    return ERR_OK;
+}
+
 static enum err_code apply_table(struct applying *a, const struct change_table_view *t, struct err *err)
 {
     struct target g = {.t = t};
     struct str rest = t->rows;
     struct change_row row;
     bool found = true;
-    enum err_code code = ERR_OK;
+    enum err_code code = apply_whole(a, t, err);
+    if (code || a->whole[a->table])
+        return code;
     g.rowid = t->columns[0].flags & CHANGE_COLUMN_ROWID ? change_rowid_name(t) : NULL;
     g.mask = mem_array(t->column_count, sizeof g.mask[0]);
     g.now = mem_array(t->column_count, sizeof g.now[0]);
@@ -469,11 +487,13 @@ static enum err_code apply_pass(struct applying *a, struct str bytes, int pass, 
     bool found = true;
     a->pass = pass;
     a->done = a->left = a->at = 0;
+    a->table = 0;
     enum err_code code = change_reader_init(&r, bytes, err);
     while (!code && found) {
         code = change_table_next(&r, &found, &t, err);
         if (!code && found)
             code = apply_table(a, &t, err);
+        a->table++;
     }
     change_reader_release(&r);
     return code;

@@ -158,6 +158,15 @@ struct change_cell change_cell_next(struct str *cells)
     return cell;
 }
 
+enum change_kind change_cell_skip(struct str *cells)
+{
+    if (cells->len && *cells->ptr == CHANGE_SAME) {
+        *cells = str_make(cells->ptr + 1, cells->len - 1);
+        return CHANGE_SAME;
+    }
+    return change_cell_next(cells).kind;
+}
+
 static uint64_t bits_of(double real)
 {
     uint64_t bits;
@@ -423,30 +432,40 @@ enum err_code change_set_hash(struct str bytes, struct digest_stream *digest, st
 /* --- The inverse --- */
 
 /* The new half says "same" of the key where it stayed, the old one never does. */
-static void put_turned(struct strbuf *out, const struct change_table_view *t, const struct change_row *row)
+static char *write_turned(char *out, const struct change_table_view *t, const struct change_row *row)
 {
-    struct str old_cells = row->old_cells, new_cells = row->new_cells;
-    for (size_t i = 0; i < t->column_count; i++) {
-        struct change_cell was = change_cell_next(&old_cells), is = change_cell_next(&new_cells);
-        change_put_cell(out, is.kind == CHANGE_SAME ? &was : &is);
+    const unsigned char *was_end = end_of(row->old_cells), *is_end = end_of(row->new_cells);
+    struct change_cell cell;
+    for (size_t half = 0; half < 2; half++) {
+        const unsigned char *was = begin_of(row->old_cells), *is = begin_of(row->new_cells);
+        for (size_t i = 0; i < t->column_count; i++) {
+            const unsigned char *a = was, *b = is;
+            bool ok = take_cell(&was, was_end, &cell) && take_cell(&is, is_end, &cell);
+            CHECK(ok);
+            bool from_old = (half == 0) == (*b == CHANGE_SAME);
+            size_t len = (size_t)(from_old ? was - a : is - b);
+            memcpy(out, from_old ? a : b, len);
+            out += len;
+        }
     }
-    old_cells = row->old_cells;
-    new_cells = row->new_cells;
-    for (size_t i = 0; i < t->column_count; i++) {
-        struct change_cell was = change_cell_next(&old_cells), is = change_cell_next(&new_cells);
-        change_put_cell(out, is.kind == CHANGE_SAME ? &is : &was);
-    }
+    return out;
 }
 
 static void put_inverse(struct strbuf *out, const struct change_table_view *t, const struct change_row *row)
 {
     static const enum change_op INVERSE[] = {
         [CHANGE_INSERT] = CHANGE_DELETE, [CHANGE_UPDATE] = CHANGE_UPDATE, [CHANGE_DELETE] = CHANGE_INSERT};
-    strbuf_add_char(out, (char)((int)INVERSE[row->op] | (row->indirect ? CHANGE_INDIRECT : 0)));
-    if (row->op == CHANGE_UPDATE)
-        put_turned(out, t, row);
-    else
-        strbuf_add_str(out, row->op == CHANGE_INSERT ? row->new_cells : row->old_cells);
+    char *begin = strbuf_reserve(out, row->bytes.len), *at = begin; /* the same cells in another order */
+    if (!begin)
+        return;
+    *at++ = (char)((int)INVERSE[row->op] | (row->indirect ? CHANGE_INDIRECT : 0));
+    if (row->op == CHANGE_UPDATE) {
+        at = write_turned(at, t, row);
+    } else {
+        memcpy(at, row->bytes.ptr + 1, row->bytes.len - 1);
+        at += row->bytes.len - 1;
+    }
+    strbuf_commit(out, (size_t)(at - begin));
 }
 
 static enum err_code invert_table(void *arg, const struct change_table_view *t, struct err *err)

@@ -86,6 +86,8 @@ void change_put_head(struct strbuf *out, const struct change_table_view *t);
 
 /* Takes the next cell from *cells, which was checked before by change_row_next or by its writer. */
 struct change_cell change_cell_next(struct str *cells);
+/* Passes over it. */
+enum change_kind change_cell_skip(struct str *cells);
 bool change_cell_eq(const struct change_cell *a, const struct change_cell *b);
 
 struct change_reader {

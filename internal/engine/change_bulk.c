@@ -1,0 +1,307 @@
+/* UPDATE … SET column = _sys_change(…) WHERE row id BETWEEN first AND last AND _sys_changes(…): the functions
+ * walk along the set beside the scan. The first looks whether a row is in the set and as it was; the second
+ * gives what it becomes. Each has a place of its own, because SQLite may find all rows before it changes the
+ * first one. They reach the set through a pointer that SQL cannot make. */
+#include "engine/change_bulk.h"
+#include "base/mem.h"
+#include "engine/catalog.h"
+#include "engine/engine_state.h"
+
+enum {
+    ROWS_MIN = 64,
+    SPREAD_MAX = 4 /* rows that are scanned for one that is changed, if there are no gaps */
+};
+
+#define POINTER "change_bulk"
+
+struct bulk_row {
+    int64_t rowid;
+    struct str old_cells, new_cells;
+};
+
+struct bulk {
+    const struct change_table_view *t;
+    size_t key;     /* the column that is the row id */
+    bool *changes;  /* each column: in all rows or in none */
+    size_t changed; /* how many */
+    struct bulk_row *rows;
+    size_t count;
+    size_t found, given; /* rows so far */
+    size_t number;       /* of the cell of row `given` that comes next in `cells` */
+    struct str cells;
+};
+
+/* --- Is it one for this way? --- */
+
+/* The column that is the row id, if nothing else finds the rows. */
+static bool find_key(struct bulk *b)
+{
+    const struct change_table_view *t = b->t;
+    size_t keys = 0;
+    if (t->flags & (CHANGE_TABLE_HAS_KEY | CHANGE_TABLE_WITHOUT_ROWID))
+        return false;
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (!(t->columns[i].flags & (CHANGE_COLUMN_KEY | CHANGE_COLUMN_ROWID)))
+            continue;
+        b->key = i;
+        keys++;
+    }
+    return keys == 1;
+}
+
+static bool take_row(struct bulk *b, const struct change_row *row)
+{
+    struct str old_cells = row->old_cells, new_cells = row->new_cells;
+    struct bulk_row *at = &b->rows[b->count];
+    if (row->op != CHANGE_UPDATE)
+        return false;
+    at->old_cells = old_cells;
+    at->new_cells = new_cells;
+    for (size_t i = 0; i < b->t->column_count; i++) {
+        bool changes = change_cell_skip(&new_cells) != CHANGE_SAME;
+        if (i == b->key) {
+            struct change_cell key = change_cell_next(&old_cells);
+            at->rowid = key.integer;
+            if (changes || key.kind != CHANGE_INT)
+                return false;
+            continue;
+        }
+        (void)change_cell_skip(&old_cells);
+        if (b->count > 0 && b->changes[i] != changes)
+            return false;
+        b->changes[i] = changes;
+    }
+    return b->count++ == 0 || at[-1].rowid < at->rowid;
+}
+
+static bool take_rows(struct bulk *b)
+{
+    struct str rest = b->t->rows;
+    struct change_row row;
+    bool found = true, fit = true;
+    while (fit) {
+        if (change_row_next(b->t, &rest, &found, &row, NULL))
+            return false;
+        if (!found)
+            break;
+        fit = b->count < b->t->row_count && take_row(b, &row);
+    }
+    for (size_t i = 0; i < b->t->column_count; i++)
+        b->changed += b->changes[i];
+    return fit && b->count == b->t->row_count && b->changed > 0;
+}
+
+static bool is_dense(const struct bulk *b)
+{
+    uint64_t spread = (uint64_t)b->rows[b->count - 1].rowid - (uint64_t)b->rows[0].rowid;
+    return spread / SPREAD_MAX < b->count;
+}
+
+/* --- The functions --- */
+
+static struct bulk *bulk_of(sqlite3_context *ctx, sqlite3_value **argv)
+{
+    struct bulk *b = sqlite3_value_pointer(argv[0], POINTER);
+    if (!b)
+        sqlite3_result_error(ctx, "no such function", -1);
+    return b;
+}
+
+static bool is_value(const struct change_cell *cell, sqlite3_value *v)
+{
+    static const int TYPES[CHANGE_KINDS] = {[CHANGE_NULL] = SQLITE_NULL,
+        [CHANGE_INT] = SQLITE_INTEGER,
+        [CHANGE_REAL] = SQLITE_FLOAT,
+        [CHANGE_TEXT] = SQLITE_TEXT,
+        [CHANGE_BLOB] = SQLITE_BLOB};
+    struct change_cell is = {.kind = cell->kind, .bytes = STR_EMPTY};
+    if (sqlite3_value_type(v) != TYPES[cell->kind])
+        return false;
+    if (cell->kind == CHANGE_INT)
+        is.integer = sqlite3_value_int64(v);
+    else if (cell->kind == CHANGE_REAL)
+        is.real = sqlite3_value_double(v);
+    else if (cell->kind == CHANGE_TEXT)
+        is.bytes.ptr = (const char *)sqlite3_value_text(v);
+    else if (cell->kind == CHANGE_BLOB)
+        is.bytes.ptr = sqlite3_value_blob(v);
+    if (cell->kind == CHANGE_TEXT || cell->kind == CHANGE_BLOB)
+        is.bytes.len = (size_t)sqlite3_value_bytes(v);
+    return change_cell_eq(cell, &is);
+}
+
+/* _sys_changes(set, row id, column that changes …): is it the next row of the set? It must be as it was. */
+static void fn_changes(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct bulk *b = bulk_of(ctx, argv);
+    if (!b)
+        return;
+    int64_t rowid = sqlite3_value_int64(argv[1]);
+    bool there = b->found < b->count && b->rows[b->found].rowid == rowid, as_was = true;
+    struct str cells = there ? b->rows[b->found].old_cells : STR_EMPTY;
+    for (size_t i = 0, n = 2; there && as_was && (int)n < argc; i++) {
+        if (!b->changes[i]) {
+            (void)change_cell_skip(&cells);
+            continue;
+        }
+        struct change_cell cell = change_cell_next(&cells);
+        as_was = is_value(&cell, argv[n++]);
+    }
+    if (!as_was || (b->found < b->count && b->rows[b->found].rowid < rowid))
+        sqlite3_result_error(ctx, "a row is not as it was", -1);
+    else
+        sqlite3_result_int(ctx, there);
+    b->found += there;
+}
+
+static void give(sqlite3_context *ctx, const struct change_cell *cell)
+{
+    switch (cell->kind) {
+    case CHANGE_INT: sqlite3_result_int64(ctx, cell->integer); break;
+    case CHANGE_REAL: sqlite3_result_double(ctx, cell->real); break;
+    case CHANGE_TEXT:
+        sqlite3_result_text64(ctx, cell->bytes.ptr, cell->bytes.len, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    case CHANGE_BLOB: sqlite3_result_blob64(ctx, cell->bytes.ptr, cell->bytes.len, SQLITE_STATIC); break;
+    default: sqlite3_result_null(ctx);
+    }
+}
+
+/* _sys_change(set, row id, number of a column): what it becomes. */
+static void fn_change(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    struct bulk *b = bulk_of(ctx, argv);
+    (void)argc;
+    if (!b)
+        return;
+    int64_t rowid = sqlite3_value_int64(argv[1]);
+    size_t column = (size_t)sqlite3_value_int64(argv[2]);
+    if (b->given < b->count && b->rows[b->given].rowid != rowid) {
+        b->given++;
+        b->number = 0;
+    }
+    if (b->given >= b->count || b->rows[b->given].rowid != rowid) {
+        sqlite3_result_error(ctx, "the rows come in another order", -1);
+        return;
+    }
+    if (b->number == 0 || b->number > column) {
+        b->number = 0;
+        b->cells = b->rows[b->given].new_cells;
+    }
+    for (; b->number < column; b->number++)
+        (void)change_cell_skip(&b->cells);
+    struct change_cell cell = change_cell_next(&b->cells);
+    b->number++;
+    give(ctx, &cell);
+}
+
+static int make_functions(sqlite3 *db)
+{
+    enum { FLAGS = SQLITE_UTF8 | SQLITE_DIRECTONLY };
+    int rc = sqlite3_create_function_v2(db, "_sys_changes", -1, FLAGS, NULL, fn_changes, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(db, "_sys_change", 3, FLAGS, NULL, fn_change, NULL, NULL, NULL);
+    return rc;
+}
+
+/* --- The statement --- */
+
+static void put_sql(struct strbuf *sql, const struct bulk *b, const char *rowid)
+{
+    AUTO_STRBUF key;
+    const char *between = " NOT INDEXED SET ";
+    strbuf_init(&key, CHANGE_NAME_MAX * 2 + 2);
+    if (b->t->columns[b->key].flags & CHANGE_COLUMN_ROWID)
+        strbuf_add_cstr(&key, rowid);
+    else
+        catalog_quote(&key, b->t->columns[b->key].name);
+    strbuf_add_cstr(sql, "UPDATE main.");
+    catalog_quote(sql, b->t->name);
+    for (size_t i = 0; i < b->t->column_count; i++) {
+        if (!b->changes[i])
+            continue;
+        strbuf_add_cstr(sql, between);
+        catalog_quote(sql, b->t->columns[i].name);
+        strbuf_addf(sql, " = _sys_change(?1, %s, %zu)", strbuf_cstr(&key), i);
+        between = ", ";
+    }
+    strbuf_addf(
+        sql, " WHERE %s BETWEEN ?2 AND ?3 AND _sys_changes(?1, %s", strbuf_cstr(&key), strbuf_cstr(&key));
+    for (size_t i = 0; i < b->t->column_count; i++) {
+        if (!b->changes[i])
+            continue;
+        strbuf_add_cstr(sql, ", ");
+        catalog_quote(sql, b->t->columns[i].name);
+    }
+    strbuf_add_char(sql, ')');
+}
+
+static int prepare(struct engine *eng, struct bulk *b, const char *rowid, sqlite3_stmt **ret)
+{
+    AUTO_STRBUF sql;
+    strbuf_init(&sql, 1 << 20);
+    put_sql(&sql, b, rowid);
+    *ret = NULL;
+    if (strbuf_failed(&sql))
+        return SQLITE_ERROR;
+    int rc = sqlite3_prepare_v2(eng->db, strbuf_cstr(&sql), (int)sql.len, ret, NULL);
+    if (rc == SQLITE_ERROR && make_functions(eng->db) == SQLITE_OK) /* the first time */
+        rc = sqlite3_prepare_v2(eng->db, strbuf_cstr(&sql), (int)sql.len, ret, NULL);
+    return rc;
+}
+
+static int run(struct engine *eng, struct bulk *b, const char *rowid)
+{
+    AUTO_SQL *stmt = NULL;
+    int rc = prepare(eng, b, rowid, &stmt);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_pointer(stmt, 1, b, POINTER, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(stmt, 2, b->rows[0].rowid);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(stmt, 3, b->rows[b->count - 1].rowid);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(stmt);
+    return rc;
+}
+
+/* What says that this way does not lead on, and not that something failed. */
+static bool is_refusal(int rc)
+{
+    return rc == SQLITE_ERROR || (rc & 0xff) == SQLITE_CONSTRAINT || rc == SQLITE_TOOBIG;
+}
+
+static int run_or_not(struct engine *eng, struct bulk *b, const char *rowid, bool *ret_done)
+{
+    struct guard_saved saved = guard_enter_own(&eng->guard);
+    int rc = sqlite3_exec(eng->db, "SAVEPOINT _sys_bulk", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = run(eng, b, rowid);
+    *ret_done = rc == SQLITE_DONE && b->found == b->count && b->given + 1 == b->count &&
+                sqlite3_changes64(eng->db) == (int64_t)b->count;
+    bool gone = sqlite3_get_autocommit(eng->db);
+    if (rc == SQLITE_DONE || is_refusal(rc))
+        rc = SQLITE_OK;
+    if (!gone && !*ret_done && rc == SQLITE_OK)
+        rc = sqlite3_exec(eng->db, "ROLLBACK TO _sys_bulk", NULL, NULL, NULL);
+    if (!gone && rc == SQLITE_OK)
+        rc = sqlite3_exec(eng->db, "RELEASE _sys_bulk", NULL, NULL, NULL);
+    guard_leave(&eng->guard, saved);
+    return rc;
+}
+
+int change_bulk(struct engine *eng, const struct change_table_view *t, const char *rowid, bool *ret_done)
+{
+    struct bulk b = {.t = t};
+    int rc = SQLITE_OK;
+    *ret_done = false;
+    if (t->row_count < ROWS_MIN || t->row_count > t->rows.len || !find_key(&b))
+        return SQLITE_OK;
+    b.changes = mem_array(t->column_count, sizeof b.changes[0]);
+    b.rows = mem_array((size_t)t->row_count, sizeof b.rows[0]);
+    if (take_rows(&b) && is_dense(&b))
+        rc = run_or_not(eng, &b, rowid, ret_done);
+    mem_free(b.rows);
+    mem_free(b.changes);
+    return rc;
+}

@@ -1,0 +1,181 @@
+/* All updates of a table at once: the same as row by row, or nothing at all. */
+#include "lib/change_lab.h"
+#include "engine/change_bulk.h"
+#include "lib/unit.h"
+
+#define ROWS(n) "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < " #n ") "
+
+static void fill(struct change_lab *f)
+{
+    change_lab_open(f);
+    change_lab_sql(f, ROWS(400) "INSERT INTO plain SELECT x, 'text ' || x, x * 0.5 FROM c");
+    change_lab_sql(f, ROWS(400) "INSERT INTO ids SELECT x * 2, 'name', x, x FROM c");
+    change_lab_sql(f, ROWS(400) "INSERT INTO parent SELECT x, x FROM c");
+}
+
+static void record(struct change_lab *f, const char *text)
+{
+    change_lab_begin(f);
+    change_lab_sql(f, text);
+    change_lab_finish(f);
+}
+
+static void invert(struct change_lab *f, struct strbuf *out)
+{
+    struct err err = ERR_INIT;
+    strbuf_init(out, 64 << 20);
+    assert_int_equal(change_set_invert(strbuf_str(&f->set), out, &err), ERR_OK);
+}
+
+/* Takes back the first table of what was recorded; false: refused. */
+static bool bulk(struct change_lab *f)
+{
+    struct change_reader r;
+    struct change_table_view t;
+    struct err err = ERR_INIT;
+    struct strbuf inverse;
+    bool found, done;
+    invert(f, &inverse);
+    assert_int_equal(change_reader_init(&r, strbuf_str(&inverse), &err), ERR_OK);
+    assert_int_equal(change_table_next(&r, &found, &t, &err), ERR_OK);
+    assert_true(found);
+    assert_int_equal(change_bulk(&f->eng, &t, "rowid", &done), SQLITE_OK);
+    change_reader_release(&r);
+    strbuf_release(&inverse);
+    return done;
+}
+
+/* Every kind of value, in tables with a row id of their own and with a column for it. */
+void test_change_bulk__takes_back_what_was_done(void **state)
+{
+    static const char *const WRITES[] = {
+        "UPDATE plain SET b = NULL",
+        "UPDATE plain SET a = -a, c = x'00ff' || rowid WHERE rowid % 3",
+        "UPDATE plain SET a = NULL; UPDATE plain SET a = rowid * 1e300, b = zeroblob(3)",
+        "UPDATE plain SET b = upper(b), c = CASE a % 4 WHEN 0 THEN '' WHEN 1 THEN NULL WHEN 2 THEN x'' ELSE "
+        "7 END",
+        "UPDATE ids SET n = n + 1, name = 'ÄÖ' || id WHERE id > 20",
+        "UPDATE parent SET v = 9223372036854775807",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(WRITES); i++) {
+        struct change_lab f;
+        AUTO_STRBUF now;
+        fill(&f);
+        strbuf_init(&now, 64 << 20);
+        change_lab_sql(&f, "DROP TRIGGER ids_log");
+        change_lab_dump(&f, true, &f.before);
+        record(&f, WRITES[i]);
+        if (!bulk(&f))
+            fail_msg("refused: %s", WRITES[i]);
+        change_lab_dump(&f, true, &now);
+        assert_string_equal(strbuf_cstr(&now), strbuf_cstr(&f.before));
+        change_lab_close(&f);
+    }
+}
+
+/* Nothing is changed then, and row by row tells what is in the way. */
+void test_change_bulk__is_all_or_nothing(void **state)
+{
+    static const struct {
+        const char *write, *between, *conflict;
+    } CASES[] = {
+        {"UPDATE plain SET b = a", "UPDATE plain SET b = 'other' WHERE rowid = 399", "differs in plain"},
+        {"UPDATE plain SET b = a", "DELETE FROM plain WHERE rowid = 1", "missing in plain"},
+        {"UPDATE plain SET b = a", "DELETE FROM plain WHERE rowid = 200", "missing in plain"},
+        {"UPDATE plain SET b = a", "DELETE FROM plain WHERE rowid = 400", "missing in plain"},
+        {"UPDATE plain SET c = 5", "UPDATE plain SET c = '5' WHERE rowid = 70", "differs in plain"},
+        {"UPDATE ids SET u = -u WHERE id < 700", "INSERT INTO ids (id, u) VALUES (1, 100)",
+            "constraint in ids"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct change_lab f;
+        char seen[200];
+        struct strbuf inverse;
+        AUTO_STRBUF now;
+        fill(&f);
+        strbuf_init(&now, 64 << 20);
+        change_lab_sql(&f, "DROP TRIGGER ids_log");
+        record(&f, CASES[i].write);
+        change_lab_sql(&f, CASES[i].between);
+        change_lab_dump(&f, true, &f.before);
+        assert_false(bulk(&f));
+        change_lab_dump(&f, true, &now);
+        assert_string_equal(strbuf_cstr(&now), strbuf_cstr(&f.before));
+        invert(&f, &inverse);
+        assert_int_equal(change_lab_apply(&f, strbuf_str(&inverse), seen), 1);
+        assert_string_equal(seen, CASES[i].conflict);
+        strbuf_release(&inverse);
+        change_lab_close(&f);
+    }
+}
+
+/* What it does not do is done the other way: other rows between, few or scattered rows, columns that differ
+ * from row to row, values that change places under a unique index. */
+void test_change_bulk__leaves_the_rest_to_the_other_way(void **state)
+{
+    static const struct {
+        bool done;
+        const char *write;
+    } CASES[] = {
+        {false, "UPDATE plain SET b = 1 WHERE rowid < 60"},
+        {false, "UPDATE plain SET b = 1 WHERE rowid % 6 = 0"},
+        {true, "UPDATE plain SET b = 1 WHERE rowid % 3 = 0"},
+        {false, "UPDATE plain SET b = 1; DELETE FROM plain WHERE rowid = 5"},
+        {false, "UPDATE plain SET b = 1; INSERT INTO plain VALUES (1, 2, 3)"},
+        {false, "UPDATE plain SET b = 1; UPDATE plain SET a = 0 WHERE rowid = 7"},
+        {false, "UPDATE plain SET rowid = rowid + 1000"},
+        {false, "UPDATE ids SET u = -u; UPDATE ids SET u = -u - 1"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct change_lab f;
+        struct strbuf inverse;
+        fill(&f);
+        change_lab_sql(&f, "DROP TRIGGER ids_log");
+        change_lab_dump(&f, true, &f.before);
+        record(&f, CASES[i].write);
+        change_lab_sql(&f, "SAVEPOINT tried");
+        if (bulk(&f) != CASES[i].done)
+            fail_msg("done or not: %s", CASES[i].write);
+        change_lab_sql(&f, "ROLLBACK TO tried; RELEASE tried");
+        invert(&f, &inverse);
+        change_lab_expect(&f, strbuf_str(&inverse), true, &f.before);
+        strbuf_release(&inverse);
+        change_lab_close(&f);
+    }
+}
+
+/* A recording goes on over what was tried and taken back. */
+void test_change_bulk__is_recorded_as_what_was_done_in_the_end(void **state)
+{
+    struct change_lab f;
+    struct strbuf inverse;
+    char seen[200];
+    (void)state;
+    fill(&f);
+    change_lab_dump(&f, true, &f.before);
+    record(&f, "DROP TRIGGER ids_log; UPDATE ids SET u = -u; UPDATE ids SET u = -u - 1");
+    invert(&f, &inverse);
+    change_lab_begin(&f);
+    assert_int_equal(change_lab_apply(&f, strbuf_str(&inverse), seen), 0);
+    change_lab_finish(&f);
+    assert_true(str_eq(strbuf_str(&f.set), strbuf_str(&inverse)));
+    strbuf_release(&inverse);
+    change_lab_close(&f);
+}
+
+/* Nobody else can use its functions. */
+void test_change_bulk__functions_need_the_set(void **state)
+{
+    struct change_lab f;
+    (void)state;
+    fill(&f);
+    record(&f, "UPDATE plain SET b = 1");
+    assert_true(bulk(&f));
+    assert_int_equal(sqlite3_exec(f.eng.db, "SELECT _sys_changes(1, 2, 3)", NULL, NULL, NULL), SQLITE_ERROR);
+    assert_int_equal(
+        sqlite3_exec(f.eng.db, "SELECT _sys_change(NULL, 2, 3)", NULL, NULL, NULL), SQLITE_ERROR);
+    change_lab_close(&f);
+}
