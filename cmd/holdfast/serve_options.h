@@ -15,6 +15,7 @@ struct serve_options {
     const char *ca_file; /* NULL: the system's certificates alone */
     int64_t statement_timeout_s;
     int64_t engine_idle_s;
+    int64_t undo_kept_s;
     int64_t engines_max;
     int64_t workers;
     int64_t connections_max, connections_per_ip;

@@ -155,6 +155,7 @@ static enum err_code start_supervisor(struct server *s, struct err *err)
 {
     struct supervise_options opt = {.data_dir = s->data_dir,
         .idle_us = s->opt->engine_idle_s * 1000000,
+        .undo_kept_ms = s->opt->undo_kept_s * 1000,
         .kill_grace_us = LIMIT_KILL_GRACE_MS * 1000,
         .engines_max = s->caps.engines,
         .calls_per_db_max = (unsigned)LIMIT_CALLS_PER_DB,

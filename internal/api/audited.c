@@ -17,7 +17,8 @@ static enum audit_action action_of(const struct api_request *r)
 {
     switch (r->route->id) {
     case ROUTE_DESCRIBE_SET: return AUDIT_DATABASE_DESCRIBED;
-    case ROUTE_PROPOSAL_WITHDRAW: return AUDIT_PROPOSAL_WITHDRAWN;
+    case ROUTE_PROPOSAL_WITHDRAW:
+    case ROUTE_API_PROPOSAL_WITHDRAW: return AUDIT_PROPOSAL_WITHDRAWN;
     case ROUTE_POLICY_CREATE: return AUDIT_POLICY_CREATED;
     case ROUTE_POLICY_UPDATE: return AUDIT_POLICY_UPDATED;
     case ROUTE_POLICY_DELETE: return AUDIT_POLICY_DELETED;
@@ -327,7 +328,7 @@ static void applied_run(struct workq_job *job, unsigned worker)
 
 static bool has_applied(const struct api_request *r)
 {
-    return r->route->id == ROUTE_APPLY && !r->failed.code && r->head.status == 200;
+    return r->route->op == WIRE_OP_APPLY && !r->failed.code && r->head.status == 200;
 }
 
 void request_reply_audited(struct api_request *r, const struct err *failed)

@@ -169,7 +169,7 @@ static void intended(struct api_request *r, const struct err *err)
 /* The path of the others says all. */
 static bool needs_body(const struct api_request *r)
 {
-    return r->route->id != ROUTE_PROPOSAL_WITHDRAW && r->route->id != ROUTE_PROPOSAL_UNDO;
+    return r->route->op != WIRE_OP_PROPOSAL_WITHDRAW && r->route->op != WIRE_OP_PROPOSAL_UNDO;
 }
 
 enum err_code engine_route_run(struct api_request *r, struct err *err)

@@ -12,7 +12,8 @@ static const char *const NAMES[CONFLICT_KINDS] = {[CONFLICT_MISSING] = "missing"
     [CONFLICT_DIFFERS] = "differs",
     [CONFLICT_EXISTS] = "exists",
     [CONFLICT_CONSTRAINT] = "constraint",
-    [CONFLICT_SCHEMA] = "schema"};
+    [CONFLICT_SCHEMA] = "schema",
+    [CONFLICT_BETWEEN] = "between"};
 
 const char *change_conflict_name(enum change_conflict_kind kind)
 {

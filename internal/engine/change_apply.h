@@ -25,6 +25,7 @@ enum change_conflict_kind {
     CONFLICT_EXISTS,
     CONFLICT_CONSTRAINT,
     CONFLICT_SCHEMA,
+    CONFLICT_BETWEEN, /* of writes that are taken back together: somebody else changed it between them */
     CONFLICT_KINDS
 };
 

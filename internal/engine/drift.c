@@ -14,7 +14,7 @@ void drift_begin(struct drift *d, struct op *op, const struct proposal *p, const
     JSONW_BOOL(&d->w, "success", false);
     JSONW_CSTR(&d->w, "error", why);
     JSONW_CSTR(&d->w, "code", "drift");
-    JSONW_TEXT(&d->w, "proposalId", p->id);
+    JSONW_TEXT_OR_NULL(&d->w, "proposalId", p->id);
     JSONW_TEXT(&d->w, "requestId", op->call.request_id);
 }
 

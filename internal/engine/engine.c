@@ -41,9 +41,14 @@ static bool should_bounce(const struct engine *eng, int64_t now)
 }
 
 /* A rehearsal holds up the writes behind it and changes nothing. */
+static bool rehearses(enum wire_op op)
+{
+    return op == WIRE_OP_PROPOSE || op == WIRE_OP_PROPOSAL_UNDO || op == WIRE_OP_UNDO;
+}
+
 static bool should_give_way(const struct engine *eng, int64_t now)
 {
-    return eng->recorder && eng->running->call.op == WIRE_OP_PROPOSE &&
+    return eng->recorder && rehearses(eng->running->call.op) &&
            now - eng->running_since_us > LIMIT_REHEARSAL_HOLDS_MS * 1000 &&
            atomic_load_explicit(&eng->board->waiting, memory_order_relaxed) > 0;
 }

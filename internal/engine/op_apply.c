@@ -2,6 +2,7 @@
  * batch. 409 when it would do something else by now, with the rows that differ and a fresh proposal:
  * {"success":false, "error", "code":"drift", "proposalId", "drift":{"rows", "truncated"}, "proposal"|null}.
  */
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/strbuf.h"
 #include "crypto/token.h"
@@ -143,6 +144,7 @@ static enum err_code commit(struct op *op, const struct proposal *p, struct rehe
     strbuf_release(&proposed);
     if (!code)
         code = proposal_decide(op, p, "applied", err);
+    op->undo_until_ms = p->no_undo.ptr ? 0 : clock_wall_ms() + proposals_kept_ms(op->eng);
     return code ? code : proposals_touch(op, &r->recorder, err);
 }
 

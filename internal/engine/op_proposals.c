@@ -1,7 +1,7 @@
-/* GET …/proposals?status=&cursor=&limit=: {"proposals":[…], "nextCursor"}, newest first: one's own, to an
- * admin without a limit all. GET …/proposals/{id}: one, with a page of its rows. GET …/proposals/{id}/changes
- * ?table=&cursor=&limit=: {"tables", "rows", "hiddenRows", "truncated", "nextCursor"}. POST
- * …/proposals/{id}/withdraw: it can no longer be applied. */
+/* GET …/proposals?status=&tokenId=&agent=&cursor=&limit=: {"proposals":[…], "nextCursor"}, newest first:
+ * one's own, to an admin without a limit all. GET …/proposals/{id}: one, with a page of its rows. GET
+ * …/proposals/{id}/changes ?table=&cursor=&limit=: {"tables", "rows", "hiddenRows", "truncated",
+ * "nextCursor"}. POST …/proposals/{id}/withdraw: it can no longer be applied. */
 #include "base/limits.h"
 #include "engine/engine_state.h"
 #include "engine/proposal_view.h"
@@ -58,19 +58,21 @@ static enum err_code check_status(struct str status, struct err *err)
 enum err_code op_run_PROPOSAL_LIST(struct op *op, struct err *err)
 {
     struct listing l = {.op = op, .status = wire_arg(&op->call, "status")};
-    int64_t before;
+    struct proposal_filter filter = {.token_id = wire_arg(&op->call, "tokenId"),
+        .agent = wire_arg(&op->call, "agent"),
+        .bearer = proposal_sees_all(op) ? (struct str){NULL, 0} : op->call.token_id};
     char cursor[24];
     enum err_code code = check_status(l.status, err);
     if (!code)
         code = int_arg(op, "limit", 1, LIST_MAX, LIST_DEFAULT, &l.left, err);
     if (!code)
-        code = int_arg(op, "cursor", 0, INT64_MAX, INT64_MAX, &before, err);
+        code = int_arg(op, "cursor", 0, INT64_MAX, INT64_MAX, &filter.before_seq, err);
     if (code)
         return code;
     jsonw_object(op->w);
     jsonw_key(op->w, "proposals");
     jsonw_array(op->w);
-    code = proposal_list(op, before, proposal_sees_all(op), op->call.token_id, list_one, &l, err);
+    code = proposal_list(op, &filter, list_one, &l, err);
     jsonw_array_end(op->w);
     str_print(cursor, sizeof cursor, "%lld", (long long)l.last);
     JSONW_CSTR(op->w, "nextCursor", l.more ? cursor : NULL);

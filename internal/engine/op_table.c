@@ -38,6 +38,7 @@ static op_fn *const HANDLERS[WIRE_OP_COUNT] = {
     [WIRE_OP_PROPOSAL_UNDO] = op_run_PROPOSAL_UNDO,
     [WIRE_OP_MASK_LIST] = op_run_MASK_LIST,
     [WIRE_OP_MASK_SET] = op_run_MASK_SET,
+    [WIRE_OP_UNDO] = op_run_UNDO,
 };
 
 op_fn *op_handler(enum wire_op op)

@@ -1,103 +1,274 @@
-/* POST …/proposals/{id}/undo: proposes to take back what was applied, row by row, triggers aside: what they
- * did is among the rows. Body, if any: "ttlSec"?, "reason"?, "ticket"?, "agent"?, "model"?. data: a proposal
- * like any other, which can be taken back in its turn. 409 when a row is no longer as it was left. */
+/* Taking back what was applied, row by row, triggers aside: what they did is among the rows.
+ *
+ * POST …/proposals/{id}/undo: one write. POST …/undo {"tokenId"?, "from"?, "to"?, "except"?}: everything that
+ * was applied by a bearer, in a time, or both, as one; what was taken back already is left out. Both take
+ * "tables"? and "rows"?: [{"table", "key"}] to take back a part, and "ttlSec"?, "reason"?, "ticket"?,
+ * "agent"?, "model"?. data: a proposal like any other, which can be taken back in its turn. 409 when a row is
+ * no longer as it was left, or when something cannot be taken back row by row: {"success":false, "error",
+ * "code":"not_undoable", "requestId", "writes":[{"proposalId", "action", "appliedAt", "reason",
+ * "snapshotId"}]}. */
 #include "base/clock.h"
 #include "base/limits.h"
-#include "engine/change_diff.h"
-#include "engine/drift.h"
+#include "engine/binding.h"
+#include "engine/catalog.h"
 #include "engine/engine_state.h"
-#include "engine/proposing.h"
+#include "engine/undoing.h"
 #include "json/jsonr.h"
 
-static enum err_code check_state(const struct proposal *p, struct err *err)
+/* --- One --- */
+
+static enum err_code check_state(const struct undoing *u, const struct proposal *p, struct err *err)
 {
     if (p->decided_ms == 0 || !str_eq(p->state, S("applied")))
         return err_set(err, ERR_CONFLICT, "The proposal is %s: only what was applied can be taken back",
             proposal_state(p));
+    if (undo_graph_state(&u->graph, p->id) == UNDO_UNDONE) {
+        struct str by = undo_graph_by(&u->graph, p->id);
+        return err_set(err, ERR_CONFLICT,
+            "The write was taken back already by " STR_FMT "; take that back to have it again", STR_ARG(by));
+    }
     if (p->no_undo.ptr)
         return err_set(err, ERR_CONFLICT, "This cannot be taken back: " STR_FMT, STR_ARG(p->no_undo));
     return ERR_OK;
 }
 
-/* It writes rows by SQL of ours: what the caller could not write himself is not for him. */
-static enum err_code check_rights(struct op *op, struct str set, struct err *err)
+static enum err_code propose(struct undoing *u, struct err *err)
 {
-    struct change_reader r;
-    struct change_table_view t;
-    bool found = true;
-    if (op->call.role < WIRE_ROLE_READWRITE)
-        return err_set(err, ERR_FORBIDDEN,
-            "UNDO needs a token with the role readwrite or admin; this token's role is readonly");
-    enum err_code code = change_reader_init(&r, set, err);
-    while (!code && !(code = change_table_next(&r, &found, &t, err)) && found) {
-        if (!op_table_visible(op, t.name))
-            code = err_set(
-                err, ERR_FORBIDDEN, "Token scope does not include table \"" STR_FMT "\"", STR_ARG(t.name));
-    }
-    change_reader_release(&r);
-    return code;
-}
-
-static enum err_code read_body(struct op *op, struct proposing *in, struct err *err)
-{
-    const struct jsonr_value *root;
-    *in = proposing_new(op->call.body.len ? op->call.body : S("{}"));
-    enum err_code code = jsonr_parse(op->arena, in->body, &root, err);
-    return code ? code : proposing_read(in, root, err);
-}
-
-static enum err_code propose_inverse(
-    struct op *op, const struct proposal *p, struct proposing *in, struct str inverse, struct err *err)
-{
-    struct rehearsal r;
-    struct drift d;
-    uint64_t conflicts = 0;
-    bool same = false;
-    drift_begin(&d, op, p, "Rows are no longer as the write left them; nothing was changed");
-    rehearsal_init(&r, op, clock_wall_ms(), 0);
-    enum err_code code = rehearsal_run_set(&r, inverse, drift_conflict, &d, &conflicts, err);
-    if (!code && conflicts == 0)
-        code = propose_judge(op, in, &r, err);
-    if (!code && conflicts == 0)
-        code = rehearsal_take_back(&r, err);
-    if (!code && conflicts == 0)
-        code = change_same_rows(inverse, strbuf_str(&r.set), &same, err);
-    if (!code && same)
-        code = rehearsal_hash(&r, err);
-    in->action = "undo";
-    in->plan = S("[]");
-    in->undo_of = p->id;
-    op->head.rows_written = 0;
-    if (!code && same)
-        code = propose_rehearsed(op, in, &r, op->w, err);
-    else if (!code &&
-             conflicts == 0) /* an action of a foreign key would go further than the rows that were changed */
-        code = drift_differences(&d, p, inverse, strbuf_str(&r.set), err);
-    if (!code && !same)
-        code = drift_end(&d, err);
-    drift_release(&d);
-    rehearsal_release(&r);
-    return code;
+    bool proposable = false;
+    enum err_code code = undoing_invert(u, &proposable, err);
+    return code || !proposable ? code : undoing_propose(u, err);
 }
 
 enum err_code op_run_PROPOSAL_UNDO(struct op *op, struct err *err)
 {
+    struct undoing u;
     struct proposal p;
-    struct proposing in;
-    AUTO_STRBUF set;
-    AUTO_STRBUF inverse;
-    strbuf_init(&set, (size_t)LIMIT_CHANGE_BYTES);
-    strbuf_init(&inverse, 2 * (size_t)LIMIT_CHANGE_BYTES);
-    enum err_code code = read_body(op, &in, err);
+    enum err_code code = undoing_begin(&u, op, err);
     if (!code)
         code = proposal_find(op, &p, err);
     if (!code)
-        code = check_state(&p, err);
+        code = undoing_check_role(op, err);
     if (!code)
-        code = proposal_set(op, &p, &set, err);
+        code = check_state(&u, &p, err);
+    if (!code) {
+        u.items = ARENA_NEW(op->arena, struct undo_item);
+        *u.items = (struct undo_item){
+            .id = p.id, .seq = p.seq, .size = p.size, .no_indirect = p.no_indirect, .no_undo = p.no_undo};
+        u.count = 1;
+        code = propose(&u, err);
+    }
+    undoing_release(&u);
+    return code;
+}
+
+/* --- Many --- */
+
+struct span {
+    struct str token_id; /* ptr NULL: everybody's */
+    const struct jsonr_value *from, *to, *except;
+    int64_t from_ms, to_ms;
+};
+
+static enum err_code read_time(
+    const struct jsonr_value *v, const char *at, int64_t fallback, int64_t *ret, struct err *err)
+{
+    *ret = fallback;
+    if (!v || jsonr_kind(v) == JSONR_NULL)
+        return ERR_OK;
+    if (jsonr_kind(v) == JSONR_INT && jsonr_int(v) >= 0 && jsonr_int(v) < CLOCK_WALL_MS_END)
+        *ret = jsonr_int(v);
+    else if (jsonr_kind(v) != JSONR_TEXT || !clock_parse_iso(jsonr_text(v), ret))
+        return err_field(err, at, "must be a time as in 2026-05-05T12:30:00Z, or milliseconds since 1970");
+    return ERR_OK;
+}
+
+/* One's own writes; an admin without a limit may ask for those of others. */
+static enum err_code check_bearer(const struct op *op, struct span *s, struct err *err)
+{
+    if (proposal_sees_all(op))
+        return ERR_OK;
+    if (!s->token_id.ptr)
+        s->token_id = op->call.token_id;
+    return str_eq(s->token_id, op->call.token_id)
+               ? ERR_OK
+               : err_set(err, ERR_FORBIDDEN,
+                     "What others wrote is taken back by an admin without table scope and claims");
+}
+
+static enum err_code read_span(struct undoing *u, struct span *s, struct err *err)
+{
+    static const struct jsonr_field FIELDS[] = {
+        {"tokenId", JF_TEXT, offsetof(struct span, token_id), JF_NULL_OK, 1, 200},
+        {"from", JF_ANY, offsetof(struct span, from), 0, 0, 0},
+        {"to", JF_ANY, offsetof(struct span, to), 0, 0, 0},
+        {"except", JF_ARRAY, offsetof(struct span, except), JF_NULL_OK, 0, LIMIT_UNDO_PROPOSALS},
+    };
+    *s = (struct span){.token_id = {NULL, 0}};
+    enum err_code code = jsonr_fields(u->root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, s, err);
     if (!code)
-        code = check_rights(op, strbuf_str(&set), err);
+        code = read_time(s->from, "/from", 0, &s->from_ms, err);
     if (!code)
-        code = change_set_invert(strbuf_str(&set), &inverse, err);
-    return code ? code : propose_inverse(op, &p, &in, strbuf_str(&inverse), err);
+        code = read_time(s->to, "/to", CLOCK_WALL_MS_END, &s->to_ms, err);
+    if (!code && s->from_ms > s->to_ms)
+        return err_field(err, "/to", "must not be before from");
+    if (!code && !s->token_id.ptr && (!s->from || jsonr_kind(s->from) == JSONR_NULL))
+        return err_field(
+            err, "", "give \"tokenId\", \"from\" or both: whose writes, or since when, is taken back");
+    return code ? code : check_bearer(u->op, s, err);
+}
+
+static bool is_excepted(const struct span *s, struct str id)
+{
+    for (const struct jsonr_value *v = s->except ? jsonr_first(s->except) : NULL; v; v = jsonr_next(v)) {
+        if (jsonr_kind(v) == JSONR_TEXT && str_eq(jsonr_text(v), id))
+            return true;
+    }
+    return false;
+}
+
+static void read_item(struct op *op, sqlite3_stmt *stmt, struct undo_item *item)
+{
+    *item = (struct undo_item){.seq = sqlite3_column_int64(stmt, 0),
+        .id = catalog_text(op->arena, stmt, 1),
+        .action = catalog_text(op->arena, stmt, 2),
+        .no_undo = catalog_text(op->arena, stmt, 3),
+        .snapshot = catalog_text(op->arena, stmt, 4),
+        .size = sqlite3_column_int64(stmt, 5),
+        .decided_ms = sqlite3_column_int64(stmt, 6),
+        .no_indirect = sqlite3_column_int(stmt, 7) != 0};
+}
+
+/* What was applied in that time, the last one first. */
+static enum err_code select_items(struct undoing *u, const struct span *s, struct err *err)
+{
+    struct op *op = u->op;
+    struct undo_item **link = &u->items, item;
+    struct binding b = binding_of(op, OWN_PROPOSAL_APPLIED);
+    enum err_code code = ERR_OK;
+    bind_int(&b, s->from_ms);
+    bind_int(&b, s->to_ms);
+    bind_text(&b, s->token_id);
+    while (!code && binding_step(op, &b)) {
+        read_item(op, b.stmt, &item);
+        if (is_excepted(s, item.id))
+            continue;
+        if (u->count++ == (size_t)LIMIT_UNDO_PROPOSALS)
+            code = err_set(err, ERR_TOO_LARGE,
+                "more than %lld writes cannot be taken back at once: give a later \"from\", the latest first",
+                (long long)LIMIT_UNDO_PROPOSALS);
+        *link = ARENA_NEW(op->arena, struct undo_item);
+        **link = item;
+        link = &(*link)->next;
+    }
+    enum err_code ended = binding_end(op, &b, code ? NULL : err);
+    return code ? code : ended;
+}
+
+/* What others than these took back already does not stand. */
+static void leave_out_undone(struct undoing *u)
+{
+    for (const struct undo_item *item = u->items; item; item = item->next)
+        undo_graph_drop(&u->graph, item->id);
+    for (struct undo_item **link = &u->items; *link;) {
+        if (undo_graph_state(&u->graph, (*link)->id) != UNDO_UNDONE) {
+            link = &(*link)->next;
+            continue;
+        }
+        *link = (*link)->next;
+        u->count--;
+    }
+}
+
+/* --- What cannot be taken back --- */
+
+static void write_blocked(struct jsonw *w, const struct undo_item *item)
+{
+    char iso[CLOCK_ISO_MAX];
+    clock_iso(item->decided_ms, iso);
+    jsonw_object(w);
+    JSONW_TEXT(w, "proposalId", item->id);
+    JSONW_TEXT(w, "action", item->action);
+    JSONW_CSTR(w, "appliedAt", iso);
+    JSONW_TEXT(w, "reason", item->no_undo);
+    JSONW_TEXT_OR_NULL(w, "snapshotId", item->snapshot);
+    jsonw_object_end(w);
+}
+
+static enum err_code tell_blocked(struct undoing *u, size_t blocked, struct err *err)
+{
+    struct op *op = u->op;
+    struct jsonw w;
+    AUTO_STRBUF out;
+    char why[300];
+    strbuf_init(&out, 4 << 20);
+    jsonw_init(&w, &out);
+    str_print(why, sizeof why,
+        "%zu of %zu writes cannot be taken back row by row; nothing was proposed. Name them in \"except\" to "
+        "take back the others, if these do not build on them",
+        blocked, u->count);
+    jsonw_object(&w);
+    JSONW_BOOL(&w, "success", false);
+    JSONW_CSTR(&w, "error", why);
+    JSONW_CSTR(&w, "code", "not_undoable");
+    JSONW_TEXT(&w, "requestId", op->call.request_id);
+    jsonw_key(&w, "writes");
+    jsonw_array(&w);
+    for (const struct undo_item *item = u->items; item; item = item->next) {
+        if (item->no_undo.ptr)
+            write_blocked(&w, item);
+    }
+    jsonw_array_end(&w);
+    jsonw_object_end(&w);
+    op->plain = strbuf_failed(&out) ? (struct str){NULL, 0} : arena_copy(op->arena, strbuf_str(&out));
+    op->head.status = 409;
+    op->head.code = ERR_CONFLICT;
+    return op->plain.ptr ? ERR_OK : err_set(err, ERR_TOO_LARGE, "the answer is too large");
+}
+
+static size_t count_blocked(const struct undoing *u)
+{
+    size_t n = 0;
+    for (const struct undo_item *item = u->items; item; item = item->next)
+        n += item->no_undo.ptr != NULL;
+    return n;
+}
+
+/* What was applied before then is not known any more. */
+static enum err_code check_known(struct op *op, const struct span *s, struct err *err)
+{
+    struct binding b = binding_of(op, OWN_UNDO_SINCE);
+    char iso[CLOCK_ISO_MAX];
+    int64_t since = binding_step(op, &b) ? sqlite3_column_int64(b.stmt, 0) : 0;
+    enum err_code code = binding_end(op, &b, err);
+    clock_iso(since, iso);
+    if (!code && s->from_ms < since)
+        return err_field(err, "/from",
+            "what was applied before %s is not kept any more; to take back what came after that, give this "
+            "time",
+            iso);
+    return code;
+}
+
+enum err_code op_run_UNDO(struct op *op, struct err *err)
+{
+    struct undoing u;
+    struct span s;
+    enum err_code code = undoing_begin(&u, op, err);
+    if (!code)
+        code = undoing_check_role(op, err);
+    if (!code)
+        code = read_span(&u, &s, err);
+    if (!code)
+        code = check_known(op, &s, err);
+    if (!code)
+        code = select_items(&u, &s, err);
+    if (!code)
+        leave_out_undone(&u);
+    if (!code && u.count == 0)
+        code = err_set(err, ERR_NOT_FOUND, "Nothing that was applied then is left to be taken back");
+    size_t blocked = code ? 0 : count_blocked(&u);
+    if (!code)
+        code = blocked ? tell_blocked(&u, blocked, err) : propose(&u, err);
+    undoing_release(&u);
+    return code;
 }

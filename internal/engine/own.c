@@ -73,14 +73,17 @@ static const char *const SQL[OWN_COUNT] = {
     [OWN_PROPOSAL_BY_ID] = "SELECT " PROPOSAL_COLUMNS " FROM _sys_proposal WHERE id = ?1",
     [OWN_PROPOSAL_PARTS] = "SELECT bytes FROM _sys_proposal_part WHERE proposal = ?1 ORDER BY part",
     [OWN_PROPOSAL_SET] =
-        "UPDATE _sys_proposal SET state = ?2, token_hash = NULL, tracked = 0, decided_at_ms = ?3"
+        "UPDATE _sys_proposal SET state = ?2, token_hash = NULL, tracked = 0, decided_at_ms = ?3,"
+        " applied_seq = CASE WHEN ?2 = 'applied' THEN"
+        " (SELECT ifnull(max(applied_seq), 0) + 1 FROM _sys_proposal WHERE applied_seq IS NOT NULL) END"
         " WHERE seq = ?1",
     [OWN_PROPOSAL_RESIZE] = "UPDATE _sys_proposal SET size = ?2 WHERE seq = ?1",
     [OWN_PROPOSAL_FORGET_PARTS] = "DELETE FROM _sys_proposal_part WHERE proposal = ?1",
     [OWN_PROPOSAL_FORGET_ROWS] = "DELETE FROM _sys_proposal_row WHERE proposal = ?1",
     [OWN_PROPOSAL_FORGET_TABLES] = "DELETE FROM _sys_proposal_table WHERE proposal = ?1",
     [OWN_PROPOSAL_LIST] =
-        "SELECT " PROPOSAL_COLUMNS " FROM _sys_proposal WHERE seq < ?1 AND (?2 OR bearer = ?3)"
+        "SELECT " PROPOSAL_COLUMNS " FROM _sys_proposal WHERE seq < ?1 AND (?2 IS NULL OR bearer = ?2)"
+        " AND (?3 IS NULL OR bearer = ?3) AND (?4 IS NULL OR agent = ?4)"
         " ORDER BY seq DESC",
     [OWN_PROPOSAL_COUNT] = "SELECT total(" PROPOSAL_WAITS "), total(size) FROM _sys_proposal",
     [OWN_PROPOSAL_STALE] = "UPDATE _sys_proposal SET state = 'stale' WHERE state = 'pending' AND seq IN"
@@ -105,6 +108,18 @@ static const char *const SQL[OWN_COUNT] = {
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [OWN_RULE_DROP] = "DELETE FROM _sys_rule WHERE id = ?1",
     [OWN_PROPOSAL_SNAPSHOT] = "UPDATE _sys_proposal SET snapshot = ?2 WHERE id = ?1 AND state = 'applied'",
+    [OWN_PROPOSAL_APPLIED] =
+        "SELECT seq, id, action, no_undo, snapshot, size, decided_at_ms, no_indirect FROM "
+        "_sys_proposal"
+        " WHERE applied_seq IS NOT NULL AND decided_at_ms BETWEEN ?1 AND ?2 AND (?3 IS NULL OR bearer = ?3)"
+        " ORDER BY applied_seq DESC",
+    [OWN_UNDO_APPLIED] = "SELECT id, undo_of, body FROM _sys_proposal"
+                         " WHERE applied_seq IS NOT NULL AND undo_of IS NOT NULL",
+    [OWN_UNDO_SINCE] = "SELECT value FROM _sys_meta WHERE key = 'undo_since'",
+    [OWN_UNDO_SINCE_SET] =
+        "INSERT INTO _sys_meta (key, value) SELECT 'undo_since', decided_at_ms + 1 FROM _sys_proposal"
+        " WHERE seq = ?1 AND applied_seq IS NOT NULL"
+        " ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)",
     [OWN_LOG_PUT] = "INSERT INTO _sys_query_log (id, ts, kind, sql, rows_read, rows_written, duration_ms, "
                     "token_id, status,"
                     " error_kind, request_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

@@ -29,7 +29,7 @@ struct proposal {
     struct str plan, flags, schema_diff; /* JSON */
     struct str rehearsed_on;             /* "live" or "copy" */
     bool no_indirect;
-    struct str no_undo, undo_of; /* ptr NULL: none */
+    struct str no_undo, undo_of; /* ptr NULL: none; undo_of: ids with a space between */
     int64_t size;
     struct str reason, ticket, agent, model;    /* ptr NULL: none */
     int64_t created_ms, expires_ms, decided_ms; /* 0: not yet */
@@ -51,10 +51,15 @@ MUST_CHECK enum err_code proposal_by_id(
 /* The newest that was held for this Idempotency-Key of the caller's. */
 MUST_CHECK enum err_code proposal_by_key(
     struct op *op, struct str key, bool *ret_found, struct proposal *ret, struct err *err);
-/* Newest first, before `seq`: calls fn until it returns false. `all` false: only those of `bearer`. */
+/* Which ones: ptr NULL stands for any. */
+struct proposal_filter {
+    int64_t before_seq;
+    struct str bearer, token_id, agent; /* both of the first two */
+};
+/* Newest first: calls fn until it returns false. */
 typedef bool proposal_fn(void *arg, const struct proposal *p);
-MUST_CHECK enum err_code proposal_list(struct op *op, int64_t before_seq, bool all, struct str bearer,
-    proposal_fn *fn, void *arg, struct err *err);
+MUST_CHECK enum err_code proposal_list(
+    struct op *op, const struct proposal_filter *filter, proposal_fn *fn, void *arg, struct err *err);
 
 bool proposal_waits(const struct proposal *p);        /* pending or stale, and not expired */
 const char *proposal_state(const struct proposal *p); /* "expired" when its time has come */
@@ -84,6 +89,8 @@ void proposals_forget_tables(struct engine *eng);
 void proposals_note_table(struct engine *eng, struct str name);
 /* ERR_CONFLICT: there are too many, or they hold too much. */
 MUST_CHECK enum err_code proposals_make_room(struct op *op, int64_t bytes, struct err *err);
+/* For so long is known what became of one, and how to take it back. */
+int64_t proposals_kept_ms(const struct engine *eng);
 /* Ends those whose time has come and forgets those that are old: at most some hundreds. */
 void proposals_purge(struct engine *eng);
 void proposals_release(struct engine *eng);

@@ -180,14 +180,15 @@ enum err_code proposal_by_key(
     return get_one(op, &b, ret_found, ret, err);
 }
 
-enum err_code proposal_list(struct op *op, int64_t before_seq, bool all, struct str bearer, proposal_fn *fn,
-    void *arg, struct err *err)
+enum err_code proposal_list(
+    struct op *op, const struct proposal_filter *filter, proposal_fn *fn, void *arg, struct err *err)
 {
     struct binding b = binding_of(op, OWN_PROPOSAL_LIST);
     struct proposal p;
-    bind_int(&b, before_seq);
-    bind_int(&b, all);
-    bind_text(&b, bearer);
+    bind_int(&b, filter->before_seq);
+    bind_text(&b, filter->bearer);
+    bind_text(&b, filter->token_id);
+    bind_text(&b, filter->agent);
     while (binding_step(op, &b)) {
         read_row(op, b.stmt, &p);
         if (!fn(arg, &p))

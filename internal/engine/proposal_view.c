@@ -40,6 +40,12 @@ struct change_view proposal_rows(struct op *op, const struct proposal *p)
         .bytes_max = PAGE_BYTES};
 }
 
+int64_t proposal_undo_until_ms(const struct op *op, const struct proposal *p)
+{
+    bool kept = p->decided_ms && str_eq(p->state, S("applied")) && !p->no_undo.ptr;
+    return kept ? p->decided_ms + proposals_kept_ms(op->eng) : 0;
+}
+
 static void write_time(struct jsonw *w, const char *key, int64_t ms)
 {
     char iso[CLOCK_ISO_MAX];
@@ -66,6 +72,20 @@ void proposal_write_request(struct op *op, struct jsonw *w, const struct proposa
     jsonw_array_end(w);
 }
 
+static void write_undo_of(struct jsonw *w, struct str ids)
+{
+    struct str id;
+    jsonw_key(w, "undoOf");
+    if (!ids.ptr) {
+        jsonw_null(w);
+        return;
+    }
+    jsonw_array(w);
+    while (str_cut(&ids, ' ', &id))
+        jsonw_text(w, id);
+    jsonw_array_end(w);
+}
+
 static void write_head(struct op *op, struct jsonw *w, const struct proposal *p)
 {
     JSONW_TEXT(w, "proposalId", p->id);
@@ -78,7 +98,8 @@ static void write_head(struct op *op, struct jsonw *w, const struct proposal *p)
     write_time(w, "decidedAt", p->decided_ms);
     JSONW_TEXT(w, "tokenId", p->bearer);
     JSONW_BOOL(w, "held", p->approval.ptr != NULL);
-    JSONW_TEXT_OR_NULL(w, "undoOf", p->undo_of);
+    write_undo_of(w, p->undo_of);
+    write_time(w, "undoUntil", proposal_undo_until_ms(op, p));
     JSONW_TEXT_OR_NULL(w, "reason", p->reason);
     JSONW_TEXT_OR_NULL(w, "ticket", p->ticket);
     JSONW_TEXT_OR_NULL(w, "agent", p->agent);

@@ -11,6 +11,9 @@ bool proposal_sees_all(const struct op *op);
 /* Finds it for the caller. ERR_NOT_FOUND: there is none, or it is not the caller's to see. */
 MUST_CHECK enum err_code proposal_find(struct op *op, struct proposal *ret, struct err *err);
 
+/* Until when it can be taken back; 0: it was not applied, or cannot be at all. */
+int64_t proposal_undo_until_ms(const struct op *op, const struct proposal *p);
+
 /* What of its change set the caller sees. */
 struct change_view proposal_rows(struct op *op, const struct proposal *p);
 

@@ -210,7 +210,7 @@ static bool delete_decided(struct engine *eng, int64_t until_ms, size_t max)
     bool ok = true;
     for (size_t i = 0; i < n && ok; i++)
         ok = run_for(eng, OWN_PROPOSAL_FORGET_PARTS, seqs[i], 0) &&
-             run_for(eng, OWN_PROPOSAL_DELETE, seqs[i], 0);
+             run_for(eng, OWN_UNDO_SINCE_SET, seqs[i], 0) && run_for(eng, OWN_PROPOSAL_DELETE, seqs[i], 0);
     return ok && n > 0;
 }
 
@@ -236,13 +236,18 @@ enum err_code proposals_make_room(struct op *op, int64_t bytes, struct err *err)
     return ERR_OK;
 }
 
+int64_t proposals_kept_ms(const struct engine *eng)
+{
+    return eng->cfg.undo_kept_ms ? eng->cfg.undo_kept_ms : LIMIT_PROPOSAL_KEPT_MS;
+}
+
 void proposals_purge(struct engine *eng)
 {
     int64_t now = clock_wall_ms();
     if (own_run(eng, OWN_BEGIN_WRITE) != SQLITE_OK)
         return; /* another time */
     bool ok = expire(eng, now);
-    (void)delete_decided(eng, now - LIMIT_PROPOSAL_KEPT_MS, 500); /* the rest another time */
+    (void)delete_decided(eng, now - proposals_kept_ms(eng), 500); /* the rest another time */
     if (!ok || own_run(eng, OWN_COMMIT) != SQLITE_OK)
         own_abandon(eng);
     proposals_forget(eng);

@@ -1,5 +1,6 @@
 /* The envelope around what handlers write, and the frames it leaves in. */
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "engine/task.h"
 
@@ -46,6 +47,7 @@ void task_rewind(struct task *t)
     t->op.error_detail = t->op.hits = STR_EMPTY;
     t->op.plain = (struct str){NULL, 0};
     t->op.proposal = t->op.snapshot = t->op.destroys = STR_EMPTY;
+    t->op.undo_until_ms = 0;
     t->op.statement_index = -1;
     t->rc = ERR_OK;
     t->err = (struct err)ERR_INIT;
@@ -92,8 +94,12 @@ static void write_meta(struct task *t)
     JSONW_INT(w, "statementCount", t->op.statement_count ? t->op.statement_count : 1);
     jsonw_key(w, "costUsd");
     jsonw_raw(w, cost_text(t, cost));
-    if (t->op.proposal.len)
+    if (t->op.proposal.len) {
+        char until[CLOCK_ISO_MAX];
+        clock_iso(t->op.undo_until_ms, until);
+        JSONW_CSTR(w, "undoUntil", t->op.undo_until_ms ? until : NULL);
         JSONW_TEXT(w, "proposalId", t->op.proposal);
+    }
     if (t->op.snapshot.len) {
         jsonw_key(w, "snapshot");
         jsonw_raw(w, t->op.snapshot);

@@ -218,7 +218,7 @@ static bool is_of_proposals(const struct task *t)
 {
     enum wire_op op = t->op.call.op;
     return op == WIRE_OP_PROPOSE || op == WIRE_OP_APPLY || op == WIRE_OP_PROPOSAL_WITHDRAW ||
-           op == WIRE_OP_PROPOSAL_UNDO;
+           op == WIRE_OP_PROPOSAL_UNDO || op == WIRE_OP_UNDO;
 }
 
 /* Proposals that wait and whose rows it touches become stale with it. */
@@ -426,7 +426,8 @@ static bool only_proposes(const struct engine *eng, size_t first, size_t last)
     bool only = true;
     for (size_t i = first; i < last; i++)
         only &= !eng->tasks[i]->write || eng->tasks[i]->op.call.op == WIRE_OP_PROPOSE ||
-                eng->tasks[i]->op.call.op == WIRE_OP_PROPOSAL_UNDO;
+                eng->tasks[i]->op.call.op == WIRE_OP_PROPOSAL_UNDO ||
+                eng->tasks[i]->op.call.op == WIRE_OP_UNDO;
     return only;
 }
 

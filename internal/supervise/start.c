@@ -50,7 +50,8 @@ static void fill_config(const struct peer *e, struct engine_config *cfg)
         .db_bytes_max = opt->db_bytes_max,
         .cost_request_nano = opt->cost_request_nano,
         .cost_read_nano = opt->cost_read_nano,
-        .cost_write_nano = opt->cost_write_nano};
+        .cost_write_nano = opt->cost_write_nano,
+        .undo_kept_ms = opt->undo_kept_ms};
     CHECK(strlen(path) < sizeof cfg->dir);
     memcpy(cfg->dir, path, strlen(path) + 1);
 }

@@ -34,6 +34,7 @@ struct engine_call;
 struct supervise_options {
     const char *data_dir;      /* database N lives in <data_dir>/db/<id> */
     int64_t idle_us;           /* an engine without calls leaves after this */
+    int64_t undo_kept_ms; /* struct engine_config */
     int64_t kill_grace_us;     /* silence past a deadline before SIGKILL */
     unsigned engines_max;      /* past it the engine idle for longest is asked to leave */
     unsigned calls_per_db_max; /* running and waiting; past it ERR_RATE_LIMITED */

@@ -27,6 +27,7 @@ struct engine_config {
     char dir[ENGINE_DIR_MAX]; /* absolute: the engine's whole world */
     uint64_t db_bytes_max;
     int64_t cost_request_nano, cost_read_nano, cost_write_nano;
+    int64_t undo_kept_ms; /* what was applied can be taken back for so long; 0: the default */
 };
 
 struct zygote_answer {

@@ -38,8 +38,8 @@ ROUTES = {
     "API_BRANCH_PUT": "database.branched", "API_BRANCH_DELETE": "database.branch_deleted",
     "DESCRIBE_SET": "database.described", "IMPORT": "database.imported", "API_IMPORT": "database.imported",
     "SESSION_MINT": "end_session.created",
-    "PROPOSE": None, "PROPOSAL_UNDO": None,  # nothing happened yet
-    "APPLY": "proposal.applied", "PROPOSAL_WITHDRAW": "proposal.withdrawn",
+    "PROPOSE": None, "PROPOSAL_UNDO": None, "UNDO": None, "API_PROPOSE": None, "API_PROPOSAL_UNDO": None, "API_UNDO": None,  # nothing happened yet
+    "APPLY": "proposal.applied", "PROPOSAL_WITHDRAW": "proposal.withdrawn", "API_APPLY": "proposal.applied", "API_PROPOSAL_WITHDRAW": "proposal.withdrawn",
     "QUERY": DATA, "BATCH": DATA, "EXPLAIN": READS, "VALIDATE": READS,
     "SIGN_UP": "user.created", "SIGN_IN": "user.signed_in", "SIGN_OUT": "session.ended", "SESSION_END": "session.ended",
     "SESSION_END_OTHERS": "user.sessions_ended", "PASSWORD_CONFIRM": "user.confirmed", "PASSWORD_CHANGE": "user.password_changed",
@@ -135,12 +135,14 @@ def call_of(s, r, owner):
     if r.id.endswith(("RULE_UPDATE", "RULE_DELETE")):
         made = s.db("approval-rules", {"tableGlob": "nowhere", "action": "allow"}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made), {"note": "other"} if r.method == "PATCH" else None)
-    if r.id in ("PROPOSE", "APPLY", "PROPOSAL_WITHDRAW", "PROPOSAL_UNDO"):
+    kind = r.id.removeprefix("API_")
+    if kind in ("PROPOSE", "APPLY", "PROPOSAL_WITHDRAW", "PROPOSAL_UNDO", "UNDO"):
         s.query("CREATE TABLE IF NOT EXISTS orders(id INTEGER PRIMARY KEY)")
-        made = s.db("propose", {"sql": "DELETE FROM orders WHERE id = -1"}).json["data"]
-        if r.id == "PROPOSAL_UNDO":
+        made = s.db("propose", {"sql": "INSERT INTO orders DEFAULT VALUES"}).json["data"]
+        if kind.endswith("UNDO"):
             s.db("apply", {"executionToken": made["executionToken"]})
-        body = {"APPLY": {"executionToken": made["executionToken"]}, "PROPOSE": {"sql": "DELETE FROM orders WHERE id = -1"}}.get(r.id)
+        body = {"APPLY": {"executionToken": made["executionToken"]}, "PROPOSE": {"sql": "DELETE FROM orders WHERE id = -1"},
+                "UNDO": {"from": made["createdAt"], "tokenId": made["tokenId"]}}.get(kind)
         return lambda: s.call(r.method, r.path().replace("none", made["proposalId"]), body)
     if r.id in ("TOKEN_REVOKE", "TOKEN_ROTATE"):
         made = s.mint("readonly")["id"]

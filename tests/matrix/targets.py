@@ -4,7 +4,7 @@ from holdfast import PASSWORD
 from world import CLAIMS, email_of, now, secret
 
 # What {id} is in the routes whose names begin so; the longest fits first.
-ITEMS = {"POLICY_": "policy", "RULE_": "rule", "API_RULE_": "rule", "PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
+ITEMS = {"POLICY_": "policy", "RULE_": "rule", "API_RULE_": "rule", "PROPOSAL_": "proposal", "API_PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
          "TOKEN_": "token", "REPO_": "repo", "BRANCH_": "branch", "API_BRANCH_": "branch", "SNAPSHOT_": "snapshot", "API_SNAPSHOT_": "snapshot", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
 # kind: a name that never was, and one of the other form.
 NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "rule": ("rule_0", "never"), "proposal": ("prop_0", "never"), "member": ("usr_0", "never@example.com"),
@@ -108,11 +108,22 @@ class Targets:
 
     def there(self, route, who, db):
         """What a call in that database needs of its own."""
-        return self.apply(who, db) if route.id == "APPLY" else {}
+        kind = route.id.removeprefix("API_")
+        return getattr(self, kind.lower())(who, db) if kind in ("APPLY", "UNDO") else {}
+
+    def propose_as(self, who, db, sql):
+        path = f"/api/namespaces/acme/databases/{db or who.db or 'books'}"
+        return path, self.w.ask(who, "POST", path + "/propose", {"sql": sql})
 
     def apply(self, who, db=None):
-        made = self.w.ask(who, "POST", f"/v1/db/acme/{db or who.db or 'books'}/propose", {"sql": "DELETE FROM orders WHERE id = -1"})
+        made = self.propose_as(who, db, "DELETE FROM orders WHERE id = -1")[1]
         return {"body": {"executionToken": made["executionToken"]}}
+
+    def undo(self, who, db=None):
+        """Something that it applied itself."""
+        path, made = self.propose_as(who, db, f"INSERT INTO orders(id) VALUES({10**6 + next(self.w.count)})")
+        self.w.ask(who, "POST", path + "/apply", {"executionToken": made["executionToken"]})
+        return {"body": {"tokenId": made["tokenId"], "from": made["createdAt"]}}
 
     def proposal_withdraw(self, who):
         return {"id": self.w.proposal("acme", "books")["proposalId"]}

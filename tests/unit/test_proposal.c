@@ -359,7 +359,7 @@ static void undone(const char *id)
     str_print(of, sizeof of, "%s", id);
     assert_int_equal(undo(of), ERR_OK);
     assert_int_equal(f.head.status, 200);
-    assert_string_equal(op_json_text(op_fixture_json(&f), "undoOf"), of);
+    assert_string_equal(op_json_text(op_fixture_json(&f), "undoOf/0"), of);
     remember(op_fixture_json(&f));
     assert_int_equal(apply_token(g_token), ERR_OK);
     assert_int_equal(f.head.status, 200);
