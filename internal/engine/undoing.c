@@ -263,7 +263,7 @@ static enum err_code rehearse(struct undoing *u, const struct proposal *p, struc
 enum err_code undoing_propose(struct undoing *u, struct err *err)
 {
     struct proposal p = of_all(u);
-    enum err_code code = check_not_empty(u, err);
+    enum err_code code = u->count > 1 ? check_not_empty(u, err) : ERR_OK;
     if (!code)
         code = check_rights(u->op, strbuf_str(&u->inverse), err);
     if (!code)

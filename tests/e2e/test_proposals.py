@@ -195,7 +195,7 @@ def undo(checks, s):
     back = a.json["data"]
     s.secrets.append(back["executionToken"])
     checks.equal("a proposal of the inverse", (back["action"], back["undoOf"], back["estimatedAffectedRows"], back["reason"], back["sql"]),
-                 ("undo", p["proposalId"], 3, "mistaken", None))
+                 ("undo", [p["proposalId"]], 3, "mistaken", None))
     checks.equal("with its rows", back["changes"]["rows"][0]["after"], {"n": 10})
     checks.equal("nothing happened yet", rows(), after)
     a = apply(s, back["executionToken"])

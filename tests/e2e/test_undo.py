@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Taking back over HTTP: parts of a write, everything of a bearer, everything since a time; for programs and for people.
+Usage: test_undo.py PATH-OF-HOLDFAST"""
+import os
+import sys
+from datetime import datetime, timedelta
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from holdfast import Checks, PASSWORD, Server, binary_argument
+from people import Person
+
+BASE = "/api/namespaces/acme/databases/main/"
+
+
+def stock(s):
+    return s.query("SELECT group_concat(id || ':' || n, ' ') FROM (SELECT * FROM stock ORDER BY id)").json["data"]["rows"][0][0]
+
+
+def write(s, sql, token=None, **more):
+    """Proposes and applies; the proposal."""
+    made = s.db("propose", {"sql": sql, **more}, token=token)
+    data = made.json["data"]
+    s.secrets.append(data["executionToken"])
+    done = s.db("apply", {"executionToken": data["executionToken"]}, token=token)
+    return {**data, "done": done}
+
+
+def undo(s, body, path="undo", token=None):
+    """(status, data or error)"""
+    a = s.db(path, body, token=token)
+    if a.status != 200:
+        return a.status, a.json
+    s.secrets.append(a.json["data"]["executionToken"])
+    return a.status, a.json["data"]
+
+
+def reset(s):
+    for sql in ("DROP TABLE IF EXISTS stock", "CREATE TABLE stock(id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO stock VALUES(1, 10), (2, 20), (3, 30)"):
+        s.query(sql)
+
+
+def bearers(checks, s):
+    reset(s)
+    agent, other = s.mint("readwrite"), s.mint("readwrite")
+    s.secrets += [agent["token"], other["token"]]
+    first = write(s, "UPDATE stock SET n = n + 1", agent["token"])
+    write(s, "UPDATE stock SET n = 200 WHERE id = 2", other["token"])
+    write(s, "DELETE FROM stock WHERE id = 1", agent["token"])
+    write(s, "INSERT INTO stock VALUES(4, 40)", agent["token"])
+    status, told = undo(s, {"tokenId": agent["id"]})
+    checks.equal("somebody else changed a row in between, or after", (status, told["code"]), (409, "drift"))
+    checks.equal("which", [(r["kind"], r["key"]) for r in told["drift"]["rows"]], [("differs", {"id": 2})])
+    rows = [{"table": "stock", "key": {"id": n}} for n in (1, 3, 4)]
+    status, back = undo(s, {"tokenId": agent["id"], "from": first["createdAt"], "rows": rows, "reason": "agent gone wild"})
+    checks.equal("without it", (status, back.get("action"), len(back.get("undoOf", ())), back.get("estimatedAffectedRows")), (200, "undo", 3, 3)) or print(back)
+    checks.equal("nothing happened yet", stock(s), "2:200 3:31 4:40")
+    checks.equal("applied", s.db("apply", {"executionToken": back["executionToken"]}).status, 200)
+    checks.equal("as it was", stock(s), "1:10 2:200 3:30")
+    checks.equal("one cannot take back what others wrote", undo(s, {"tokenId": agent["id"]}, token=other["token"])[0], 403)
+    status, own = undo(s, {"from": 0}, token=other["token"])
+    checks.equal("one's own", (status, own.get("undoOf") and len(own["undoOf"])), (200, 1))
+    checks.equal("its rows", own["changes"]["rows"][0]["after"], {"n": 21})
+    status, told = undo(s, {"tokenId": "tok_none"})
+    checks.equal("of nobody", (status, told["code"]), (404, "not_found"))
+    readonly = s.mint("readonly")["token"]
+    checks.equal("readonly", undo(s, {"from": 0}, token=readonly)[0], 403)
+
+
+def parts(checks, s):
+    reset(s)
+    s.query("CREATE TABLE IF NOT EXISTS log(what)")
+    s.query("CREATE TRIGGER told AFTER UPDATE ON stock BEGIN INSERT INTO log VALUES(new.id); END")
+    p = write(s, "UPDATE stock SET n = 0")
+    path = f"proposals/{p['proposalId']}/undo"
+    status, back = undo(s, {"tables": ["log"]}, path)
+    checks.equal("one table", (status, [(t["table"], t["delete"]) for t in back["changes"]["tables"]]), (200, [("log", 3)]))
+    status, back = undo(s, {"rows": [{"table": "stock", "key": {"id": 2}}]}, path)
+    checks.equal("one row", (status, [r["key"] for r in back["changes"]["rows"]]), (200, [{"id": 2}]))
+    checks.equal("applied", (s.db("apply", {"executionToken": back["executionToken"]}).status, stock(s)), (200, "1:0 2:20 3:0"))
+    status, rest = undo(s, None, path)
+    checks.equal("the rest", (status, rest["estimatedAffectedRows"], [r["key"] for r in rest["changes"]["rows"] if r["table"] == "stock"]), (200, 5, [{"id": 1}, {"id": 3}]))
+    checks.equal("and all is undone", (s.db("apply", {"executionToken": rest["executionToken"]}).status, stock(s)), (200, "1:10 2:20 3:30"))
+    status, told = undo(s, None, path)
+    checks.equal("once", (status, told["code"], "already" in told["error"]), (409, "conflict", True))
+    for body in ({"tables": ["nope"]}, {"tables": []}, {"tables": "stock"}, {"tables": [{}]}, {"rows": [{"table": "stock", "key": {"id": 9}}]}, {"rows": {}},
+                 {"rows": [{"table": "stock", "key": 1}]}, {"rows": [{"key": {"id": 1}}]}):
+        checks.equal(f"cut {body}", undo(s, body, path)[0], undo_status(body))
+    s.query("DROP TRIGGER told")
+
+
+def undo_status(body):
+    """All of it was taken back: what is well formed is refused for that."""
+    well_formed = body.get("tables") == ["nope"] or body.get("rows") == [{"table": "stock", "key": {"id": 9}}]
+    return 409 if well_formed else 400
+
+
+def spans(checks, s):
+    for body in ({}, {"from": None}, {"to": 5}, {"from": "now"}, {"from": -1}, {"from": 2, "to": 1}, {"from": 1.5}, {"from": {}}, {"tokenId": 5, "from": 0},
+                 {"tokenId": "", "from": 0}, {"from": "2026-13-01T00:00:00Z"}, {"from": 0, "except": "x"}, {"from": 0, "ttlSec": 5}, []):
+        checks.equal(f"undo {body}", s.db("undo", body).status, 400)
+    checks.equal("in the future", undo(s, {"from": "2199-01-01T00:00:00+02:00"})[0], 404)
+    reset(s)
+    write(s, "UPDATE stock SET n = 1 WHERE id = 1")
+    made = write(s, "CREATE TABLE later(a)")
+    write(s, "UPDATE stock SET n = 2 WHERE id = 2")
+    since = {"from": made["createdAt"]}
+    status, told = undo(s, since)
+    checks.equal("a change of the schema is named", (status, told["code"], [w["proposalId"] for w in told["writes"]]), (409, "not_undoable", [made["proposalId"]]))
+    status, back = undo(s, {**since, "except": [made["proposalId"]]})
+    checks.equal("and left out when asked", (status, [r["key"] for r in back["changes"]["rows"]]), (200, [{"id": 2}]))
+
+
+def kept(checks, s):
+    p = write(s, "UPDATE stock SET n = n + 1")
+    got = s.db("proposals/" + p["proposalId"], method="GET").json["data"]
+    until = p["done"].json["meta"]["undoUntil"]
+    checks.equal("until when is told at once and later", (got["undoUntil"][:16], p["undoUntil"]), (until[:16], None))
+    decided, end = got["decidedAt"], got["undoUntil"]
+    checks.that("two days, as the server was told", datetime.fromisoformat(end[:-1]) - datetime.fromisoformat(decided[:-1]) == timedelta(days=2), (decided, end))
+    ddl = write(s, "CREATE TABLE IF NOT EXISTS forever(a)")
+    checks.equal("what cannot be taken back has no such time", ddl["done"].json["meta"]["undoUntil"], None)
+
+
+def lists(checks, s):
+    named = write(s, "UPDATE stock SET n = 5 WHERE id = 3", agent="tidy-bot")
+    token = s.mint("readwrite")
+    mine = write(s, "UPDATE stock SET n = 6 WHERE id = 3", token["token"])
+    ids = lambda path: [p["proposalId"] for p in s.db(path, method="GET").json["data"]["proposals"]]
+    checks.equal("by agent", ids("proposals?agent=tidy-bot"), [named["proposalId"]])
+    checks.equal("by bearer", ids(f"proposals?tokenId={token['id']}&status=applied"), [mine["proposalId"]])
+    checks.equal("by both", ids(f"proposals?tokenId={token['id']}&agent=tidy-bot"), [])
+    checks.equal("of others, for one who sees only his own", s.db(f"proposals?tokenId={named['tokenId']}", method="GET", token=token["token"]).json["data"]["proposals"], [])
+
+
+def people(checks, s):
+    reset(s)
+    agent = s.mint("readwrite")
+    p = write(s, "UPDATE stock SET n = n + 1", agent["token"])
+    owner = Person(s, "owner@example.com", PASSWORD)
+    owner.sign_in()
+    listed = owner.ask("GET", BASE + "proposals?status=applied&tokenId=" + agent["id"]).json["data"]["proposals"]
+    checks.equal("a person sees what agents did", [q["proposalId"] for q in listed], [p["proposalId"]])
+    checks.equal("its rows", len(owner.ask("GET", BASE + f"proposals/{p['proposalId']}/changes").json["data"]["rows"]), 3)
+    checks.equal("one", owner.ask("GET", BASE + "proposals/" + p["proposalId"]).json["data"]["undoOf"], None)
+    a = owner.ask("POST", BASE + "undo", {"tokenId": agent["id"]})
+    checks.equal("takes it back", a.status, 200) or print(a)
+    token = a.json["data"]["executionToken"]
+    s.secrets.append(token)
+    checks.equal("not another bearer", s.db("apply", {"executionToken": token}).status, 404)
+    checks.equal("without the page's own token", owner.ask("POST", BASE + "apply", {"executionToken": token}, csrf=False).status, 403)
+    checks.equal("applies it", owner.ask("POST", BASE + "apply", {"executionToken": token}).status, 200)
+    checks.equal("as it was", stock(s), "1:10 2:20 3:30")
+    rows = s.call("GET", "/api/namespaces/acme/audit?action=proposal.applied").json["data"]
+    checks.equal("recorded with the person", (rows[0]["after"]["proposal"], bool(rows[0]["actorUserId"])), (a.json["data"]["proposalId"], True))
+    made = owner.ask("POST", BASE + "propose", {"sql": "DELETE FROM stock"}).json["data"]
+    s.secrets.append(made["executionToken"])
+    checks.equal("and withdraws", owner.ask("POST", BASE + f"proposals/{made['proposalId']}/withdraw").status, 200)
+    back = owner.ask("POST", BASE + f"proposals/{a.json['data']['proposalId']}/undo").json["data"]
+    s.secrets.append(back["executionToken"])
+    checks.equal("undo of the undo", (owner.ask("POST", BASE + "apply", {"executionToken": back["executionToken"]}).status, stock(s)), (200, "1:11 2:21 3:31"))
+
+
+def main():
+    checks = Checks()
+    with Server(binary_argument(), args=("--undo-kept", "2d")) as s:
+        for part in (bearers, parts, spans, kept, lists, people):
+            checks.part(part, checks, s)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
