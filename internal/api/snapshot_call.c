@@ -5,11 +5,12 @@
 #include "base/enc.h"
 #include "base/limits.h"
 
-enum err_code snapshot_call(struct api_request *r, const struct id *id, int64_t timeout_ms,
-    void (*done)(struct engine_call *call, const struct err *failed), struct err *err)
+/* An admin's call, of the server itself, whose result is out/<id>.db. */
+static enum err_code submit_own(struct api_request *r, enum wire_op op, const struct id *id,
+    int64_t timeout_ms, void (*done)(struct engine_call *call, const struct err *failed), struct err *err)
 {
     struct wire_call *call = &r->call.req;
-    call->op = WIRE_OP_COPY;
+    call->op = op;
     call->role = WIRE_ROLE_ADMIN; /* the capability was checked */
     call->deadline_us = clock_mono_us() + timeout_ms * 1000;
     call->idempotency_key = call->plan_key = call->plan_step = call->claims = call->body = STR_EMPTY;
@@ -20,10 +21,23 @@ enum err_code snapshot_call(struct api_request *r, const struct id *id, int64_t 
     call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(id)};
     call->args[call->arg_count++] = (struct wire_arg){S("same"), S("1")};
     strbuf_reset(&r->body);
-    r->call.place = ENGINE_STREAM;
+    r->call.place = op == WIRE_OP_COPY ? ENGINE_STREAM : ENGINE_SHARED;
     r->call.on_data = request_gather;
     r->call.on_done = done;
     return request_submit(r, err);
+}
+
+enum err_code snapshot_call(struct api_request *r, const struct id *id, int64_t timeout_ms,
+    void (*done)(struct engine_call *call, const struct err *failed), struct err *err)
+{
+    return submit_own(r, WIRE_OP_COPY, id, timeout_ms, done, err);
+}
+
+enum err_code snapshot_call_carry(struct api_request *r, const struct id *copy_id,
+    void (*done)(struct engine_call *call, const struct err *failed), struct err *err)
+{
+    enum err_code rc = request_fill_call(r, LIMIT_RESTORE_SEAL_MS * 1000, err);
+    return rc ? rc : submit_own(r, WIRE_OP_CARRY, copy_id, LIMIT_RESTORE_SEAL_MS, done, err);
 }
 
 /* A member of an answer, at most two levels down. */

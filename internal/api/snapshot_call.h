@@ -16,6 +16,9 @@
  * it; `done` gets the engine's answer. */
 MUST_CHECK enum err_code snapshot_call(struct api_request *r, const struct id *id, int64_t timeout_ms,
     void (*done)(struct engine_call *call, const struct err *failed), struct err *err);
+/* The same for what a restore keeps (engine/carry.h): after that the database takes no writes. */
+MUST_CHECK enum err_code snapshot_call_carry(struct api_request *r, const struct id *copy_id,
+    void (*done)(struct engine_call *call, const struct err *failed), struct err *err);
 /* From that answer: when the copy was begun. 0: it does not say. */
 int64_t snapshot_call_read_at(struct api_request *r);
 

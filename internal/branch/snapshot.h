@@ -57,11 +57,12 @@ MUST_CHECK enum err_code snapshot_delete(struct db *db, const struct registry_di
  * wait under `copy_id`, an id of ours. */
 MUST_CHECK enum err_code snapshot_copy(
     const struct registry_disk *disk, const struct snapshot *s, const struct id *copy_id, struct err *err);
-/* The second exchanges them for the database's. *ret_kept is what stood there. Opens its own transactions:
+/* The second exchanges them for the database's, whose engine has written out/<copy_id>.db and takes no more
+ * writes (`lost`: it could not read its file). *ret_kept is what stood there. Opens its own transactions:
  * whatever fails or crashes, the database is as it was or as it was to be. */
 MUST_CHECK enum err_code snapshot_restore(struct db *db, const struct registry_disk *disk,
     const struct actor *by, struct registry_entry *e, const struct snapshot *s, const struct id *copy_id,
-    struct snapshot *ret_kept, struct err *err);
+    bool lost, struct snapshot *ret_kept, struct err *err);
 
 /* Removes what is older than LIMIT_SNAPSHOT_MS, and directories of snapshots that are none any more: of
  * deleted databases, or left by a crash. At a start, and on the lane that writes. */

@@ -322,8 +322,8 @@ static void forget_kept(struct db *db, const struct registry_disk *disk, const s
 }
 
 enum err_code snapshot_restore(struct db *db, const struct registry_disk *disk, const struct actor *by,
-    struct registry_entry *e, const struct snapshot *s, const struct id *copy_id, struct snapshot *ret_kept,
-    struct err *err)
+    struct registry_entry *e, const struct snapshot *s, const struct id *copy_id, bool lost,
+    struct snapshot *ret_kept, struct err *err)
 {
     struct id id = id_new("snap");
     char label[SNAPSHOT_LABEL_SIZE + 32];
@@ -331,7 +331,11 @@ enum err_code snapshot_restore(struct db *db, const struct registry_disk *disk, 
     str_print_cut(label, sizeof label, "before the restore of %s", s->label);
     *ret_kept = new_snapshot(
         e, &id, str_of(label), SNAPSHOT_OF_RESTORE, (int64_t)registry_bytes(disk->data_dir, id_str(&e->id)));
-    enum err_code code = registry_restage(disk->data_dir, id_str(copy_id), id_str(&e->id), err);
+    ret_kept->state_from = registry_changed_at(disk->data_dir, id_str(&e->id));
+    ret_kept->state_to = lost ? 0 : ret_kept->created_at; /* nothing is written since it carried */
+    enum err_code code = registry_stage_carry(disk->data_dir, id_str(&e->id), id_str(copy_id), lost, err);
+    if (!code)
+        code = registry_restage(disk->data_dir, id_str(copy_id), id_str(&e->id), err);
     if (!code)
         code = tx_begin_write(db, err);
     if (!code)

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/fs.h"
 #include "base/limits.h"
+#include "engine/carry.h"
 #include "engine/engine_state.h"
 #include "engine/functions.h"
 #include "engine/identity.h"
@@ -256,6 +257,24 @@ static int open_file(struct engine *eng)
     return sqlite3_open_v2(path, &eng->db, flags, VFS_NAME);
 }
 
+/* A reader may be the first to see a restored file: it must not read by rules of another time. */
+static enum err_code carry_first(struct engine *eng, struct err *err)
+{
+    char path[FS_PATH_MAX];
+    bool is_new;
+    sqlite3 *db = NULL;
+    fs_join(path, eng->cfg.dir, "main.db");
+    int flags = SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE;
+    int rc = sqlite3_open_v2(path, &db, flags, VFS_NAME);
+    (void)sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
+    enum err_code code =
+        rc == SQLITE_OK ? migrate(db, &is_new, err) : failed(db, rc, "opening the database", err);
+    if (!code)
+        code = carry_take(eng, db, err);
+    (void)sqlite3_close(db); /* every statement is finished */
+    return code;
+}
+
 enum err_code engine_open(struct engine *eng, struct err *err)
 {
     eng->vfs = vfs_register(eng->board, eng->cfg.mode == ENGINE_WRITER);
@@ -263,6 +282,8 @@ enum err_code engine_open(struct engine *eng, struct err *err)
     base_start(eng);
     bool known = false, is_new = false;
     enum err_code code = identity_before(eng, err);
+    if (!code && eng->cfg.mode == ENGINE_READER && carry_waits(eng))
+        code = carry_first(eng, err);
     if (code)
         return code;
     int rc = open_file(eng);
@@ -280,6 +301,8 @@ enum err_code engine_open(struct engine *eng, struct err *err)
         code = migrate(eng->db, &is_new, err);
     if (!code && !known && eng->cfg.mode == ENGINE_WRITER)
         code = identity_keep(eng, is_new, err);
+    if (!code && carry_waits(eng) && eng->cfg.mode == ENGINE_WRITER)
+        code = carry_take(eng, eng->db, err);
     if (!code && rowsec_register(eng, eng->db) != SQLITE_OK)
         code = err_set(err, ERR_UNAVAILABLE, "the functions of policies cannot be set up");
     if (code)

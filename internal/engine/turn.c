@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/carry.h"
 #include "engine/destruction.h"
 #include "engine/proposal.h"
 #include "engine/rowsec.h"
@@ -240,6 +241,8 @@ static enum err_code try_write(struct task *t)
 {
     bool replayed = false;
     enum err_code rc = t->keyed ? receipts_find(t, &replayed, &t->err) : ERR_OK;
+    if (rc == ERR_OK && !replayed)
+        rc = carry_check_write(t->op.eng, &t->err);
     if (rc != ERR_OK || replayed)
         return rc;
     if (t->culprit && !t->culprit_partial) {

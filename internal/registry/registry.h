@@ -144,6 +144,9 @@ void registry_snapshot_remove(const char *data_dir, struct str id);
 /* Into the staged directory of `copy_id`, durably. */
 MUST_CHECK enum err_code registry_snapshot_copy(
     const char *data_dir, struct str id, struct str copy_id, struct err *err);
+/* Beside them: out/<copy_id>.db of the database becomes carry.db (engine/carry.h); `lost`: an empty one. */
+MUST_CHECK enum err_code registry_stage_carry(
+    const char *data_dir, struct str db_id, struct str copy_id, bool lost, struct err *err);
 /* What is staged as `copy_id` is staged as `db_id` from now on. */
 MUST_CHECK enum err_code registry_restage(
     const char *data_dir, struct str copy_id, struct str db_id, struct err *err);

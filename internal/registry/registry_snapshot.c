@@ -98,6 +98,21 @@ enum err_code registry_snapshot_copy(const char *data_dir, struct str id, struct
     return fs_sync_dir(to, err);
 }
 
+enum err_code registry_stage_carry(
+    const char *data_dir, struct str db_id, struct str copy_id, bool lost, struct err *err)
+{
+    char dir[FS_PATH_MAX], from[FS_PATH_MAX], to[FS_PATH_MAX], name[ID_MAX + 16];
+
+    registry_stage_path(dir, data_dir, copy_id);
+    fs_join(to, dir, "carry.db");
+    if (lost)
+        return fs_write_atomic(to, STR_EMPTY, FILE_MODE, err);
+    registry_path(dir, data_dir, db_id);
+    str_print(name, sizeof name, "out/" STR_FMT ".db", STR_ARG(copy_id));
+    fs_join(from, dir, name);
+    return fs_rename(from, to, err);
+}
+
 enum err_code registry_restage(const char *data_dir, struct str copy_id, struct str db_id, struct err *err)
 {
     char from[FS_PATH_MAX], to[FS_PATH_MAX];

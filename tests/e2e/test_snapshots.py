@@ -161,10 +161,101 @@ def crashes(checks, s):
         checks.that("each can be restored", s.query("SELECT a FROM c").json["data"]["rows"] in ([["old"]], [["new"]]), one)
 
 
+def apply(s, token):
+    return s.call("POST", BASE + "/apply", {"executionToken": token})
+
+
+def propose(s, sql):
+    return s.call("POST", BASE + "/propose", {"sql": sql}).json["data"]
+
+
+def keyed(s, key, sql):
+    return s.call("POST", BASE + "/query", {"sql": sql}, headers={"Idempotency-Key": key})
+
+
+def keeps(checks, s):
+    """What must not be forgotten is as of now after a restore, not as of the snapshot."""
+    s.query("CREATE TABLE k(a INTEGER PRIMARY KEY, b)")
+    s.query("CREATE TABLE gone(a INTEGER PRIMARY KEY, b)")
+    s.query("INSERT INTO k VALUES(1, 1)")
+    policies = "/api/namespaces/acme/databases/main/policies"
+    spent, withdrawn = propose(s, "UPDATE k SET b = 2 WHERE a = 1"), propose(s, "UPDATE k SET b = 3 WHERE a = 1")
+    good(checks, "row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "gone", "enabled": True}))
+    good(checks, "policy", s.call("POST", policies, {"name": "of gone", "tableName": "gone", "expression": "a = 1"}))
+    one = make(s, checks, "one")
+    good(checks, "apply", apply(s, spent["executionToken"]))
+    good(checks, "withdraw", s.call("POST", f"{BASE}/proposals/{withdrawn['proposalId']}/withdraw"))
+    good(checks, "key", keyed(s, "key", "INSERT INTO k VALUES(2, 2)"))
+    late = propose(s, "UPDATE k SET b = 9 WHERE a = 1")
+    good(checks, "off", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "gone", "enabled": False}))
+    s.query("DROP TABLE gone")
+    s.query("CREATE TABLE later(a)")
+    good(checks, "row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "k", "enabled": True}))
+    good(checks, "policy", s.call("POST", policies, {"name": "of k", "tableName": "k", "expression": "a = 1"}))
+    good(checks, "row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "later", "enabled": True}))
+    restore(s, checks, one)
+    checks.equal("the rows are those of then", s.query("SELECT a, b FROM k").json["data"]["rows"], [[1, 1]])
+    checks.equal("a spent token stays spent", apply(s, spent["executionToken"]).status, 404)
+    checks.equal("a withdrawn one too", apply(s, withdrawn["executionToken"]).status, 404)
+    states = {p["proposalId"]: p["status"] for p in s.call("GET", BASE + "/proposals").json["data"]["proposals"]}
+    checks.equal("states", [states.get(p["proposalId"]) for p in (spent, withdrawn, late)], ["applied", "withdrawn", "stale"])
+    again = keyed(s, "key", "INSERT INTO k VALUES(2, 2)")
+    checks.equal("a key is remembered", (again.status, again.headers.get("idempotency-replayed"), s.query("SELECT count(*) FROM k").json["data"]["rows"]), (200, "true", [[1]]))
+    seen = good(checks, "policies", s.call("GET", policies))
+    names = sorted(p["name"] for p in (seen if isinstance(seen, list) else seen["policies"]))
+    checks.equal("policies of now, and those of a table that only the snapshot has", names, ["of gone", "of k"])
+    reader = s.mint("readonly", "--claims", '{"a":"b"}')["token"]
+    s.query("INSERT INTO gone VALUES(1, 1), (2, 2)")
+    checks.equal("which are in force", (s.query("SELECT a FROM gone", token=reader).json["data"]["rows"], s.query("SELECT a FROM k", token=reader).json["data"]["rows"]), ([[1]], [[1]]))
+    checks.equal("nothing is left beside the file", [f for f in os.listdir(os.path.join(s.data, "db", s.control("SELECT id FROM database WHERE slug = 'main'")[0][0])) if "carry" in f], [])
+    checks.that("a proposal of now can be applied or drifts", apply(s, late["executionToken"]).status in (200, 409), "")
+
+
+def keys_under_load(checks, s):
+    """A key that was answered is never run again, whatever was restored in between."""
+    s.query("CREATE TABLE n(a INTEGER PRIMARY KEY AUTOINCREMENT, k)")
+    base = make(s, checks, "base")
+    stop, done = [False], {}
+
+    def write(thread):
+        n = 0
+        while not stop[0]:
+            key, n = f"{thread}-{n}", n + 1
+            answer = keyed(s, key, f"INSERT INTO n(k) VALUES('{key}') RETURNING a")
+            if answer.status == 200:
+                done[key] = answer.data
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write, t) for t in range(2)]
+        for _ in range(6):
+            restore(s, checks, base)
+        stop[0] = True
+        for w in writers:
+            w.result()
+    wrong = [k for k, data in done.items() if keyed(s, k, f"INSERT INTO n(k) VALUES('{k}') RETURNING a").data != data]
+    checks.equal(f"{len(done)} keys, answered as before", wrong, [])
+
+
+def of_a_lost_file(checks, s):
+    """A file that cannot be read any more can be gone back from; nothing that waited in the snapshot can be applied."""
+    s.query("CREATE TABLE d(a)")
+    s.query("INSERT INTO d VALUES(1)")
+    waits = propose(s, "UPDATE d SET a = 2")
+    one = make(s, checks, "one")
+    where = os.path.join(s.data, "db", s.control("SELECT id FROM database WHERE slug = 'main'")[0][0], "main.db")
+    s.stop()
+    with open(where, "r+b") as f:
+        f.write(b"no database" * 400)
+    s.start()
+    refused(checks, "closed", s.query("SELECT a FROM d"), 503, "corrupt")
+    restore(s, checks, one)
+    checks.equal("it is back", s.query("SELECT a FROM d").json["data"]["rows"], [[1]])
+    checks.equal("what waited is void", apply(s, waits["executionToken"]).status, 404)
+
+
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (plain, limits, under_load, crashes):
+        for part in (plain, limits, under_load, crashes, keeps, keys_under_load, of_a_lost_file):
             checks.part(part, checks, s)
     return checks.end()
 

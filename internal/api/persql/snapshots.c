@@ -3,6 +3,7 @@
 #include "api/call.h"
 #include "api/snapshot_call.h"
 #include "api/persql/views.h"
+#include "base/clock.h"
 #include "base/enc.h"
 #include "base/limits.h"
 #include "branch/snapshot.h"
@@ -16,6 +17,9 @@ struct snapshot_flow {
     struct snapshot_new wanted; /* to be made */
     struct registry_entry database;
     struct snapshot snapshot;
+    int64_t sealed_us; /* when the database was told to write down what is kept */
+    bool lost;         /* it could not */
+    struct err failed;
 };
 
 static void view(struct jsonw *w, const struct snapshot *s)
@@ -167,12 +171,25 @@ static enum err_code prepare(struct api_call *c)
     return rc ? rc : snapshot_copy(c->disk, &f->snapshot, &f->id, c->err);
 }
 
+/* The database writes again before long: then what it wrote down is no longer all. */
+static enum err_code check_sealed(const struct snapshot_flow *f, struct err *err)
+{
+    if (f->lost || clock_mono_us() - f->sealed_us < LIMIT_RESTORE_SEAL_MS * 1000 / 2)
+        return ERR_OK;
+    err->retry_after_s = 1;
+    return err_set(err, ERR_UNAVAILABLE, "The server was busy for too long; nothing was restored, try again");
+}
+
 static enum err_code restore(struct api_call *c)
 {
     struct snapshot_flow *f = c->flow;
     struct snapshot kept;
-    enum err_code rc =
-        snapshot_restore(c->db, c->disk, c->by, &f->database, &f->snapshot, &f->id, &kept, c->err);
+    enum err_code rc = check_sealed(f, c->err);
+    if (rc) {
+        registry_unstage(c->disk->data_dir, id_str(&f->id));
+        return rc;
+    }
+    rc = snapshot_restore(c->db, c->disk, c->by, &f->database, &f->snapshot, &f->id, f->lost, &kept, c->err);
     if (rc)
         return rc;
     jsonw_object(c->out);
@@ -183,11 +200,47 @@ static enum err_code restore(struct api_call *c)
     return ERR_OK;
 }
 
+static enum err_code give_up(struct api_call *c)
+{
+    struct snapshot_flow *f = c->flow;
+    registry_unstage(c->disk->data_dir, id_str(&f->id));
+    *c->err = f->failed;
+    return f->failed.code;
+}
+
+/* A file that cannot be read any more is no reason not to go back to one that can. */
+static void go_on(struct api_request *r, const struct err *failed)
+{
+    struct snapshot_flow *f = r->flow;
+    struct err err = ERR_INIT;
+    f->lost = failed && failed->code == ERR_CORRUPT;
+    if (failed)
+        f->failed = *failed;
+    if (request_run_step(r, WORKQ_WRITE, failed && !f->lost ? give_up : restore, NULL, &err))
+        request_flow_fail(r, &err);
+}
+
+static void on_carried(struct engine_call *call, const struct err *failed)
+{
+    struct api_request *r = call->arg;
+    struct err err = ERR_INIT;
+    r->calling = false;
+    if (!failed && r->head.status != 200) {
+        failed = &err;
+        err.retry_after_s = 1;
+        (void)err_set(&err, r->head.code ? (enum err_code)r->head.code : ERR_INTERNAL,
+            "What the restore is to keep could not be written down; nothing was changed");
+    }
+    go_on(r, failed);
+}
+
 static void on_prepared(struct api_request *r)
 {
+    struct snapshot_flow *f = r->flow;
     struct err err = ERR_INIT;
-    if (request_run_step(r, WORKQ_WRITE, restore, NULL, &err))
-        request_flow_fail(r, &err);
+    f->sealed_us = clock_mono_us();
+    if (snapshot_call_carry(r, &f->id, on_carried, &err))
+        go_on(r, &err);
 }
 
 void persql_snapshot_restore(struct api_request *r)
