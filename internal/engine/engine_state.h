@@ -21,6 +21,7 @@ struct seat;
 struct recorder;
 struct proposal_watch;
 struct rules;
+struct when;
 
 /* Why the progress handler stopped a statement. */
 enum stop_reason { STOP_NONE, STOP_DEADLINE, STOP_CANCELLED, STOP_BOUNCE, STOP_GIVES_WAY };
@@ -48,6 +49,7 @@ struct engine {
     struct recorder *recorder;          /* of the running rehearsal, NULL none */
     struct proposal_watch *watch;       /* proposal_watch.h */
     struct rules *rules;                /* as they are stored, NULL not read yet: rule.h */
+    struct when *when;            /* where the conditions of rules are evaluated, NULL none yet: rule_when.h */
     struct seat *seat;                  /* the other connection, NULL none yet: seat.c */
     bool under_policies;                /* the one in `db` is that of calls under policies */
     bool policies_current; /* in this turn the seat was found as the policies and the schema are */

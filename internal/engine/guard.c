@@ -236,6 +236,11 @@ static int check_policy_function(struct guard *g, const char *name)
     return ROWSEC_PASS;
 }
 
+bool guard_function_listed(const char *name)
+{
+    return bsearch(name, FUNCTIONS, ARRAY_LEN(FUNCTIONS), sizeof FUNCTIONS[0], compare_name) != NULL;
+}
+
 static int check_function(struct guard *g, const char *name)
 {
     int policy = g->policy_text ? check_policy_function(g, name) : ROWSEC_PASS;
@@ -244,7 +249,7 @@ static int check_function(struct guard *g, const char *name)
     /* ALTER TABLE … RENAME TO tells the authorizer only the old name; this function it alone calls. */
     if (g->call->has_table_scope && strcmp(name, "sqlite_rename_table") == 0)
         return guard_refuse_rename(g);
-    if (bsearch(name, FUNCTIONS, ARRAY_LEN(FUNCTIONS), sizeof FUNCTIONS[0], compare_name))
+    if (guard_function_listed(name))
         return SQLITE_OK;
     for (size_t i = 0; i < ARRAY_LEN(NO_FUNCTIONS); i++) {
         if (str_eq_nocase(str_of(name), str_of(NO_FUNCTIONS[i].name)))

@@ -116,6 +116,7 @@ struct str guard_fts5_content(struct str create_table, struct arena *a);
 /* Statements that are refused by their first word; fills g->text. false: let SQLite look at it. */
 bool guard_refuses_verb(struct guard *g, enum sql_verb verb);
 
+bool guard_function_listed(const char *name); /* may any caller use it? */
 bool guard_name_reserved(struct str name); /* our prefixes and table functions: nobody may make such a name */
 bool guard_in_scope(const struct wire_call *call, struct str table);
 

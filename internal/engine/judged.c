@@ -94,7 +94,9 @@ enum err_code judged_run(struct op *op, struct err *err)
     exec_release(task_of(op)); /* what was prepared without the recorder may pass over rows */
     rehearsal_init(&r, op, clock_wall_ms(), rand_u64());
     r.as_asked = true;
-    code = rehearsal_run(&r, err);
+    code = rules_prepare(op, &r, err);
+    if (!code)
+        code = rehearsal_run(&r, err);
     if (!code)
         code = decide(op, &in, &r, err);
     rehearsal_release(&r);

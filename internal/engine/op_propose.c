@@ -35,7 +35,9 @@ enum err_code op_run_PROPOSE(struct op *op, struct err *err)
         return code;
     in.plan = propose_plan(op);
     rehearsal_init(&r, op, clock_wall_ms(), rand_u64());
-    code = rehearsal_run(&r, err);
+    code = rules_prepare(op, &r, err);
+    if (!code)
+        code = rehearsal_run(&r, err);
     if (!code)
         code = propose_judge(op, &in, &r, err);
     if (!code)

@@ -9,7 +9,7 @@
 #include "base/limits.h"
 #include "engine/engine_state.h"
 #include "engine/proposal_view.h"
-#include "engine/rule.h"
+#include "engine/rule_when.h"
 #include "json/jsonr.h"
 
 enum { ORDER_STEP = 10, ORDER_MAX = 1000000000 };
@@ -68,7 +68,7 @@ static void write_rule(struct jsonw *w, const struct rule *r, const struct rule 
 
 enum err_code op_run_RULE_LIST(struct op *op, struct err *err)
 {
-    const struct rule *r = NULL;
+    struct rule *r = NULL;
     enum err_code code = check_caller(op, err);
     if (!code)
         code = rules_load(op, &r, err);
@@ -90,6 +90,7 @@ struct wish {
 
 static const struct jsonr_field FIELDS[] = {
     {"tableGlob", JF_TEXT, offsetof(struct wish, table_glob), JF_NULL_OK, 1, LIMIT_RULE_GLOB_BYTES},
+    {"when", JF_TEXT, offsetof(struct wish, condition), JF_NULL_OK, 1, LIMIT_RULE_WHEN_BYTES},
     {"action", JF_TEXT, offsetof(struct wish, action), 0, 0, 0},
     {"note", JF_TEXT, offsetof(struct wish, note), JF_NULL_OK, 1, LIMIT_RULE_NOTE_BYTES},
     {"approvals", JF_INT, offsetof(struct wish, approvals), JF_NULL_OK, 1, LIMIT_RULE_APPROVALS},
@@ -131,6 +132,8 @@ static enum err_code overlay(
     enum err_code code = ERR_OK;
     if (given(root, "tableGlob"))
         r->table_glob = in->table_glob;
+    if (given(root, "when"))
+        r->condition = in->condition;
     if (given(root, "note"))
         r->note = in->note;
     if (given(root, "order"))
@@ -155,12 +158,18 @@ static enum err_code check_parts(struct rule *r, const struct jsonr_value *root,
     return ERR_OK;
 }
 
+static enum err_code check_condition(struct op *op, const struct rule *r, struct err *err)
+{
+    struct str problem = r->condition.ptr ? when_problem(op, r->condition) : STR_EMPTY;
+    return problem.len ? err_field(err, "/when", STR_FMT, STR_ARG(problem)) : ERR_OK;
+}
+
 /* Behind all others, unless it says where. */
 static enum err_code start_new(struct op *op, struct rule *ret, struct err *err)
 {
     static const struct str NONE = {NULL, 0};
     struct id made = id_new("rule");
-    const struct rule *r;
+    struct rule *r;
     int64_t count = 0, last = 0;
     enum err_code code = rules_load(op, &r, err);
     for (; r; r = r->next, count++)
@@ -213,6 +222,8 @@ enum err_code op_run_RULE_SET(struct op *op, struct err *err)
         code = overlay(&r, &in, root, err);
     if (!code)
         code = check_parts(&r, root, err);
+    if (!code)
+        code = check_condition(op, &r, err);
     r.updated_ms = clock_wall_ms();
     if (!code)
         code = rule_put(op, &r, err);

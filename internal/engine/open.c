@@ -10,7 +10,7 @@
 #include "engine/identity.h"
 #include "engine/proposal.h"
 #include "engine/rowsec.h"
-#include "engine/rule.h"
+#include "engine/rule_when.h"
 #include "sqlite/migrations_embedded.h"
 #include <stdio.h>
 
@@ -333,6 +333,7 @@ void engine_close(struct engine *eng)
 {
     proposals_release(eng);
     rules_release(eng);
+    when_release(eng);
     seat_close(eng);
     cache_release(eng);
     own_release(eng);

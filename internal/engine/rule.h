@@ -7,7 +7,7 @@
  * is true decides; the strictest of these decisions is the write's. A rule without tableGlob speaks for the
  * whole write, also for one that touches no table. What no rule decides is allowed.
  *
- * A `when` that cannot be evaluated counts as true, and its rule as require_approval unless it denies. Rules
+ * A `when` that cannot be evaluated counts as true, and its rule as require_approval: nobody knows. Rules
  * hold for everybody, admins too. They belong to one database: copies of its file have none
  * (RULES_PURGE_SQL). Inside the handler of a write; engine's thread. */
 #ifndef ENGINE_RULE_H
@@ -33,6 +33,8 @@ struct rule {
     struct str id, table_glob, condition, approver_role, note; /* ptr NULL: none; condition is `when` */
     enum rule_action action;
     int64_t position, approvals, created_ms, updated_ms;
+    size_t number;          /* in that order */
+    sqlite3_stmt *compiled; /* of rule_when.c, NULL not yet */
 };
 
 /* What is decided. `hits` is a JSON array of the rules that decided, the strictest first:
@@ -48,6 +50,8 @@ struct verdict {
 
 /* Cheap. true also when they cannot be read: then judging says so. */
 bool rules_exist(struct op *op);
+/* Before a write runs that may be judged: counts the rows of tables that it names to be dropped. */
+MUST_CHECK enum err_code rules_prepare(struct op *op, struct rehearsal *r, struct err *err);
 /* Judges what was rehearsed, while its effects stand. */
 MUST_CHECK enum err_code rules_judge(
     struct op *op, struct rehearsal *r, const struct proposing *in, struct verdict *ret, struct err *err);
@@ -88,7 +92,7 @@ MUST_CHECK enum err_code judged_run(struct op *op, struct err *err);
 
 /* rule_store.c */
 /* All, in their order; memory of the engine until rules_forget. */
-MUST_CHECK enum err_code rules_load(struct op *op, const struct rule **ret, struct err *err);
+MUST_CHECK enum err_code rules_load(struct op *op, struct rule **ret, struct err *err);
 /* Copies into the call's memory. ERR_NOT_FOUND. */
 MUST_CHECK enum err_code rule_get(struct op *op, struct str id, struct rule *ret, struct err *err);
 MUST_CHECK enum err_code rule_put(struct op *op, const struct rule *rule, struct err *err);

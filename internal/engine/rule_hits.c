@@ -77,6 +77,8 @@ static void write_hit(struct op *op, struct jsonw *w, const struct jsonr_value *
         JSONW_INT(w, "approvals", jsonr_int(approvals));
         JSONW_TEXT_OR_NULL(w, "approverRole", text_of(hit, "approverRole"));
     }
+    if (text_of(hit, "problem").ptr)
+        JSONW_TEXT_OR_NULL(w, "problem", seen.condition ? text_of(hit, "problem") : NONE);
     jsonw_object_end(w);
 }
 

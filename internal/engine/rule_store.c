@@ -59,6 +59,8 @@ void rules_forget(struct engine *eng)
 {
     if (!eng->rules)
         return;
+    for (struct rule *r = eng->rules->first; r; r = r->next)
+        (void)sqlite3_finalize(r->compiled); /* the error of its last step was told */
     arena_release(&eng->rules->arena);
     mem_free(eng->rules);
     eng->rules = NULL;
@@ -97,11 +99,13 @@ static enum err_code read_all(struct op *op, struct rules *rules, struct err *er
 {
     struct binding b = binding_of(op, OWN_RULES);
     struct rule **tail = &rules->first;
+    size_t number = 0;
     while (binding_step(op, &b)) {
         struct rule *r = arena_alloc(&rules->arena, sizeof *r);
         if (!r)
             break;
         read_row(&rules->arena, b.stmt, r);
+        r->number = number++;
         *tail = r;
         tail = &r->next;
     }
@@ -129,7 +133,7 @@ static enum err_code load(struct op *op, struct err *err)
     return code;
 }
 
-enum err_code rules_load(struct op *op, const struct rule **ret, struct err *err)
+enum err_code rules_load(struct op *op, struct rule **ret, struct err *err)
 {
     enum err_code code = load(op, err);
     *ret = code ? NULL : op->eng->rules->first;
@@ -154,7 +158,7 @@ enum err_code rules_version(struct op *op, struct digest *ret, struct err *err)
 
 enum err_code rule_get(struct op *op, struct str id, struct rule *ret, struct err *err)
 {
-    const struct rule *r;
+    struct rule *r;
     enum err_code code = rules_load(op, &r, err);
     while (r && !str_eq(r->id, id))
         r = r->next;
@@ -168,6 +172,7 @@ enum err_code rule_get(struct op *op, struct str id, struct rule *ret, struct er
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         *texts[i] = texts[i]->ptr ? arena_copy(op->arena, *texts[i]) : *texts[i];
     ret->next = NULL;
+    ret->compiled = NULL;
     return arena_failed(op->arena) ? err_set(err, ERR_TOO_LARGE, "the rule is too large") : ERR_OK;
 }
 

@@ -58,7 +58,7 @@ static void note_object(struct rehearsal *r, struct touched **list, const struct
 {
     struct touched *t = note(r->op, list, o->table, false);
     if (t)
-        t->schema = true;
+        t->objects++;
 }
 
 static void note_schema(struct rehearsal *r, struct touched **list)

@@ -8,8 +8,8 @@
 struct touched {
     struct touched *next;
     struct str name;
-    bool indirect; /* by triggers and foreign keys alone */
-    bool schema;   /* it was made, changed or removed */
+    bool indirect;    /* by triggers and foreign keys alone */
+    unsigned objects; /* of the schema that were made, changed or removed with it */
 };
 
 /* Arena memory of the call. While the effects stand, or after they were taken back. */

@@ -89,6 +89,12 @@ static const struct schema_object *find(const struct schema_object *list, const 
     return list;
 }
 
+const struct schema_object *schema_find_named(
+    const struct schema_object *list, const struct schema_object *like)
+{
+    return find(list, like);
+}
+
 const struct schema_object *schema_find_same(
     const struct schema_object *list, const struct schema_object *like)
 {

@@ -20,6 +20,9 @@ struct schema_object {
 /* Everything that is there now; arena memory. */
 MUST_CHECK enum err_code schema_objects(struct op *op, struct schema_object **ret, struct err *err);
 
+/* The object of `list` with this type and name; NULL: it has none. */
+const struct schema_object *schema_find_named(
+    const struct schema_object *list, const struct schema_object *like);
 /* The object of `list` with this type, name and definition; NULL: it has none. */
 const struct schema_object *schema_find_same(
     const struct schema_object *list, const struct schema_object *like);

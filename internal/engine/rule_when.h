@@ -1,0 +1,63 @@
+/* The `when` of a rule: an SQL expression over three tables, evaluated on a connection of its own that has no
+ * database:
+ *
+ *   changes(table_name, op, indirect, pk, old, new)        a row of each changed row, the last three JSON
+ * objects: old of an update or delete, new of an insert or update; of an update the columns that changed, in
+ * old the key too effects(table_name, op, row_count, share_of_table)     op is insert, update, delete or
+ * schema; the share is that of the rows the table had before caller(token_id, role, agent, model, reason,
+ * ticket)   one row
+ *
+ * Rows of a table that was dropped, and of one that CREATE TABLE … AS or a rename made, are counted in
+ * effects but not listed: reading changes then fails, as does reading effects when their number is not known,
+ * and what fails holds the write. The functions are those of the guard. Engine's thread. */
+#ifndef ENGINE_RULE_WHEN_H
+#define ENGINE_RULE_WHEN_H
+
+#include "engine/rule.h"
+#include "engine/rule_touched.h"
+
+struct effect {
+    struct effect *next;
+    const struct touched *table;
+    const char *op;
+    int64_t rows;
+    int64_t grown; /* of the table: rows that came less those that went */
+    bool removed;
+};
+
+/* What the tables show of one write. */
+struct when_facts {
+    struct op *op;
+    struct rehearsal *r;
+    const struct proposing *in;
+    const struct touched *tables;
+    struct effect *effects;
+    bool counted;
+    const char *unlisted, *uncounted; /* why changes, or effects, cannot be read; NULL they can */
+};
+
+enum when_answer { WHEN_UNKNOWN, WHEN_TRUE, WHEN_FALSE, WHEN_FAILED };
+
+struct when {
+    struct engine *eng;
+    sqlite3 *db;
+    struct when_facts *facts;
+    int64_t until_us;
+};
+
+/* "" or what is wrong, in the call's memory. */
+struct str when_problem(struct op *op, struct str condition);
+/* *ret_problem: why it failed. */
+enum when_answer when_ask(struct rule *rule, struct when_facts *facts, struct str *ret_problem);
+void when_release(struct engine *eng);
+
+/* rule_effects.c */
+/* Fills effects; false: memory is short or a change set is damaged. */
+bool when_count(struct when_facts *facts);
+/* Part of the rows that the table had before; SQLite's result. */
+int when_share(const struct when_facts *facts, const struct effect *e, double *ret);
+
+/* rule_tables.c: the modules, on w->db. SQLite's result. */
+int when_tables_register(struct when *w);
+
+#endif
