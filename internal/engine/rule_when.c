@@ -24,11 +24,16 @@ static int authorize(
         return SQLITE_OK;
     if (action == SQLITE_FUNCTION)
         return guard_function_listed(second) ? SQLITE_OK : SQLITE_DENY;
-    for (size_t i = 0; action == SQLITE_READ && i < ARRAY_LEN(TABLES); i++) {
+    if (action != SQLITE_READ)
+        return SQLITE_DENY;
+    for (size_t i = 0; i < ARRAY_LEN(TABLES); i++) {
         if (str_eq_nocase(str_of(first), str_of(TABLES[i])))
             return SQLITE_OK;
     }
-    return SQLITE_DENY;
+    /* Counting the rows of a common table expression reads a column without a name. */
+    bool ours =
+        str_starts_nocase(str_of(first), S("sqlite_")) || str_starts_nocase(str_of(first), S("pragma_"));
+    return !second[0] && !ours ? SQLITE_OK : SQLITE_DENY;
 }
 
 static int on_progress(void *arg)
