@@ -101,3 +101,13 @@ bool id_valid(struct str s, const char *prefix)
             return false;
     return true;
 }
+
+int64_t id_time_ms(struct str s, const char *prefix)
+{
+    uint64_t ms = 0;
+    if (!id_valid(s, prefix))
+        return 0;
+    for (size_t i = s.len - ID_CHARS; i < s.len - ID_CHARS + ID_TIME_CHARS; i++)
+        ms = ms << 5 | (uint64_t)(strchr(ALPHABET, s.ptr[i]) - ALPHABET);
+    return (int64_t)ms;
+}

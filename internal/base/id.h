@@ -25,6 +25,8 @@ struct id_sequence {
 struct id id_next(struct id_sequence *seq, const char *prefix);
 
 bool id_valid(struct str s, const char *prefix);
+/* When an id of id_new or id_next was made; 0: it is none. */
+int64_t id_time_ms(struct str s, const char *prefix);
 static inline struct str id_str(const struct id *id)
 {
     return str_of(id->text);

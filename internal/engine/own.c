@@ -115,6 +115,8 @@ static const char *const SQL[OWN_COUNT] = {
         " ORDER BY applied_seq DESC",
     [OWN_UNDO_APPLIED] = "SELECT id, undo_of, body FROM _sys_proposal"
                          " WHERE applied_seq IS NOT NULL AND undo_of IS NOT NULL",
+    [OWN_APPLIED_SINCE] = "SELECT count(*) FROM _sys_proposal WHERE applied_seq IS NOT NULL"
+                          " AND decided_at_ms >= ?1 AND seq <> ?2",
     [OWN_UNDO_SINCE] = "SELECT value FROM _sys_meta WHERE key = 'undo_since'",
     [OWN_UNDO_SINCE_SET] =
         "INSERT INTO _sys_meta (key, value) SELECT 'undo_since', decided_at_ms + 1 FROM _sys_proposal"

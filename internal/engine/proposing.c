@@ -161,7 +161,8 @@ static struct str flags_of(struct op *op, const struct rehearsal *r, struct str 
 static const char *why_no_undo(const struct rehearsal *r)
 {
     if (r->changes_schema)
-        return "it changes the schema, which is not undone row by row";
+        return "it changes the schema, which is not undone row by row: when it removes rows, a snapshot is "
+               "made before it is applied";
     if (r->recorder.index_only)
         return "a full-text index without rows of its own follows it, and cannot be put back row by row";
     return NULL;

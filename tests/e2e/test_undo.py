@@ -110,6 +110,20 @@ def spans(checks, s):
     checks.equal("and left out when asked", (status, [r["key"] for r in back["changes"]["rows"]]), (200, [{"id": 2}]))
 
 
+def schemas(checks, s):
+    """A table that was dropped comes back from the snapshot that was made before it, and that is said beforehand."""
+    reset(s)
+    p = write(s, "DROP TABLE stock")
+    checks.that("said when it was proposed", "snapshot" in p["noUndo"], p["noUndo"])
+    write(s, "CREATE TABLE after(a)")
+    status, told = undo(s, None, f"proposals/{p['proposalId']}/undo")
+    checks.equal("what it would take", (status, told["code"], told["restore"] and told["restore"]["loses"]["proposals"]), (409, "restore_needed", 1)) or print(told)
+    checks.equal("and that is the snapshot", told["restore"]["snapshotId"], p["done"].json["meta"]["snapshot"]["id"])
+    checks.equal("restored", s.db("restore", {"snapshotId": told["restore"]["snapshotId"]}).status, 200)
+    checks.equal("with its rows", stock(s), "1:10 2:20 3:30")
+    checks.equal("what came later is gone", s.query("SELECT * FROM after").status, 400)
+
+
 def kept(checks, s):
     p = write(s, "UPDATE stock SET n = n + 1")
     got = s.db("proposals/" + p["proposalId"], method="GET").json["data"]
@@ -162,6 +176,8 @@ def people(checks, s):
 
 def main():
     checks = Checks()
+    with Server(binary_argument()) as s:  # snapshots that are made by themselves are few in a minute
+        checks.part(schemas, checks, s)
     with Server(binary_argument(), args=("--undo-kept", "2d")) as s:
         for part in (bearers, parts, spans, kept, lists, people):
             checks.part(part, checks, s)

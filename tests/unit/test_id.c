@@ -86,3 +86,14 @@ void test_id__validates(void **state)
         expect_row(id_valid(str_of(ROWS[i].text), "db") == ROWS[i].ok, ROWS[i].text);
     assert_false(id_valid(str_make("db_0000000000000000000000000\0", 29), "db"));
 }
+
+void test_id__tells_when_it_was_made(void **state)
+{
+    (void)state;
+    clock_test_set(1, 1700000000123);
+    struct id id = id_new("snap");
+    clock_test_stop();
+    assert_int_equal(id_time_ms(id_str(&id), "snap"), 1700000000123);
+    assert_int_equal(id_time_ms(id_str(&id), "db"), 0);
+    assert_int_equal(id_time_ms(S("snap_1"), "snap"), 0);
+}
