@@ -128,6 +128,7 @@ static void on_copied(struct engine_call *call, const struct err *failed)
         return;
     }
     f->wanted.read_at = snapshot_call_read_at(r);
+    f->wanted.changed_at = supervise_last_commit_ms(r->api->opt.supervisor, id_str(&f->database_id));
     if (request_run_step(r, WORKQ_WRITE, keep, send_again, &err))
         request_flow_fail(r, &err);
 }

@@ -26,6 +26,7 @@ struct snapshot_new {
     struct str label;
     enum snapshot_kind kind; /* manual or automatic */
     int64_t read_at;         /* just before its engine began to read */
+    int64_t changed_at;      /* after it had read: the last commit as its writer knows it; 0 unknown */
 };
 
 /* Takes the copy. Opens its own transaction. ERR_CONFLICT the database has as many as it may; of automatic
@@ -45,6 +46,14 @@ MUST_CHECK enum err_code snapshot_plan(struct db *db, const struct registry_disk
 /* Of that database: ERR_NOT_FOUND. */
 MUST_CHECK enum err_code snapshot_get(
     struct db *db, const struct id *database_id, struct str id, struct snapshot *ret, struct err *err);
+/* One that holds exactly the state of a moment. ERR_CONFLICT there is none: says which are the nearest, or
+ * that the database is in that state. `changed_at` as above, of now. */
+MUST_CHECK enum err_code snapshot_at(struct db *db, const struct registry_disk *disk,
+    const struct id *database_id, int64_t at_ms, int64_t changed_at, struct snapshot *ret, struct err *err);
+/* An opaque word for a snapshot, and back: ERR_NOT_FOUND it is none. */
+#define SNAPSHOT_BOOKMARK_SIZE ID_MAX
+void snapshot_bookmark(const struct id *id, char out[SNAPSHOT_BOOKMARK_SIZE]);
+MUST_CHECK enum err_code snapshot_of_bookmark(struct str bookmark, struct id *ret, struct err *err);
 /* Newest first, those before `before` ("" the newest). Arena memory. */
 MUST_CHECK enum err_code snapshot_list(struct db *db, struct arena *a, const struct id *database_id,
     struct str before, int64_t limit, struct snapshot **ret, size_t *ret_count, struct err *err);

@@ -16,6 +16,11 @@
 #define SQL_COUNT       "SELECT count(*) FROM snapshot WHERE database_id = ?1 AND kind <> 'automatic'"
 #define SQL_COUNT_AUTO  "SELECT count(*) FROM snapshot WHERE database_id = ?1 AND kind = 'automatic'"
 #define SQL_OLDEST_AUTO COLUMNS " WHERE database_id = ?1 AND kind = 'automatic' ORDER BY id LIMIT 1"
+#define SQL_EXACT                                                                                            \
+    COLUMNS " WHERE database_id = ?1 AND state_from <= ?2 AND state_to >= ?2 ORDER BY id LIMIT 1"
+#define SQL_BEFORE                                                                                           \
+    COLUMNS " WHERE database_id = ?1 AND created_at <= ?2 ORDER BY created_at DESC, id DESC LIMIT 1"
+#define SQL_AFTER COLUMNS " WHERE database_id = ?1 AND created_at > ?2 ORDER BY created_at, id LIMIT 1"
 #define SQL_OF_LATE                                                                                          \
     "SELECT count(*) FROM snapshot WHERE database_id = ?1 AND kind = 'automatic' AND created_at > ?2"
 #define SQL_LAST        COLUMNS " WHERE database_id = ?1 ORDER BY id DESC LIMIT 1"
@@ -162,7 +167,7 @@ enum err_code snapshot_put(struct db *db, const struct registry_disk *disk, cons
     if (code)
         return code;
     *ret = new_snapshot(e, &in->id, in->label, in->kind, bytes);
-    ret->state_from = registry_changed_at(disk->data_dir, id_str(&e->id));
+    ret->state_from = in->changed_at ? in->changed_at : registry_changed_at(disk->data_dir, id_str(&e->id));
     ret->state_to = in->read_at;
     code = tx_begin_write(db, err);
     if (!code)
@@ -258,6 +263,88 @@ enum err_code snapshot_list(struct db *db, struct arena *a, const struct id *dat
     *ret = rows;
     *ret_count = count;
     return code;
+}
+
+/* --- By time --- */
+
+static enum err_code find_at(struct db *db, const struct id *database_id, int64_t at_ms, int which,
+    struct snapshot *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    struct db_value id = db_text(id_str(database_id)), at = db_int(at_ms);
+    enum err_code code = which == 0  ? db_query_one(db, SQL_EXACT, DB_ARGS(id, at), &st, err)
+                         : which < 0 ? db_query_one(db, SQL_BEFORE, DB_ARGS(id, at), &st, err)
+                                     : db_query_one(db, SQL_AFTER, DB_ARGS(id, at), &st, err);
+
+    *ret = (struct snapshot){.label = ""};
+    if (!code)
+        map(&st, ret);
+    return code;
+}
+
+static void describe(const struct snapshot *s, char *out, size_t size)
+{
+    char time[CLOCK_ISO_MAX];
+
+    clock_iso(s->created_at, time);
+    if (s->id.text[0])
+        str_print(out, size, "%s of %s", s->id.text, time);
+    else
+        str_print(out, size, "none");
+}
+
+static enum err_code no_such_state(
+    struct db *db, const struct id *database_id, int64_t at_ms, struct err *err)
+{
+    char at[CLOCK_ISO_MAX], before[ID_MAX + CLOCK_ISO_MAX + 8], after[ID_MAX + CLOCK_ISO_MAX + 8];
+    struct snapshot older, newer;
+    enum err_code code = find_at(db, database_id, at_ms, -1, &older, err);
+
+    if (!code || code == ERR_NOT_FOUND)
+        code = find_at(db, database_id, at_ms, 1, &newer, err);
+    if (code && code != ERR_NOT_FOUND)
+        return code;
+    clock_iso(at_ms, at);
+    describe(&older, before, sizeof before);
+    describe(&newer, after, sizeof after);
+    return err_set(err, ERR_CONFLICT,
+        "No snapshot holds the database as it was at %s. The last before it: %s; the first after it: %s. "
+        "Send "
+        "one of these as snapshotId, or a timestamp between the exactFrom and exactTo of one",
+        at, before, after);
+}
+
+enum err_code snapshot_at(struct db *db, const struct registry_disk *disk, const struct id *database_id,
+    int64_t at_ms, int64_t changed_at, struct snapshot *ret, struct err *err)
+{
+    enum err_code code = find_at(db, database_id, at_ms, 0, ret, err);
+
+    if (code != ERR_NOT_FOUND)
+        return code;
+    if (!changed_at)
+        changed_at = registry_changed_at(disk->data_dir, id_str(database_id));
+    if (changed_at <= at_ms)
+        return err_set(err, ERR_CONFLICT,
+            "Nothing was written since then: the database is as it was, and nothing has to be restored");
+    return no_such_state(db, database_id, at_ms, err);
+}
+
+#define BOOKMARK_PREFIX "bm_"
+#define ID_PREFIX       "snap_"
+
+void snapshot_bookmark(const struct id *id, char out[SNAPSHOT_BOOKMARK_SIZE])
+{
+    str_print(out, SNAPSHOT_BOOKMARK_SIZE, BOOKMARK_PREFIX "%s", id->text + strlen(ID_PREFIX));
+}
+
+enum err_code snapshot_of_bookmark(struct str bookmark, struct id *ret, struct err *err)
+{
+    struct str rest = str_slice(bookmark, strlen(BOOKMARK_PREFIX), bookmark.len);
+
+    *ret = (struct id){.text = ""};
+    if (str_starts(bookmark, S(BOOKMARK_PREFIX)) && rest.len + strlen(ID_PREFIX) < ID_MAX)
+        str_print(ret->text, sizeof ret->text, ID_PREFIX STR_FMT, STR_ARG(rest));
+    return id_valid(id_str(ret), "snap") ? ERR_OK : err_set(err, ERR_NOT_FOUND, "There is no such bookmark");
 }
 
 /* --- Deleting --- */

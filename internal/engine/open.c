@@ -1,7 +1,9 @@
 /* Opening the database: SQLite itself, the connection recipe, and the server's own tables. The order matters
  * and is that of the recipe: switches before the first statement, functions and modules before the
  * authorizer, limits before tenant SQL. */
+#define _GNU_SOURCE /* lstat */
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "engine/carry.h"
@@ -13,6 +15,7 @@
 #include "engine/rule_when.h"
 #include "sqlite/migrations_embedded.h"
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define SQL_HAS_META "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_sys_meta'"
 #define SQL_VERSION  "SELECT value FROM _sys_meta WHERE key = 'schema'"
@@ -275,6 +278,24 @@ static enum err_code carry_first(struct engine *eng, struct err *err)
     return code;
 }
 
+/* A commit writes the log, and a checkpoint writes the file later still. */
+static void note_last_commit(struct engine *eng)
+{
+    enum { TICK_MS = 10 }; /* the kernel's times of writes are behind the clock by at most that */
+    static const char *const FILES[] = {"main.db", "main.db-wal"};
+    char path[FS_PATH_MAX];
+    struct stat st;
+    int64_t last = 0;
+    for (size_t i = 0; i < ARRAY_LEN(FILES); i++) {
+        fs_join(path, eng->cfg.dir, FILES[i]);
+        if (lstat(path, &st) != 0)
+            continue;
+        int64_t at = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 + TICK_MS;
+        last = at > last ? at : last;
+    }
+    atomic_store_explicit(&eng->board->last_commit_ms, last ? last : clock_wall_ms(), memory_order_release);
+}
+
 enum err_code engine_open(struct engine *eng, struct err *err)
 {
     eng->vfs = vfs_register(eng->board, eng->cfg.mode == ENGINE_WRITER);
@@ -282,6 +303,7 @@ enum err_code engine_open(struct engine *eng, struct err *err)
     base_start(eng);
     bool known = false, is_new = false;
     enum err_code code = identity_before(eng, err);
+    note_last_commit(eng);
     if (!code && eng->cfg.mode == ENGINE_READER && carry_waits(eng))
         code = carry_first(eng, err);
     if (code)

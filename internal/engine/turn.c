@@ -439,9 +439,14 @@ static int commit(struct engine *eng, size_t first, size_t last)
     uint64_t writes = 0;
     for (size_t i = first; i < last; i++)
         writes += eng->tasks[i]->write && eng->tasks[i]->rc == ERR_OK;
+    bool proposes = only_proposes(eng, first, last);
     set_phase(eng, BOARD_COMMITTING);
-    vfs_set_lazy(eng->vfs, only_proposes(eng, first, last));
+    vfs_set_lazy(eng->vfs, proposes);
+    if (!proposes) /* a copy that has it must be younger */
+        atomic_store_explicit(&eng->board->last_commit_ms, clock_wall_ms(), memory_order_release);
     int sql = own_run(eng, OWN_COMMIT);
+    if (!proposes)
+        atomic_store_explicit(&eng->board->last_commit_ms, clock_wall_ms(), memory_order_release);
     vfs_set_lazy(eng->vfs, false);
     if (sql == SQLITE_OK) {
         atomic_fetch_add_explicit(&eng->board->commits, 1, memory_order_relaxed);

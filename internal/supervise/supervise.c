@@ -334,6 +334,15 @@ void supervise_on_quarantine(struct supervisor *s, void (*fn)(void *arg, struct 
     s->on_quarantine_arg = arg;
 }
 
+int64_t supervise_last_commit_ms(struct supervisor *s, struct str db_id)
+{
+    const struct database *db = database_find(s, db_id);
+    const struct peer *w = db ? db->writer : NULL;
+    bool ready = w && w->board && w->state == PEER_READY;
+    int64_t last = ready ? atomic_load_explicit(&w->board->last_commit_ms, memory_order_acquire) : 0;
+    return last > 0 ? last : 0;
+}
+
 void supervise_refuse_writes(struct supervisor *s, bool refuse)
 {
     struct list *it, *nx;

@@ -34,7 +34,7 @@ struct engine_call;
 struct supervise_options {
     const char *data_dir;      /* database N lives in <data_dir>/db/<id> */
     int64_t idle_us;           /* an engine without calls leaves after this */
-    int64_t undo_kept_ms; /* struct engine_config */
+    int64_t undo_kept_ms;      /* struct engine_config */
     int64_t kill_grace_us;     /* silence past a deadline before SIGKILL */
     unsigned engines_max;      /* past it the engine idle for longest is asked to leave */
     unsigned calls_per_db_max; /* running and waiting; past it ERR_RATE_LIMITED */
@@ -108,6 +108,11 @@ void supervise_allow_sync(struct supervisor *s, struct str db_id);
 /* Called, on the loop, when a database turns out to be damaged and is closed to calls. NULL: nobody asks. */
 void supervise_on_quarantine(struct supervisor *s, void (*fn)(void *arg, struct str db_id), void *arg);
 bool supervise_is_quarantined(struct supervisor *s, struct str db_id); /* any thread */
+
+/* Nothing was committed to the database after this moment, by the wall clock; 0 no writer runs that could
+ * tell.
+ */
+int64_t supervise_last_commit_ms(struct supervisor *s, struct str db_id);
 
 /* From now on (or no longer) every engine answers writes with ERR_FULL: the disk is nearly full. Reads go on.
  */

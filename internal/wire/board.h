@@ -22,6 +22,7 @@ struct board {
     _Atomic uint64_t commits, writes, fsyncs, fsync_us, wal_bytes, busy_us;
     _Atomic uint64_t rollback_redos; /* neighbours' work done again after a statement ended the transaction */
     _Atomic uint64_t violations;     /* statements that the guard refused */
+    _Atomic int64_t last_commit_ms;  /* of a writer: nothing that the callers keep was committed after it */
     _Atomic uint32_t stands_back;    /* it has lowered its priority for a long read, for good */
     /* front writes */
     _Atomic uint64_t cancel_call;   /* the client of this call is gone: interrupt it when it runs */

@@ -2,6 +2,7 @@
 """Snapshots: made beside writers, listed, deleted, restored with the state before kept, and crashes in the middle.
 Usage: test_snapshots.py PATH-OF-HOLDFAST"""
 import concurrent.futures
+import datetime
 import os
 import sys
 import time
@@ -43,7 +44,7 @@ def plain(checks, s):
     s.query("CREATE TABLE t(a)")
     s.query("INSERT INTO t VALUES(1)")
     one = make(s, checks, "one")
-    checks.equal("what it is", (set(one), one["label"], one["kind"], one["bytes"] > 4096), ({"id", "label", "kind", "bytes", "createdAt"}, "one", "manual", True))
+    checks.equal("what it is", (set(one), one["label"], one["kind"], one["bytes"] > 4096), ({"id", "bookmark", "label", "kind", "bytes", "createdAt", "exactFrom", "exactTo"}, "one", "manual", True))
     s.query("INSERT INTO t VALUES(2)")
     s.query("ALTER TABLE t ADD COLUMN b")
     two = make(s, checks)
@@ -74,7 +75,7 @@ def plain(checks, s):
 def limits(checks, s):
     for body, pointer in (({"label": ""}, "/label"), ({"label": "x" * 81}, "/label"), ({"label": "a\nb"}, "/label"), ({"label": 5}, "/label"), ({"name": "x"}, "/name")):
         refused(checks, f"create {body}", s.call("POST", BASE + "/snapshots", body), 400, "invalid_request", pointer)
-    for body, pointer in (({}, "/snapshotId"), ({"snapshotId": 5}, "/snapshotId"), ({"timestamp": 5, "snapshotId": "x"}, "/timestamp"), ({"snapshotId": ""}, "/snapshotId")):
+    for body, pointer in (({}, None), ({"snapshotId": 5}, "/snapshotId"), ({"timestamp": 5, "snapshotId": "x"}, None), ({"timestamp": 5}, "/timestamp"), ({"timestamp": "5"}, "/timestamp"), ({"timestamp": 99999999999999}, "/timestamp"), ({"bookmark": 5}, "/bookmark"), ({"bookmark": "x", "timestamp": 5}, None), ({"snapshot": "x"}, "/snapshot"), ({"snapshotId": ""}, "/snapshotId")):
         refused(checks, f"restore {body}", s.call("POST", BASE + "/restore", body), 400, "invalid_request", pointer)
     checks.equal("80 characters", make(s, checks, "é" * 80)["label"], "é" * 80)
     s.call("POST", "/v1/databases", {"slug": "other"})
@@ -211,6 +212,52 @@ def keeps(checks, s):
     checks.that("a proposal of now can be applied or drifts", apply(s, late["executionToken"]).status in (200, 409), "")
 
 
+def unix_ms(text):
+    return int(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000 + 0.5)
+
+
+def by_time(checks, s):
+    """A bookmark is a snapshot; a time is one where nothing was committed between the two."""
+    def at(**which):
+        return s.call("POST", BASE + "/restore", which)
+    s.query("CREATE TABLE m(a)")
+    s.query("INSERT INTO m VALUES(1)")
+    one = make(s, checks, "one")
+    checks.that("it tells of which moments it is", one["exactFrom"] <= one["exactTo"] <= one["createdAt"], one)
+    s.query("INSERT INTO m VALUES(2)")
+    two = make(s, checks, "two")
+    s.query("INSERT INTO m VALUES(3)")
+
+    def rows():
+        return [r[0] for r in s.query("SELECT a FROM m ORDER BY a").json["data"]["rows"]]
+    good(checks, "bookmark", at(bookmark=one["bookmark"]))
+    checks.equal("by its bookmark", rows(), [1])
+    for moment in (one["exactFrom"], one["exactTo"]):
+        good(checks, "time", at(timestamp=unix_ms(moment)))
+        checks.equal("the first by its time", rows(), [1])
+    good(checks, "time", at(timestamp=unix_ms(two["exactTo"])))
+    checks.equal("the second by its time", rows(), [1, 2])
+    for bookmark in ("bm_", "bm_" + "0" * 26, one["id"], "x" * 64):
+        refused(checks, f"bookmark {bookmark}", at(bookmark=bookmark), 404, "not_found")
+    early = at(timestamp=unix_ms(one["exactFrom"]) - 1)
+    refused(checks, "a moment sooner", early, 409, "conflict")
+    checks.that("names the first after it", f"the first after it: {one['id']}" in early.json["error"], early)
+    s.query("INSERT INTO m VALUES(4)")
+    now = unix_ms(s.call("POST", BASE + "/query", {"sql": "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"}).json["data"]["rows"][0][0])
+    refused(checks, "as it is", at(timestamp=now), 409, "conflict")
+    s.query("INSERT INTO m VALUES(5)")
+    between = at(timestamp=now)
+    refused(checks, "of which there is no snapshot", between, 409, "conflict")
+    newest = listed(s)[0]["id"]
+    checks.that("names the last before it", newest in between.json["error"], (between, newest))
+    checks.equal("nothing was restored", rows(), [1, 2, 4, 5])
+    s.stop()
+    s.start()
+    three = make(s, checks, "three")
+    checks.that("a server that was started anew knows too", three["exactFrom"] and unix_ms(three["exactFrom"]) <= unix_ms(three["exactTo"]), three)
+    good(checks, "time", at(timestamp=unix_ms(three["exactTo"])))
+
+
 def keys_under_load(checks, s):
     """A key that was answered is never run again, whatever was restored in between."""
     s.query("CREATE TABLE n(a INTEGER PRIMARY KEY AUTOINCREMENT, k)")
@@ -255,7 +302,7 @@ def of_a_lost_file(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (plain, limits, under_load, crashes, keeps, keys_under_load, of_a_lost_file):
+        for part in (plain, limits, under_load, crashes, keeps, by_time, keys_under_load, of_a_lost_file):
             checks.part(part, checks, s)
     return checks.end()
 

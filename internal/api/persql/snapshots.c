@@ -12,9 +12,11 @@ route_worker_fn persql_snapshot_list, persql_snapshot_delete;
 route_loop_fn persql_snapshot_create, persql_snapshot_restore;
 
 struct snapshot_flow {
-    struct str snapshot_id;
-    struct id id;               /* of the copy that is put in place */
-    struct snapshot_new wanted; /* to be made */
+    struct str snapshot_id, bookmark; /* one of these three says which */
+    int64_t timestamp;                /* -1 not said */
+    int64_t changed_at;               /* the last commit, as the writer knows it; 0 unknown */
+    struct id id;                     /* of the copy that is put in place */
+    struct snapshot_new wanted;       /* to be made */
     struct registry_entry database;
     struct snapshot snapshot;
     int64_t sealed_us; /* when the database was told to write down what is kept */
@@ -24,12 +26,18 @@ struct snapshot_flow {
 
 static void view(struct jsonw *w, const struct snapshot *s)
 {
+    char bookmark[SNAPSHOT_BOOKMARK_SIZE];
+    bool exact = s->state_from <= s->state_to;
+    snapshot_bookmark(&s->id, bookmark);
     jsonw_object(w);
     JSONW_TEXT(w, "id", id_str(&s->id));
+    JSONW_CSTR(w, "bookmark", bookmark);
     JSONW_CSTR(w, "label", s->label);
     JSONW_CSTR(w, "kind", snapshot_kind_name(s->kind));
     JSONW_INT(w, "bytes", s->bytes);
     view_time(w, "createdAt", s->created_at);
+    view_time(w, "exactFrom", exact ? s->state_from : 0);
+    view_time(w, "exactTo", exact ? s->state_to : 0);
     jsonw_object_end(w);
 }
 
@@ -84,7 +92,9 @@ static const struct jsonr_field create_fields[] = {
 };
 
 static const struct jsonr_field restore_fields[] = {
-    {"snapshotId", JF_TEXT, offsetof(struct snapshot_flow, snapshot_id), JF_REQUIRED, 1, 64},
+    {"snapshotId", JF_TEXT, offsetof(struct snapshot_flow, snapshot_id), JF_NULL_OK, 1, 64},
+    {"bookmark", JF_TEXT, offsetof(struct snapshot_flow, bookmark), JF_NULL_OK, 1, 64},
+    {"timestamp", JF_INT, offsetof(struct snapshot_flow, timestamp), JF_NULL_OK, 0, INT64_MAX},
 };
 
 static enum err_code read_body(struct api_request *r, const struct jsonr_field *fields, size_t count,
@@ -133,6 +143,7 @@ static void on_copied(struct engine_call *call, const struct err *failed)
     struct snapshot_flow *f = r->flow;
     if (!failed && r->head.status == 200)
         f->wanted.read_at = snapshot_call_read_at(r);
+    f->wanted.changed_at = supervise_last_commit_ms(r->api->opt.supervisor, id_str(&r->place.id));
     request_flow_next(call, failed, keep);
 }
 
@@ -161,12 +172,35 @@ void persql_snapshot_create(struct api_request *r)
 
 /* --- Restore --- */
 
+static enum err_code check_which(const struct snapshot_flow *f, struct err *err)
+{
+    int64_t now = clock_wall_ms();
+    if ((f->snapshot_id.ptr != NULL) + (f->bookmark.ptr != NULL) + (f->timestamp >= 0) != 1)
+        return err_field(err, "", "Send exactly one of snapshotId, bookmark and timestamp");
+    if (f->timestamp >= 0 && (f->timestamp > now || f->timestamp < now - LIMIT_SNAPSHOT_MS))
+        return err_field(
+            err, "/timestamp", "must be unix milliseconds within the last 30 days, and not in the future");
+    return ERR_OK;
+}
+
+static enum err_code find(struct api_call *c, struct snapshot_flow *f)
+{
+    struct id id;
+    const struct id *database = &f->database.id;
+    if (f->timestamp >= 0)
+        return snapshot_at(c->db, c->disk, database, f->timestamp, f->changed_at, &f->snapshot, c->err);
+    if (!f->bookmark.ptr)
+        return snapshot_get(c->db, database, f->snapshot_id, &f->snapshot, c->err);
+    enum err_code rc = snapshot_of_bookmark(f->bookmark, &id, c->err);
+    return rc ? rc : snapshot_get(c->db, database, id_str(&id), &f->snapshot, c->err);
+}
+
 static enum err_code prepare(struct api_call *c)
 {
     struct snapshot_flow *f = c->flow;
     enum err_code rc = call_database(c, CAP_SNAPSHOT, &f->database);
     if (!rc)
-        rc = snapshot_get(c->db, &f->database.id, f->snapshot_id, &f->snapshot, c->err);
+        rc = find(c, f);
     f->id = id_new("db");
     return rc ? rc : snapshot_copy(c->disk, &f->snapshot, &f->id, c->err);
 }
@@ -248,7 +282,12 @@ void persql_snapshot_restore(struct api_request *r)
     struct err err = ERR_INIT;
     struct snapshot_flow *f = ARENA_NEW(&r->arena, struct snapshot_flow);
     r->flow = f;
+    f->snapshot_id = f->bookmark = (struct str){NULL, 0};
+    f->timestamp = -1;
+    f->changed_at = supervise_last_commit_ms(r->api->opt.supervisor, id_str(&r->place.id));
     enum err_code rc = read_body(r, restore_fields, ARRAY_LEN(restore_fields), true, f, &err);
+    if (!rc)
+        rc = check_which(f, &err);
     if (!rc)
         rc = request_run_step(r, WORKQ_READ, prepare, on_prepared, &err);
     if (rc)
