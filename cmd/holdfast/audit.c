@@ -1,6 +1,7 @@
 /* holdfast audit verify, audit export: prove and hand out the audit log, from a data directory, a copy of it
  * or an export. Nothing is written there, and no server need run. */
 #include "audit/ndjson.h"
+#include "audit/receipt.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "cli.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 
 struct audit_options {
-    const char *data, *file, *namespace_slug, *public_key, *checkpoint;
+    const char *data, *file, *namespace_slug, *public_key, *checkpoint, *receipt;
     bool json;
     int format;
 };
@@ -46,6 +47,12 @@ static const struct option_spec VERIFY_OPTIONS[] = {
         .offset = AT(checkpoint),
         .value = "N:HASH",
         .help = "A checkpoint noted earlier, by this command or in the server's log: it must still be there"},
+    {.name = "receipt",
+        .type = OPTION_TEXT,
+        .offset = AT(receipt),
+        .value = "FILE",
+        .help =
+            "The receipt of an approval, as downloaded: each of its events must stand in the log as it says"},
     CLI_OPTION_JSON(struct audit_options, "Prints one object with the findings, for scripts"),
 };
 static const struct option_command VERIFY = {
@@ -64,7 +71,8 @@ static const struct option_command VERIFY = {
         "audit.head; for that, keep the checkpoint that this command prints, and pass it with --checkpoint "
         "later.",
     .example = "  holdfast audit verify --data ./data\n"
-               "  holdfast audit verify --file acme.ndjson --public-key audit.pub\n",
+               "  holdfast audit verify --file acme.ndjson --public-key audit.pub\n"
+               "  holdfast audit verify --data ./data --receipt receipt.json\n",
     .options = VERIFY_OPTIONS,
     .option_count = ARRAY_LEN(VERIFY_OPTIONS),
 };
@@ -120,6 +128,7 @@ struct verdict {
     struct db *db; /* NULL: an export */
     struct strbuf out;
     struct jsonw json;
+    struct receipt_check receipt; /* with --receipt */
 };
 
 /* "acme", or "" where nobody knows. */
@@ -232,6 +241,41 @@ static void write_totals(struct verdict *v, const struct audit_verify_result *r,
     strbuf_add_char(&v->out, '\n');
 }
 
+/* --- verify: a receipt beside the log --- */
+
+static enum err_code read_receipt(struct verdict *v, struct audit_verify_options *opt, struct err *err)
+{
+    AUTO_STRBUF text;
+
+    strbuf_init(&text, RECEIPT_BYTES_MAX);
+    if (!v->o->receipt)
+        return ERR_OK;
+    enum err_code code = fs_read_all(v->o->receipt, RECEIPT_BYTES_MAX, &text, err);
+    if (!code)
+        code = receipt_check_init(&v->receipt, str_trim(strbuf_str(&text)), err);
+    opt->on_row = receipt_check_row;
+    opt->row_arg = &v->receipt;
+    return code;
+}
+
+static void check_receipt(struct verdict *v, struct audit_verify_result *r)
+{
+    struct audit_finding f = {
+        .what = "the receipt is not what the log says: an event of it was changed, added or left out"};
+
+    if (!v->o->receipt)
+        return;
+    if (!receipt_check_end(&v->receipt)) {
+        str_print_cut(f.chain, sizeof f.chain, STR_FMT, STR_ARG(v->receipt.chain));
+        on_chain(v, &(struct audit_chain_report){.finding = &f});
+        r->broken++;
+    } else if (!v->o->json) {
+        strbuf_addf(&v->out, "The receipt of " STR_FMT " is true: %zu event%s, and %zu newer in the log.\n",
+            STR_ARG(str_slice(v->receipt.approval, 0, 80)), v->receipt.wanted,
+            plural((int64_t)v->receipt.wanted), v->receipt.newer);
+    }
+}
+
 static int end_verdict(struct verdict *v, const struct audit_verify_result *r)
 {
     char newest[AUDIT_HEAD_SIZE];
@@ -324,15 +368,21 @@ static enum err_code verify(
     struct audit_verify_options opt = {.keys = keys, .chain = STR_EMPTY, .on_chain = on_chain, .arg = v};
     enum err_code code = read_known(v->o, &opt.known, err);
 
+    if (!code)
+        code = read_receipt(v, &opt, err);
     if (code)
         return code;
-    if (v->o->file)
-        return verify_file(v->o->file, &opt, r, err);
-    code = audit_open_copy(v->o->data, &v->db, err);
+    if (v->o->file) {
+        code = verify_file(v->o->file, &opt, r, err);
+    } else {
+        code = audit_open_copy(v->o->data, &v->db, err);
+        if (!code)
+            code = verify_data(v, &opt, r, err);
+        db_close(v->db);
+        v->db = NULL;
+    }
     if (!code)
-        code = verify_data(v, &opt, r, err);
-    db_close(v->db);
-    v->db = NULL;
+        check_receipt(v, r);
     return code;
 }
 
@@ -353,6 +403,7 @@ static int run_verify(const void *values)
     audit_keys_release(&keys);
     int status = code ? cli_fail(VERIFY.name, &err) : end_verdict(&v, &result);
     strbuf_release(&v.out);
+    receipt_check_release(&v.receipt);
     return status;
 }
 

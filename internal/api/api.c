@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "account/throttle.h"
+#include "api/approvals.h"
 #include "api/housekeeping.h"
 #include "api/openapi.h"
 #include "api/request.h"
@@ -27,6 +28,7 @@ enum err_code api_new(const struct api_options *opt, struct api **ret, struct er
     list_init(&api->uploads);
     list_init(&api->unwritten);
     list_init(&api->health.waiting);
+    list_init(&api->approval_waits);
     strbuf_init(&api->openapi, OPENAPI_BYTES_MAX);
     openapi_write(&api->openapi, str_of(opt->public_url));
     last_used_init(&api->last_used, api);
@@ -81,6 +83,7 @@ void api_set_server(struct api *api, struct http_server *server)
 void api_drain(struct api *api)
 {
     api->draining = true;
+    approvals_stop(api);
     last_used_save(&api->last_used);
 }
 

@@ -1,6 +1,7 @@
 /* Changes that happen in an engine, whose transaction control.db cannot share. Their row of the audit log is
  * noted before the engine is asked (audit/intent.h), and appended once it has answered and before the client
  * hears of it. After a crash in between the next start appends it, with an outcome that nobody knows. */
+#include "api/approvals.h"
 #include "api/policy_values.h"
 #include "api/request.h"
 #include "api/rule_values.h"
@@ -239,6 +240,11 @@ static enum err_code settle_in_tx(struct db *db, struct api_request *r, struct e
     const struct audit_value *before = NULL;
 
     bool done = outcome == AUDIT_DONE;
+    if (done && action == AUDIT_PROPOSAL_WITHDRAWN) {
+        enum err_code rc = approval_proposal_withdrawn(db, r->by, &r->place.id, r->item, err);
+        if (rc)
+            return rc;
+    }
     if (done && (action == AUDIT_POLICY_UPDATED || action == AUDIT_POLICY_DELETED) &&
         policy_values_before(&r->arena, r->item, strbuf_str(&r->body), &policy))
         before = policy.values;
@@ -283,6 +289,8 @@ static void settle_done(struct workq_job *job)
 {
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     struct err err = r->err;
+    if (action_of(r) == AUDIT_PROPOSAL_WITHDRAWN)
+        approvals_changed(r->api);
     if (err.code)
         not_settled(r, &err);
     else

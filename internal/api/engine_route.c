@@ -1,4 +1,5 @@
 /* RUN_ENGINE: the body goes to the database's engine as it came, and the engine's body is the answer. */
+#include "api/held.h"
 #include "api/request.h"
 
 #include "api/openapi.h"
@@ -118,6 +119,10 @@ const char *request_content_type(const struct api_request *r)
 
 void request_reply_gathered(struct api_request *r)
 {
+    if (r->head.held) {
+        request_reply_held(r);
+        return;
+    }
     struct route_metrics *m = &r->api->metrics.route[r->route->id];
     m->rows_read += r->head.rows_read;
     m->rows_written += r->head.rows_written;

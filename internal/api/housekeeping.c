@@ -3,6 +3,7 @@
 #include "api/housekeeping.h"
 
 #include "account/session.h"
+#include "api/approvals.h"
 #include "audit/checkpoint.h"
 #include "crypto/keyring.h"
 #include "federation/assertion.h"
@@ -266,6 +267,37 @@ static void tick_run(struct workq_job *job, unsigned worker)
         measure_disk(j);
 }
 
+/* It asks engines, for which nobody else who writes is to wait. */
+static void sweep_run(struct workq_job *job, unsigned worker)
+{
+    struct check_job *j = CONTAINER_OF(job, struct check_job, job);
+    struct db *db;
+    if (request_worker_db(j->api, worker, &db, &j->err) == ERR_OK)
+        approval_sweep(j->api, db);
+}
+
+static void sweep_done(struct workq_job *job)
+{
+    struct check_job *j = CONTAINER_OF(job, struct check_job, job);
+    j->api->sweeping = false;
+    approvals_changed(j->api);
+    mem_free(j);
+}
+
+static void sweep_approvals(struct api *api)
+{
+    if (api->sweeping)
+        return;
+    struct check_job *j = MEM_NEW(struct check_job);
+    j->api = api;
+    j->job = (struct workq_job){.run = sweep_run, .done = sweep_done};
+    api->sweeping = true;
+    if (workq_submit(api->opt.workq, api->opt.loop, WORKQ_READ, &j->job, &j->err)) {
+        api->sweeping = false;
+        mem_free(j);
+    }
+}
+
 /* A full queue is busy with requests: the next tick will do. */
 static void tick(void *arg)
 {
@@ -290,8 +322,10 @@ static void tick(void *arg)
         api->purged_us = now_us;
     if (signs)
         api->signed_us = now_us;
-    if (expires)
+    if (expires) {
         api->expired_us = now_us;
+        sweep_approvals(api);
+    }
 }
 
 void housekeeping_start(struct api *api)

@@ -49,6 +49,10 @@ struct api {
     unsigned writing;      /* workers that write pieces of them */
     struct list unwritten; /* those whose piece waits for such a worker */
     struct health health;
+    struct list approval_waits; /* approval_wait.c: those that wait for a decision */
+    unsigned approval_waiters;
+    uint64_t approval_changes;
+    bool sweeping;          /* approvals, by the clock */
     struct loop_timer tick; /* disk guard, trash, temporary files */
     int64_t purged_us, signed_us, expired_us;
     struct throttle *throttle;

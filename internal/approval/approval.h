@@ -10,7 +10,7 @@
  *
  * `expired` follows from the time; a row says so later. What has been done the tenant's database alone knows
  * for sure: redeem_began_at is set, durably, before it is asked, and while that is set and the status is
- * `approved` a reader asks it (approval_reconcile).
+ * `approved` a reader asks it (api/approval_engine.c).
  *
  * Deciding is for people alone, with the role that is asked for at that moment; whoever stands behind the
  * bearer that asked counts as the requester, as long as somebody else could decide. Every change writes its
@@ -89,6 +89,9 @@ MUST_CHECK enum err_code approval_open(
 /* ERR_NOT_FOUND. */
 MUST_CHECK enum err_code approval_get(
     struct db *db, struct arena *a, struct str id, struct approval *ret, struct err *err);
+/* The same for a person: as little work where it is another namespace's as where there is none. */
+MUST_CHECK enum err_code approval_get_as(struct db *db, struct arena *a, struct str id,
+    const struct id *account_id, struct approval *ret, struct err *err);
 /* The one of a proposal: ERR_NOT_FOUND. */
 MUST_CHECK enum err_code approval_of_proposal(struct db *db, struct arena *a, const struct id *database_id,
     struct str proposal_id, struct approval *ret, struct err *err);
@@ -132,7 +135,11 @@ struct approval_vote {
     int64_t confirm_within_s; /* 0: it stays without a confirmation */
 };
 
-/* May the person decide now? ERR_NOT_FOUND: no member of the namespace, to whom it does not exist.
+/* The role there, or the one of a share of that database. ERR_NOT_FOUND: no member of the namespace, to whom
+ * it does not exist, or suspended. */
+MUST_CHECK enum err_code approval_role(struct db *db, const struct approval *p, const struct id *account_id,
+    enum member_role *ret, struct err *err);
+/* May the person decide now? ERR_NOT_FOUND: as above.
  * ERR_FORBIDDEN: the role is too low, or it is the requester. `ret_role` may be NULL. */
 MUST_CHECK enum err_code approval_may_decide(struct db *db, const struct approval *p,
     const struct id *account_id, enum member_role *ret_role, struct err *err);
@@ -160,6 +167,10 @@ MUST_CHECK enum err_code approval_proposal_withdrawn(struct db *db, const struct
     const struct id *database_id, struct str proposal_id, struct err *err);
 /* Writes what the time has done, LIMIT_PURGE_ROWS at most; opens its own transaction. */
 MUST_CHECK enum err_code approval_expire(struct db *db, int64_t now_ms, bool *more, struct err *err);
+
+/* One that its database may have done a while ago, that is to be asked: ERR_NOT_FOUND none. */
+MUST_CHECK enum err_code approval_next_unknown(
+    struct db *db, struct arena *a, int64_t now_ms, int64_t after_seq, struct approval *ret, struct err *err);
 
 /* --- Confirming what was done --- */
 

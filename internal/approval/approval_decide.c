@@ -36,7 +36,7 @@
     "UPDATE approval SET status = 'denied', decided_at = ?2"                                                 \
     " WHERE id = ?1 AND status = 'pending' AND expires_at > ?2"
 
-static enum err_code role_of(struct db *db, const struct approval *p, const struct id *account_id,
+enum err_code approval_role(struct db *db, const struct approval *p, const struct id *account_id,
     enum member_role *ret, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
@@ -85,7 +85,7 @@ enum err_code approval_may_decide(struct db *db, const struct approval *p, const
 {
     enum member_role role = MEMBER_NONE;
     struct err local = ERR_INIT;
-    enum err_code code = role_of(db, p, account_id, &role, &local);
+    enum err_code code = approval_role(db, p, account_id, &role, &local);
 
     if (!code && role < p->approver_role)
         code = err_set(&local, ERR_FORBIDDEN, "Deciding this needs the role %s here; yours is %s",

@@ -15,6 +15,8 @@
 #define SQL_END                                                                                              \
     "UPDATE approval SET status = ?2, decided_at = ?3, replaced_by = ?4, redeem_began_at = NULL"             \
     " WHERE id = ?1 AND status IN ('pending', 'approved')"
+#define SQL_REPLACED                                                                                         \
+    "UPDATE approval SET replaced_by = ?2 WHERE id = ?1 AND status = 'void' AND replaced_by IS NULL"
 #define SQL_OVER                                                                                             \
     "SELECT id FROM approval INDEXED BY approval_open WHERE status IN ('pending', 'approved')"               \
     " AND expires_at <= ?1 AND redeem_began_at IS NULL ORDER BY expires_at LIMIT 1"
@@ -108,8 +110,12 @@ enum err_code approval_end(struct db *db, const struct actor *by, struct approva
         DB_ARGS(db_text(str_of(p->id)), db_text(str_of(approval_status_name(to))), db_int(now),
             replaced_by.len ? db_text(replaced_by) : db_null()),
         err);
-    if (code || db_changes(db) != 1)
+    if (code)
         return code;
+    if (db_changes(db) != 1) /* it may have been found void before it was known by what it is replaced */
+        return replaced_by.len
+                   ? db_exec(db, SQL_REPLACED, DB_ARGS(db_text(str_of(p->id)), db_text(replaced_by)), err)
+                   : ERR_OK;
     p->status = to;
     p->decided_at = now;
     p->redeem_began_at = 0;

@@ -20,8 +20,11 @@
     "a.replaced_by, a.run_at_once, a.confirm_within_s, a.confirm_by, a.confirm_state, a.confirmed_by, "      \
     "a.undo_proposal, a.undo_hash, a.undo_note FROM approval a"                                              \
     " JOIN namespace n ON n.id = a.namespace_id JOIN database d ON d.id = a.database_id"
-#define LIVE            " AND d.deleted_at IS NULL AND n.deleted_at IS NULL"
-#define SQL_GET         SELECT_APPROVAL " WHERE a.id = ?1" LIVE
+#define LIVE    " AND d.deleted_at IS NULL AND n.deleted_at IS NULL"
+#define SQL_GET SELECT_APPROVAL " WHERE a.id = ?1" LIVE
+#define SQL_GET_AS                                                                                           \
+    SELECT_APPROVAL " JOIN namespace_member m ON m.namespace_id = a.namespace_id AND m.account_id = ?2"      \
+                    " WHERE a.id = ?1" LIVE
 #define SQL_OF_PROPOSAL SELECT_APPROVAL " WHERE a.database_id = ?1 AND a.proposal_id = ?2" LIVE
 /* By the time, too: see approval_status_now(). */
 #define STATUS                                                                                               \
@@ -34,6 +37,9 @@
 #define SQL_UNCONFIRMED                                                                                      \
     SELECT_APPROVAL " WHERE a.confirm_state = 'waiting' AND a.confirm_by <= ?1 AND a.seq > ?2" LIVE          \
                     " ORDER BY a.seq LIMIT 1"
+#define SQL_UNKNOWN                                                                                          \
+    SELECT_APPROVAL " WHERE a.status IN ('pending', 'approved') AND a.status = 'approved' AND "              \
+                    "a.redeem_began_at < ?1 AND a.seq > ?2" LIVE " ORDER BY a.seq LIMIT 1"
 #define SQL_COUNTS                                                                                           \
     "SELECT CASE WHEN a.status IN ('pending', 'approved') AND a.expires_at <= ?2"                            \
     " AND a.redeem_began_at IS NULL THEN 'expired' ELSE a.status END AS state, count(*) FROM approval a"     \
@@ -44,7 +50,8 @@
     "d.confirmed_at, d.created_at FROM approval_decision d LEFT JOIN account a ON a.id = d.account_id"       \
     " WHERE d.approval_id = ?1 ORDER BY d.created_at, d.account_id"
 
-#define DECISIONS_MAX 1000
+#define UNKNOWN_AFTER_MS 60000 /* a call that runs is not disturbed */
+#define DECISIONS_MAX    1000
 
 static const char *const STATUSES[APPROVAL_STATUS_COUNT] = {
     [APPROVAL_PENDING] = "pending",
@@ -172,6 +179,15 @@ enum err_code approval_get(
     return read_one(&st, a, db_query_one(db, SQL_GET, DB_ARGS(db_text(id)), &st, err), ret, err);
 }
 
+enum err_code approval_get_as(struct db *db, struct arena *a, struct str id, const struct id *account_id,
+    struct approval *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    const struct db_value *args = DB_ARGS(db_text(id), db_text(id_str(account_id)));
+
+    return read_one(&st, a, db_query_one(db, SQL_GET_AS, args, &st, err), ret, err);
+}
+
 enum err_code approval_of_proposal(struct db *db, struct arena *a, const struct id *database_id,
     struct str proposal_id, struct approval *ret, struct err *err)
 {
@@ -188,6 +204,15 @@ enum err_code approval_next_unconfirmed(
     const struct db_value *args = DB_ARGS(db_int(now_ms), db_int(after_seq));
 
     return read_one(&st, a, db_query_one(db, SQL_UNCONFIRMED, args, &st, err), ret, err);
+}
+
+enum err_code approval_next_unknown(
+    struct db *db, struct arena *a, int64_t now_ms, int64_t after_seq, struct approval *ret, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+    const struct db_value *args = DB_ARGS(db_int(now_ms - UNKNOWN_AFTER_MS), db_int(after_seq));
+
+    return read_one(&st, a, db_query_one(db, SQL_UNKNOWN, args, &st, err), ret, err);
 }
 
 /* --- Lists --- */

@@ -73,6 +73,8 @@ static enum err_code begin(struct audit_import *in, const struct line *l, struct
     if (l->version != 1)
         return refuse(in, "the export has a form that this Holdfast does not know", err);
     audit_verifier_init(&in->v, in->opt->keys, l->chain);
+    in->v.on_row = in->opt->on_row;
+    in->v.row_arg = in->opt->row_arg;
     in->in_chain = true;
     return ERR_OK;
 }

@@ -71,6 +71,8 @@ bool audit_verifier_row(struct audit_verifier *v, const struct audit_row *row)
     v->seq = row->seq;
     v->created_at = row->created_at;
     v->hash = digest;
+    if (v->on_row)
+        v->on_row(v->row_arg, row);
     return true;
 }
 

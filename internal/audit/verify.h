@@ -29,7 +29,9 @@ struct audit_verifier {
     struct digest hash;
     int64_t signed_seq, checkpoint; /* of the last checkpoint of this chain */
     bool broken;
-    struct audit_finding finding; /* the first */
+    struct audit_finding finding;                           /* the first */
+    void (*on_row)(void *arg, const struct audit_row *row); /* each that fits; NULL: nobody looks */
+    void *row_arg;
 };
 
 /* Begins a chain: its first row is shown next. */
@@ -62,6 +64,8 @@ struct audit_verify_options {
     /* Called for each chain. A finding about the checkpoints themselves comes as a report without a chain. */
     void (*on_chain)(void *arg, const struct audit_chain_report *report);
     void *arg;
+    void (*on_row)(void *arg, const struct audit_row *row); /* each that fits; NULL: nobody looks */
+    void *row_arg;
 };
 
 struct audit_verify_result {

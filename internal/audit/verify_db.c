@@ -108,6 +108,8 @@ static enum err_code check_chain(struct run *r, struct str chain, struct err *er
     const struct audit_walk walk = {.row = show_row, .checkpoint = show_checkpoint, .arg = &v};
 
     audit_verifier_init(&v, r->opt->keys, chain);
+    v.on_row = r->opt->on_row;
+    v.row_arg = r->opt->row_arg;
     enum err_code code = audit_walk_chain(r->db, chain, &walk, err);
     if (!code)
         code = show_end(r, &v, chain, err);

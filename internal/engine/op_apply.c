@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/strbuf.h"
 #include "crypto/token.h"
+#include "engine/applying.h"
 #include "engine/change_apply.h"
 #include "engine/drift.h"
 #include "engine/engine_state.h"
@@ -75,6 +76,11 @@ static struct proposing as_before(const struct proposal *p)
         .undo_of = p->undo_of};
 }
 
+static bool is_approved(const struct op *op)
+{
+    return op->call.op == WIRE_OP_REDEEM;
+}
+
 static const char *drifted_by(const struct proposal *p, const struct rehearsal *r)
 {
     static const struct digest NONE = {{0}};
@@ -98,6 +104,10 @@ static enum err_code tell_drift(struct op *op, const struct proposal *p, struct 
         code = rehearsal_take_back(r, err);
     if (!code)
         code = rehearsal_hash(r, err);
+    if (is_approved(op)) {
+        drift_release(&d);
+        return code ? code : redeem_drifted(op, p, &in, r, err);
+    }
     if (!code)
         code = proposal_decide(op, p, "drifted", err);
     if (!code)
@@ -177,8 +187,9 @@ static enum err_code judge(
 {
     struct proposing in = as_before(p);
     enum err_code code = propose_judge(op, &in, r, err);
-    *ret_held = !code && in.verdict.action == RULE_REQUIRE_APPROVAL && !in.verdict.wants_reason;
-    if (!code && (in.verdict.action == RULE_DENY || in.verdict.wants_reason))
+    bool denied = in.verdict.action == RULE_DENY || (in.verdict.wants_reason && !is_approved(op));
+    *ret_held = !code && in.verdict.action == RULE_REQUIRE_APPROVAL && !denied && !is_approved(op);
+    if (!code && denied)
         return rules_refuse(op, &in.verdict, err);
     if (*ret_held)
         code = rehearsal_take_back(r, err);
@@ -308,11 +319,14 @@ static enum err_code apply_set(struct op *op, const struct proposal *p, struct e
     return code;
 }
 
+enum err_code proposal_apply(struct op *op, const struct proposal *p, struct err *err)
+{
+    return p->undo_of.ptr ? apply_set(op, p, err) : apply_statements(op, p, err);
+}
+
 enum err_code op_run_APPLY(struct op *op, struct err *err)
 {
     struct proposal p;
     enum err_code code = find(op, &p, err);
-    if (code)
-        return code;
-    return p.undo_of.ptr ? apply_set(op, &p, err) : apply_statements(op, &p, err);
+    return code ? code : proposal_apply(op, &p, err);
 }

@@ -61,6 +61,7 @@ enum err_code rowsec_check_op(struct op *op, struct err *err)
     case WIRE_OP_VALIDATE:
     case WIRE_OP_PROPOSE:
     case WIRE_OP_APPLY:
+    case WIRE_OP_REDEEM:
     case WIRE_OP_PROPOSAL_LIST:
     case WIRE_OP_PROPOSAL_GET:
     case WIRE_OP_PROPOSAL_CHANGES:

@@ -218,8 +218,8 @@ static bool keeps_receipt(const struct task *t)
 static bool is_of_proposals(const struct task *t)
 {
     enum wire_op op = t->op.call.op;
-    return op == WIRE_OP_PROPOSE || op == WIRE_OP_APPLY || op == WIRE_OP_PROPOSAL_WITHDRAW ||
-           op == WIRE_OP_PROPOSAL_UNDO || op == WIRE_OP_UNDO;
+    return op == WIRE_OP_PROPOSE || op == WIRE_OP_APPLY || op == WIRE_OP_REDEEM ||
+           op == WIRE_OP_PROPOSAL_WITHDRAW || op == WIRE_OP_PROPOSAL_UNDO || op == WIRE_OP_UNDO;
 }
 
 /* Proposals that wait and whose rows it touches become stale with it. */

@@ -69,6 +69,10 @@ MUST_CHECK enum err_code token_parse(struct str secret, struct digest *ret, stru
 MUST_CHECK enum err_code token_lookup(
     struct db *db, const struct digest *hash, struct identity **ret, struct err *err);
 
+/* The same by its id, inside a write transaction: what a token may do that nobody shows just now. */
+MUST_CHECK enum err_code token_lookup_id(
+    struct db *db, struct str id, struct identity **ret, struct err *err);
+
 struct token_new {
     struct id namespace_id;
     struct str name; /* "" takes the id */

@@ -21,21 +21,23 @@
 #define SQL_MADE_BY      "UPDATE token SET made_by = ?2 WHERE id = ?1"
 #define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
 #define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
-#define SQL_LOOKUP                                                                                           \
+#define LOOKUP(former)                                                                                       \
     "SELECT t.id, t.namespace_id, n.slug, t.role, t.database_id, t.expires_at, t.revoked_at, "               \
     "t.has_table_scope,"                                                                                     \
     " (SELECT count(*) FROM token_table x WHERE x.token_id = t.id),"                                         \
     " (SELECT coalesce(sum(length(CAST(x.table_name AS BLOB))), 0) FROM token_table x WHERE x.token_id = "   \
     "t.id),"                                                                                                 \
     " t.account_id, a.suspended_at, m.role,"                                                                 \
-    " EXISTS (SELECT 1 FROM oauth_access x WHERE x.token_id = t.id), t.addresses, t.hash <> ?1, "            \
+    " EXISTS (SELECT 1 FROM oauth_access x WHERE x.token_id = t.id), t.addresses, " former ", "              \
     "t.former_until, t.claims, t.branches_only,"                                                             \
     " b.deleted_at IS NOT NULL OR b.expires_at <= ?2"                                                        \
     " FROM token t JOIN namespace n ON n.id = t.namespace_id AND n.deleted_at IS NULL"                       \
     " LEFT JOIN account a ON a.id = t.account_id"                                                            \
     " LEFT JOIN namespace_member m ON m.namespace_id = t.namespace_id AND m.account_id = t.account_id"       \
     " LEFT JOIN database b ON b.id = t.database_id AND b.branch_ref IS NOT NULL"                             \
-    " WHERE t.hash = ?1 OR t.former_hash = ?1"
+    ""
+#define SQL_LOOKUP    LOOKUP("t.hash <> ?1") " WHERE t.hash = ?1 OR t.former_hash = ?1"
+#define SQL_LOOKUP_ID LOOKUP("0") " WHERE t.id = ?1"
 #define TOKEN_COLUMNS                                                                                        \
     "SELECT t.id, t.name, t.preview, t.role, n.slug, t.database_id, d.slug, t.has_table_scope,"              \
     " t.created_at, t.expires_at, t.last_used_at, t.revoked_at, t.addresses, t.former_until, "               \
@@ -158,11 +160,13 @@ static struct identity *map_identity(const struct db_stmt *st, size_t *ret_text_
     return who;
 }
 
-static enum err_code lookup_in_tx(struct db *db, const char *hex, struct identity **ret, struct err *err)
+static enum err_code lookup_in_tx(
+    struct db *db, bool by_id, struct str key, struct identity **ret, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
-    enum err_code code =
-        db_query_one(db, SQL_LOOKUP, DB_ARGS(db_text(str_of(hex)), db_int(clock_wall_ms())), &st, err);
+    const struct db_value *args = DB_ARGS(db_text(key), db_int(clock_wall_ms()));
+    enum err_code code = by_id ? db_query_one(db, SQL_LOOKUP_ID, args, &st, err)
+                               : db_query_one(db, SQL_LOOKUP, args, &st, err);
     size_t text_at;
 
     if (code == ERR_NOT_FOUND)
@@ -209,12 +213,18 @@ enum err_code token_lookup(struct db *db, const struct digest *hash, struct iden
     hash_hex(hash, &hex);
     enum err_code code = tx_begin_read(db, err);
     if (!code)
-        code = tx_end(db, lookup_in_tx(db, strbuf_cstr(&hex), &who, err), err);
+        code = tx_end(db, lookup_in_tx(db, false, strbuf_str(&hex), &who, err), err);
     if (code)
         identity_free(who);
     else
         *ret = who;
     return code;
+}
+
+enum err_code token_lookup_id(struct db *db, struct str id, struct identity **ret, struct err *err)
+{
+    CHECK(tx_is_write(db));
+    return lookup_in_tx(db, true, id, ret, err);
 }
 
 /* --- Rows for people --- */

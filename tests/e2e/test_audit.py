@@ -40,6 +40,7 @@ ROUTES = {
     "SESSION_MINT": "end_session.created",
     "PROPOSE": None, "PROPOSAL_UNDO": None, "UNDO": None, "API_PROPOSE": None, "API_PROPOSAL_UNDO": None, "API_UNDO": None,  # nothing happened yet
     "APPLY": "proposal.applied", "PROPOSAL_WITHDRAW": "proposal.withdrawn", "API_APPLY": "proposal.applied", "API_PROPOSAL_WITHDRAW": "proposal.withdrawn",
+    "APPROVAL_REDEEM": "approval.redeemed", "API_APPROVAL_REDEEM": "approval.redeemed", "INBOX_DECIDE": "approval.approved", "INBOX_CONFIRM": "approval.confirmed",
     "QUERY": DATA, "BATCH": DATA, "EXPLAIN": READS, "VALIDATE": READS,
     "SIGN_UP": "user.created", "SIGN_IN": "user.signed_in", "SIGN_OUT": "session.ended", "SESSION_END": "session.ended",
     "SESSION_END_OTHERS": "user.sessions_ended", "PASSWORD_CONFIRM": "user.confirmed", "PASSWORD_CHANGE": "user.password_changed",
@@ -116,6 +117,21 @@ def owner_call_of(s, r, owner, name):
             "SHARE_REMOVE": lambda: owner.ask("DELETE", share)}[r.id]
 
 
+def approval_call_of(s, r, owner):
+    """A write that a rule holds, as far as the route wants it."""
+    s.query("CREATE TABLE IF NOT EXISTS held(a)")
+    if not any(rule["tableGlob"] == "held" for rule in s.db("approval-rules", method="GET").json["data"]):
+        s.db("approval-rules", {"tableGlob": "held", "action": "require_approval"})
+    held = s.query("INSERT INTO held VALUES(1)").json["approvalToken"]
+    decide = lambda **more: owner.ask("POST", f"/api/approvals/{held}/decision", {"decision": "approve", **more})
+    if r.id == "INBOX_DECIDE":
+        return decide
+    decide(**({"run": True, "confirmWithinSec": 60} if r.id == "INBOX_CONFIRM" else {}))
+    if r.id == "INBOX_CONFIRM":
+        return lambda: owner.ask("POST", f"/api/approvals/{held}/confirm")
+    return lambda: s.call("POST", r.path(), {"approvalToken": held})
+
+
 def call_of(s, r, owner):
     """A call that changes something, ready to be made: what it needs exists."""
     name = r.id.lower().replace("_", "-")
@@ -161,6 +177,8 @@ def call_of(s, r, owner):
         s.call("PUT", "/v1/db/acme/main/branches/pinned")
         pinned = s.call("POST", "/v1/db/acme/main/branches/pinned/pin").json["data"]["token"]
         return lambda: s.call("POST", r.path().replace("none", "pinned"), {"token": pinned} if r.public else None)
+    if r.id.startswith("INBOX_") or r.id.endswith("APPROVAL_REDEEM"):
+        return approval_call_of(s, r, owner)
     if r.bearer:
         return lambda: r.good_call(s)
     if r.id == "SIGN_UP":

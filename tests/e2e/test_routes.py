@@ -228,7 +228,7 @@ def shared_errors(checks, s):
                 envelope(checks, f"{r.id} of the unknown database {db}", r.good_call(s, db=db), 404, "not_found")
             envelope(checks, f"{r.id} with a bad escape", r.good_call(s, db="%zz"), 400, "invalid_request")
         if r.takes_json and (r.bearer or r.id == "SIGN_IN") and not r.id.endswith(("DATABASE_CREATE", "USER_PROVISION", "SESSION_MINT")):
-            found = 404 if r.id.removeprefix("API_") in ("POLICY_UPDATE", "RULE_UPDATE", "TOKEN_ROTATE", "APPLY", "PROPOSAL_WITHDRAW", "PROPOSAL_UNDO", "UNDO", "SNAPSHOT_RESTORE") else 200
+            found = 404 if r.id.removeprefix("API_") in ("POLICY_UPDATE", "RULE_UPDATE", "TOKEN_ROTATE", "APPLY", "PROPOSAL_WITHDRAW", "PROPOSAL_UNDO", "UNDO", "SNAPSHOT_RESTORE", "APPROVAL_REDEEM") else 200
             for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", "application/sql"):
                 envelope(checks, f"{r.id} with {kind}", r.good_call(s, headers={"Content-Type": kind}), 415, "unsupported_media_type")
             for kind in ("application/json; charset=utf-8", "APPLICATION/JSON"):

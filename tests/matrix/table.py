@@ -38,6 +38,7 @@ class Table:
             cells["widened"] = cells["viewer"]  # the share is of the one database
         kind = "ANY" if part != "NS" else "EITHER" if route.bearer and route.session else "BEARER" if route.bearer else "COOKIE"
         for name, cell in cells.items():
-            if cell not in "uc" and (part == "NS" or cell == "." or part == "DB" and cell.isupper()):
+            inside = part == "ITEM" and cell == "F" and "{ns}" not in route.template  # the thing itself says whose role counts
+            if cell not in "uc" and (part == "NS" or cell == "." or inside or part == "DB" and cell.isupper()):
                 cells[name] = self.becomes[part, kind][name] if not route.public else cell
         return cells

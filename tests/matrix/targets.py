@@ -4,10 +4,10 @@ from holdfast import PASSWORD
 from world import CLAIMS, email_of, now, secret
 
 # What {id} is in the routes whose names begin so; the longest fits first.
-ITEMS = {"POLICY_": "policy", "RULE_": "rule", "API_RULE_": "rule", "PROPOSAL_": "proposal", "API_PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
+ITEMS = {"APPROVAL_": "approval", "API_APPROVAL_": "approval", "INBOX_": "approval", "POLICY_": "policy", "RULE_": "rule", "API_RULE_": "rule", "PROPOSAL_": "proposal", "API_PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
          "TOKEN_": "token", "REPO_": "repo", "BRANCH_": "branch", "API_BRANCH_": "branch", "SNAPSHOT_": "snapshot", "API_SNAPSHOT_": "snapshot", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
 # kind: a name that never was, and one of the other form.
-NEVER = {"ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "rule": ("rule_0", "never"), "proposal": ("prop_0", "never"), "member": ("usr_0", "never@example.com"),
+NEVER = {"approval": ("appr_0", "never"), "ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "rule": ("rule_0", "never"), "proposal": ("prop_0", "never"), "member": ("usr_0", "never@example.com"),
          "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0"),
          "repo": ("repo_0", "never/was"), "branch": ("never", "db_0"), "snapshot": ("snap_0", "never"), "session": ("ses_0", "never")}
 # Where what tests/lib/routes.py sends names things of another server.
@@ -53,6 +53,8 @@ class Targets:
             found["deleted"] = {**self.standing(route), self.name(part): self.w.made["acme"]["past" if kind == "ns" else "gone"][0]}
         if kind == "proposal":
             found["another database's"] = {**self.standing(route), "id": self.w.proposal("acme", "maps")["proposalId"]}
+        if kind == "approval" and "{db}" in route.template:
+            found["another database's"] = {**self.standing(route), "id": self.w.approval("acme", "maps")}
         if kind == "policy":
             found["another database's"] = {**self.standing(route), "id": self.w.policy_of_maps}
         return found
@@ -130,6 +132,9 @@ class Targets:
 
     def proposal_undo(self, who):
         return {"id": self.w.applied("acme", "books")}
+
+    def inbox_decide(self, who):
+        return {"id": self.w.approval("acme", "books")}
 
     def policy_update(self, who):
         return {"id": self.w.policy("acme", "books")["id"]}

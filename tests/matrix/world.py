@@ -180,6 +180,15 @@ class World:
         self.ask(self.with_token(ns), "POST", f"/v1/db/{ns}/{db}/apply", {"executionToken": made["executionToken"]})
         return made["proposalId"]
 
+    def approval(self, ns, db):
+        """Of a write that a rule holds: the table it is about has no other use."""
+        token = self.with_token(ns)
+        self.ask(token, "POST", f"/v1/db/{ns}/{db}/batch", {"statements": [{"sql": "CREATE TABLE IF NOT EXISTS held(a)"}]})
+        if not any(r["tableGlob"] == "held" for r in self.ask(token, "GET", f"/v1/db/{ns}/{db}/approval-rules")):
+            self.ask(token, "POST", f"/v1/db/{ns}/{db}/approval-rules", {"tableGlob": "held", "action": "require_approval"})
+        a = self.s.call("POST", f"/v1/db/{ns}/{db}/query", {"sql": f"INSERT INTO held VALUES('of {ns}')"}, headers=token.headers("POST"))
+        return a.json["approvalToken"]
+
     def policy(self, ns, db):
         return self.ask(self.with_token(ns), "POST", f"/api/namespaces/{ns}/databases/{db}/policies",
                         {"name": f"policy {next(self.count)} of {ns}", "tableName": "orders", "expression": "1", "enabled": False})
@@ -214,7 +223,7 @@ class World:
         self.ask(self.with_token(ns), "DELETE", f"/v1/databases/{gone}")
         token, policy, client, invitation = self.token(ns, role="readonly", claims=CLAIMS), self.policy(ns, db), self.client(ns), self.invitation(ns, f"invited-{ns}@example.com")
         branch = self.branch(ns, db, "kept" if ns == "acme" else "kept-by-quarry")
-        proposal = self.proposal(ns, db)
+        proposal, approval = self.proposal(ns, db), self.approval(ns, db)
         snapshot = self.snapshot(ns, db)
         rule = self.rule(ns, db)
         account, repo = self.account(f"victim-{ns}"), self.repo(ns)
@@ -223,7 +232,7 @@ class World:
         self.grant(client, account)
         self.session(account)
         session = self.one("SELECT id FROM session WHERE account_id = ?", account)
-        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "snapshot": (snapshot["id"], snapshot["label"]), "policy": (policy["id"], policy["name"]), "rule": (rule["id"], rule["note"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
+        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "snapshot": (snapshot["id"], snapshot["label"]), "policy": (policy["id"], policy["name"]), "approval": (approval, f"of {ns}"), "rule": (rule["id"], rule["note"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
                 "invitation": (invitation["id"], invitation["email"]), "link": (invitation["secret"], invitation["id"]),
                 "client": (client["id"], client["clientId"]), "app": (client["clientId"], client["id"]),
                 "session": (session, row(db)), "repo": (repo["id"], repo["repo"])}

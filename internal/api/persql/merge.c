@@ -175,7 +175,11 @@ static void tell_failure(struct api_request *r)
     struct err err = m->failed;
     struct str refusal = m->refusal;
     r->flow = NULL;
-    if (refusal.len)
+    if (refusal.len && r->head.held) {
+        strbuf_reset(&r->body);
+        strbuf_add_str(&r->body, refusal);
+        request_reply_gathered(r);
+    } else if (refusal.len)
         request_reply(r, r->head.status, "application/json", refusal);
     else
         request_fail(r, &err);

@@ -1,0 +1,309 @@
+/* Approvals for people: what waits in a namespace, one with all that is needed to judge it, deciding, and
+ * confirming what was done. Deciding is theirs alone: no bearer comes here. */
+#include "api/approvals.h"
+#include "api/scope.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/visible.h"
+#include "json/rewrite.h"
+#include "tenant/share.h"
+
+route_worker_fn console_approval_inbox, console_approval_get, console_approval_receipt,
+    console_approval_confirm;
+route_loop_fn console_approval_decide;
+
+enum err_code console_approval_inbox(struct api_call *c)
+{
+    int64_t counts[APPROVAL_STATUS_COUNT];
+    struct approval_filter f = {.namespace_id = &c->who->namespace_id};
+    enum err_code rc = approval_read_filter(c, &f);
+
+    if (!rc)
+        rc = approval_counts(c->db, &c->who->namespace_id, counts, c->err);
+    return rc ? rc : approval_view_list(c, &f, counts);
+}
+
+/* --- One --- */
+
+struct judged {
+    const struct jsonr_value *proposal; /* NULL: its engine does not show it */
+    struct str why_not;                 /* ptr NULL: may decide */
+    const char *no_proposal;
+};
+
+static void add_proposal(struct jsonw *w, void *arg)
+{
+    const struct judged *j = arg;
+
+    JSONW_BOOL(w, "mayDecide", j->why_not.ptr == NULL);
+    JSONW_TEXT_OR_NULL(w, "mayNotDecideBecause", j->why_not);
+    jsonw_key(w, "proposal");
+    if (j->proposal)
+        jsonw_value(w, j->proposal, NULL);
+    else
+        jsonw_null(w);
+    jsonw_key(w, "proposalDisplay");
+    if (j->proposal)
+        jsonw_value(w, j->proposal, strbuf_add_visible);
+    else
+        jsonw_null(w);
+    JSONW_CSTR(w, "noProposalBecause", j->no_proposal);
+}
+
+/* With the rights of whoever reads it. */
+static void read_proposal(
+    struct api_call *c, const struct approval *p, enum member_role role, struct arena *a, struct judged *j)
+{
+    struct str body;
+    int status = 0;
+    struct err failed = ERR_INIT;
+    enum err_code rc = approval_ask(a,
+        &(struct approval_ask){.supervisor = c->opt->supervisor,
+            .database_id = &p->database_id,
+            .op = WIRE_OP_PROPOSAL_GET,
+            .role = member_engine_role(role),
+            .id = id_str(&p->proposal_id),
+            .body = STR_EMPTY,
+            .token_id = id_str(&c->person->session_id),
+            .request_id = c->by->request_id},
+        &status, &body, &j->proposal, &failed);
+
+    if (rc)
+        j->no_proposal = "the database does not answer";
+    else if (!j->proposal)
+        j->no_proposal = status == 404 ? "it is gone, or your role does not show it" : "it cannot be read";
+}
+
+static enum err_code view_for_person(struct api_call *c, struct approval *p, enum member_role role)
+{
+    AUTO_ARENA a;
+    struct judged j = {.why_not = {NULL, 0}};
+    struct err why = ERR_INIT;
+
+    arena_init(&a, 64 << 20);
+    enum err_code rc = approval_reconcile(c->db, c->opt->supervisor, &a, p, c->err);
+    if (rc)
+        return rc;
+    read_proposal(c, p, role, &a, &j);
+    rc = approval_may_decide(c->db, p, &c->person->account.id, NULL, &why);
+    if (rc && rc != ERR_FORBIDDEN)
+        return err_set(c->err, rc, "%s", why.message);
+    if (rc)
+        j.why_not = str_of(why.message);
+    else if (p->status != APPROVAL_PENDING)
+        j.why_not = S("it is decided, or over");
+    return approval_view_whole(c, p, add_proposal, &j);
+}
+
+enum err_code console_approval_get(struct api_call *c)
+{
+    struct approval p;
+    enum member_role role;
+    enum err_code rc = approval_get_as(c->db, c->arena, c->item, &c->person->account.id, &p, c->err);
+
+    if (!rc)
+        rc = approval_role(c->db, &p, &c->person->account.id, &role, c->err);
+    return rc ? rc : view_for_person(c, &p, role);
+}
+
+enum err_code console_approval_receipt(struct api_call *c)
+{
+    struct approval p;
+    enum member_role role;
+    enum err_code rc = approval_get_as(c->db, c->arena, c->item, &c->person->account.id, &p, c->err);
+
+    if (!rc)
+        rc = approval_role(c->db, &p, &c->person->account.id, &role, c->err);
+    return rc ? rc : approval_view_receipt(c, &p);
+}
+
+/* --- Whose rights it is done with --- */
+
+static void free_identity(void *arg)
+{
+    identity_free(arg);
+}
+
+static enum err_code as_token(struct api_call *c, struct redeem *x, struct identity **ret)
+{
+    enum member_role shared = MEMBER_NONE;
+    struct registry_entry e;
+    enum err_code rc = token_lookup_id(c->db, id_str(&x->p.token_id), ret, c->err);
+
+    if (rc)
+        return rc;
+    arena_defer(&x->arena, free_identity, *ret);
+    if ((*ret)->account_id.text[0])
+        rc = share_role(c->db, &x->p.database_id, &(*ret)->account_id, &shared, c->err);
+    if (!rc && shared)
+        identity_cap(*ret, shared);
+    if (!rc)
+        rc = registry_get_by_id(c->db, &x->p.database_id, &e, c->err);
+    struct place place = rc ? (struct place){.id = {.text = ""}} : place_of(&e);
+    return rc ? rc : scope_check(*ret, CAP_SQL, &place, c->err);
+}
+
+static enum err_code as_person(struct api_call *c, struct redeem *x, struct identity **ret)
+{
+    enum member_role role;
+    enum err_code rc = approval_role(c->db, &x->p, &x->p.person_id, &role, c->err);
+
+    if (rc)
+        return rc;
+    *ret = MEM_NEW(struct identity);
+    arena_defer(&x->arena, free_identity, *ret);
+    (*ret)->token_id = x->p.token_id;
+    (*ret)->namespace_id = x->p.namespace_id;
+    (*ret)->given = WIRE_ROLE_ADMIN;
+    (*ret)->claims = STR_EMPTY;
+    identity_cap(*ret, role);
+    return ERR_OK;
+}
+
+/* ERR_CONFLICT: whoever asked may do nothing any more. */
+static enum err_code find_requester(struct api_call *c, struct redeem *x)
+{
+    struct identity *who = NULL;
+    bool of_session = str_starts(id_str(&x->p.token_id), S("ses_"));
+    enum err_code rc = of_session ? as_person(c, x, &who) : as_token(c, x, &who);
+    struct err why = *c->err;
+
+    x->as = who;
+    if (rc == ERR_UNAUTHORIZED || rc == ERR_NOT_FOUND || rc == ERR_FORBIDDEN)
+        return err_set(c->err, ERR_CONFLICT,
+            "It cannot be done for the bearer that asked for it, which has no access any more: %s",
+            why.message);
+    return rc;
+}
+
+/* --- Deciding --- */
+
+struct decide {
+    struct str decision, note, hash;
+    bool run;
+    int64_t confirm_within_s;
+    struct redeem *redeem;
+    bool runs;
+};
+
+#define AT(member) offsetof(struct decide, member)
+
+static const struct jsonr_field DECISION[] = {
+    {"decision", JF_TEXT, AT(decision), JF_REQUIRED, 1, 20},
+    {"note", JF_TEXT, AT(note), JF_NULL_OK, 0, LIMIT_APPROVAL_NOTE_BYTES},
+    {"hash", JF_TEXT, AT(hash), JF_NULL_OK, 1, APPROVAL_HASH_SIZE - 1},
+    {"run", JF_BOOL, AT(run), JF_NULL_OK, 0, 0},
+    {"confirmWithinSec", JF_INT, AT(confirm_within_s), JF_NULL_OK, LIMIT_CONFIRM_WITHIN_MIN_S,
+        LIMIT_CONFIRM_WITHIN_MAX_S},
+};
+
+static bool approves(const struct decide *d)
+{
+    return str_eq(d->decision, S("approve"));
+}
+
+static enum err_code decide_tx(struct api_call *c, struct decide *d)
+{
+    struct redeem *x = d->redeem;
+    struct approval_vote vote = {.person = c->person,
+        .approves = approves(d),
+        .note = d->note.len ? d->note : (struct str){NULL, 0},
+        .hash = d->hash,
+        .run = d->run,
+        .confirm_within_s = d->confirm_within_s};
+    enum err_code rc = approval_get_as(c->db, &x->arena, c->item, &c->person->account.id, &x->p, c->err);
+
+    if (!rc)
+        rc = approval_decide(c->db, c->by, &x->p, &vote, c->err);
+    d->runs = !rc && x->p.status == APPROVAL_APPROVED && x->p.run_at_once;
+    if (!rc && (d->run || d->runs)) /* nothing is decided, then: it could not be done */
+        rc = find_requester(c, x);
+    if (!rc && d->runs)
+        rc = approval_begin_redeem(c->db, &x->p, c->err);
+    return rc;
+}
+
+static enum err_code decide_step(struct api_call *c)
+{
+    struct decide *d = c->flow;
+    enum err_code rc = tx_begin_write(c->db, c->err);
+
+    if (!rc)
+        rc = tx_end(c->db, decide_tx(c, d), c->err);
+    if (rc || d->runs)
+        return rc;
+    jsonw_object(c->out);
+    JSONW_BOOL(c->out, "success", true);
+    jsonw_key(c->out, "data");
+    rc = approval_view_whole(c, &d->redeem->p, NULL, NULL);
+    jsonw_object_end(c->out);
+    return rc;
+}
+
+static void decided(struct api_request *r)
+{
+    const struct decide *d = r->flow;
+
+    approvals_changed(r->api);
+    if (d->runs) {
+        redeem_run(r, d->redeem);
+        return;
+    }
+    r->flow = NULL;
+    request_reply_body(r, 200, "application/json");
+}
+
+static enum err_code read_decision(struct api_request *r, struct decide *d, struct err *err)
+{
+    const struct jsonr_value *root;
+    enum err_code rc = request_check_json(r, err);
+
+    if (!rc && !http_body(r->http).len)
+        rc = err_field(err, "", "The body is empty; send a JSON object");
+    if (!rc)
+        rc = jsonr_parse(&r->arena, http_body(r->http), &root, err);
+    if (!rc)
+        rc = jsonr_fields(root, "", DECISION, ARRAY_LEN(DECISION), JSONR_UNKNOWN_REFUSE, d, err);
+    if (rc)
+        return rc;
+    if (!approves(d) && !str_eq(d->decision, S("deny")))
+        return err_field(err, "/decision", "must be approve or deny");
+    if (!approves(d) && d->run)
+        return err_field(err, "/run", "is for what is approved");
+    if (!approves(d) && d->confirm_within_s)
+        return err_field(err, "/confirmWithinSec", "is for what is approved");
+    return ERR_OK;
+}
+
+void console_approval_decide(struct api_request *r)
+{
+    struct err err = ERR_INIT;
+    struct decide *d = ARENA_NEW(&r->arena, struct decide);
+
+    *d = (struct decide){.note = {NULL, 0}, .hash = {NULL, 0}};
+    if (read_decision(r, d, &err)) {
+        request_fail(r, &err);
+        return;
+    }
+    d->redeem = redeem_new(r);
+    d->redeem->shows_approval = true;
+    r->flow = d;
+    if (request_run_step(r, WORKQ_WRITE, decide_step, decided, &err))
+        request_flow_fail(r, &err);
+}
+
+/* --- Confirming --- */
+
+enum err_code console_approval_confirm(struct api_call *c)
+{
+    struct approval p;
+    enum err_code rc = tx_begin_write(c->db, c->err);
+
+    if (rc)
+        return rc;
+    rc = approval_get_as(c->db, c->arena, c->item, &c->person->account.id, &p, c->err);
+    if (!rc)
+        rc = approval_confirm(c->db, c->by, &p, c->person, c->err);
+    rc = tx_end(c->db, rc, c->err);
+    return rc ? rc : approval_view_whole(c, &p, NULL, NULL);
+}

@@ -1,0 +1,407 @@
+#!/usr/bin/env python3
+"""Writes that wait for people: who may decide, that exactly what was approved is done, once, and that it is told truly whatever
+crashes. Usage: test_approvals.py PATH-OF-HOLDFAST"""
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from people import Person
+
+GOOD = "seven grey geese over the harbour"
+SCHEMA = ["CREATE TABLE orders(id INTEGER PRIMARY KEY, status TEXT)", "INSERT INTO orders VALUES(1, 'open'), (2, 'open'), (3, 'done')",
+          "CREATE TABLE free(a)", "CREATE TABLE two(a)", "CREATE TABLE never(a)"]
+RULES = [{"tableGlob": "orders", "action": "require_approval", "note": "Ask Lin first"},
+         {"tableGlob": "two", "action": "require_approval", "approvals": 2}, {"tableGlob": "never", "action": "deny"}]
+PEOPLE = {}
+
+
+def make(s, name, ns="acme", role="admin"):
+    """A person by the command line, signed in."""
+    made = s.run("user", "create", "--data", s.data, "--email", f"{name}@example.com", "--json", *(["--namespace", ns, "--role", role] if ns else []), input=GOOD + "\n")
+    p = Person(s, f"{name}@example.com", GOOD)
+    p.id = json.loads(made.stdout)["id"]
+    p.sign_in()
+    p.session()
+    return p
+
+
+def people(checks, s):
+    PEOPLE["owner"] = Person(s, "owner@example.com", PASSWORD)
+    PEOPLE["owner"].sign_in()
+    PEOPLE["owner"].session()
+    for name, role in (("first", "admin"), ("second", "admin"), ("editor", "editor")):
+        PEOPLE[name] = make(s, name, role=role)
+    PEOPLE["stranger"] = make(s, "stranger", ns=None)
+    checks.equal("schema", s.batch(SCHEMA).status, 200)
+    for rule in RULES:
+        checks.equal(f"rule {rule}", s.db("approval-rules", rule).status, 200)
+    made = PEOPLE["first"].ask("POST", "/api/namespaces/acme/tokens", {"name": "agent", "role": "readwrite"})
+    s.agent = made.json["data"]["token"]
+    s.agent_id = made.json["data"]["id"]
+    s.secrets.append(s.agent)
+
+
+def value(s, sql):
+    for _ in range(100):  # an engine that was killed a moment ago may take this one with it
+        a = s.query(sql)
+        if a.status not in (500, 503):
+            break
+    assert a.status == 200, a
+    return a.json["data"]["rows"][0][0]
+
+
+def hold(s, sql="UPDATE orders SET status = 'shipped' WHERE status = 'open'", **more):
+    a = s.db("query", {"sql": sql, **more}, token=s.agent)
+    assert a.status == 403 and "approvalToken" in a.json, a
+    return a.json
+
+
+def quietly(s, sql):
+    """A write while no rule looks at it; then the rule is there again, and says what it said."""
+    for rule in [r["id"] for r in s.db("approval-rules", method="GET").json["data"] if r["tableGlob"] == "orders"]:
+        assert s.db(f"approval-rules/{rule}", method="DELETE").status == 200
+    assert s.query(sql).status == 200
+    assert s.db("approval-rules", RULES[0]).status == 200
+
+
+def get(s, approval, **more):
+    return s.db(f"approvals/{approval}", method="GET", **{"token": s.agent, **more})
+
+
+def status(s, token):
+    return get(s, token).json["data"]["status"]
+
+
+def decide(name, token, decision="approve", **more):
+    return PEOPLE[name].ask("POST", f"/api/approvals/{token}/decision", {"decision": decision, **more})
+
+
+def redeem(s, approval, **more):
+    return s.db("redeem_approval", {"approvalToken": approval}, **{"token": s.agent, **more})
+
+
+def refused(checks, what, answer, status, code):
+    return checks.that(f"{what}: {status} {code}", answer.status == status and answer.json.get("code") == code, answer)
+
+
+# --- ---
+
+def whole_story(checks, s):
+    held = hold(s, reason="month's end", agent="bot \u202e", model="m-1", ticket="T-1")
+    token = held["approvalToken"]
+    for key, wanted in (("success", False), ("error", "Statement requires human approval before it can run"), ("code", "approval_required"),
+                        ("approvalUrl", f"http://127.0.0.1:{s.port}/approve/{token}")):
+        checks.equal(f"held: {key}", held[key], wanted)
+    checks.equal("held: hits", [(h["tableGlob"], h["action"], h["matchedTable"], h["note"]) for h in held["hits"]], [("orders", "require_approval", "orders", "Ask Lin first")])
+    checks.that("held: id", token.startswith("appr_") and len(token) >= 25, token)
+    checks.equal("nothing happened", value(s, "SELECT count(*) FROM orders WHERE status = 'open'"), 2)
+    mine = get(s, token).json["data"]
+    for key, wanted in (("status", "pending"), ("sql", "UPDATE orders SET status = 'shipped' WHERE status = 'open'"), ("estimatedAffectedRows", 2), ("hash", held["hash"]),
+                        ("proposalId", held["proposalId"]), ("approvals", 1), ("approvalsGiven", 0), ("approverRole", "admin"), ("agent", "bot \u202e"), ("reason", "month's end"),
+                        ("requestedBy", {"tokenId": s.agent_id, "userId": PEOPLE["first"].id}), ("decisions", []), ("decidedAt", None)):
+        checks.equal(f"get: {key}", mine[key], wanted)
+    checks.equal("what hides is spelled out beside it", mine["display"]["agent"], "bot \\u{202E}")
+    checks.that("what is somebody else's is named", {"sql", "reason", "agent", "model", "ticket"} <= set(mine["untrusted"]), mine["untrusted"])
+    refused(checks, "redeem before anybody decided", redeem(s, token), 409, "conflict")
+    inbox = PEOPLE["owner"].ask("GET", "/api/namespaces/acme/approvals?status=pending").json["data"]
+    checks.equal("inbox", ([a["approvalToken"] for a in inbox["approvals"]], inbox["counts"]["pending"]), ([token], 1))
+    shown = PEOPLE["owner"].ask("GET", f"/api/approvals/{token}").json["data"]
+    checks.equal("shown with its rows", [(r["key"], r["before"], r["after"]) for r in shown["proposal"]["changes"]["rows"]],
+                 [({"id": i}, {"status": "open"}, {"status": "shipped"}) for i in (1, 2)])
+    checks.equal("may decide", (shown["mayDecide"], shown["mayNotDecideBecause"]), (True, None))
+    decided = decide("owner", token, note="fine", hash=shown["hash"])
+    checks.equal("decision", (decided.status, decided.json["data"]["status"], decided.json["data"]["decidedBy"]), (200, "approved", decided.json["data"]["decisions"][0]["userId"]))
+    checks.equal("still nothing happened", value(s, "SELECT count(*) FROM orders WHERE status = 'open'"), 2)
+    done = redeem(s, token, headers={"Idempotency-Key": "redeem-1"})
+    checks.equal("redeem", (done.status, done.json["data"]["changes"], done.json["meta"]["proposalId"]), (200, 2, held["proposalId"]))
+    checks.equal("done", value(s, "SELECT count(*) FROM orders WHERE status = 'shipped'"), 2)
+    checks.equal("status", status(s, token), "redeemed")
+    again = redeem(s, token, headers={"Idempotency-Key": "redeem-1"})
+    checks.equal("the same key has the first answer", (again.status, again.headers.get("idempotency-replayed"), again.json["data"]), (200, "true", done.json["data"]))
+    refused(checks, "redeem twice", redeem(s, token), 404, "not_found")
+    refused(checks, "decide afterwards", decide("second", token), 409, "conflict")
+    checks.equal("once", value(s, "SELECT count(*) FROM orders WHERE status = 'shipped'"), 2)
+    rows = [(r["action"], r["actorUserId"]) for r in PEOPLE["owner"].ask("GET", "/api/namespaces/acme/audit?limit=4").json["data"] if r["targetId"] == token]
+    checks.equal("audit", [r[0] for r in rows], ["approval.redeemed", "approval.approved", "approval.requested"])
+    quietly(s, "UPDATE orders SET status = 'open' WHERE id < 3")
+
+
+def denied(checks, s):
+    token = hold(s)["approvalToken"]
+    checks.equal("deny", decide("owner", token, "deny", note="not today").json["data"]["status"], "denied")
+    refused(checks, "redeem what was denied", redeem(s, token), 409, "conflict")
+    mine = get(s, token).json["data"]
+    checks.equal("the reason is told", (mine["status"], mine["decisions"][0]["note"]), ("denied", "not today"))
+    a = s.query("INSERT INTO never VALUES(1)", token=s.agent)
+    checks.that("what a rule denies has no approval", a.status == 403 and "approvalToken" not in a.json, a)
+
+
+def who_may(checks, s):
+    token = hold(s)["approvalToken"]
+    refused(checks, "an editor", decide("editor", token), 403, "forbidden")
+    refused(checks, "who made the token", decide("first", token), 403, "forbidden")
+    refused(checks, "a stranger", decide("stranger", token), 404, "not_found")
+    checks.equal("to a stranger it does not exist", PEOPLE["stranger"].ask("GET", f"/api/approvals/{token}").status, 404)
+    checks.equal("a bearer", s.call("POST", f"/api/approvals/{token}/decision", {"decision": "approve"}).status, 401)
+    refused(checks, "without the session's token", PEOPLE["owner"].ask("POST", f"/api/approvals/{token}/decision", {"decision": "approve"}, csrf=False), 403, "csrf_failed")
+    refused(checks, "another hash was shown", decide("owner", token, hash="sha256:" + "0" * 64), 409, "conflict")
+    s.control("UPDATE session SET confirmed_at = confirmed_at - 3600000 WHERE account_id = ?", (PEOPLE["second"].id,), write=True)
+    stale = Person(s, "second@example.com", GOOD)
+    stale.cookie, stale.csrf = PEOPLE["second"].cookie, PEOPLE["second"].csrf
+    s.control("UPDATE account SET name = name", write=True)
+    made = PEOPLE["owner"].ask("POST", "/api/namespaces/acme/tokens", {"name": "moves the generation"})  # caches look again
+    checks.equal("token", made.status, 200)
+    s.secrets.append(made.json["data"]["token"])
+    refused(checks, "password given long ago", stale.ask("POST", f"/api/approvals/{token}/decision", {"decision": "approve"}), 403, "confirmation_required")
+    PEOPLE["second"].sign_in()
+    PEOPLE["second"].session()
+    refused(checks, "another bearer", get(s, token, token=s.mint("readwrite")["token"]), 404, "not_found")
+    refused(checks, "another bearer redeems", redeem(s, token, token=s.token), 404, "not_found")
+    checks.equal("an admin without limits sees it", get(s, token, token=s.token).status, 200)
+    checks.equal("nothing of this decided it", status(s, token), "pending")
+    checks.equal("somebody else", decide("second", token).status, 200)
+    refused(checks, "another bearer redeems what is approved", redeem(s, token, token=s.token), 404, "not_found")
+    s.call("POST", "/v1/databases", {"slug": "other"})
+    refused(checks, "at another database", redeem(s, token, db="other"), 404, "not_found")
+    checks.equal("and is not seen there", get(s, token, db="other").status, 404)
+    proposal = get(s, token).json["data"]["proposalId"]
+    checks.equal("withdraw", s.db(f"proposals/{proposal}/withdraw", token=s.agent).status, 200)
+    checks.equal("withdrawn with its proposal", status(s, token), "withdrawn")
+    refused(checks, "redeem what was withdrawn", redeem(s, token), 409, "conflict")
+
+
+def two_people(checks, s):
+    held = hold(s, "INSERT INTO two VALUES(1)")
+    token, answers = held["approvalToken"], []
+    checks.equal("the first", decide("owner", token).json["data"]["status"], "pending")
+    refused(checks, "the same person again", decide("owner", token), 409, "conflict")
+    refused(checks, "one of two is not enough", redeem(s, token), 409, "conflict")
+    checks.equal("the second", decide("second", token).json["data"]["status"], "approved")
+    checks.equal("redeem", redeem(s, token).status, 200)
+    token = hold(s, "INSERT INTO two VALUES(2)")["approvalToken"]
+    race = [threading.Thread(target=lambda n=n: answers.append(decide(n, token))) for n in ("owner", "second")]
+    for t in race:
+        t.start()
+    for t in race:
+        t.join()
+    checks.equal("both at once", (sorted(a.json["data"]["status"] for a in answers), status(s, token)), (["approved", "pending"], "approved"))
+
+
+def waiting(checks, s):
+    token, answers = hold(s)["approvalToken"], []
+    began = time.monotonic()
+    checks.equal("the time is over", get(s, f"{token}?waitSec=1").json["data"]["status"], "pending")
+    checks.that("about then", 0.9 < time.monotonic() - began < 15, time.monotonic() - began)
+    waiters = [threading.Thread(target=lambda: answers.append(get(s, f"{token}?waitSec=30").json["data"]["status"])) for _ in range(8)]
+    for t in waiters:
+        t.start()
+    checks.equal("a worker is free while more wait than there are workers", get(s, token).status, 200)
+    decided = time.monotonic()
+    checks.equal("decide meanwhile", decide("owner", token, "deny").status, 200)
+    for t in waiters:
+        t.join()
+    checks.equal("all are told", answers, ["denied"] * 8)
+    checks.that("at once", time.monotonic() - decided < 10, time.monotonic() - decided)
+    checks.equal("what is decided does not wait", get(s, f"{token}?waitSec=30").json["data"]["status"], "denied")
+    for bad in ("-1", "31", "x", ""):
+        checks.equal(f"waitSec={bad}", get(s, f"{token}?waitSec={bad}").status, 400)
+
+
+def drift(checks, s):
+    held = hold(s)
+    token = held["approvalToken"]
+    checks.equal("approve", decide("owner", token).status, 200)
+    admin = s.mint("admin")["token"]
+    a = s.query("INSERT INTO orders VALUES(9, 'open')", token=admin)
+    other = a.json["approvalToken"]
+    checks.equal("another write is approved and done", (decide("owner", other).status, redeem(s, other, token=admin).status), (200, 200))
+    judged = PEOPLE["owner"].ask("GET", f"/api/approvals/{token}").json["data"]
+    checks.equal("no row of it was touched", (judged["proposal"]["status"], judged["mayDecide"]), ("pending", False))
+    a = redeem(s, token)
+    checks.equal("drift", (a.status, a.json["code"]), (409, "drift"))
+    checks.equal("what differs", [(r["kind"], r["key"]) for r in a.json["drift"]["rows"]], [("new", {"id": 9})])
+    new = a.json["approvalToken"]
+    mine = get(s, token).json["data"]
+    checks.equal("void", (mine["status"], mine["replacedBy"]), ("void", new))
+    checks.equal("nothing was done", value(s, "SELECT count(*) FROM orders WHERE status = 'shipped'"), 0)
+    refused(checks, "redeem what is void", redeem(s, token), 409, "conflict")
+    fresh = get(s, new).json["data"]
+    checks.equal("the new one", (fresh["status"], fresh["replaces"], fresh["estimatedAffectedRows"], fresh["hash"] != held["hash"]), ("pending", token, 3, True))
+    checks.equal("approve that", decide("second", new, hash=fresh["hash"]).status, 200)
+    checks.equal("redeem that", redeem(s, new).json["data"]["changes"], 3)
+    quietly(s, "UPDATE orders SET status = 'open' WHERE status = 'shipped' AND id < 3")
+    quietly(s, "DELETE FROM orders WHERE id = 9")
+
+
+def run_at_once(checks, s):
+    token = hold(s, "INSERT INTO orders VALUES(20, 'run')")["approvalToken"]
+    a = decide("owner", token, run=True)
+    checks.equal("approve and run", (a.status, a.json["data"]["status"], a.json["data"]["result"]["changes"]), (200, "redeemed", 1))
+    checks.equal("done", value(s, "SELECT count(*) FROM orders WHERE id = 20"), 1)
+    gone = PEOPLE["first"].ask("POST", "/api/namespaces/acme/tokens", {"name": "short", "role": "readwrite"}).json["data"]
+    s.secrets.append(gone["token"])
+    a = s.db("query", {"sql": "INSERT INTO orders VALUES(21, 'run')"}, token=gone["token"])
+    token = a.json["approvalToken"]
+    PEOPLE["first"].ask("DELETE", f"/api/namespaces/acme/tokens/{gone['id']}")
+    refused(checks, "the requester's token is revoked", decide("owner", token, run=True), 409, "conflict")
+    checks.equal("nothing was decided", get(s, token, token=s.token).json["data"]["status"], "pending")
+    checks.equal("nothing was done", value(s, "SELECT count(*) FROM orders WHERE id = 21"), 0)
+
+
+def until(seconds, check):
+    end = time.monotonic() + seconds
+    while not check() and time.monotonic() < end:
+        time.sleep(0.2)
+    return check()
+
+
+def confirmation(checks, s):
+    """A clock that stands a minute ahead of confirm_by is made by writing confirm_by."""
+    def over(token):
+        s.control("UPDATE approval SET confirm_by = confirm_by - 600000 WHERE id = ?", (token,), write=True)
+    kept, lost, clash = (hold(s, f"INSERT INTO orders VALUES({n}, 'confirm')")["approvalToken"] for n in (30, 31, 32))
+    for token in (kept, lost, clash):
+        a = decide("owner", token, run=True, confirmWithinSec=60)
+        checks.equal("waits to be confirmed", (a.status, a.json["data"]["confirm"]["state"]), (200, "waiting"))
+    refused(checks, "an editor confirms", PEOPLE["editor"].ask("POST", f"/api/approvals/{kept}/confirm"), 403, "forbidden")
+    checks.equal("confirm", PEOPLE["second"].ask("POST", f"/api/approvals/{kept}/confirm").json["data"]["confirm"]["state"], "confirmed")
+    quietly(s, "UPDATE orders SET status = 'changed since' WHERE id = 32")
+    for token in (kept, lost, clash):
+        over(token)
+    s.kill()
+    s.start()
+    state = lambda token: get(s, token).json["data"]["confirm"]
+    checks.that("the server takes back what nobody confirmed", until(40, lambda: state(lost)["state"] == "undone"), state(lost))
+    checks.equal("it is gone", value(s, "SELECT count(*) FROM orders WHERE id = 31"), 0)
+    checks.equal("what was confirmed stays", (state(kept)["state"], value(s, "SELECT count(*) FROM orders WHERE id = 30")), ("confirmed", 1))
+    checks.that("what was changed since is told, not forced", until(40, lambda: state(clash)["state"] == "conflict") and state(clash)["note"], state(clash))
+    checks.equal("and stays", value(s, "SELECT status FROM orders WHERE id = 32"), "changed since")
+    refused(checks, "too late", PEOPLE["owner"].ask("POST", f"/api/approvals/{lost}/confirm"), 409, "conflict")
+
+
+def receipts(checks, s):
+    token = hold(s, "INSERT INTO orders VALUES(40, 'receipt')")["approvalToken"]
+    decide("owner", token, run=True)
+    a = s.db(f"approvals/{token}/receipt", method="GET", token=s.agent)
+    receipt = a.json
+    checks.equal("events", [e["action"] for e in receipt["events"]], ["approval.requested", "approval.approved", "approval.redeemed"])
+    approved, done = (e["details"] for e in receipt["events"][1:])
+    checks.that("who and how", receipt["events"][1]["actorUserId"].startswith("usr_") and approved["session"].startswith("ses_") and approved["passwordConfirmedAt"], approved)
+    checks.equal("shown is committed", (approved["hash"], done["hashCommitted"]), (get(s, token).json["data"]["hash"],) * 2)
+    checks.equal("to people too", PEOPLE["owner"].ask("GET", f"/api/approvals/{token}/receipt").json, receipt)
+    path = os.path.join(s.dir, "receipt.json")
+
+    def verify(text):
+        with open(path, "w") as f:
+            f.write(text)
+        return s.run("audit", "verify", "--data", s.data, "--receipt", path, check=False)
+    good = verify(a.data.decode())
+    checks.that("it verifies", good.returncode == 0 and "is true" in good.stdout, good)
+    checks.equal("pretty printed too", verify(json.dumps(receipt, indent=2)).returncode, 0)
+    changed = json.loads(a.data)
+    changed["events"][1]["details"]["hash"] = "sha256:" + "0" * 64
+    bad = verify(json.dumps(changed))
+    checks.that("a changed one is found", bad.returncode == 1 and "receipt" in bad.stdout, bad)
+    for what, change in (("left out", lambda r: r["events"].pop(1)), ("twice", lambda r: r["events"].append(r["events"][-1])), ("another's", lambda r: r.update(approvalToken="appr_" + "0" * 26)),
+                         ("more", lambda r: r.update(extra=1)), ("who", lambda r: r["events"][1].update(actorUserId="usr_0"))):
+        changed = json.loads(a.data)
+        change(changed)
+        checks.equal(f"changed: {what}", verify(json.dumps(changed)).returncode, 1)
+    for text in ("", "{}", "[]", "no", '{"events":[]}'):
+        checks.that(f"no receipt: {text}", verify(text).returncode != 0, text)
+
+
+def crashes(checks, s):
+    """SIGKILL of the front at any time around a redemption: it was done once or not at all, and is told truly."""
+    for n in range(100, 108):
+        token = hold(s, f"INSERT INTO orders VALUES({n}, 'crash')")["approvalToken"]
+        decide("owner", token)
+        asking = threading.Thread(target=lambda: attempt(s, token))
+        asking.start()
+        time.sleep(checks.random.random() * 0.006)
+        s.proc.send_signal(signal.SIGKILL)
+        s.proc.wait(10)
+        asking.join()
+        s.proc.stdout.close()
+        s.start()
+        count = value(s, f"SELECT count(*) FROM orders WHERE id = {n}")
+        checks.equal(f"{n}: told truly", status(s, token), "redeemed" if count else "approved")
+        a = redeem(s, token)
+        checks.equal(f"{n}: then", a.status, 404 if count else 200)
+        checks.equal(f"{n}: once", (value(s, f"SELECT count(*) FROM orders WHERE id = {n}"), status(s, token)), (1, "redeemed"))
+
+
+def attempt(s, token):
+    try:
+        redeem(s, token)
+    except Exception:  # the server died
+        pass
+
+
+def lists(checks, s):
+    seen, cursor = [], ""
+    while cursor is not None:
+        a = s.db(f"approvals?limit=3{cursor and '&cursor=' + cursor}", method="GET", token=s.agent).json["data"]
+        seen += [p["approvalToken"] for p in a["approvals"]]
+        cursor = a["nextCursor"]
+    mine = [t for t, in s.control("SELECT id FROM approval WHERE token_id = ? ORDER BY seq DESC", (s.agent_id,))]
+    checks.equal("one's own, page by page", seen, mine)
+    a = s.db("approvals?limit=200", method="GET").json["data"]["approvals"]
+    checks.that("an admin sees all", len(a) > len(mine), len(a))
+    for state in ("pending", "approved", "denied", "expired", "withdrawn", "void", "redeemed"):
+        a = s.db(f"approvals?status={state}&limit=200", method="GET").json["data"]["approvals"]
+        checks.that(f"status={state}", all(p["status"] == state for p in a), a)
+    for bad in ("status=x", "status=", "limit=0", "limit=201", "limit=x", "cursor=x", "cursor=0"):
+        checks.equal(bad, s.db(f"approvals?{bad}", method="GET").status, 400)
+
+
+def bad_input(checks, s):
+    token = hold(s)["approvalToken"]
+    for body in ({}, {"decision": "maybe"}, {"decision": 1}, {"decision": None}, {"decision": "approve", "note": 1}, {"decision": "approve", "note": "x" * 2001},
+                 {"decision": "approve", "hash": ""}, {"decision": "approve", "hash": "x" * 200}, {"decision": "approve", "run": "yes"}, {"decision": "deny", "run": True},
+                 {"decision": "approve", "confirmWithinSec": 59}, {"decision": "approve", "confirmWithinSec": 86401}, {"decision": "approve", "confirmWithinSec": 1.5},
+                 {"decision": "deny", "confirmWithinSec": 60}, {"decision": "approve", "more": 1}, [], "x"):
+        checks.equal(f"decision {str(body)[:60]}", PEOPLE["owner"].ask("POST", f"/api/approvals/{token}/decision", body).status, 400)
+    for raw in (b"", b"{", b"\xff", b'{"decision":"approve","decision":"deny"}'):
+        checks.equal(f"decision {raw}", PEOPLE["owner"].ask("POST", f"/api/approvals/{token}/decision", raw).status, 400)
+    for bad in ({}, {"approvalToken": 1}, {"approvalToken": None}, {"approvalToken": ""}, []):
+        checks.equal(f"redeem {bad}", s.db("redeem_approval", bad, token=s.agent).status, 400)
+    for bad in ("appr_", "appr_none", token[:-1], token + "x", token.upper(), "prop_" + token[5:], "%00", "..", "appr_" + "0" * 500, "'; DROP TABLE approval; --"):
+        checks.equal(f"redeem {bad[:40]}", redeem(s, bad).status, 400 if len(bad) > 200 else 404)
+    for bad in ("appr_", "appr_none", token + "x", "appr_" + "0" * 500, "%27"):
+        checks.equal(f"get {bad[:40]}", get(s, bad).status, 404)
+        checks.equal(f"judge {bad[:40]}", PEOPLE["owner"].ask("GET", f"/api/approvals/{bad}").status, 404)
+        checks.equal(f"decide {bad[:40]}", decide("owner", bad).status, 404)
+        checks.equal(f"confirm {bad[:40]}", PEOPLE["owner"].ask("POST", f"/api/approvals/{bad}/confirm").status, 404)
+        checks.equal(f"receipt {bad[:40]}", s.db(f"approvals/{bad}/receipt", method="GET", token=s.agent).status, 404)
+    checks.equal("nothing of this decided it", status(s, token), "pending")
+    s.control("UPDATE approval SET expires_at = 1 WHERE id = ?", (token,), write=True)
+    checks.equal("expired by the time alone", status(s, token), "expired")
+    refused(checks, "decide what expired", decide("owner", token), 409, "conflict")
+
+
+def as_people(checks, s):
+    """The routes of the data plane with a cookie."""
+    p, base = PEOPLE["owner"], "/api/namespaces/acme/databases/main"
+    token = hold(s)["approvalToken"]
+    checks.equal("list", p.ask("GET", f"{base}/approvals?limit=1").json["data"]["approvals"][0]["approvalToken"], token)
+    checks.equal("get", p.ask("GET", f"{base}/approvals/{token}").json["data"]["status"], "pending")
+    refused(checks, "redeem another's", p.ask("POST", f"{base}/redeem_approval", {"approvalToken": token}), 404, "not_found")
+
+
+def main():
+    checks = Checks()
+    with Server(binary_argument()) as s:
+        for part in (people, whole_story, denied, who_may, two_people, waiting, drift, run_at_once, confirmation, receipts, bad_input, as_people, crashes, lists):
+            checks.part(part, checks, s)
+        checks.equal("it stops well", s.stop(), 0)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
