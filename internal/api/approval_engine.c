@@ -45,6 +45,19 @@ enum err_code approval_ask(struct arena *a, const struct approval_ask *in, int *
     return ERR_OK;
 }
 
+struct str approval_hash_body(struct arena *a, struct str hash)
+{
+    AUTO_STRBUF out;
+    struct jsonw w;
+
+    strbuf_init(&out, 200);
+    jsonw_init(&w, &out);
+    jsonw_object(&w);
+    JSONW_TEXT(&w, "hash", hash);
+    jsonw_object_end(&w);
+    return arena_copy(a, strbuf_str(&out));
+}
+
 /* --- Reconciling --- */
 
 static enum err_code settle(

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/enc.h"
 #include "base/limits.h"
+#include "json/jsonr.h"
 
 static enum err_code key_header(struct api_request *r, const char *name, struct str *ret, struct err *err)
 {
@@ -156,6 +157,21 @@ enum err_code request_check_json(const struct api_request *r, struct err *err)
     if (rest.ptr && str_cut(&rest, ';', &type) && !str_eq_nocase(str_trim(type), S("application/json")))
         return err_set(err, ERR_MEDIA_TYPE, "Send the body with Content-Type: application/json");
     return ERR_OK;
+}
+
+enum err_code request_read_body(struct api_request *r, const struct jsonr_field *fields, size_t count,
+    enum request_unknown unknown, void *out, struct err *err)
+{
+    const struct jsonr_value *root;
+    enum err_code rc = request_check_json(r, err);
+    if (!rc && !http_body(r->http).len)
+        rc = err_field(err, "", "The body is empty; send a JSON object");
+    if (!rc)
+        rc = jsonr_parse(&r->arena, http_body(r->http), &root, err);
+    bool refuse = unknown == REQUEST_UNKNOWN_REFUSE;
+    return rc ? rc
+              : jsonr_fields(
+                    root, "", fields, count, refuse ? JSONR_UNKNOWN_REFUSE : JSONR_UNKNOWN_IGNORE, out, err);
 }
 
 void request_expect_body(struct api_request *r)

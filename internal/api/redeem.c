@@ -55,13 +55,31 @@ static enum err_code drifted_tx(struct api_call *c, struct redeem *x)
     return rc ? rc : approval_end(c->db, c->by, &x->p, APPROVAL_VOID, in->id, c->err);
 }
 
+/* It cannot be done at all any more, so there is nothing to be approved anew. */
+static bool is_drift(struct redeem *x)
+{
+    const struct jsonr_value *root = NULL, *code = NULL;
+
+    if (x->head.status == 409 && !jsonr_parse(&x->arena, strbuf_str(&x->reply), &root, NULL) &&
+        jsonr_kind(root) == JSONR_OBJECT)
+        code = jsonr_member(root, S("code"));
+    return code && jsonr_kind(code) == JSONR_TEXT && str_eq(jsonr_text(code), S("drift"));
+}
+
+static enum err_code end_void(struct api_call *c, struct redeem *x)
+{
+    enum err_code rc = tx_begin_write(c->db, c->err);
+    return rc ? rc
+              : tx_end(c->db, approval_end(c->db, c->by, &x->p, APPROVAL_VOID, STR_EMPTY, c->err), c->err);
+}
+
 static enum err_code note(struct api_call *c, struct redeem *x)
 {
     bool drifted = x->head.held;
     enum err_code rc = ERR_OK;
 
     if (!drifted && x->head.status != 200)
-        return ERR_OK;
+        return is_drift(x) ? end_void(c, x) : ERR_OK;
     if (drifted) {
         x->held = ARENA_NEW(&x->arena, struct held_reply);
         rc = held_read(&x->arena, strbuf_str(&x->reply), x->held, c->err);
@@ -169,7 +187,7 @@ static enum err_code fill(struct api_request *r, const struct redeem *x, struct 
     call->tables = x->as->tables;
     call->arg_count = 1;
     call->args[0] = (struct wire_arg){S("id"), id_str(&x->p.proposal_id)};
-    call->body = arena_printf(&r->arena, "{\"hash\":\"%s\"}", x->p.hash);
+    call->body = approval_hash_body(&r->arena, str_of(x->p.hash));
     return rc;
 }
 

@@ -238,6 +238,16 @@ def drift(checks, s):
     quietly(s, "DELETE FROM orders WHERE id = 9")
 
 
+def fails_by_now(checks, s):
+    """There is nothing that could be approved anew."""
+    token = hold(s, "INSERT INTO orders VALUES(50, 'mine')")["approvalToken"]
+    decide("owner", token)
+    quietly(s, "INSERT INTO orders VALUES(50, 'theirs')")
+    a = redeem(s, token)
+    checks.equal("fails", (a.status, a.json["code"], a.json["errorDetail"]["kind"], "approvalToken" in a.json), (409, "drift", "unique_violation", False))
+    checks.equal("void", status(s, token), "void")
+
+
 def run_at_once(checks, s):
     token = hold(s, "INSERT INTO orders VALUES(20, 'run')")["approvalToken"]
     a = decide("owner", token, run=True)
@@ -397,7 +407,7 @@ def as_people(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (people, whole_story, denied, who_may, two_people, waiting, drift, run_at_once, confirmation, receipts, bad_input, as_people, crashes, lists):
+        for part in (people, whole_story, denied, who_may, two_people, waiting, drift, fails_by_now, run_at_once, confirmation, receipts, bad_input, as_people, crashes, lists):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()

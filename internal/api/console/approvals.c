@@ -95,14 +95,19 @@ static enum err_code view_for_person(struct api_call *c, struct approval *p, enu
     return approval_view_whole(c, p, add_proposal, &j);
 }
 
+static enum err_code find(struct api_call *c, struct approval *ret, enum member_role *ret_role)
+{
+    enum err_code rc = approval_get_as(c->db, c->arena, c->item, &c->person->account.id, ret, c->err);
+
+    return rc ? rc : approval_role(c->db, ret, &c->person->account.id, ret_role, c->err);
+}
+
 enum err_code console_approval_get(struct api_call *c)
 {
     struct approval p;
     enum member_role role;
-    enum err_code rc = approval_get_as(c->db, c->arena, c->item, &c->person->account.id, &p, c->err);
+    enum err_code rc = find(c, &p, &role);
 
-    if (!rc)
-        rc = approval_role(c->db, &p, &c->person->account.id, &role, c->err);
     return rc ? rc : view_for_person(c, &p, role);
 }
 
@@ -110,10 +115,8 @@ enum err_code console_approval_receipt(struct api_call *c)
 {
     struct approval p;
     enum member_role role;
-    enum err_code rc = approval_get_as(c->db, c->arena, c->item, &c->person->account.id, &p, c->err);
+    enum err_code rc = find(c, &p, &role);
 
-    if (!rc)
-        rc = approval_role(c->db, &p, &c->person->account.id, &role, c->err);
     return rc ? rc : approval_view_receipt(c, &p);
 }
 
@@ -255,15 +258,8 @@ static void decided(struct api_request *r)
 
 static enum err_code read_decision(struct api_request *r, struct decide *d, struct err *err)
 {
-    const struct jsonr_value *root;
-    enum err_code rc = request_check_json(r, err);
+    enum err_code rc = request_read_body(r, DECISION, ARRAY_LEN(DECISION), REQUEST_UNKNOWN_REFUSE, d, err);
 
-    if (!rc && !http_body(r->http).len)
-        rc = err_field(err, "", "The body is empty; send a JSON object");
-    if (!rc)
-        rc = jsonr_parse(&r->arena, http_body(r->http), &root, err);
-    if (!rc)
-        rc = jsonr_fields(root, "", DECISION, ARRAY_LEN(DECISION), JSONR_UNKNOWN_REFUSE, d, err);
     if (rc)
         return rc;
     if (!approves(d) && !str_eq(d->decision, S("deny")))

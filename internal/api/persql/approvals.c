@@ -81,15 +81,8 @@ static enum err_code read_body(struct api_request *r, struct wanted *w, struct e
 {
     static const struct jsonr_field FIELDS[] = {
         {"approvalToken", JF_TEXT, offsetof(struct wanted, approval), JF_REQUIRED, 1, 200}};
-    const struct jsonr_value *root;
-    enum err_code rc = request_check_json(r, err);
+    enum err_code rc = request_read_body(r, FIELDS, ARRAY_LEN(FIELDS), REQUEST_UNKNOWN_IGNORE, w, err);
 
-    if (!rc && !http_body(r->http).len)
-        rc = err_field(err, "", "The body is empty; send a JSON object");
-    if (!rc)
-        rc = jsonr_parse(&r->arena, http_body(r->http), &root, err);
-    if (!rc)
-        rc = jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, w, err);
     return rc || approval_id_valid(w->approval) ? rc : not_yours(err);
 }
 
