@@ -43,7 +43,8 @@ static bool should_bounce(const struct engine *eng, int64_t now)
 /* A rehearsal holds up the writes behind it and changes nothing. */
 static bool rehearses(enum wire_op op)
 {
-    return op == WIRE_OP_PROPOSE || op == WIRE_OP_PROPOSAL_UNDO || op == WIRE_OP_UNDO;
+    return op == WIRE_OP_PROPOSE || op == WIRE_OP_PROPOSAL_UNDO || op == WIRE_OP_UNDO ||
+           op == WIRE_OP_RULE_TEST;
 }
 
 static bool should_give_way(const struct engine *eng, int64_t now)

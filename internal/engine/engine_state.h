@@ -49,9 +49,11 @@ struct engine {
     struct recorder *recorder;          /* of the running rehearsal, NULL none */
     struct proposal_watch *watch;       /* proposal_watch.h */
     struct rules *rules;                /* as they are stored, NULL not read yet: rule.h */
-    struct when *when;            /* where the conditions of rules are evaluated, NULL none yet: rule_when.h */
-    struct seat *seat;                  /* the other connection, NULL none yet: seat.c */
-    bool under_policies;                /* the one in `db` is that of calls under policies */
+    bool rules_pretended;               /* in their place: rules_pretend */
+    struct rule *pretended_rules;
+    struct when *when;     /* where the conditions of rules are evaluated, NULL none yet: rule_when.h */
+    struct seat *seat;     /* the other connection, NULL none yet: seat.c */
+    bool under_policies;   /* the one in `db` is that of calls under policies */
     bool policies_current; /* in this turn the seat was found as the policies and the schema are */
     enum row_security row_security;
 

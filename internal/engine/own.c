@@ -107,6 +107,7 @@ static const char *const SQL[OWN_COUNT] = {
         " approver_role, note, created_at_ms, updated_at_ms)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [OWN_RULE_DROP] = "DELETE FROM _sys_rule WHERE id = ?1",
+    [OWN_RULES_CLEAR] = "DELETE FROM _sys_rule",
     [OWN_PROPOSAL_SNAPSHOT] = "UPDATE _sys_proposal SET snapshot = ?2 WHERE id = ?1 AND state = 'applied'",
     [OWN_PROPOSAL_APPLIED] =
         "SELECT seq, id, action, no_undo, snapshot, size, decided_at_ms, no_indirect FROM "

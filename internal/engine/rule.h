@@ -97,9 +97,23 @@ MUST_CHECK enum err_code rules_load(struct op *op, struct rule **ret, struct err
 MUST_CHECK enum err_code rule_get(struct op *op, struct str id, struct rule *ret, struct err *err);
 MUST_CHECK enum err_code rule_put(struct op *op, const struct rule *rule, struct err *err);
 MUST_CHECK enum err_code rule_delete(struct op *op, struct str id, struct err *err);
+/* While it is `on`, rules_load gives these in place of what is stored: for those who ask what others would
+ * decide. To be ended before the handler returns. */
+void rules_pretend(struct engine *eng, bool on, struct rule *first);
+/* Whoever read or made rules of his own lets go of what was compiled of them. */
+void rules_finalize(struct rule *first);
 /* They may have changed: read them again before the next call. */
 void rules_forget(struct engine *eng);
 void rules_release(struct engine *eng);
+
+/* op_rules.c */
+/* ERR_FORBIDDEN: rules are an admin's who stands under no limit. */
+MUST_CHECK enum err_code rules_check_caller(struct op *op, struct err *err);
+/* A list of rules as RULE_REPLACE takes them, each of a larger order than the one before; created_ms 0: the
+ * list gives its id. Memory of the call. */
+struct jsonr_value;
+MUST_CHECK enum err_code rules_read(
+    struct op *op, const struct jsonr_value *list, struct rule **ret, struct err *err);
 
 /* rule_glob.c: `*` any run, `?` one character; letters of ASCII in either case. */
 bool rule_glob_matches(struct str glob, struct str name);

@@ -1,0 +1,259 @@
+/* What rules would decide, on a real engine: of a write that is not done, of proposals that are kept; and
+ * rules that are exchanged all at once. */
+#include "base/clock.h"
+#include "lib/op_fixture.h"
+#include "lib/unit.h"
+
+static struct op_fixture f;
+
+int setup_rule_test(void **state)
+{
+    (void)state;
+    op_fixture_init(&f);
+    return 0;
+}
+
+int teardown_rule_test(void **state)
+{
+    (void)state;
+    op_fixture_release(&f);
+    return 0;
+}
+
+static void fresh(void)
+{
+    f.role = WIRE_ROLE_ADMIN;
+    f.token_id = S("tok_test");
+    f.tables = NULL;
+    op_fixture_sql(&f,
+        "DROP TABLE IF EXISTS orders; DROP TABLE IF EXISTS people; DROP TABLE IF EXISTS made;"
+        "DELETE FROM _sys_proposal; DELETE FROM _sys_proposal_part; DELETE FROM _sys_proposal_row;"
+        "DELETE FROM _sys_proposal_table; CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT);"
+        "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT);"
+        "INSERT INTO orders VALUES (1, 'open'), (2, 'open'); INSERT INTO people VALUES (1, 'ada');");
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLACE, S("{\"rules\":[]}"), NULL);
+}
+
+static const char *text(const char *path)
+{
+    return op_json_text(op_fixture_json(&f), path);
+}
+
+static void finds(const char *sql, const char *wanted)
+{
+    assert_string_equal(op_fixture_value(&f, sql), wanted);
+}
+
+/* The message begins with it. */
+static void at_pointer(const char *pointer)
+{
+    struct str message = f.error, first;
+    if (!pointer[0])
+        return;
+    assert_true(str_cut(&message, ':', &first));
+    assert_int_equal(first.len, strlen(pointer));
+    assert_memory_equal(first.ptr, pointer, first.len);
+}
+
+/* So that what is done now has another time than what was done before. */
+static void next_millisecond(void)
+{
+    for (int64_t now = clock_wall_ms(); clock_wall_ms() == now;)
+        ;
+}
+
+static const char *const TWO = "{\"rules\":[{\"action\":\"deny\",\"tableGlob\":\"orders\",\"order\":100},"
+                               "{\"action\":\"require_approval\",\"approvals\":2,\"order\":200}]}";
+
+/* The list is all there is then; what stays is the same rule. */
+void test_rule_test__replace(void **state)
+{
+    char body[500], id[60], made[60], changed[60];
+    (void)state;
+    fresh();
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLACE, str_of(TWO), NULL);
+    assert_string_equal(text("0/tableGlob"), "orders");
+    assert_string_equal(text("1/action"), "require_approval");
+    str_print(id, sizeof id, "%s", text("1/id"));
+    str_print(made, sizeof made, "%s", text("1/createdAt"));
+    str_print(changed, sizeof changed, "%s", text("1/updatedAt"));
+    next_millisecond();
+    str_print(body, sizeof body,
+        "{\"rules\":[{\"action\":\"allow\"},{\"id\":\"%s\",\"action\":\"require_approval\",\"approvals\":2,"
+        "\"order\":200}]}",
+        id);
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLACE, str_of(body), NULL);
+    assert_string_equal(text("1/id"), id);
+    assert_string_equal(text("1/createdAt"), made);
+    assert_string_equal(text("1/updatedAt"), changed);
+    finds("SELECT group_concat(position || ' ' || action, ', ') FROM (SELECT * FROM _sys_rule ORDER BY "
+          "position)",
+        "10 allow, 200 require_approval");
+    str_print(body, sizeof body, "{\"rules\":[{\"id\":\"%s\",\"action\":\"deny\"}]}", id);
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLACE, str_of(body), NULL);
+    assert_string_equal(text("0/createdAt"), made);
+    assert_string_not_equal(text("0/updatedAt"), changed);
+    finds("SELECT group_concat(action) FROM _sys_rule", "deny");
+}
+
+/* Refused as a whole, and the message says which. */
+void test_rule_test__replace_refused(void **state)
+{
+    static const struct {
+        const char *body, *pointer;
+    } BAD[] = {
+        {"{}", "/rules"},
+        {"{\"rules\":{}}", "/rules"},
+        {"{\"rules\":[{\"action\":\"allow\"},{}]}", "/rules/1/action"},
+        {"{\"rules\":[{\"action\":\"forbid\"}]}", "/rules/0/action"},
+        {"{\"rules\":[{\"action\":\"deny\",\"approvals\":2}]}", "/rules/0/approvals"},
+        {"{\"rules\":[{\"action\":\"deny\",\"tableglob\":\"x\"}]}", "/rules/0/tableglob"},
+        {"{\"rules\":[{\"action\":\"deny\",\"order\":5},{\"action\":\"deny\",\"order\":5}]}",
+            "/rules/1/order"},
+        {"{\"rules\":[{\"action\":\"deny\",\"id\":7}]}", "/rules/0/id"},
+    };
+    (void)state;
+    fresh();
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLACE, str_of(TWO), NULL);
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
+        assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_REPLACE, str_of(BAD[i].body), NULL), ERR_INVALID);
+        at_pointer(BAD[i].pointer);
+    }
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_REPLACE,
+                         S("{\"rules\":[{\"action\":\"deny\",\"id\":\"rule_none\"}]}"), NULL),
+        ERR_NOT_FOUND);
+    finds("SELECT group_concat(action) FROM _sys_rule", "deny,require_approval");
+    f.role = WIRE_ROLE_READWRITE;
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_REPLACE, S("{\"rules\":[]}"), NULL), ERR_FORBIDDEN);
+}
+
+static void decides(const char *body, const char *decision, const char *rule)
+{
+    op_fixture_ok(&f, WIRE_OP_RULE_TEST, str_of(body), NULL);
+    assert_string_equal(text("decision"), decision);
+    if (rule)
+        assert_string_equal(text("hits/0/ruleId"), rule);
+    finds("SELECT group_concat(status) FROM orders", "open,open");
+    finds("SELECT count(*) FROM _sys_proposal", "0");
+}
+
+#define ALL "\"write\":{\"sql\":\"UPDATE orders SET status = 'x'\"}"
+
+/* By the rules given, under the names given; else by those stored. Neither writes nor stores. */
+void test_rule_test__write(void **state)
+{
+    (void)state;
+    fresh();
+    decides("{" ALL "}", "allow", NULL);
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLACE, str_of(TWO), NULL);
+    decides("{" ALL "}", "deny", NULL);
+    decides("{" ALL ",\"rules\":[]}", "allow", NULL);
+    decides("{" ALL ",\"rules\":[{\"id\":\"100-mine\",\"action\":\"require_approval\"}]}", "require_approval",
+        "100-mine");
+    decides("{" ALL ",\"rules\":[{\"id\":\"w\",\"action\":\"require_reason\"}]}", "require_reason", "w");
+    decides("{" ALL ",\"rules\":[{\"id\":\"w\",\"action\":\"require_reason\"}],\"reason\":\"asked for\"}",
+        "allow", "w");
+    decides(
+        "{\"write\":{\"statements\":[{\"sql\":\"DELETE FROM people\"},{\"sql\":\"DELETE FROM orders\"}]}}",
+        "deny", NULL);
+    decides("{\"write\":{\"sql\":\"DROP TABLE orders\"}}", "deny", NULL);
+    finds("SELECT group_concat(action) FROM _sys_rule", "deny,require_approval");
+}
+
+void test_rule_test__write_refused(void **state)
+{
+    static const struct {
+        const char *body;
+        enum err_code code;
+        const char *pointer;
+    } BAD[] = {
+        {"{}", ERR_INVALID, "/write"},
+        {"{\"write\":{}}", ERR_INVALID, "/write"},
+        {"{" ALL ",\"at\":\"yesterday\"}", ERR_INVALID, "/at"},
+        {"{" ALL ",\"rules\":[{}]}", ERR_INVALID, "/rules/0/action"},
+        {"{\"write\":{\"sql\":\"DELETE FROM none\"}}", ERR_SQL, ""},
+    };
+    (void)state;
+    fresh();
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
+        assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_TEST, str_of(BAD[i].body), NULL), BAD[i].code);
+        at_pointer(BAD[i].pointer);
+    }
+    f.role = WIRE_ROLE_READWRITE;
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_TEST, S("{" ALL "}"), NULL), ERR_FORBIDDEN);
+}
+
+static void propose(const char *sql)
+{
+    char body[300];
+    str_print(body, sizeof body, "{\"sql\":\"%s\",\"reason\":\"why\"}", sql);
+    op_fixture_ok(&f, WIRE_OP_PROPOSE, str_of(body), NULL);
+}
+
+static int64_t number(const char *path)
+{
+    return op_json_int(op_fixture_json(&f), path);
+}
+
+static size_t differing(const char *body)
+{
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLAY, str_of(body), NULL);
+    return jsonr_count(jsonr_member(op_fixture_json(&f), S("proposals")));
+}
+
+/* Rows and the schema as they were recorded, judged by both. */
+void test_rule_test__replay(void **state)
+{
+    (void)state;
+    fresh();
+    propose("UPDATE orders SET status = 'x'");
+    propose("UPDATE people SET name = 'y'");
+    propose("CREATE TABLE made (a)");
+    assert_int_equal(differing("{\"sinceMs\":0,\"rules\":[]}"), 0);
+    assert_int_equal(number("judged"), 3);
+    assert_int_equal(number("skipped"), 0);
+    assert_int_equal(
+        differing("{\"sinceMs\":0,\"rules\":[{\"id\":\"no\",\"action\":\"deny\",\"tableGlob\":\"orders\"}]}"),
+        1);
+    assert_string_equal(text("proposals/0/sql"), "UPDATE orders SET status = 'x'");
+    assert_string_equal(text("proposals/0/before/decision"), "allow");
+    assert_string_equal(text("proposals/0/after/decision"), "deny");
+    assert_string_equal(text("proposals/0/after/hits/0/ruleId"), "no");
+    assert_int_equal(
+        differing("{\"sinceMs\":0,\"rules\":[{\"action\":\"deny\",\"tableGlob\":\"made\"}]}"), 1);
+    assert_string_equal(text("proposals/0/sql"), "CREATE TABLE made (a)");
+    assert_int_equal(differing("{\"sinceMs\":0,\"rules\":[{\"action\":\"require_reason\"}]}"), 0);
+    assert_int_equal(differing("{\"sinceMs\":9000000000000000,\"rules\":[{\"action\":\"deny\"}]}"), 0);
+    assert_int_equal(number("judged"), 0);
+    finds("SELECT count(*) FROM _sys_rule", "0");
+}
+
+/* All of them, page by page, each once. */
+void test_rule_test__replay_pages(void **state)
+{
+    char body[200], cursor[40] = "";
+    int64_t judged = 0;
+    size_t found = 0, pages = 0;
+    (void)state;
+    fresh();
+    for (int i = 0; i < 120; i++)
+        propose("UPDATE orders SET status = 'x'");
+    op_fixture_sql(&f,
+        "UPDATE _sys_proposal_part SET bytes = x'00' WHERE proposal = (SELECT max(seq) FROM _sys_proposal)");
+    int64_t skipped = 0;
+    do {
+        str_print(body, sizeof body, "{\"sinceMs\":0,%s%s%s\"rules\":[{\"action\":\"deny\"}]}",
+            cursor[0] ? "\"cursor\":\"" : "", cursor, cursor[0] ? "\"," : "");
+        found += differing(body);
+        judged += number("judged");
+        skipped += number("skipped");
+        const struct jsonr_value *next = jsonr_member(op_fixture_json(&f), S("nextCursor"));
+        str_print(cursor, sizeof cursor, STR_FMT,
+            STR_ARG(jsonr_kind(next) == JSONR_TEXT ? jsonr_text(next) : STR_EMPTY));
+        pages++;
+    } while (cursor[0]);
+    assert_int_equal(judged, 119);
+    assert_int_equal(skipped, 1);
+    assert_int_equal(found, 119);
+    assert_true(pages >= 3);
+}
