@@ -27,6 +27,8 @@ static enum audit_action action_of(const struct api_request *r)
     case ROUTE_API_RULE_CREATE: return AUDIT_RULE_CREATED;
     case ROUTE_RULE_UPDATE:
     case ROUTE_API_RULE_UPDATE: return AUDIT_RULE_UPDATED;
+    case ROUTE_RULE_REPLACE:
+    case ROUTE_API_RULE_REPLACE: return AUDIT_RULE_REPLACED;
     case ROUTE_RULE_DELETE:
     case ROUTE_API_RULE_DELETE: return AUDIT_RULE_DELETED;
     case ROUTE_ROW_SECURITY_SET: return AUDIT_POLICY_ROW_SECURITY;
@@ -101,26 +103,40 @@ static struct str member_text(const struct jsonr_value *object, struct str name)
     return v && jsonr_kind(v) == JSONR_TEXT ? jsonr_text(v) : STR_EMPTY;
 }
 
-/* "email users.mail" and so on, as far as a row holds them. */
-static enum err_code intend_masks(struct db *db, struct api_request *r, struct err *err)
+/* "email users.mail" */
+static struct str mask_item(struct arena *a, const struct jsonr_value *v)
+{
+    return arena_printf(a, STR_FMT " " STR_FMT "." STR_FMT, STR_ARG(member_text(v, S("kind"))),
+        STR_ARG(member_text(v, S("table"))), STR_ARG(member_text(v, S("column"))));
+}
+
+/* "deny production_* when …" */
+static struct str rule_item(struct arena *a, const struct jsonr_value *v)
+{
+    struct str glob = member_text(v, S("tableGlob")), when = member_text(v, S("when"));
+    return arena_printf(a, STR_FMT "%s" STR_FMT "%s" STR_FMT, STR_ARG(member_text(v, S("action"))),
+        glob.len ? " " : "", STR_ARG(glob), when.len ? " when " : "", STR_ARG(when));
+}
+
+/* A list that takes the place of another, as far as a row holds it. */
+static enum err_code intend_list(struct db *db, struct api_request *r, const char *member,
+    struct str (*item_of)(struct arena *a, const struct jsonr_value *v), struct err *err)
 {
     const struct jsonr_value *root = NULL, *list = NULL;
     struct str items[AUDIT_ITEMS_MAX + 1];
     size_t count = 0;
 
     if (!jsonr_parse(&r->arena, r->call.req.body, &root, NULL) && jsonr_kind(root) == JSONR_OBJECT)
-        list = jsonr_member(root, S("masks"));
+        list = jsonr_member(root, str_of(member));
     bool known = list && jsonr_kind(list) == JSONR_ARRAY; /* else the engine refuses it */
     for (const struct jsonr_value *v = known ? jsonr_first(list) : NULL; v && count < ARRAY_LEN(items);
          v = jsonr_next(v)) {
-        struct str item =
-            arena_printf(&r->arena, STR_FMT " " STR_FMT "." STR_FMT, STR_ARG(member_text(v, S("kind"))),
-                STR_ARG(member_text(v, S("table"))), STR_ARG(member_text(v, S("column"))));
+        struct str item = item_of(&r->arena, v);
         items[count++] = item.ptr ? item : STR_EMPTY;
     }
     return intend(db, r,
         AUDIT_VALUES(
-            audit_list("masks", items, count), audit_int("count", known ? (int64_t)jsonr_count(list) : 0)),
+            audit_list(member, items, count), audit_int("count", known ? (int64_t)jsonr_count(list) : 0)),
         err);
 }
 
@@ -153,7 +169,9 @@ static enum err_code intend_in_tx(struct db *db, struct api_request *r, struct e
     if (is_policy(action_of(r)))
         return intend_policy(db, r, err);
     if (action_of(r) == AUDIT_MASKS_SET)
-        return intend_masks(db, r, err);
+        return intend_list(db, r, "masks", mask_item, err);
+    if (action_of(r) == AUDIT_RULE_REPLACED)
+        return intend_list(db, r, "rules", rule_item, err);
     if (action_of(r) == AUDIT_PROPOSAL_WITHDRAWN)
         return intend(db, r, AUDIT_VALUES(audit_text_or_null("proposal", r->item)), err);
     if (action_of(r) == AUDIT_DATABASE_IMPORTED)

@@ -25,6 +25,7 @@ READS = None
 ROUTES = {
     "POLICY_CREATE": "policy.created", "POLICY_UPDATE": "policy.updated", "POLICY_DELETE": "policy.deleted", "POLICY_TEST": None,
     "RULE_CREATE": "rule.created", "RULE_UPDATE": "rule.updated", "RULE_DELETE": "rule.deleted",
+    "RULE_REPLACE": "rule.replaced", "API_RULE_REPLACE": "rule.replaced", "RULE_TEST": None, "RULE_REPLAY": None, "API_RULE_TEST": None, "API_RULE_REPLAY": None,
     "API_RULE_CREATE": "rule.created", "API_RULE_UPDATE": "rule.updated", "API_RULE_DELETE": "rule.deleted",
     "ROW_SECURITY_SET": "policy.row_security",
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",

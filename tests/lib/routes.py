@@ -41,6 +41,8 @@ CALLS = {
     "POLICY_LIST": (None, ""), "POLICY_CREATE": ({"name": "own {n}", "tableName": "orders", "expression": "1", "enabled": False}, ""),
     "POLICY_UPDATE": ({"enabled": False}, ""), "POLICY_DELETE": (None, ""), "POLICY_TEST": ({"tableName": "orders"}, ""),
     "RULE_LIST": (None, ""), "RULE_CREATE": ({"tableGlob": "nowhere", "action": "allow"}, ""), "RULE_UPDATE": ({"note": "other"}, ""), "RULE_DELETE": (None, ""),
+    "RULE_REPLACE": ({"rules": []}, ""), "RULE_TEST": ({"write": {"sql": "DELETE FROM orders WHERE id = -1"}}, ""), "RULE_REPLAY": ({"rules": [], "sinceMs": 0}, ""),
+    "API_RULE_REPLACE": ({"rules": []}, ""), "API_RULE_TEST": ({"write": {"sql": "DELETE FROM orders WHERE id = -1"}}, ""), "API_RULE_REPLAY": ({"rules": [], "sinceMs": 0}, ""),
     "API_RULE_LIST": (None, ""), "API_RULE_CREATE": ({"tableGlob": "nowhere", "action": "allow"}, ""), "API_RULE_UPDATE": ({"note": "other"}, ""), "API_RULE_DELETE": (None, ""),
     "ROW_SECURITY_SET": ({"tableName": "orders", "enabled": False}, ""),
     "EXPORT": (None, "?format=sql"), "IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),

@@ -122,7 +122,7 @@ void test_rule_test__replace_refused(void **state)
     assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_REPLACE,
                          S("{\"rules\":[{\"action\":\"deny\",\"id\":\"rule_none\"}]}"), NULL),
         ERR_NOT_FOUND);
-    finds("SELECT group_concat(action) FROM _sys_rule", "deny,require_approval");
+    finds("SELECT group_concat(action) FROM (SELECT action FROM _sys_rule ORDER BY position)", "deny,require_approval");
     f.role = WIRE_ROLE_READWRITE;
     assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_REPLACE, S("{\"rules\":[]}"), NULL), ERR_FORBIDDEN);
 }
@@ -157,7 +157,7 @@ void test_rule_test__write(void **state)
         "{\"write\":{\"statements\":[{\"sql\":\"DELETE FROM people\"},{\"sql\":\"DELETE FROM orders\"}]}}",
         "deny", NULL);
     decides("{\"write\":{\"sql\":\"DROP TABLE orders\"}}", "deny", NULL);
-    finds("SELECT group_concat(action) FROM _sys_rule", "deny,require_approval");
+    finds("SELECT group_concat(action) FROM (SELECT action FROM _sys_rule ORDER BY position)", "deny,require_approval");
 }
 
 void test_rule_test__write_refused(void **state)
