@@ -122,9 +122,28 @@ void test_rule_test__replace_refused(void **state)
     assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_REPLACE,
                          S("{\"rules\":[{\"action\":\"deny\",\"id\":\"rule_none\"}]}"), NULL),
         ERR_NOT_FOUND);
-    finds("SELECT group_concat(action) FROM (SELECT action FROM _sys_rule ORDER BY position)", "deny,require_approval");
+    finds("SELECT group_concat(action) FROM (SELECT action FROM _sys_rule ORDER BY position)",
+        "deny,require_approval");
     f.role = WIRE_ROLE_READWRITE;
     assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_REPLACE, S("{\"rules\":[]}"), NULL), ERR_FORBIDDEN);
+}
+
+static void propose(const char *sql)
+{
+    char body[300];
+    str_print(body, sizeof body, "{\"sql\":\"%s\",\"reason\":\"why\"}", sql);
+    op_fixture_ok(&f, WIRE_OP_PROPOSE, str_of(body), NULL);
+}
+
+static int64_t number(const char *path)
+{
+    return op_json_int(op_fixture_json(&f), path);
+}
+
+static size_t differing(const char *body)
+{
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLAY, str_of(body), NULL);
+    return jsonr_count(jsonr_member(op_fixture_json(&f), S("proposals")));
 }
 
 static void decides(const char *body, const char *decision, const char *rule)
@@ -157,7 +176,40 @@ void test_rule_test__write(void **state)
         "{\"write\":{\"statements\":[{\"sql\":\"DELETE FROM people\"},{\"sql\":\"DELETE FROM orders\"}]}}",
         "deny", NULL);
     decides("{\"write\":{\"sql\":\"DROP TABLE orders\"}}", "deny", NULL);
-    finds("SELECT group_concat(action) FROM (SELECT action FROM _sys_rule ORDER BY position)", "deny,require_approval");
+    finds("SELECT group_concat(action) FROM (SELECT action FROM _sys_rule ORDER BY position)",
+        "deny,require_approval");
+}
+
+/* Conditions see the time that is given, and what is given of who asks. */
+void test_rule_test__conditions(void **state)
+{
+    static const char *const NIGHT =
+        "\"rules\":[{\"id\":\"n\",\"action\":\"deny\",\"when\":\"strftime('%H', 'now') < "
+        "'06'\"}]";
+    char body[500];
+    (void)state;
+    fresh();
+    str_print(body, sizeof body, "{" ALL ",\"at\":\"2026-06-01T03:00:00.000Z\",%s}", NIGHT);
+    decides(body, "deny", "n");
+    str_print(body, sizeof body, "{" ALL ",\"at\":\"2026-06-01T12:00:00.000Z\",%s}", NIGHT);
+    decides(body, "allow", NULL);
+    decides("{" ALL
+            ",\"agent\":\"bot\",\"rules\":[{\"id\":\"b\",\"action\":\"deny\",\"when\":\"(SELECT agent FROM "
+            "caller) = 'bot'\"}]}",
+        "deny", "b");
+    decides(
+        "{" ALL
+        ",\"rules\":[{\"id\":\"m\",\"action\":\"require_approval\",\"when\":\"(SELECT sum(row_count) FROM "
+        "effects) > 1\"}]}",
+        "require_approval", "m");
+    propose("UPDATE orders SET status = 'x' WHERE id = 1");
+    propose("UPDATE orders SET status = 'x'");
+    assert_int_equal(
+        differing(
+            "{\"sinceMs\":0,\"rules\":[{\"action\":\"deny\",\"when\":\"EXISTS (SELECT 1 FROM changes WHERE "
+            "new ->> 'status' = 'x' AND pk ->> 'id' = 2)\"}]}"),
+        1);
+    assert_string_equal(text("proposals/0/sql"), "UPDATE orders SET status = 'x'");
 }
 
 void test_rule_test__write_refused(void **state)
@@ -181,24 +233,6 @@ void test_rule_test__write_refused(void **state)
     }
     f.role = WIRE_ROLE_READWRITE;
     assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_TEST, S("{" ALL "}"), NULL), ERR_FORBIDDEN);
-}
-
-static void propose(const char *sql)
-{
-    char body[300];
-    str_print(body, sizeof body, "{\"sql\":\"%s\",\"reason\":\"why\"}", sql);
-    op_fixture_ok(&f, WIRE_OP_PROPOSE, str_of(body), NULL);
-}
-
-static int64_t number(const char *path)
-{
-    return op_json_int(op_fixture_json(&f), path);
-}
-
-static size_t differing(const char *body)
-{
-    op_fixture_ok(&f, WIRE_OP_RULE_REPLAY, str_of(body), NULL);
-    return jsonr_count(jsonr_member(op_fixture_json(&f), S("proposals")));
 }
 
 /* Rows and the schema as they were recorded, judged by both. */
