@@ -24,13 +24,6 @@ static enum err_code statement(struct dump *d, struct str sql, struct err *err)
     return d->sink->statement(d->sink->arg, sql, err);
 }
 
-static void add_column_name(struct strbuf *out, int *count, struct str name)
-{
-    if ((*count)++)
-        strbuf_add_char(out, ',');
-    catalog_quote(out, name);
-}
-
 enum err_code dump_copy_rows(struct dump *d, sqlite3_stmt *select, int (*step)(void *arg, sqlite3_stmt *stmt),
     const struct dump_rows *rows, struct err *err)
 {
@@ -47,37 +40,66 @@ enum err_code dump_copy_rows(struct dump *d, sqlite3_stmt *select, int (*step)(v
     return code ? code : sink->rows_end(sink->arg, err);
 }
 
-/* The columns that hold values, quoted and with commas; *ret_all is false when some column is computed. */
-static int stored_columns(const struct cat_table *t, struct strbuf *out, bool *ret_all)
+void dump_add_column(
+    const struct dump *d, const struct cat_table *t, struct str column, struct str sql, struct strbuf *out)
 {
+    if (d->add_column)
+        d->add_column(d->arg, t, column, sql, out);
+    else
+        strbuf_add_str(out, sql);
+}
+
+/* The columns that hold values, quoted and with commas: their names, and how they are read. *ret_all is false
+ * when some column is computed. */
+static int stored_columns(const struct dump *d, const struct cat_table *t, struct strbuf *names,
+    struct strbuf *reads, bool *ret_all)
+{
+    AUTO_STRBUF name;
     int count = 0;
+    strbuf_init(&name, SQL_MAX);
     *ret_all = true;
     for (const struct cat_column *c = t->columns; c; c = c->next) {
-        if (c->generated || c->hidden)
+        if (c->generated || c->hidden) {
             *ret_all = false;
-        else
-            add_column_name(out, &count, c->name);
+            continue;
+        }
+        strbuf_reset(&name);
+        catalog_quote(&name, c->name);
+        strbuf_add_cstr(names, count ? "," : "");
+        strbuf_add_str(names, strbuf_str(&name));
+        strbuf_add_cstr(reads, count++ ? "," : "");
+        dump_add_column(d, t, c->name, strbuf_str(&name), reads);
     }
     return count;
+}
+
+enum err_code dump_rows_of(struct dump *d, const struct cat_table *t, struct str select,
+    const struct dump_rows *rows, struct err *err)
+{
+    AUTO_SQL *stmt = NULL;
+    d->at = t;
+    enum err_code code = d->prepare_rows(d->arg, select, &stmt, err);
+    return code ? code : dump_copy_rows(d, stmt, d->step_rows, rows, err);
 }
 
 static enum err_code table_rows(struct dump *d, const struct cat_table *t, struct err *err)
 {
     AUTO_STRBUF names;
+    AUTO_STRBUF reads;
     AUTO_STRBUF sql;
     AUTO_STRBUF into;
-    AUTO_SQL *select = NULL;
     struct dump_rows rows;
     bool all;
     strbuf_init(&names, SQL_MAX);
+    strbuf_init(&reads, SQL_MAX);
     strbuf_init(&sql, SQL_MAX);
     strbuf_init(&into, SQL_MAX);
-    rows.columns = stored_columns(t, &names, &all);
+    rows.columns = stored_columns(d, t, &names, &reads, &all);
     const char *rowid = cat_rowid_alias(t) ? NULL : cat_rowid_name(t);
     strbuf_add_cstr(&sql, "SELECT ");
     if (rowid)
         strbuf_addf(&sql, "%s,", rowid);
-    strbuf_add_str(&sql, strbuf_str(&names));
+    strbuf_add_str(&sql, strbuf_str(&reads));
     strbuf_add_cstr(&sql, " FROM ");
     catalog_quote(&sql, t->name);
     strbuf_add_cstr(&into, "INSERT INTO ");
@@ -89,8 +111,7 @@ static enum err_code table_rows(struct dump *d, const struct cat_table *t, struc
     rows.into = strbuf_str(&into);
     if (strbuf_failed(&sql) || strbuf_failed(&into))
         return err_set(err, ERR_TOO_LARGE, "the columns of a table are too many to be exported");
-    enum err_code code = d->prepare_rows(d->arg, strbuf_str(&sql), &select, err);
-    return code ? code : dump_copy_rows(d, select, d->step_rows, &rows, err);
+    return dump_rows_of(d, t, strbuf_str(&sql), &rows, err);
 }
 
 /* What the file's header says for its application; 0 says nothing. */

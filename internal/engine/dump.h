@@ -13,6 +13,8 @@
 
 #include "engine/catalog.h"
 
+struct strbuf;
+
 struct dump_rows {
     struct str into; /* "INSERT INTO …" up to VALUES, exclusive */
     int columns;
@@ -42,6 +44,12 @@ struct dump {
     bool whole; /* the database, not one table of it: with its header's settings */
     bool schema_only;
     uint64_t rows; /* dumped so far */
+    /* Other values or fewer rows than there are; NULL: all as it is. Appends SQL that reads a stored column,
+     * whose name in the statement is `sql`. Then prepare_rows and step_rows read all rows, of `at`, those
+     * that search tables keep themselves too; indexes are never taken as they are. */
+    void (*add_column)(
+        void *arg, const struct cat_table *t, struct str column, struct str sql, struct strbuf *out);
+    const struct cat_table *at;
 };
 
 MUST_CHECK enum err_code dump_run(struct dump *d, const struct catalog *cat, struct err *err);
@@ -49,6 +57,11 @@ MUST_CHECK enum err_code dump_run(struct dump *d, const struct catalog *cat, str
 /* Gives the sink every row of `select`. */
 MUST_CHECK enum err_code dump_copy_rows(struct dump *d, sqlite3_stmt *select,
     int (*step)(void *arg, sqlite3_stmt *stmt), const struct dump_rows *rows, struct err *err);
+/* The same for a statement that prepare_rows makes, of the rows of `t`. */
+MUST_CHECK enum err_code dump_rows_of(struct dump *d, const struct cat_table *t, struct str select,
+    const struct dump_rows *rows, struct err *err);
+void dump_add_column(
+    const struct dump *d, const struct cat_table *t, struct str column, struct str sql, struct strbuf *out);
 /* A virtual table with what it needs to be searched again. */
 MUST_CHECK enum err_code dump_virtual_table(
     struct dump *d, const struct catalog *cat, const struct cat_table *t, struct err *err);

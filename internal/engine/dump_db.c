@@ -11,10 +11,11 @@ static const char SQL_ADD_SEQUENCE[] = "INSERT INTO sqlite_sequence VALUES(?1, ?
 static enum err_code fail(struct dump_db *d, int rc, struct err *err)
 {
     int primary = rc & 0xff;
-    enum err_code code = primary == SQLITE_FULL    ? ERR_FULL
-                         : primary == SQLITE_NOMEM ? ERR_TOO_LARGE
-                         : primary == SQLITE_ERROR ? ERR_SQL
-                                                   : ERR_IO;
+    enum err_code code = primary == SQLITE_FULL                                       ? ERR_FULL
+                         : primary == SQLITE_NOMEM                                    ? ERR_TOO_LARGE
+                         : primary == SQLITE_ERROR                                    ? ERR_SQL
+                         : primary == SQLITE_CONSTRAINT || primary == SQLITE_MISMATCH ? ERR_CONFLICT
+                                                                                      : ERR_IO;
     return err_set(
         err, code, "the copy could not be written: %s", d->db ? sqlite3_errmsg(d->db) : "no memory");
 }
@@ -59,7 +60,9 @@ static enum err_code rows_begin(void *arg, const struct dump_rows *rows, struct 
     struct dump_db *d = arg;
     struct strbuf sql;
     strbuf_init(&sql, rows->into.len + 64 + 2 * (size_t)rows->columns);
-    strbuf_add_str(&sql, rows->into);
+    /* Whatever the table says, no row takes another's place. */
+    strbuf_add_cstr(&sql, "INSERT OR ABORT");
+    strbuf_add_str(&sql, str_slice(rows->into, strlen("INSERT"), rows->into.len));
     strbuf_add_cstr(&sql, " VALUES(");
     for (int i = 0; i < rows->columns; i++)
         strbuf_add_cstr(&sql, i ? ",?" : "?");

@@ -90,14 +90,22 @@ static enum err_code fts5_rows(
     catalog_quote(&into, t->name);
     strbuf_add_cstr(&into, "(rowid");
     for (const struct fts5_column *c = decl->columns; c; c = c->next) {
-        strbuf_addf(&select, ",c%d", count++);
+        char name[16];
+        str_print(name, sizeof name, "c%d", count++);
+        strbuf_add_char(&select, ',');
+        dump_add_column(d, t, c->name, str_of(name), &select);
         strbuf_add_char(&into, ',');
         catalog_quote(&into, c->name);
     }
     strbuf_add_cstr(&select, " FROM ");
     add_part(&select, t, "_content");
     strbuf_add_char(&into, ')');
-    return copy(d, &select, &into, err);
+    if (!d->add_column)
+        return copy(d, &select, &into, err);
+    if (strbuf_failed(&select) || strbuf_failed(&into))
+        return err_set(err, ERR_TOO_LARGE, "the columns of a table are too many to be exported");
+    const struct dump_rows rows = {strbuf_str(&into), 1 + count};
+    return dump_rows_of(d, t, strbuf_str(&select), &rows, err);
 }
 
 static enum err_code fts5_rebuild(struct dump *d, const struct cat_table *t, struct err *err)
@@ -178,7 +186,7 @@ enum err_code dump_virtual_table(
     enum err_code code = statement(d, t->sql, err);
     if (!code && d->schema_only)
         return fts5_settings(d, t, err);
-    if (!code && (!readable || decl.locale) && d->sink->keeps_indexes)
+    if (!code && (!readable || decl.locale) && d->sink->keeps_indexes && !d->add_column)
         return fts5_index(d, t, err);
     if (!code)
         code = fts5_settings(d, t, err);

@@ -91,6 +91,10 @@ void engine_limits(sqlite3 *db);
 /* The server's own tables in a new file, inside the caller's transaction. */
 MUST_CHECK enum err_code engine_make_tables(sqlite3 *db, struct err *err);
 
+/* The migrations that a file of an earlier version lacks; *ret_new: it had none. ERR_UNAVAILABLE: it is from
+ * a later one. */
+MUST_CHECK enum err_code engine_migrate(sqlite3 *db, bool *ret_new, struct err *err);
+
 /* checkpoint.c */
 void checkpoint_after_commit(struct engine *eng);
 void checkpoint_when_idle(struct engine *eng);

@@ -1,10 +1,15 @@
 /* A whole copy of this database as of one moment: SQLite's backup in small steps, inside one read transaction
  * of an engine that does nothing else. Writers go on meanwhile, in an engine of their own, and only the log
  * grows. Written to out/<copy>.db, as COPY_SCHEMA does; the copy is another file than this one and remembers
- * none of its calls. data: {"pages", "readAtMs"}: the time just before its first read. */
-#include "engine/copy_file.h"
+ * none of its calls. data: {"pages", "readAtMs"}: the time just before its first read.
+ *
+ * With data=schema, sample (rows=, seed=) or masked, or masked=1, the copy is made row by row (copy_rows.h):
+ * data {"rows", "readAtMs"}. With snapshot=1 a snapshot is copied in place of the database (copy_source.h). */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "engine/catalog.h"
+#include "engine/copy_file.h"
+#include "engine/copy_rows.h"
 #include "engine/mask_store.h"
 #include "engine/proposal.h"
 #include "engine/rule.h"
@@ -89,22 +94,76 @@ static enum err_code make(struct op *op, const char *path, int *ret_pages, struc
     return code ? code : copy_file_settle(path, err);
 }
 
+static enum err_code copy_whole(
+    struct op *op, struct copy_source *from, const char *path, int64_t *ret_pages, struct err *err)
+{
+    int pages = 0;
+    if (from->db)
+        return copy_source_adopt(from, SQL_BECOME_NEW, path, err);
+    enum err_code code = take_snapshot(op, err);
+    if (!code)
+        code = make(op, path, &pages, err);
+    *ret_pages = pages;
+    return code;
+}
+
+/* "" is `ret` as it was. */
+static enum err_code number(struct op *op, const char *name, int64_t *ret, struct err *err)
+{
+    struct str text = wire_arg(&op->call, name);
+    int64_t n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || n > INT64_MAX / 10 - 1)
+            return err_set(err, ERR_INVALID, "%s must be a number", name);
+        n = n * 10 + (text.ptr[i] - '0');
+    }
+    if (text.len)
+        *ret = n;
+    return ERR_OK;
+}
+
+static enum err_code read_wish(struct op *op, struct copy_wish *ret, bool *ret_whole, struct err *err)
+{
+    struct str data = wire_arg(&op->call, "data");
+    bool sample = str_eq(data, S("sample"));
+    *ret = (struct copy_wish){.schema_only = str_eq(data, S("schema")),
+        .masked = str_eq(data, S("masked")) || wire_arg(&op->call, "masked").len > 0,
+        .sample = sample ? LIMIT_SAMPLE_DEFAULT_ROWS : 0};
+    *ret_whole = !ret->schema_only && !ret->masked && !sample;
+    enum err_code code = sample ? number(op, "rows", &ret->sample, err) : ERR_OK;
+    return code ? code : number(op, "seed", &ret->seed, err);
+}
+
+static enum err_code copy_it(
+    struct op *op, const char *path, bool *ret_whole, int64_t *ret_count, struct err *err)
+{
+    struct copy_source from;
+    struct copy_wish wish;
+    enum err_code code = copy_source_open(op, &from, err);
+    if (!code)
+        code = read_wish(op, &wish, ret_whole, err);
+    if (!code && *ret_whole)
+        code = copy_whole(op, &from, path, ret_count, err);
+    else if (!code)
+        code = copy_rows(op, &from, &wish, path, ret_count, err);
+    copy_source_release(&from);
+    return code;
+}
+
 enum err_code op_run_COPY(struct op *op, struct err *err)
 {
     char path[FS_PATH_MAX];
-    int pages = 0;
-    int64_t read_at = clock_wall_ms();
+    bool whole = false;
+    int64_t count = 0, read_at = clock_wall_ms();
     enum err_code code = copy_file_begin(op, path, err);
     if (!code)
-        code = take_snapshot(op, err);
-    if (!code)
-        code = make(op, path, &pages, err);
+        code = copy_it(op, path, &whole, &count, err);
     if (code) {
         copy_file_drop(path);
         return code;
     }
     jsonw_object(op->w);
-    JSONW_INT(op->w, "pages", pages);
+    JSONW_INT(op->w, whole ? "pages" : "rows", count);
     JSONW_INT(op->w, "readAtMs", read_at);
     jsonw_object_end(op->w);
     return ERR_OK;

@@ -99,8 +99,12 @@ static enum err_code export_sql(struct op *op, struct catalog *cat, struct err *
     struct catalog_source src = catalog_source_of_op(op);
     struct dump_sql text = {.out = &out, .arena = op->arena};
     struct dump_sink sink = dump_sql_sink(&text);
-    struct dump dump = {
-        &src, export_prepare_rows, export_step_rows, op, &sink, !wire_arg(&op->call, "table").len, false, 0};
+    struct dump dump = {.src = &src,
+        .prepare_rows = export_prepare_rows,
+        .step_rows = export_step_rows,
+        .arg = op,
+        .sink = &sink,
+        .whole = !wire_arg(&op->call, "table").len};
     struct str database;
     sink_init(&out, pass, op);
     enum err_code code = descriptions_attach(&src, cat, &database, err);

@@ -19,8 +19,12 @@ static enum err_code build(struct op *op, const struct catalog *cat, const char 
     struct dump_db copy;
     enum err_code code = dump_db_open(&copy, path, err);
     struct dump_sink sink = dump_db_sink(&copy);
-    struct dump dump = {
-        &src, export_prepare_rows, export_step_rows, op, &sink, !wire_arg(&op->call, "table").len, false, 0};
+    struct dump dump = {.src = &src,
+        .prepare_rows = export_prepare_rows,
+        .step_rows = export_step_rows,
+        .arg = op,
+        .sink = &sink,
+        .whole = !wire_arg(&op->call, "table").len};
     if (!code)
         code = dump_run(&dump, cat, err);
     op->head.rows_read += dump.rows;

@@ -225,7 +225,12 @@ static enum err_code write_dump(
     AUTO_SINK out;
     struct dump_sql text = {.out = &out, .arena = u->op->arena};
     struct dump_sink sink = dump_sql_sink(&text);
-    struct dump dump = {src, prepare_rows, step_rows, u, &sink, true, false, 0};
+    struct dump dump = {.src = src,
+        .prepare_rows = prepare_rows,
+        .step_rows = step_rows,
+        .arg = u,
+        .sink = &sink,
+        .whole = true};
     sink_init(&out, write_out, u);
     dump_sql_open(&text);
     enum err_code code = dump_run(&dump, cat, err);

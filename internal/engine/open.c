@@ -184,7 +184,7 @@ enum err_code engine_make_tables(sqlite3 *db, struct err *err)
     return code;
 }
 
-static enum err_code migrate(sqlite3 *db, bool *ret_new, struct err *err)
+enum err_code engine_migrate(sqlite3 *db, bool *ret_new, struct err *err)
 {
     int64_t version;
     enum err_code code = tenant_version(db, &version, err);
@@ -320,7 +320,7 @@ enum err_code engine_open(struct engine *eng, struct err *err)
     if (!code)
         code = set_file_pragmas(eng, err);
     if (!code && eng->cfg.mode != ENGINE_READER)
-        code = migrate(eng->db, &is_new, err);
+        code = engine_migrate(eng->db, &is_new, err);
     if (!code && !known && eng->cfg.mode == ENGINE_WRITER)
         code = identity_keep(eng, is_new, err);
     if (!code && carry_waits(eng) && eng->cfg.mode == ENGINE_WRITER)

@@ -69,12 +69,8 @@ static enum err_code copy_bytes(int from, int to, struct err *err)
     }
 }
 
-static enum err_code copy_file(const char *from_dir, const char *to_dir, const char *name, struct err *err)
+static enum err_code copy_file(const char *from, const char *to, struct err *err)
 {
-    char from[FS_PATH_MAX], to[FS_PATH_MAX];
-
-    fs_join(from, from_dir, name);
-    fs_join(to, to_dir, name);
     AUTO_FD in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (in < 0)
         return errno == ENOENT ? ERR_NOT_FOUND : err_errno(err, ERR_IO, "open the snapshot");
@@ -82,20 +78,75 @@ static enum err_code copy_file(const char *from_dir, const char *to_dir, const c
     return out < 0 ? err_errno(err, ERR_IO, "copy the snapshot") : copy_bytes(in, out, err);
 }
 
-enum err_code registry_snapshot_copy(const char *data_dir, struct str id, struct str copy_id, struct err *err)
+/* The first `count` of FILES, each to the path that `to` makes. */
+static enum err_code copy_files(const char *data_dir, struct str id, size_t count,
+    void (*to)(char out[FS_PATH_MAX], const void *arg, size_t i), const void *arg, struct err *err)
 {
-    char from[FS_PATH_MAX], to[FS_PATH_MAX];
+    char dir[FS_PATH_MAX], from[FS_PATH_MAX], place[FS_PATH_MAX];
 
-    registry_snapshot_path(from, data_dir, id);
-    registry_stage_path(to, data_dir, copy_id);
-    for (size_t i = 0; i < ARRAY_LEN(FILES); i++) {
-        enum err_code code = copy_file(from, to, FILES[i], err);
+    registry_snapshot_path(dir, data_dir, id);
+    for (size_t i = 0; i < count; i++) {
+        fs_join(from, dir, FILES[i]);
+        to(place, arg, i);
+        enum err_code code = copy_file(from, place, err);
         if (code == ERR_NOT_FOUND && i == 0)
             return err_set(err, ERR_CORRUPT, "the files of the snapshot are missing");
         if (code && code != ERR_NOT_FOUND)
             return code;
     }
-    return fs_sync_dir(to, err);
+    return ERR_OK;
+}
+
+static void staged_place(char out[FS_PATH_MAX], const void *arg, size_t i)
+{
+    fs_join(out, arg, FILES[i]);
+}
+
+enum err_code registry_snapshot_copy(const char *data_dir, struct str id, struct str copy_id, struct err *err)
+{
+    char to[FS_PATH_MAX];
+
+    registry_stage_path(to, data_dir, copy_id);
+    enum err_code code = copy_files(data_dir, id, ARRAY_LEN(FILES), staged_place, to, err);
+    return code ? code : fs_sync_dir(to, err);
+}
+
+/* "<path>" and "<path>-wal", as SQLite looks for them. */
+static void laid_place(char out[FS_PATH_MAX], const void *arg, size_t i)
+{
+    str_print(out, FS_PATH_MAX, "%s%s", (const char *)arg, i ? "-wal" : "");
+}
+
+static void laid_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_id, struct str copy_id)
+{
+    char dir[FS_PATH_MAX], name[ID_MAX + 16];
+
+    registry_path(dir, data_dir, db_id);
+    str_print(name, sizeof name, "out/" STR_FMT ".from.db", STR_ARG(copy_id));
+    fs_join(out, dir, name);
+}
+
+void registry_snapshot_put_away(const char *data_dir, struct str db_id, struct str copy_id)
+{
+    char base[FS_PATH_MAX], path[FS_PATH_MAX];
+
+    laid_path(base, data_dir, db_id, copy_id);
+    for (size_t i = 0; i < 2; i++) {
+        laid_place(path, base, i);
+        (void)unlink(path); /* mostly there is none; what stays goes at the next start */
+    }
+}
+
+enum err_code registry_snapshot_lay_out(
+    const char *data_dir, struct str id, struct str db_id, struct str copy_id, struct err *err)
+{
+    char base[FS_PATH_MAX];
+
+    laid_path(base, data_dir, db_id, copy_id);
+    enum err_code code = copy_files(data_dir, id, 2, laid_place, base, err);
+    if (code)
+        registry_snapshot_put_away(data_dir, db_id, copy_id);
+    return code;
 }
 
 enum err_code registry_stage_carry(

@@ -1,5 +1,6 @@
-/* Branches of a database: list and delete on a worker. PUT and claim_branch are flows: a worker looks up what
- * is to be copied, the engine of that database writes the files, a worker puts them in their place.
+/* Branches of a database: list and delete on a worker. PUT, claim_branch and fork are flows: a worker looks
+ * up what is to be copied (and lays out a snapshot's files), the engine of that database writes the files, a
+ * worker puts them in their place.
  *
  *   read ─► prepare (worker) ─► copy (engine) ─► put (worker, the lane that writes) ─► answer
  *
@@ -10,6 +11,7 @@
 #include "base/enc.h"
 #include "base/limits.h"
 #include "branch/branch.h"
+#include "branch/snapshot.h"
 
 route_worker_fn persql_branch_list, persql_branch_delete;
 route_loop_fn persql_branch_put, persql_branch_claim, persql_database_fork;
@@ -66,9 +68,15 @@ enum err_code persql_branch_delete(struct api_call *c)
 /* --- The body --- */
 
 struct wish {
-    struct str ref, name, slug, region, purpose, role, from_ref, data;
+    struct str ref, name, slug, region, purpose, role, from_ref, from_snapshot, data;
     struct branch_ttl ttl;
+    int64_t sample_rows, seed; /* -1 not said */
+    bool masked;
 };
+
+/* What of the rows goes along. */
+enum branch_data { DATA_SCHEMA, DATA_FULL, DATA_SAMPLE, DATA_MASKED, DATA_COUNT };
+static const char *const DATA_NAMES[DATA_COUNT] = {"schema", "full", "sample", "masked"};
 
 enum branch_kind { MADE_PUT, MADE_CLAIM, MADE_FORK };
 
@@ -77,7 +85,9 @@ struct branch_flow {
     struct branch_wish put;
     struct token_new token;
     enum branch_kind kind;
-    bool with_rows;
+    enum branch_data data;
+    bool laid_out; /* a snapshot's files wait in out/ */
+    struct err failed;
 };
 
 #define FROM(member) offsetof(struct wish, member)
@@ -86,6 +96,10 @@ struct branch_flow {
         {"ttlSec", JF_INT, FROM(ttl.seconds), JF_NULL_OK, 0, 2592000},                                       \
         {"expiresAt", JF_TEXT, FROM(ttl.at), JF_NULL_OK, 1, 40},                                             \
         {"fromRef", JF_TEXT, FROM(from_ref), JF_NULL_OK, 1, 64},                                             \
+        {"fromSnapshot", JF_TEXT, FROM(from_snapshot), JF_NULL_OK, 1, 64},                                   \
+        {"sampleRows", JF_INT, FROM(sample_rows), JF_NULL_OK, 1, LIMIT_SAMPLE_ROWS},                         \
+        {"seed", JF_INT, FROM(seed), JF_NULL_OK, 0, INT64_MAX / 16},                                         \
+        {"masked", JF_BOOL, FROM(masked), JF_NULL_OK, 0, 0},                                                 \
     {                                                                                                        \
         "data", JF_TEXT, FROM(data), JF_NULL_OK, 1, 20                                                       \
     }
@@ -176,17 +190,43 @@ static enum err_code read_fork(struct api_request *r, struct branch_flow *f, str
     return in->slug.len ? ERR_OK : err_field(err, "/slug", "cannot be made from this name: send one");
 }
 
-/* Rows are for those alone who may read them all. */
+static enum err_code check_data(const struct wish *in, struct branch_flow *f, struct err *err)
+{
+    bool sample = f->data == DATA_SAMPLE;
+    if (in->masked && f->data == DATA_SCHEMA)
+        return err_field(
+            err, "/masked", "is for data with rows: sample, or full, which masked is another name of");
+    if (!sample && in->sample_rows >= 0)
+        return err_field(err, "/sampleRows", "is for data \"sample\"");
+    if (!sample && in->seed >= 0)
+        return err_field(err, "/seed", "is for data \"sample\"");
+    if (in->from_ref.ptr && in->from_snapshot.ptr)
+        return err_field(err, "/fromSnapshot", "is of the database itself: send it or fromRef");
+    if ((in->masked || f->data == DATA_MASKED) && in->from_ref.ptr && !str_eq(in->from_ref, S(THE_PARENT)))
+        return err_field(err, "/fromRef",
+            "has masks of its own, which its users can change: masked copies are "
+            "made of the database itself");
+    return ERR_OK;
+}
+
+/* Rows are for those alone who may read them all, and masks for them to judge. */
 static enum err_code read_data(const struct identity *who, struct branch_flow *f, struct err *err)
 {
-    f->with_rows = str_eq(f->wish.data, S("full"));
-    f->put.with_rows = f->with_rows;
-    if (!f->with_rows && !str_eq(f->wish.data, S("schema")))
-        return err_field(err, "/data", "must be schema or full");
-    if (!f->with_rows || (!who->claims.len && !who->branches_only))
-        return ERR_OK;
+    int data = 0;
+    while (data < DATA_COUNT && !str_eq(f->wish.data, str_of(DATA_NAMES[data])))
+        data++;
+    if (data == DATA_COUNT)
+        return err_field(err, "/data", "must be schema, full, sample or masked");
+    f->data = (enum branch_data)data;
+    f->put.with_rows = f->data != DATA_SCHEMA;
+    enum err_code rc = check_data(&f->wish, f, err);
+    if (f->data == DATA_FULL && f->wish.masked)
+        f->data = DATA_MASKED;
+    if (rc || f->data == DATA_SCHEMA || (!who->claims.len && !who->branches_only))
+        return rc;
     return err_set(err, ERR_FORBIDDEN,
-        "A full copy holds all rows: this needs a psql_live_ token without claims, or data \"schema\"");
+        "A copy with rows is made of all rows: this needs a psql_live_ token without claims, or data "
+        "\"schema\"");
 }
 
 static enum err_code read_wish(struct api_request *r, struct branch_flow *f, struct err *err)
@@ -201,7 +241,7 @@ static enum err_code read_wish(struct api_request *r, struct branch_flow *f, str
         rc = read_fork(r, f, err);
     if (!rc && f->kind != MADE_FORK)
         rc = branch_check_ref(in->ref, "/ref", err);
-    if (!rc)
+    if (!rc && in->from_ref.ptr)
         rc = branch_check_ref(in->from_ref, "/fromRef", err);
     if (!rc)
         rc = read_data(r->who->id, f, err);
@@ -217,30 +257,53 @@ static enum err_code read_wish(struct api_request *r, struct branch_flow *f, str
 
 /* --- The steps --- */
 
+/* Its files are copied to where the engine finds them. */
+static enum err_code lay_out_snapshot(struct api_call *c)
+{
+    struct branch_flow *f = c->flow;
+    struct snapshot s;
+    enum err_code rc = snapshot_get(c->db, &f->put.parent.id, f->wish.from_snapshot, &s, c->err);
+    if (rc == ERR_NOT_FOUND)
+        return err_field(c->err, "/fromSnapshot", "is no snapshot of this database");
+    if (!rc)
+        rc = registry_snapshot_lay_out(
+            c->disk->data_dir, id_str(&s.id), id_str(&f->put.source_id), id_str(&f->put.copy_id), c->err);
+    f->laid_out = rc == ERR_OK;
+    return rc;
+}
+
+static enum err_code find_sibling(struct api_call *c)
+{
+    struct branch_flow *f = c->flow;
+    struct registry_entry from;
+    enum err_code rc = registry_get_branch(c->db, &f->put.parent.id, f->wish.from_ref, &from, c->err);
+    if (rc == ERR_NOT_FOUND)
+        return err_field(c->err, "/fromRef", "is no branch of this database");
+    if (!rc)
+        f->put.source_id = from.id;
+    return rc;
+}
+
 /* Reading lane: whose files are to be copied? */
 static enum err_code prepare(struct api_call *c)
 {
     struct branch_flow *f = c->flow;
     struct branch_wish *put = &f->put;
-    struct registry_entry from;
     char slug[SLUG_SIZE];
     enum err_code rc = call_database(c, CAP_BRANCH, &put->parent);
     put->source_id = put->parent.id;
-    if (rc || f->kind == MADE_FORK)
-        return rc;
-    if (put->parent.ref[0])
+    put->copy_id = id_new("db");
+    if (!rc && f->kind != MADE_FORK && put->parent.ref[0])
         return err_set(c->err, ERR_CONFLICT,
             "\"%s\" is a branch itself: make this one of the database it belongs to, with fromRef \"%s\"",
             put->parent.slug, put->parent.ref);
-    rc = branch_slug(str_of(put->parent.slug), put->ref, slug, c->err);
-    if (rc || str_eq(f->wish.from_ref, S(THE_PARENT)))
+    if (!rc && f->kind != MADE_FORK)
+        rc = branch_slug(str_of(put->parent.slug), put->ref, slug, c->err);
+    if (!rc && f->wish.from_snapshot.ptr)
+        return lay_out_snapshot(c);
+    if (rc || f->kind == MADE_FORK || !f->wish.from_ref.ptr || str_eq(f->wish.from_ref, S(THE_PARENT)))
         return rc;
-    rc = registry_get_branch(c->db, &put->parent.id, f->wish.from_ref, &from, c->err);
-    if (rc == ERR_NOT_FOUND)
-        return err_field(c->err, "/fromRef", "is no branch of this database");
-    if (!rc)
-        put->source_id = from.id;
-    return rc;
+    return find_sibling(c);
 }
 
 static void view_claim(struct api_call *c, const struct branch_made *made)
@@ -280,29 +343,79 @@ static enum err_code put(struct api_call *c)
     return rc;
 }
 
+/* The engine did not come to it, or was killed. */
+static enum err_code put_away(struct api_call *c)
+{
+    const struct branch_flow *f = c->flow;
+    registry_snapshot_put_away(c->disk->data_dir, id_str(&f->put.source_id), id_str(&f->put.copy_id));
+    *c->err = f->failed;
+    return f->failed.code;
+}
+
+static void fail(struct api_request *r, const struct err *failed)
+{
+    struct branch_flow *f = r->flow;
+    struct err err = ERR_INIT;
+    f->failed = *failed;
+    if (!f->laid_out || request_run_step(r, WORKQ_READ, put_away, NULL, &err))
+        request_flow_fail(r, failed);
+}
+
 static void on_copied(struct engine_call *call, const struct err *failed)
 {
-    request_flow_next(call, failed, put);
+    struct api_request *r = call->arg;
+    if (!failed) {
+        request_flow_next(call, NULL, put);
+        return;
+    }
+    r->calling = false;
+    fail(r, failed);
+}
+
+static void add_arg(struct wire_call *call, const char *name, struct str value)
+{
+    call->args[call->arg_count++] = (struct wire_arg){str_of(name), value};
+}
+
+static void add_number(struct api_request *r, const char *name, int64_t n)
+{
+    if (n >= 0)
+        add_arg(&r->call.req, name, arena_printf(&r->arena, "%lld", (long long)n));
+}
+
+static void add_args(struct api_request *r)
+{
+    struct branch_flow *f = r->flow;
+    struct wire_call *call = &r->call.req;
+    call->arg_count = 0;
+    add_arg(call, "copy", id_str(&f->put.copy_id));
+    if (call->op != WIRE_OP_COPY)
+        return;
+    add_arg(call, "data", str_of(DATA_NAMES[f->data]));
+    add_number(r, "rows", f->wish.sample_rows);
+    add_number(r, "seed", f->wish.seed);
+    if (f->wish.masked)
+        add_arg(call, "masked", S("1"));
+    if (f->laid_out)
+        add_arg(call, "snapshot", S("1"));
 }
 
 static enum err_code ask_engine(struct api_request *r, struct err *err)
 {
     struct branch_flow *f = r->flow;
     struct wire_call *call = &r->call.req;
-    enum err_code rc =
-        request_fill_call(r, (f->with_rows ? LIMIT_COPY_MS : LIMIT_COPY_SCHEMA_MS) * 1000, err);
+    bool rows = f->data != DATA_SCHEMA || f->laid_out;
+    enum err_code rc = request_fill_call(r, (rows ? LIMIT_COPY_MS : LIMIT_COPY_SCHEMA_MS) * 1000, err);
     if (rc)
         return rc;
-    if (f->with_rows) {
+    if (rows) {
         call->op = WIRE_OP_COPY;
         r->call.place = ENGINE_STREAM;
     }
-    f->put.copy_id = id_new("db");
     r->call.db_id = id_str(&f->put.source_id);
     call->role = WIRE_ROLE_ADMIN; /* the capability was checked; what is copied is all there is */
     call->claims = STR_EMPTY;
-    call->arg_count = 0;
-    call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(&f->put.copy_id)};
+    add_args(r);
     strbuf_reset(&r->body);
     r->call.on_data = request_gather;
     r->call.on_done = on_copied;
@@ -313,7 +426,7 @@ static void on_prepared(struct api_request *r)
 {
     struct err err = ERR_INIT;
     if (ask_engine(r, &err))
-        request_flow_fail(r, &err);
+        fail(r, &err);
 }
 
 static void start(struct api_request *r, enum branch_kind kind)
@@ -323,8 +436,11 @@ static void start(struct api_request *r, enum branch_kind kind)
     f->kind = kind;
     f->wish = (struct wish){.ref = kind == MADE_PUT ? r->item : STR_EMPTY,
         .role = S("write"),
-        .from_ref = S(THE_PARENT),
+        .from_ref = {NULL, 0},
+        .from_snapshot = {NULL, 0},
         .data = S("schema"),
+        .sample_rows = -1,
+        .seed = -1,
         .ttl = BRANCH_TTL_INIT};
     r->flow = f;
     enum err_code rc = read_wish(r, f, &err);
