@@ -64,9 +64,9 @@ static enum err_code open_snapshot(struct copy_source *s, struct err *err)
     int rc = sqlite3_open_v2(s->path, &s->db, flags, VFS_NAME);
     if (rc)
         return fail(s, rc, err);
-    enum err_code code = engine_recipe(eng, s->db, err);
+    enum err_code code = run(s, SQL_ALONE, err); /* before anything is read */
     if (!code)
-        code = run(s, SQL_ALONE, err);
+        code = engine_recipe(eng, s->db, err);
     if (!code)
         code = engine_migrate(s->db, &is_new, err);
     if (code)
@@ -107,13 +107,15 @@ void copy_source_release(struct copy_source *s)
     copy_file_drop(log);
 }
 
-enum err_code copy_source_adopt(struct copy_source *s, const char *sql, const char *path, struct err *err)
+enum err_code copy_source_adopt(struct copy_source *s, const char *sql, struct err *err)
 {
     enum err_code code = run(s, sql, err);
     if (!code)
         code = run(s, SQL_ONE_FILE, err);
     close_db(s);
     if (!code)
-        code = fs_rename(s->path, path, err);
-    return code ? code : copy_file_settle(path, err);
+        code = copy_file_settle(s->path, err);
+    if (!code)
+        s->path[0] = '\0';
+    return code;
 }

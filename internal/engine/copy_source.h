@@ -19,8 +19,8 @@ struct copy_source {
 /* Release whatever happened. */
 MUST_CHECK enum err_code copy_source_open(struct op *op, struct copy_source *ret, struct err *err);
 void copy_source_release(struct copy_source *s);
-/* The snapshot's file itself becomes the copy, at `path`, after `sql`. */
-MUST_CHECK enum err_code copy_source_adopt(
-    struct copy_source *s, const char *sql, const char *path, struct err *err);
+/* The snapshot's file itself is to be the copy, after `sql`: it is one durable file now, and stays; the front
+ * gives it the copy's name, which this process may not. */
+MUST_CHECK enum err_code copy_source_adopt(struct copy_source *s, const char *sql, struct err *err);
 
 #endif

@@ -99,7 +99,7 @@ static enum err_code copy_whole(
 {
     int pages = 0;
     if (from->db)
-        return copy_source_adopt(from, SQL_BECOME_NEW, path, err);
+        return copy_source_adopt(from, SQL_BECOME_NEW, err);
     enum err_code code = take_snapshot(op, err);
     if (!code)
         code = make(op, path, &pages, err);

@@ -148,10 +148,14 @@ MUST_CHECK enum err_code registry_snapshot_copy(
 MUST_CHECK enum err_code registry_stage_carry(
     const char *data_dir, struct str db_id, struct str copy_id, bool lost, struct err *err);
 /* Beside the place where an engine of `db_id` is to write the copy: as out/<copy_id>.from.db, perhaps with its
- * log. It is that engine's to remove; when none was asked after all, registry_snapshot_put_away() does. */
+ * log. It is that engine's to remove. */
 MUST_CHECK enum err_code registry_snapshot_lay_out(
     const char *data_dir, struct str id, struct str db_id, struct str copy_id, struct err *err);
-void registry_snapshot_put_away(const char *data_dir, struct str db_id, struct str copy_id);
+/* That file itself is the copy. ERR_UNAVAILABLE: it is not there. */
+MUST_CHECK enum err_code registry_snapshot_use(
+    const char *data_dir, struct str db_id, struct str copy_id, struct err *err);
+/* What the making of a copy left behind in out/, when its engine was killed or never asked. */
+void registry_copy_drop(const char *data_dir, struct str db_id, struct str copy_id);
 /* What is staged as `copy_id` is staged as `db_id` from now on. */
 MUST_CHECK enum err_code registry_restage(
     const char *data_dir, struct str copy_id, struct str db_id, struct err *err);

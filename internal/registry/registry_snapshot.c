@@ -117,22 +117,40 @@ static void laid_place(char out[FS_PATH_MAX], const void *arg, size_t i)
     str_print(out, FS_PATH_MAX, "%s%s", (const char *)arg, i ? "-wal" : "");
 }
 
-static void laid_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_id, struct str copy_id)
+static void out_path(
+    char out[FS_PATH_MAX], const char *data_dir, struct str db_id, struct str copy_id, const char *ending)
 {
     char dir[FS_PATH_MAX], name[ID_MAX + 16];
 
     registry_path(dir, data_dir, db_id);
-    str_print(name, sizeof name, "out/" STR_FMT ".from.db", STR_ARG(copy_id));
+    str_print(name, sizeof name, "out/" STR_FMT "%s", STR_ARG(copy_id), ending);
     fs_join(out, dir, name);
 }
 
-void registry_snapshot_put_away(const char *data_dir, struct str db_id, struct str copy_id)
+static void laid_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_id, struct str copy_id)
 {
-    char base[FS_PATH_MAX], path[FS_PATH_MAX];
+    out_path(out, data_dir, db_id, copy_id, ".from.db");
+}
 
-    laid_path(base, data_dir, db_id, copy_id);
-    for (size_t i = 0; i < 2; i++) {
-        laid_place(path, base, i);
+enum err_code registry_snapshot_use(
+    const char *data_dir, struct str db_id, struct str copy_id, struct err *err)
+{
+    char from[FS_PATH_MAX], to[FS_PATH_MAX];
+
+    laid_path(from, data_dir, db_id, copy_id);
+    out_path(to, data_dir, db_id, copy_id, ".db");
+    enum err_code code = fs_rename(from, to, err);
+    return code == ERR_NOT_FOUND ? err_set(err, ERR_UNAVAILABLE, "the copy is gone; try again") : code;
+}
+
+void registry_copy_drop(const char *data_dir, struct str db_id, struct str copy_id)
+{
+    static const char *const ENDINGS[] = {
+        ".db", ".db-journal", ".db-wal", ".from.db", ".from.db-journal", ".from.db-wal"};
+    char path[FS_PATH_MAX];
+
+    for (size_t i = 0; i < ARRAY_LEN(ENDINGS); i++) {
+        out_path(path, data_dir, db_id, copy_id, ENDINGS[i]);
         (void)unlink(path); /* mostly there is none; what stays goes at the next start */
     }
 }
@@ -145,7 +163,7 @@ enum err_code registry_snapshot_lay_out(
     laid_path(base, data_dir, db_id, copy_id);
     enum err_code code = copy_files(data_dir, id, 2, laid_place, base, err);
     if (code)
-        registry_snapshot_put_away(data_dir, db_id, copy_id);
+        registry_copy_drop(data_dir, db_id, copy_id);
     return code;
 }
 

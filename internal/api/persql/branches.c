@@ -225,8 +225,9 @@ static enum err_code read_data(const struct identity *who, struct branch_flow *f
     if (rc || f->data == DATA_SCHEMA || (!who->claims.len && !who->branches_only))
         return rc;
     return err_set(err, ERR_FORBIDDEN,
-        "A copy with rows is made of all rows: this needs a psql_live_ token without claims, or data "
-        "\"schema\"");
+        "A full copy, or what is made of one, takes all rows: this needs a psql_live_ token without claims, "
+        "or "
+        "data \"schema\"");
 }
 
 static enum err_code read_wish(struct api_request *r, struct branch_flow *f, struct err *err)
@@ -332,9 +333,15 @@ static enum err_code put(struct api_call *c)
 {
     struct branch_flow *f = c->flow;
     struct branch_made made;
+    enum err_code rc = ERR_OK;
+    if (f->laid_out && f->data == DATA_FULL)
+        rc = registry_snapshot_use(
+            c->disk->data_dir, id_str(&f->put.source_id), id_str(&f->put.copy_id), c->err);
+    if (rc)
+        return rc;
     if (f->kind == MADE_FORK)
         return put_fork(c, f);
-    enum err_code rc = branch_put(c->db, c->disk, c->by, c->arena, &f->put, &made, c->err);
+    rc = branch_put(c->db, c->disk, c->by, c->arena, &f->put, &made, c->err);
     if (!rc && f->kind == MADE_PUT)
         rc = view_branch(c, &made.entry, made.created);
     if (!rc && f->kind == MADE_CLAIM)
@@ -343,11 +350,11 @@ static enum err_code put(struct api_call *c)
     return rc;
 }
 
-/* The engine did not come to it, or was killed. */
+/* The engine was killed, for whoever asked left, or never came to it. */
 static enum err_code put_away(struct api_call *c)
 {
     const struct branch_flow *f = c->flow;
-    registry_snapshot_put_away(c->disk->data_dir, id_str(&f->put.source_id), id_str(&f->put.copy_id));
+    registry_copy_drop(c->disk->data_dir, id_str(&f->put.source_id), id_str(&f->put.copy_id));
     *c->err = f->failed;
     return f->failed.code;
 }
@@ -357,7 +364,7 @@ static void fail(struct api_request *r, const struct err *failed)
     struct branch_flow *f = r->flow;
     struct err err = ERR_INIT;
     f->failed = *failed;
-    if (!f->laid_out || request_run_step(r, WORKQ_READ, put_away, NULL, &err))
+    if (request_run_step(r, WORKQ_READ, put_away, NULL, &err))
         request_flow_fail(r, failed);
 }
 
