@@ -271,7 +271,7 @@ static enum err_code carry_first(struct engine *eng, struct err *err)
     int rc = sqlite3_open_v2(path, &db, flags, VFS_NAME);
     (void)sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
     enum err_code code =
-        rc == SQLITE_OK ? migrate(db, &is_new, err) : failed(db, rc, "opening the database", err);
+        rc == SQLITE_OK ? engine_migrate(db, &is_new, err) : failed(db, rc, "opening the database", err);
     if (!code)
         code = carry_take(eng, db, err);
     (void)sqlite3_close(db); /* every statement is finished */
