@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // The table of calls of @persql/sdk, row by row: what each sends, what its caller reads of the answer, what it throws.
 // Usage: node_sdk.mjs PATH-OF-HOLDFAST
-import { PerSQL, PerSQLError, RateLimitError } from "./persql_client.mjs";
-import { equal, part, secrets, withServer } from "./server.mjs";
+import { ApprovalRequiredError, PerSQL, PerSQLError, RateLimitError } from "./persql_client.mjs";
+import { EMAIL, PASSWORD, equal, part, secrets, withServer } from "./server.mjs";
 
 const keys = (o, wanted) => Object.fromEntries(wanted.map((k) => [k, o?.[k]]));
 
@@ -128,6 +128,55 @@ async function branches(client) {
   equal("delete", await db.branches.list(), []);
 }
 
+async function rules(client) {
+  const db = client.database("acme/main");
+  const made = await db.approvalRules.create({ tableGlob: "CUST*", action: "deny", note: "Ask Lin first" });
+  equal("a rule", [made.tableGlob, made.action, made.note, typeof made.id, made.createdAt.endsWith("Z")], ["CUST*", "deny", "Ask Lin first", "string", true]);
+  equal("list", (await db.approvalRules.list()).map((r) => r.id), [made.id]);
+  const e = await throws("a write that a rule denies", db.query("UPDATE customers SET email = 'x' WHERE id = 2"), PerSQLError, 403, "Ask Lin first");
+  equal("is no request for approval", "approvalToken" in e.body, false);
+  await throws("nor in a transaction", db.transaction([{ sql: "UPDATE customers SET email = 'x' WHERE id = 2" }]), PerSQLError, 403);
+  await db.approvalRules.delete(made.id);
+  equal("delete", [await db.approvalRules.list(), (await db.query("UPDATE customers SET email = email WHERE id = 2")).changes], [[], 1]);
+}
+
+// A person with a browser, who decides.
+async function person(baseURL) {
+  const headers = { Origin: baseURL, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json" };
+  const signed = await fetch(`${baseURL}/api/auth/sign-in/email`, { method: "POST", headers, body: JSON.stringify({ email: EMAIL, password: PASSWORD }) });
+  headers.Cookie = signed.headers.get("set-cookie").split(";")[0];
+  secrets.push(headers.Cookie.split("=")[1]);
+  headers["X-CSRF-Token"] = (await (await fetch(`${baseURL}/api/auth/get-session`, { headers })).json()).csrfToken;
+  return async (token, decision) => {
+    const res = await fetch(`${baseURL}/api/approvals/${token}/decision`, { method: "POST", headers, body: JSON.stringify({ decision }) });
+    equal(`a person says ${decision}`, res.status, 200);
+  };
+}
+
+async function approvals(client) {
+  const db = client.database("acme/main"), decide = await person(client.baseURL), slept = [];
+  const rule = await db.approvalRules.create({ tableGlob: "orders", action: "require_approval" });
+  const { token } = await db.branches.claim({ ref: "held", role: "write" }); // another bearer, to whom the approval is nothing
+  secrets.push(token);
+  const held = await throws("a held write", db.query("UPDATE orders SET status = 'paid' WHERE id = ?", [1]), ApprovalRequiredError, 403, "requires human approval");
+  equal("token, address, hits", [held.approvalToken.slice(0, 5), held.approvalUrl.endsWith(`/approve/${held.approvalToken}`), held.hits.map((h) => [h.tableGlob, h.action, h.matchedTable])],
+    ["appr_", true, [["orders", "require_approval", "orders"]]]);
+  equal("get", (await db.approvals.get(held.approvalToken)).status, "pending");
+  equal("poll gives up", (await db.approvals.poll(held.approvalToken, { timeoutMs: 0 })).status, "pending");
+  client.sleep = async (ms) => { slept.push(ms); await decide(held.approvalToken, "approve"); };
+  equal("poll", [(await db.approvals.poll(held.approvalToken)).status, slept], ["approved", [2000]]);
+  const other = new PerSQL({ token, baseURL: client.baseURL }).database("acme", "main-held");
+  await throws("redeem elsewhere", other.approvals.redeem(held.approvalToken), PerSQLError, 404);
+  equal("redeem", (await db.approvals.redeem(held.approvalToken)).changes, 1);
+  equal("it is done", (await db.query("SELECT status FROM orders WHERE id = 1")).rows, [["paid"]]);
+  await throws("a second time", db.approvals.redeem(held.approvalToken), PerSQLError, 404);
+  const denied = await throws("one more", db.query("DELETE FROM orders"), ApprovalRequiredError, 403);
+  await decide(denied.approvalToken, "deny");
+  equal("denied", (await db.approvals.poll(denied.approvalToken)).status, "denied");
+  await db.branches.delete("held");
+  await db.approvalRules.delete(rule.id);
+}
+
 async function snapshots(client) {
   const db = client.database("acme/main"), kept = await db.snapshots.create("before-cleanup");
   await db.query("DELETE FROM orders WHERE id < 3");
@@ -152,5 +201,5 @@ async function people(client) {
 
 await withServer(async (baseURL, token) => {
   const client = new PerSQL({ token, baseURL: `${baseURL}/` });
-  for (const run of [reading, errors, retries, proposals, branches, snapshots, people]) await part(run.name, () => run(client));
+  for (const run of [reading, errors, retries, proposals, branches, rules, approvals, snapshots, people]) await part(run.name, () => run(client));
 });

@@ -8,8 +8,9 @@ import sys
 import httpx
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from holdfast import Checks, Server, binary_argument
-from persql_client import PerSQL, PerSQLError, RateLimitError
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from people import Person
+from persql_client import ApprovalRequiredError, PerSQL, PerSQLError, RateLimitError
 
 
 class Unreliable(httpx.BaseTransport):
@@ -168,6 +169,58 @@ def branches(checks, s, client):
     db.branches.delete(named["branch_ref"])
 
 
+def rules(checks, s, client):
+    db = client.database("acme/main")
+    made = db.approval_rules.create("cust*", "deny", note="Ask Lin first")
+    checks.equal("a rule", {k: made[k] for k in ("table_glob", "action", "note")}, {"table_glob": "cust*", "action": "deny", "note": "Ask Lin first"})
+    checks.that("its id and time", made["id"] and made["created_at"].endswith("Z"), made)
+    checks.equal("list", [r["id"] for r in db.approval_rules.list()], [made["id"]])
+    e = raises(checks, "a write that a rule denies", PerSQLError, 403, lambda: db.query("UPDATE customers SET email = 'x' WHERE id = 2"))
+    checks.that("is no request for approval", e and "approvalToken" not in e.body and "Ask Lin first" in e.args[0], e and e.body)
+    raises(checks, "in a batch too", PerSQLError, 403, lambda: db.batch([{"sql": "UPDATE customers SET email = 'x' WHERE id = 2"}]))
+    checks.equal("reads are never gated", db.query("SELECT count(*) AS n FROM customers")["data"], [{"n": 2}])
+    with PerSQL(s.mint("readwrite")["token"], f"http://127.0.0.1:{s.port}") as writer:
+        raises(checks, "rules are an admin's", PerSQLError, 403, lambda: writer.database("acme/main").approval_rules.list())
+    db.approval_rules.delete(made["id"])
+    checks.equal("delete", (db.approval_rules.list(), db.query("UPDATE customers SET email = email WHERE id = 2")["rows_written"]), ([], 1))
+
+
+def approvals(checks, s, client):
+    db = client.database("acme/main")
+    rule = db.approval_rules.create("orders", "require_approval", note="Needs human sign-off")
+    slept, person = [], Person(s, "owner@example.com", PASSWORD)
+    person.sign_in()
+
+    def decide(token, decision, **more):
+        answer = person.ask("POST", f"/api/approvals/{token}/decision", {"decision": decision, **more})
+        checks.equal(f"a person says {decision}", answer.status, 200) or print(answer)
+
+    with PerSQL(s.mint("readwrite")["token"], f"http://127.0.0.1:{s.port}", sleep=slept.append) as agent:
+        mine = agent.database("acme/main")
+        held = raises(checks, "a held write", ApprovalRequiredError, 403, lambda: mine.query("UPDATE orders SET status = 'paid' WHERE id = ?", [1]),
+                      "Statement requires human approval before it can run")
+        checks.that("token and address", held.approval_token.startswith("appr_") and held.approval_url.endswith("/approve/" + held.approval_token), held.body)
+        checks.equal("hits", [{k: h[k] for k in ("table_glob", "action", "matched_table", "note")} for h in held.hits],
+                     [{"table_glob": "orders", "action": "require_approval", "matched_table": "orders", "note": "Needs human sign-off"}])
+        checks.that("until when", held.expires_at.endswith("Z"), held.expires_at)
+        checks.equal("get", mine.approvals.get(held.approval_token)["status"], "pending")
+        checks.equal("poll gives up when its time is over", mine.approvals.poll(held.approval_token, timeout=0)["status"], "pending")
+        raises(checks, "redeem before anybody has decided", PerSQLError, 409, lambda: mine.approvals.redeem(held.approval_token))
+        agent.sleep = lambda seconds: (slept.append(seconds), decide(held.approval_token, "approve"))
+        checks.equal("poll", (mine.approvals.poll(held.approval_token, interval=2.0)["status"], slept), ("approved", [2.0]))
+        agent.sleep = slept.append
+        checks.equal("nothing is done yet", db.query("SELECT count(*) AS n FROM orders WHERE status = 'paid'")["data"], [{"n": 0}])
+        raises(checks, "redeem by somebody else", PerSQLError, 404, lambda: db.approvals.redeem(held.approval_token))
+        checks.equal("redeem", mine.approvals.redeem(held.approval_token)["rows_written"], 1)
+        checks.equal("it is done", db.query("SELECT status FROM orders WHERE id = 1")["data"], [{"status": "paid"}])
+        raises(checks, "a second time", PerSQLError, 404, lambda: mine.approvals.redeem(held.approval_token))
+        denied = raises(checks, "a batch", ApprovalRequiredError, 403, lambda: mine.batch([{"sql": "DELETE FROM orders WHERE id = 2"}]))
+        decide(denied.approval_token, "deny", note="not this one")
+        checks.equal("denied", mine.approvals.poll(denied.approval_token)["status"], "denied")
+        raises(checks, "what was denied", PerSQLError, 409, lambda: mine.approvals.redeem(denied.approval_token))
+    db.approval_rules.delete(rule["id"])
+
+
 def snapshots(checks, s, client):
     db = client.database("acme/main")
     kept = db.snapshots.create("before-cleanup")
@@ -193,7 +246,7 @@ def people(checks, s, client):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s, PerSQL(s.token, f"http://127.0.0.1:{s.port}/") as client:
-        for part in (reading, errors, retries, proposals, branches, snapshots, people):
+        for part in (reading, errors, retries, proposals, branches, rules, approvals, snapshots, people):
             checks.part(part, checks, s, client)
     return checks.end()
 
