@@ -48,6 +48,11 @@ static void fill_args(struct api_request *r, struct wire_call *call)
     }
 }
 
+static bool takes_keys(const struct api_route *route)
+{
+    return route->cap == CAP_SQL || route->id == ROUTE_BRANCH_MERGE || route->id == ROUTE_API_BRANCH_MERGE;
+}
+
 enum err_code request_fill_call(struct api_request *r, int64_t timeout_us, struct err *err)
 {
     const struct identity *who = r->who->id;
@@ -71,7 +76,7 @@ enum err_code request_fill_call(struct api_request *r, int64_t timeout_us, struc
         CHECK(call->arg_count < WIRE_ARGS_MAX);
         call->args[call->arg_count++] = (struct wire_arg){S("id"), r->item};
     }
-    return r->route->cap == CAP_SQL ? fill_keys(r, call, err) : ERR_OK;
+    return takes_keys(r->route) ? fill_keys(r, call, err) : ERR_OK;
 }
 
 static void on_gone(void *arg)

@@ -8,4 +8,6 @@
 #define BASE_MARK_SCHEMA "schema" /* it began without rows */
 #define BASE_MERGED      "merged" /* directory: <base's id>-<time>-<proposal>.set, what was merged since */
 
+#define COMPARE_KEY_CHANGED "its key is another one by now" /* why a table is not compared */
+
 #endif

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "engine/branch_base.h"
 #include "engine/catalog.h"
 #include "engine/change_apply.h"
 #include "engine/change_compare_internal.h"
@@ -457,7 +458,7 @@ static enum err_code look_at_table(struct comparing *x, struct str name, struct 
     if (!code && x->base && (x->base->gone || x->base->ignored))
         x->base = NULL;
     if (!code && !skip && x->base && !same_key(x->now, x->base))
-        tell(x, x->now->shown, "its key is another one by now");
+        tell(x, x->now->shown, COMPARE_KEY_CHANGED);
     else if (!code && !skip)
         code = compare_table(x, err);
     recorder_release(&x->now_columns);

@@ -10,6 +10,7 @@
 #include "engine/change_apply.h"
 #include "engine/drift.h"
 #include "engine/engine_state.h"
+#include "engine/merge.h"
 #include "engine/proposing.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
@@ -63,6 +64,11 @@ static enum err_code write_differences(
     return code;
 }
 
+static bool is_merge(const struct proposal *p)
+{
+    return str_eq(p->action, S("merge"));
+}
+
 static struct proposing as_before(const struct proposal *p)
 {
     return (struct proposing){.reason = p->reason,
@@ -73,7 +79,14 @@ static struct proposing as_before(const struct proposal *p)
         .body = p->body,
         .action = p->action.ptr,
         .plan = p->plan,
-        .undo_of = p->undo_of};
+        .undo_of = p->undo_of,
+        .id = {NULL, 0}};
+}
+
+/* Its rows are stored, and no statements: what takes something back, and merges. */
+static bool is_set(const struct proposal *p)
+{
+    return p->undo_of.ptr || is_merge(p);
 }
 
 static bool is_approved(const struct op *op)
@@ -300,13 +313,16 @@ static enum err_code apply_set(struct op *op, const struct proposal *p, struct e
     struct drift d;
     struct strbuf set;
     uint64_t conflicts = 0;
-    op->about = arena_printf(op->arena, "-- takes back " STR_FMT, STR_ARG(p->undo_of));
+    op->about = is_merge(p) ? S("-- merges a branch")
+                            : arena_printf(op->arena, "-- takes back " STR_FMT, STR_ARG(p->undo_of));
     op->proposal = p->id;
     drift_begin(&d, op, p, "Rows are no longer as the write left them; nothing was changed");
     rehearsal_init(&r, op, p->clock_ms, 0);
     enum err_code code = stored_set(op, p, &set, err);
     if (!code)
         code = rehearsal_run_set(&r, strbuf_str(&set), drift_conflict, &d, &conflicts, err);
+    if (!code && conflicts == 0 && is_merge(p))
+        code = merge_follow(&r, strbuf_str(&set), err);
     if (!code && conflicts == 0)
         code = finish_set(op, p, &r, &d, err);
     if (!code && conflicts > 0)
@@ -321,7 +337,7 @@ static enum err_code apply_set(struct op *op, const struct proposal *p, struct e
 
 enum err_code proposal_apply(struct op *op, const struct proposal *p, struct err *err)
 {
-    return p->undo_of.ptr ? apply_set(op, p, err) : apply_statements(op, p, err);
+    return is_set(p) ? apply_set(op, p, err) : apply_statements(op, p, err);
 }
 
 enum err_code op_run_APPLY(struct op *op, struct err *err)

@@ -18,6 +18,7 @@ struct proposing proposing_new(struct str body)
         .agent = NONE,
         .model = NONE,
         .undo_of = NONE,
+        .id = NONE,
         .ttl_s = LIMIT_PROPOSAL_TTL_S,
         .body = body};
 }
@@ -191,7 +192,7 @@ enum err_code propose_store(struct op *op, const struct proposing *in, struct re
         code = proposals_make_room(op, (int64_t)r->set.len, err);
     if (code)
         return code;
-    *p = (struct proposal){.id = arena_copy(op->arena, id_str(&id)),
+    *p = (struct proposal){.id = arena_copy(op->arena, in->id.ptr ? in->id : id_str(&id)),
         .state = S("pending"),
         .bearer = op->call.token_id,
         .body = in->body,
@@ -221,6 +222,19 @@ enum err_code propose_store(struct op *op, const struct proposing *in, struct re
     if (!p->id.ptr)
         return err_set(err, ERR_TOO_LARGE, "the statement is too large");
     return proposal_put(op, p, token_hash, strbuf_str(&r->set), &r->recorder, err);
+}
+
+enum err_code propose_store_applied(
+    struct op *op, const struct proposing *in, struct rehearsal *r, struct proposal *ret, struct err *err)
+{
+    struct proposal p = {.approval = {NULL, 0}, .idempotency_key = {NULL, 0}};
+    bool found = false;
+    enum err_code code = propose_store(op, in, r, STR_EMPTY, &p, err);
+    if (!code)
+        code = proposal_by_id(op, p.id, &found, ret, err);
+    if (!code && !found)
+        return err_set(err, ERR_INTERNAL, "a proposal was not stored");
+    return code ? code : proposal_decide(op, ret, "applied", err);
 }
 
 enum err_code propose_rehearsed(

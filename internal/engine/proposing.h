@@ -13,9 +13,10 @@ struct proposing {
     struct str reason, ticket, agent, model; /* ptr NULL: none */
     int64_t ttl_s;
     struct str body;        /* the request, stored as it is */
-    const char *action;     /* "write", "schema", "undo" */
+    const char *action;     /* "write", "schema", "undo", "merge" */
     struct str plan;        /* JSON */
     struct str undo_of;     /* ptr NULL: none */
+    struct str id;          /* that it gets; ptr NULL: a new one */
     struct verdict verdict; /* of propose_judge; hits ptr NULL: it met no rule */
 };
 
@@ -31,6 +32,9 @@ MUST_CHECK enum err_code propose_judge(
 /* Stores what was rehearsed and taken back. `p` says beforehand how it is held, if it is. */
 MUST_CHECK enum err_code propose_store(struct op *op, const struct proposing *in, struct rehearsal *r,
     struct str token_hash, struct proposal *p, struct err *err);
+/* The same of one whose effects stay: it was applied, as if it had waited. *ret is it. */
+MUST_CHECK enum err_code propose_store_applied(
+    struct op *op, const struct proposing *in, struct rehearsal *r, struct proposal *ret, struct err *err);
 /* Stores it; writes it to `w`, with its execution token. */
 MUST_CHECK enum err_code propose_rehearsed(
     struct op *op, const struct proposing *in, struct rehearsal *r, struct jsonw *w, struct err *err);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/enc.h"
 #include "base/limits.h"
+#include "engine/branch_base.h"
 
 #define ASK_MS       2000
 #define MERGES_ASKED 50
@@ -142,7 +143,7 @@ enum err_code changes_ask(
 /* --- As JSON --- */
 
 /* Nothing an engine says is passed on unread. */
-static void copy_value(struct jsonw *w, const struct jsonr_value *v)
+void changes_copy(struct jsonw *w, const struct jsonr_value *v)
 {
     switch (jsonr_kind(v)) {
     case JSONR_BOOL: jsonw_bool(w, jsonr_bool(v)); break;
@@ -152,14 +153,14 @@ static void copy_value(struct jsonw *w, const struct jsonr_value *v)
     case JSONR_ARRAY:
         jsonw_array(w);
         for (const struct jsonr_value *m = jsonr_first(v); m; m = jsonr_next(m))
-            copy_value(w, m);
+            changes_copy(w, m);
         jsonw_array_end(w);
         break;
     case JSONR_OBJECT:
         jsonw_object(w);
         for (const struct jsonr_value *m = jsonr_first(v); m; m = jsonr_next(m)) {
             jsonw_key_str(w, jsonr_name(m));
-            copy_value(w, m);
+            changes_copy(w, m);
         }
         jsonw_object_end(w);
         break;
@@ -175,10 +176,40 @@ void changes_write(struct jsonw *w, const struct branch_changes *b)
         const struct jsonr_value *v = jsonr_member(b->data, str_of(MEMBERS[i]));
         jsonw_key(w, MEMBERS[i]);
         if (v)
-            copy_value(w, v);
+            changes_copy(w, v);
         else
             jsonw_null(w);
     }
+}
+
+/* --- For a merge --- */
+
+enum err_code changes_check_mergeable(const struct branch_changes *b, struct err *err)
+{
+    const struct jsonr_value *list = member(b->data, "notCompared", JSONR_ARRAY);
+    for (const struct jsonr_value *v = list ? jsonr_first(list) : NULL; v; v = jsonr_next(v)) {
+        struct str reason = text_of(v, "reason");
+        if (!str_eq(reason, S(COMPARE_KEY_CHANGED)))
+            continue;
+        return err_set(err, ERR_CONFLICT,
+            "The rows of table \"" STR_FMT "\" cannot be merged: " COMPARE_KEY_CHANGED
+            ". Merge the other tables with \"tables\"",
+            STR_ARG(str_slice(text_of(v, "table"), 0, 100)));
+    }
+    return ERR_OK;
+}
+
+int changes_rows(const struct branch_changes *b)
+{
+    static const char *const COUNTS[] = {"insert", "update", "delete"};
+    const struct jsonr_value *list = member(b->data, "tables", JSONR_ARRAY);
+    int64_t sum = 0;
+    for (const struct jsonr_value *v = list ? jsonr_first(list) : NULL; v; v = jsonr_next(v))
+        for (size_t i = 0; i < ARRAY_LEN(COUNTS); i++) {
+            const struct jsonr_value *n = member(v, COUNTS[i], JSONR_INT);
+            sum += n && jsonr_int(n) > 0 && jsonr_int(n) <= LIMIT_CHANGE_ROWS ? jsonr_int(n) : 0;
+        }
+    return sum <= INT32_MAX ? (int)sum : INT32_MAX;
 }
 
 /* --- As markdown --- */
@@ -194,7 +225,7 @@ static void add_value(struct strbuf *out, const struct jsonr_value *v)
     if (jsonr_kind(v) == JSONR_TEXT)
         strbuf_add_str(&text, jsonr_text(v));
     else
-        copy_value(&w, v);
+        changes_copy(&w, v);
     size_t len = utf8_cut(strbuf_str(&text), VALUE_MAX);
     plan_markdown_text(out, str_slice(strbuf_str(&text), 0, len));
     if (len < text.len)

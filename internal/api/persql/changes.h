@@ -33,6 +33,11 @@ void changes_write(struct jsonw *w, const struct branch_changes *b);
 /* Counts and the first rows as text; `why_not` is told where there is nothing to show. */
 void changes_write_markdown(struct strbuf *out, const struct branch_changes *b, const char *why_not);
 
+void changes_copy(struct jsonw *w, const struct jsonr_value *v);
+/* ERR_CONFLICT: a table's rows cannot be told apart as before. */
+MUST_CHECK enum err_code changes_check_mergeable(const struct branch_changes *b, struct err *err);
+int changes_rows(const struct branch_changes *b);
+
 /* The calls of both: an admin's, with nothing of the bearer's but the name. */
 struct wire_call changes_call(const struct api_call *c, enum wire_op op, int64_t timeout_ms);
 /* What an engine answered other than 200. */
