@@ -41,8 +41,9 @@ struct applying {
     change_conflict_fn *fn;
     void *arg;
     uint64_t conflicts;
-    int pass;  /* the op that is done now; 0: what an earlier pass left */
-    bool last; /* what fails now fails for good */
+    int pass;    /* the op that is done now; 0: what an earlier pass left */
+    bool last;   /* what fails now fails for good */
+    bool unsure; /* … unless it is in the way of another conflict */
     uint64_t done, left;
     bool *waits; /* of each row: it is left */
     uint64_t at;
@@ -238,7 +239,7 @@ static unsigned compare(const struct target *g, const struct change_row *row, en
 static void tell(struct applying *a, const struct target *g, const struct change_row *row,
     enum change_conflict_kind kind, bool present)
 {
-    struct change_conflict c = {kind, g->t, row, present ? g->now : NULL};
+    struct change_conflict c = {kind, g->t, row, present ? g->now : NULL, a->unsure};
     a->conflicts++;
     a->fn(a->arg, &c);
 }
@@ -519,7 +520,8 @@ static enum err_code apply_passes(struct applying *a, struct str bytes, struct e
             return apply_pass(a, bytes, 0, err);
         }
     }
-    return code;
+    a->last = a->unsure = a->conflicts > 0;
+    return !code && a->unsure && left > 0 ? apply_pass(a, bytes, 0, err) : code;
 }
 
 static void set_triggers(struct engine *eng, int on)

@@ -34,6 +34,7 @@ struct change_conflict {
     const struct change_table_view *table;
     const struct change_row *row;
     const struct change_cell *now; /* one for each column; NULL: the row is not there, or was not looked at */
+    bool unsure;                   /* perhaps only another conflict is in its way */
 };
 
 /* A value of a row of SQLite's, until its next step. */

@@ -90,34 +90,39 @@ enum err_code merge_choices_read(const struct jsonr_value *v, struct merge_choic
     return code;
 }
 
-static bool is_value(const struct jsonr_value *v, const struct change_cell *cell)
+static bool is_real(const struct change_cell *cell, double v)
+{
+    return cell->kind == CHANGE_REAL && !(cell->real < v) && !(cell->real > v);
+}
+
+static bool is_blob(const struct change_cell *cell, const struct jsonr_value *object)
 {
     AUTO_STRBUF mine;
     AUTO_STRBUF other;
     struct jsonw w;
-    const struct jsonr_value *blob;
-    switch (jsonr_kind(v)) {
-    case JSONR_NULL: return cell->kind == CHANGE_NULL;
-    case JSONR_INT:
-        return cell->kind == CHANGE_INT ? cell->integer == jsonr_int(v)
-                                        : cell->kind == CHANGE_REAL && !(cell->real < jsonr_real(v)) &&
-                                              !(cell->real > jsonr_real(v));
-    case JSONR_REAL:
-        return cell->kind == CHANGE_REAL && !(cell->real < jsonr_real(v)) && !(cell->real > jsonr_real(v));
-    case JSONR_TEXT: return cell->kind == CHANGE_TEXT && str_eq(cell->bytes, jsonr_text(v));
-    case JSONR_OBJECT: break;
-    default: return false;
-    }
-    blob = jsonr_member(v, S("$blob"));
-    if (cell->kind != CHANGE_BLOB || !blob || jsonr_kind(blob) != JSONR_TEXT)
-        return false;
+    const struct jsonr_value *blob = jsonr_member(object, S("$blob"));
     strbuf_init(&mine, 64 << 20);
     strbuf_init(&other, 64 << 20);
+    if (cell->kind != CHANGE_BLOB || !blob || jsonr_kind(blob) != JSONR_TEXT)
+        return false;
     jsonw_init(&w, &mine);
     jsonw_base64(&w, cell->bytes);
     jsonw_init(&w, &other);
     jsonw_text(&w, jsonr_text(blob));
     return str_eq(strbuf_str(&mine), strbuf_str(&other));
+}
+
+static bool is_value(const struct jsonr_value *v, const struct change_cell *cell)
+{
+    switch (jsonr_kind(v)) {
+    case JSONR_NULL: return cell->kind == CHANGE_NULL;
+    case JSONR_INT:
+        return (cell->kind == CHANGE_INT && cell->integer == jsonr_int(v)) || is_real(cell, jsonr_real(v));
+    case JSONR_REAL: return is_real(cell, jsonr_real(v));
+    case JSONR_TEXT: return cell->kind == CHANGE_TEXT && str_eq(cell->bytes, jsonr_text(v));
+    case JSONR_OBJECT: return is_blob(cell, v);
+    default: return false;
+    }
 }
 
 /* Every column that finds the row is named, and has that value. */
@@ -184,11 +189,12 @@ static void tell(struct merge_round *m, const struct change_conflict *c)
 {
     AUTO_STRBUF now;
     const struct change_row *row = c->row;
-    m->open++;
+    strbuf_init(&now, 64 << 20);
+    m->open += !c->unsure;
+    m->unsure += c->unsure;
     if (!m->w || m->told >= m->told_max || m->w->out->len > m->bytes_max)
         return;
     m->told++;
-    strbuf_init(&now, 64 << 20);
     jsonw_object(m->w);
     JSONW_TEXT(m->w, "table", c->table->name);
     jsonw_key(m->w, "key");
@@ -243,8 +249,13 @@ void merge_conflict(void *arg, const struct change_conflict *c)
 {
     struct merge_round *m = arg;
     bool forced = c->kind == CONFLICT_DIFFERS || c->kind == CONFLICT_EXISTS || c->kind == CONFLICT_MISSING;
-    if (c->kind == CONFLICT_EXISTS && is_unnamed(c->table)) {
-        m->moved++;
+    bool moves = c->kind == CONFLICT_EXISTS && is_unnamed(c->table);
+    if (c->unsure) { /* the next round knows */
+        if (!moves)
+            tell(m, c);
+        return;
+    }
+    if (moves) {
         decide(m, c, FATE_MOVED);
         return;
     }

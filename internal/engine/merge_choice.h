@@ -34,9 +34,10 @@ struct merge_round {
     const struct merge_choices *choices;
     struct str set, whole; /* branch_set.h */
     struct arena arena;
-    struct map decided;   /* address of a row's bytes → what becomes of it */
-    uint64_t open, moved; /* conflicts that nobody decided; rows that get another row id */
-    struct jsonw *w;      /* an array of the undecided; NULL: not told */
+    struct map decided; /* address of a row's bytes → what becomes of it */
+    uint64_t open;      /* conflicts that nobody decided */
+    uint64_t unsure;    /* … and those that are none, perhaps, once the others are decided */
+    struct jsonw *w;    /* an array of the undecided; NULL: not told */
     uint64_t told, told_max;
     size_t bytes_max;
     bool out_of_memory;

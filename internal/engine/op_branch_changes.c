@@ -64,10 +64,7 @@ static enum err_code read_merged(struct op *op, struct merged *m, struct err *er
 {
     struct str rest = wire_arg(&op->call, ".merged"), name;
     enum err_code code = ERR_OK;
-    for (bool more = rest.len > 0; more && !code;) {
-        more = str_cut(&rest, ',', &name);
-        if (!more)
-            name = rest;
+    while (!code && rest.len > 0 && str_cut(&rest, ',', &name)) {
         if (m->count == MERGED_MAX)
             return err_set(err, ERR_CONFLICT,
                 "the branch was merged %d times: make it anew, or make another one", (int)MERGED_MAX);

@@ -100,10 +100,10 @@ static enum err_code tell_conflicts(struct merging *m, const struct merge_round 
         "conflict of kind schema needs the branch's schema to be merged first");
     JSONW_CSTR(&w, "code", "conflict");
     JSONW_TEXT(&w, "requestId", op->call.request_id);
-    JSONW_INT(&w, "conflictCount", (int64_t)round->open);
+    JSONW_INT(&w, "conflictCount", (int64_t)(round->open + round->unsure));
     jsonw_key(&w, "conflicts");
     jsonw_raw(&w, strbuf_str(&m->told));
-    JSONW_BOOL(&w, "truncated", round->told < round->open);
+    JSONW_BOOL(&w, "truncated", round->told < round->open + round->unsure);
     jsonw_object_end(&w);
     bool failed = strbuf_failed(&out) || strbuf_failed(&m->told);
     op->plain = failed ? (struct str){NULL, 0} : arena_copy(op->arena, strbuf_str(&out));

@@ -220,7 +220,7 @@ static bool is_of_proposals(const struct task *t)
     enum wire_op op = t->op.call.op;
     return op == WIRE_OP_PROPOSE || op == WIRE_OP_APPLY || op == WIRE_OP_REDEEM ||
            op == WIRE_OP_PROPOSAL_WITHDRAW || op == WIRE_OP_PROPOSAL_UNDO || op == WIRE_OP_UNDO ||
-           op == WIRE_OP_RULE_TEST || op == WIRE_OP_RULE_REPLAY;
+           op == WIRE_OP_RULE_TEST || op == WIRE_OP_RULE_REPLAY || op == WIRE_OP_MERGE;
 }
 
 /* Proposals that wait and whose rows it touches become stale with it. */

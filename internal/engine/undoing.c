@@ -133,7 +133,7 @@ static struct proposal of_all(const struct undoing *u)
 
 static void on_gap(void *arg, const struct change_table_view *t, const struct change_row *row)
 {
-    struct change_conflict c = {CONFLICT_BETWEEN, t, row, NULL};
+    struct change_conflict c = {CONFLICT_BETWEEN, t, row, NULL, false};
     drift_conflict(arg, &c);
 }
 

@@ -445,7 +445,7 @@ def merges(checks, s):
     wanted = s.call("GET", at("next") + "/preview").json["data"]["plan"]["statements"]
     for token in (s.mint("readwrite")["token"], s.mint("admin", "--kind", "test")["token"], s.mint("admin", "--tables", "notes")["token"]):
         refused(checks, "not by everybody", merge(token=token), 403, "forbidden")
-    for body, pointer in (({"mode": "data"}, "/mode"), ({"mode": 5}, "/mode"), ({"mode": ""}, "/mode")):
+    for body, pointer in (({"mode": "rows"}, "/mode"), ({"mode": 5}, "/mode"), ({"mode": ""}, "/mode")):
         refused(checks, f"merge {body}", merge(body), 400, "invalid_request", pointer)
     checks.equal("what the preview told", good(checks, "merge", merge({"mode": "schema"}))["applied"], wanted)
     checks.equal("the same schema", schema_of(s, "main"), schema_of(s, "main-next"))

@@ -71,11 +71,12 @@ static enum err_code ask_state(void *arg, struct str proposal, enum merge_state 
     AUTO_STRBUF out;
     AUTO_ARENA a;
     const struct jsonr_value *root;
-    *ret = MERGE_WAITS;
-    if (q->left-- == 0) /* the others at the next look */
-        return ERR_OK;
     strbuf_init(&out, LIMIT_RESULT_BYTES);
     arena_init(&a, 64 << 20);
+    *ret = MERGE_WAITS;
+    if (q->left <= 0) /* the others at the next look */
+        return ERR_OK;
+    q->left--;
     add_arg(&call, "id", proposal);
     enum err_code rc = registry_get(q->c->db, &q->c->who->namespace_id, q->c->db_slug, &parent, err);
     if (!rc)

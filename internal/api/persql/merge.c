@@ -185,9 +185,9 @@ static struct str tables_body(struct merge *m)
 {
     AUTO_STRBUF text;
     struct jsonw w;
+    strbuf_init(&text, LIMIT_BODY_BYTES);
     if (!m->wish.tables)
         return STR_EMPTY;
-    strbuf_init(&text, LIMIT_BODY_BYTES);
     jsonw_init(&w, &text);
     jsonw_object(&w);
     jsonw_key(&w, "tables");

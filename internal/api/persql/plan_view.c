@@ -1,5 +1,6 @@
 /* See plan.h: the difference as JSON, and as the text of a comment. */
 #include "api/persql/plan.h"
+#include "base/enc.h"
 
 /* --- As JSON --- */
 
@@ -63,18 +64,46 @@ static void add_fenced(struct strbuf *out, struct str sql)
     strbuf_add_char(out, '\n');
 }
 
-/* Somebody else's name within a line: nothing in it makes markup or another line. */
-void plan_markdown_text(struct strbuf *out, struct str name)
+/* Characters that turn the direction of what follows or show nothing: U+200B to U+200F, U+2028 to U+202E,
+ * U+2060 to U+2069, U+FEFF, U+061C, the soft hyphen and the controls before it. */
+static bool is_invisible(struct str ch)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        char ch = name.ptr[i];
-        if ((unsigned char)ch < ' ' || ch == 0x7f) {
-            strbuf_add_char(out, ' ');
-            continue;
-        }
-        if (strchr("\\`*_{}[]()<>#+-.!|~@&", ch))
-            strbuf_add_char(out, '\\');
-        strbuf_add_char(out, ch);
+    const unsigned char *b = (const unsigned char *)ch.ptr;
+    if (ch.len == 2)
+        return (b[0] == 0xc2 && (b[1] < 0xa0 || b[1] == 0xad)) || (b[0] == 0xd8 && b[1] == 0x9c);
+    if (ch.len != 3)
+        return false;
+    unsigned code = (b[0] & 0xfu) << 12 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
+    return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2060 && code <= 0x2069) || code == 0xfeff;
+}
+
+static void add_character(struct strbuf *out, struct str ch)
+{
+    if (ch.len > 1 && is_invisible(ch)) {
+        strbuf_add_cstr(out, "�");
+        return;
+    }
+    if (ch.len > 1) {
+        strbuf_add_str(out, ch);
+        return;
+    }
+    char c = ch.ptr[0];
+    if ((unsigned char)c < ' ' || c == 0x7f) {
+        strbuf_add_char(out, ' ');
+        return;
+    }
+    if (strchr("\\`*_{}[]()<>#+-.!|~@&", c))
+        strbuf_add_char(out, '\\');
+    strbuf_add_char(out, c);
+}
+
+void plan_markdown_text(struct strbuf *out, struct str text)
+{
+    while (text.len > 0) {
+        size_t len = utf8_first(text);
+        add_character(out, str_slice(text, 0, len ? len : 1));
+        text = str_slice(text, len ? len : 1, text.len);
     }
 }
 

@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""What a branch changed, row by row, and merging it into its parent: conflicts as data, choices, proposals, undo, several merges,
+schemas that differ, what it began with under many writes and crashes, and SIGKILL in the middle of merges.
+Usage: test_merge.py PATH-OF-HOLDFAST"""
+import concurrent.futures
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from holdfast import Checks, Server, binary_argument
+
+SCHEMA = ["CREATE TABLE items(id INTEGER PRIMARY KEY, name TEXT, size INT, tag TEXT UNIQUE)", "CREATE TABLE log(what TEXT)",
+          "CREATE TABLE pairs(a INT, b TEXT COLLATE NOCASE, v, PRIMARY KEY(a, b)) WITHOUT ROWID",
+          "CREATE TABLE parts(code TEXT PRIMARY KEY, item INT REFERENCES items(id) ON DELETE CASCADE, v)",
+          "INSERT INTO items VALUES (1, 'one', 1, 't1'), (2, 'two', 2, 't2'), (3, 'three', 3, 't3'), (4, 'four', 4, 't4')",
+          "INSERT INTO log VALUES ('start')", "INSERT INTO pairs VALUES (1, 'x', 1), (2, 'y', 2)", "INSERT INTO parts VALUES ('p', 4, 1)"]
+
+
+def good(checks, what, answer):
+    checks.that(f"{what}: 200", answer.status == 200 and answer.json["success"], answer)
+    return answer.json.get("data") or {}
+
+
+def refused(checks, what, answer, status, code, pointer=None, text=""):
+    body = answer.json
+    checks.that(f"{what}: {status} {code} {pointer or ''} {text}",
+                answer.status == status and body.get("code") == code and (pointer is None or body.get("pointer") == pointer) and text in body["error"], answer)
+
+
+def rows(s, sql, db="main"):
+    return s.query(sql, db=db).json["data"]["rows"]
+
+
+def write(s, db, *statements):
+    for sql in statements:
+        answer = s.query(sql, db=db)
+        assert answer.status == 200, answer
+
+
+def merge(s, ref, body=None, db="main", **more):
+    return s.call("POST", f"/v1/db/acme/{db}/branches/{ref}/merge", {"mode": "data", **(body or {})}, **more)
+
+
+def diff(s, ref, query="", db="main", **more):
+    return s.call("GET", f"/v1/db/acme/{db}/branches/{ref}/diff{query}", **more)
+
+
+def fresh(s, name, data="full"):
+    """A database of its own with a branch `b`: its slug and the branch's."""
+    s.call("POST", "/v1/databases", {"slug": name, "name": name})
+    write(s, name, *SCHEMA)
+    assert s.call("PUT", f"/v1/db/acme/{name}/branches/b", {"data": data}).status == 200
+    return name, f"{name}-b"
+
+
+def counts(data):
+    return {t["table"]: (t["insert"], t["update"], t["delete"]) for t in data["tables"]}
+
+
+def differences(checks, s):
+    main, b = fresh(s, "differs")
+    none = good(checks, "nothing yet", diff(s, "b", db=main))
+    checks.equal("no rows", (none["tables"], none["rows"], none["truncated"], none["base"]["rows"], none["branchRef"]), ([], [], False, True, "b"))
+    write(s, b, "UPDATE items SET name = 'TWO' WHERE id = 2", "INSERT INTO items VALUES (9, 'nine', 9, 't9')", "DELETE FROM pairs WHERE a = 1",
+          "INSERT INTO log VALUES ('branch')", "UPDATE items SET size = size WHERE id = 1", "ALTER TABLE log ADD COLUMN at INT DEFAULT 5")
+    data = good(checks, "a diff", diff(s, "b", db=main))
+    checks.equal("its counts", counts(data), {"items": (1, 1, 0), "log": (1, 0, 0), "pairs": (0, 0, 1)})
+    checks.equal("a changed row", [r for r in data["rows"] if r["op"] == "update"],
+                 [{"table": "items", "op": "update", "indirect": False, "key": {"id": 2}, "before": {"name": "two"}, "after": {"name": "TWO"}}])
+    checks.equal("a row that went", [r["before"] for r in data["rows"] if r["op"] == "delete"], [{"a": 1, "b": "x", "v": 1}])
+    checks.equal("a new row with its new column", [r["after"] for r in data["rows"] if r["table"] == "log"], [{"what": "branch", "at": 5}])
+    checks.equal("the schema", [c["name"] for c in data["schema"]["changed"]], ["log"])
+    pages, cursor = [], ""
+    for _ in range(9):
+        page = good(checks, "a page", diff(s, "b", f"?limit=1{cursor}", db=main))
+        pages += page["rows"]
+        checks.equal("its counts are of all", counts(page), counts(data))
+        cursor = f"&cursor={page['nextCursor']}"
+        if not page["truncated"]:
+            break
+    checks.equal("page by page the same", pages, data["rows"])
+    checks.equal("one table", counts(good(checks, "by table", diff(s, "b", "?table=PAIRS", db=main))), {"pairs": (0, 0, 1)})
+    checks.equal("for people, over the other surface", s.call("GET", f"/api/namespaces/acme/databases/{main}/branches/b/diff").json["data"]["rows"], data["rows"])
+    write(s, b, "INSERT INTO items VALUES (10, '<b>|x`\u202e', 1, NULL)")
+    text = diff(s, "b", "?format=markdown", db=main)
+    checks.that("as text", text.status == 200 and text.headers["content-type"].startswith("text/markdown") and b"| items | 2 | 1 | 0 |" in text.data and
+                b"changed in items: id 2; was name two; is name TWO" in text.data and b"<b>" not in text.data and "\u202e".encode() not in text.data, text.data)
+    preview = s.call("GET", f"/v1/db/acme/{main}/branches/b/preview?format=markdown")
+    checks.that("the preview's text has a summary", preview.status == 200 and b"| items | 2 | 1 | 0 |" in preview.data, preview.data)
+    for query, pointer in (("?limit=0", "/limit"), ("?limit=1001", "/limit"), ("?limit=x", "/limit"), ("?cursor=-1", "/cursor"), ("?cursor=x", "/cursor"),
+                           ("?format=xml", "/format"), ("?table=", "/table"), ("?table=" + "t" * 1001, "/table")):
+        refused(checks, query[:20], diff(s, "b", query, db=main), 400, "invalid_request", pointer)
+    refused(checks, "no such branch", diff(s, "none", db=main), 404, "not_found")
+    refused(checks, "no ref", diff(s, "-x", db=main), 400, "invalid_request", "/ref")
+    refused(checks, "a readonly token", diff(s, "b", db=main, token=s.mint("readonly")["token"]), 403, "forbidden")
+
+
+def without_rows(checks, s):
+    main, b = fresh(s, "bare", data="schema")
+    write(s, b, "INSERT INTO items VALUES (7, 'seven', 7, 't7')", "INSERT INTO log VALUES ('branch')")
+    data = good(checks, "a branch that began without rows", diff(s, "b", db=main))
+    checks.equal("has added all it has", (counts(data), data["base"]["rows"]), ({"items": (1, 0, 0), "log": (1, 0, 0)}, False))
+    checks.equal("and merges it", good(checks, "merge", merge(s, "b", db=main))["rows"], 2)
+    checks.equal("beside what was there", rows(s, "SELECT count(*) FROM items", main) + rows(s, "SELECT what FROM log", main), [[5], ["start"], ["branch"]])
+    checks.equal("once", good(checks, "again", merge(s, "b", db=main))["rows"], 0)
+
+
+def merging(checks, s):
+    main, b = fresh(s, "merges")
+    write(s, b, "UPDATE items SET name = 'TWO' WHERE id = 2", "INSERT INTO items VALUES (9, 'nine', 9, 't9')", "DELETE FROM items WHERE id = 4", "INSERT INTO log VALUES ('branch')")
+    write(s, main, "UPDATE items SET size = 22 WHERE id = 2", "INSERT INTO log VALUES ('parent')", "UPDATE pairs SET v = 9 WHERE a = 1")
+    shown = good(checks, "only shown", merge(s, "b", {"dryRun": True, "reason": "look first", "ticket": "T-1"}, db=main))
+    checks.equal("as a proposal", (shown["action"], shown["status"], shown["reason"], shown["ticket"], counts(shown["changes"])),
+                 ("merge", "pending", "look first", "T-1", {"items": (1, 1, 1), "log": (1, 0, 0), "parts": (0, 0, 1)}))
+    checks.equal("nothing was changed", rows(s, "SELECT name FROM items WHERE id = 2", main), [["two"]])
+    done = good(checks, "merge", merge(s, "b", db=main))
+    checks.equal("what it says", (done["branchRef"], done["mode"], done["rows"], done["applied"]), ("b", "data", 5, []))
+    checks.equal("both sides' columns", rows(s, "SELECT * FROM items", main), [[1, "one", 1, "t1"], [2, "TWO", 22, "t2"], [3, "three", 3, "t3"], [9, "nine", 9, "t9"]])
+    checks.equal("both sides' rows of a table without a key", rows(s, "SELECT what FROM log ORDER BY 1", main), [["branch"], ["parent"], ["start"]])
+    checks.equal("what followed by a foreign key", rows(s, "SELECT count(*) FROM parts", main), [[0]])
+    checks.equal("the parent's own", rows(s, "SELECT v FROM pairs", main), [[9], [2]])
+    refused(checks, "what was shown before drifted", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": shown["executionToken"]}), 409, "drift")
+    checks.equal("the branch has nothing left to merge", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
+    write(s, main, "UPDATE items SET name = 'parent' WHERE id = 2")
+    checks.equal("what was merged is no conflict later", good(checks, "merge", merge(s, "b", db=main))["rows"], 0)
+    write(s, b, "UPDATE items SET name = 'uno' WHERE id = 1")
+    second = good(checks, "the next change alone", merge(s, "b", db=main))
+    checks.equal("its row", (second["rows"], rows(s, "SELECT name FROM items ORDER BY id", main)), (1, [["uno"], ["parent"], ["three"], ["nine"]]))
+    undo = good(checks, "undo", s.call("POST", f"/v1/db/acme/{main}/proposals/{second['proposalId']}/undo"))
+    good(checks, "apply it", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": undo["executionToken"]}))
+    checks.equal("the row is back", rows(s, "SELECT name FROM items WHERE id = 1", main), [["one"]])
+    write(s, b, "UPDATE items SET name = 'later' WHERE id = 3")
+    later = good(checks, "proposed", merge(s, "b", {"propose": True}, db=main))
+    good(checks, "and applied", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": later["executionToken"]}))
+    checks.equal("its row", rows(s, "SELECT name FROM items WHERE id = 3", main), [["later"]])
+    checks.equal("that counts as merged too", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
+    actions = [e["action"] for e in s.call("GET", "/api/namespaces/acme/audit?limit=100").json["data"]]
+    checks.that("the audit log tells", "database.branch_merged" in actions and "proposal.applied" in actions, actions)
+
+
+def conflicts(checks, s):
+    main, b = fresh(s, "conflicts")
+    write(s, b, "UPDATE items SET name = 'b1' WHERE id = 1", "UPDATE items SET name = 'b2' WHERE id = 2", "DELETE FROM items WHERE id = 3",
+          "INSERT INTO items VALUES (20, 'b20', 20, 'tb')", "UPDATE pairs SET v = 'b' WHERE a = 1", "UPDATE items SET tag = 'same' WHERE id = 4")
+    write(s, main, "UPDATE items SET name = 'p1' WHERE id = 1", "DELETE FROM items WHERE id = 2", "UPDATE items SET size = 33 WHERE id = 3",
+          "INSERT INTO items VALUES (20, 'p20', 20, 'tp')", "UPDATE pairs SET v = 'p' WHERE a = 1", "INSERT INTO items VALUES (5, 'five', 5, 'same')")
+    answer = merge(s, "b", db=main)
+    refused(checks, "conflicts", answer, 409, "conflict")
+    found = {(c["table"], str(c["key"])): c for c in answer.json["conflicts"]}
+    checks.equal("all of them", sorted((k[1], c["kind"], c["op"]) for k, c in found.items()),
+                 sorted([("{'id': 1}", "differs", "update"), ("{'id': 2}", "missing", "update"), ("{'id': 3}", "differs", "delete"), ("{'id': 20}", "exists", "insert"),
+                         ("{'a': 1, 'b': 'x'}", "differs", "update"), ("{'id': 4}", "constraint", "update")]))
+    one = found["items", "{'id': 1}"]
+    checks.equal("with all three states", (one["base"]["name"], one["ours"]["name"], one["theirs"]["name"]), ("one", "p1", "b1"))
+    checks.equal("their number", (answer.json["conflictCount"], answer.json["truncated"]), (6, False))
+    checks.equal("nothing was changed", rows(s, "SELECT name FROM items ORDER BY id", main), [["p1"], ["three"], ["four"], ["five"], ["p20"]])
+    refused(checks, "what no choice settles stays", merge(s, "b", {"resolve": {"default": "theirs"}}, db=main), 409, "conflict")
+    refused(checks, "one that is left open", merge(s, "b", {"resolve": {"default": "theirs", "tables": {"pairs": "fail"}, "rows": [{"table": "items", "key": {"id": 4}, "choose": "ours"}]}}, db=main), 409, "conflict")
+    choice = {"default": "theirs", "tables": {"PAIRS": "ours"}, "rows": [{"table": "items", "key": {"id": 4}, "choose": "ours"}, {"table": "items", "key": {"id": 1}, "choose": "ours"}]}
+    done = good(checks, "chosen", merge(s, "b", {"resolve": choice}, db=main, headers={"Idempotency-Key": "once"}))
+    checks.equal("what was chosen", rows(s, "SELECT id, name, size, tag FROM items ORDER BY id", main),
+                 [[1, "p1", 1, "t1"], [2, "b2", 2, "t2"], [4, "four", 4, "t4"], [5, "five", 5, "same"], [20, "b20", 20, "tb"]])
+    checks.equal("the table's choice", rows(s, "SELECT v FROM pairs WHERE a = 1", main), [["p"]])
+    again = merge(s, "b", {"resolve": choice}, db=main, headers={"Idempotency-Key": "once"})
+    checks.that("the same key is the same merge", again.json["data"]["proposalId"] == done["proposalId"] and again.headers.get("idempotency-replayed") == "true", again)
+    checks.equal("what was decided is no conflict any more", good(checks, "again", merge(s, "b", db=main))["rows"], 0)
+    write(s, b, "UPDATE items SET name = 'b1 again' WHERE id = 1")
+    refused(checks, "but a new change of it is", merge(s, "b", db=main), 409, "conflict")
+    for resolve in ({"default": "ours"}, {"tables": {"items": "ours"}}, {"rows": [{"table": "items", "key": {"id": 1}, "choose": "ours"}]}):
+        good(checks, f"{resolve} only shown", merge(s, "b", {"resolve": resolve, "dryRun": True}, db=main))
+
+
+def bodies(checks, s):
+    main, b = fresh(s, "bodies")
+    write(s, b, "UPDATE items SET name = 'b1' WHERE id = 1")
+    row = {"table": "items", "key": {"id": 1}, "choose": "ours"}
+    for body, pointer in (({"mode": "both"}, "/mode"), ({"mode": 1}, "/mode"), ({"mode": ""}, "/mode"), ({"tables": []}, "/tables"), ({"tables": "items"}, "/tables"), ({"tables": [1]}, "/tables/0"),
+                          ({"tables": ["items", ""]}, "/tables/1"), ({"tables": ["t" * 1001]}, "/tables/0"), ({"resolve": "ours"}, "/resolve"), ({"resolve": {"default": "mine"}}, "/resolve/default"),
+                          ({"resolve": {"default": 1}}, "/resolve/default"), ({"resolve": {"tables": ["items"]}}, "/resolve/tables"), ({"resolve": {"tables": {"items": "both"}}}, "/resolve/tables"),
+                          ({"resolve": {"rows": {}}}, "/resolve/rows"), ({"resolve": {"rows": [1]}}, "/resolve/rows/0"), ({"resolve": {"rows": [dict(row, choose="x")]}}, "/resolve/rows/0/choose"),
+                          ({"resolve": {"rows": [row, dict(row, key={})]}}, "/resolve/rows/1/key"), ({"resolve": {"rows": [{"table": "items", "key": {"id": 1}}]}}, "/resolve/rows/0/choose"),
+                          ({"resolve": {"rows": [dict(row, table=7)]}}, "/resolve/rows/0/table"), ({"resolve": {"other": 1}}, "/resolve/other"), ({"dryRun": "yes"}, "/dryRun"), ({"propose": 1}, "/propose"),
+                          ({"ttlSec": 5}, "/ttlSec"), ({"reason": ""}, "/reason"), ({"reason": "r" * 2001}, "/reason"), ({"agent": 1}, "/agent"),
+                          ({"mode": "schema", "tables": ["items"]}, "/tables"), ({"mode": "schema", "resolve": {"default": "ours"}}, "/resolve")):
+        refused(checks, str(body)[:60], merge(s, "b", body, db=main), 400, "invalid_request", pointer)
+    refused(checks, "no such branch", merge(s, "none", db=main), 404, "not_found")
+    refused(checks, "too low a role", merge(s, "b", db=main, token=s.mint("readwrite")["token"]), 403, "forbidden")
+    key = {"Idempotency-Key": "k" * 300}
+    refused(checks, "a long key", merge(s, "b", db=main, headers=key), 400, "invalid_request")
+    good(checks, "members that nobody knows", merge(s, "b", {"unknown": 1, "dryRun": None}, db=main))
+    checks.equal("it is merged", rows(s, "SELECT name FROM items WHERE id = 1", main), [["b1"]])
+    checks.equal("no change set waits in the parent's or the branch's directory",
+                 [f for path, _, files in os.walk(os.path.join(s.data, "db")) for f in files if f.endswith(".set") and "merged" not in path], [])
+
+
+def schemas(checks, s):
+    main, b = fresh(s, "schemas")
+    write(s, b, "ALTER TABLE items ADD COLUMN more TEXT DEFAULT 'd'", "UPDATE items SET more = 'm' WHERE id = 1", "CREATE TABLE made(a PRIMARY KEY)", "INSERT INTO made VALUES (1)",
+          "DROP TABLE pairs", "DROP TABLE parts", "CREATE TABLE parts(other INTEGER PRIMARY KEY, v)", "INSERT INTO parts VALUES (1, 2)")
+    data = good(checks, "diff", diff(s, "b", db=main))
+    checks.equal("rows by columns of the same name", counts(data), {"items": (0, 1, 0), "made": (1, 0, 0)})
+    checks.equal("what cannot be compared is told", sorted((n["table"], "key" in n["reason"]) for n in data["notCompared"]), [("pairs", False), ("parts", True)])
+    refused(checks, "another key refuses", merge(s, "b", db=main), 409, "conflict", text="\"parts\"")
+    answer = merge(s, "b", {"tables": ["items", "made"]}, db=main)
+    refused(checks, "the schema comes first", answer, 409, "conflict")
+    checks.equal("as conflicts of that kind", {c["kind"] for c in answer.json["conflicts"]}, {"schema"})
+    write(s, main, "ALTER TABLE items ADD COLUMN more TEXT DEFAULT 'd'", "CREATE TABLE made(a PRIMARY KEY)")
+    checks.equal("then the rows", good(checks, "merge", merge(s, "b", {"tables": ["ITEMS", "made"]}, db=main))["rows"], 2)
+    checks.equal("with the new column", rows(s, "SELECT more FROM items WHERE id < 3 ORDER BY id", main), [["m"], ["d"]])
+    main, b = fresh(s, "indexed")
+    fts = ["CREATE VIRTUAL TABLE found USING fts5(name, content='items', content_rowid='id')",
+           "CREATE TRIGGER items_in AFTER INSERT ON items BEGIN INSERT INTO found(rowid, name) VALUES(new.id, new.name); END",
+           "CREATE TRIGGER items_up AFTER UPDATE ON items BEGIN INSERT INTO found(found, rowid, name) VALUES('delete', old.id, old.name); INSERT INTO found(rowid, name) VALUES(new.id, new.name); END",
+           "INSERT INTO found(found) VALUES('rebuild')"]
+    write(s, main, *fts)
+    s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "full"})
+    write(s, b, "UPDATE items SET name = 'banana' WHERE id = 2", "INSERT INTO items VALUES (30, 'cherry', 1, NULL)")
+    done = good(checks, "a table with an index that follows it", merge(s, "b", db=main))
+    checks.equal("the index is built anew", rows(s, "SELECT rowid FROM found WHERE found MATCH 'banana OR cherry OR two' ORDER BY 1", main), [[2], [30]])
+    checks.equal("so it says that it cannot be taken back", bool(s.call("GET", f"/v1/db/acme/{main}/proposals/{done['proposalId']}").json["data"]["noUndo"]), True)
+
+
+def rules(checks, s):
+    main, b = fresh(s, "ruled")
+    write(s, b, "UPDATE items SET name = 'b1' WHERE id = 1")
+    rule = s.call("POST", f"/v1/db/acme/{main}/approval-rules", {"tableGlob": "items", "action": "deny"})
+    checks.equal("a rule", rule.status in (200, 201), True)
+    answer = merge(s, "b", db=main)
+    checks.that("holds for a merge", answer.status == 403 and answer.json["code"] == "denied_by_rule", answer)
+    checks.equal("nothing was changed", rows(s, "SELECT name FROM items WHERE id = 1", main), [["one"]])
+    checks.equal("and the branch still has it", counts(good(checks, "diff", diff(s, "b", db=main))), {"items": (0, 1, 0)})
+
+
+def what_it_began_with(checks, s):
+    """The base outlives many writes, ends of the engine, SIGKILL of everything and a reset."""
+    main, b = fresh(s, "began")
+    write(s, main, "CREATE TABLE wide(id INTEGER PRIMARY KEY, t)", "INSERT INTO wide WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 4000) SELECT x, hex(randomblob(400)) FROM c")
+    id = s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "full"}).json["data"]["id"]
+    folder = os.path.join(s.data, "db", id)
+    for n in range(14):  # each of them writes all pages: the log passes what makes the base a file of its own
+        write(s, b, f"UPDATE wide SET t = hex(randomblob(400)) WHERE id > 10")
+        if n % 5 == 3:
+            s.kill()
+            s.start()
+        if n in (0, 6, 13):
+            data = good(checks, f"after {n}", diff(s, "b", "?limit=1", db=main))
+            checks.equal(f"after {n} writes: the same rows", counts(data), {"wide": (0, 3990, 0)})
+    checks.that("the base is a file of its own by now", os.path.exists(os.path.join(folder, "base.kept")), os.listdir(folder))
+    write(s, b, "DELETE FROM wide WHERE id > 10", "INSERT INTO wide SELECT id, t FROM (SELECT 11 AS id, 'x' AS t)")
+    checks.equal("still", counts(good(checks, "diff", diff(s, "b", "?limit=1", db=main))), {"wide": (0, 1, 3989)})
+    s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "full"})
+    checks.equal("made anew it begins anew", (good(checks, "diff", diff(s, "b", db=main))["tables"], os.path.exists(os.path.join(folder, "base.kept"))), ([], False))
+    os.unlink(os.path.join(folder, "base"))
+    refused(checks, "who does not know what it began with says so", diff(s, "b", db=main), 409, "conflict", text="Make the branch anew")
+
+
+def crashes(checks, s):
+    """SIGKILL in the middle of merges: each change is in the parent once or not at all, and the next merge brings the rest."""
+    main, b = fresh(s, "killed")
+    written = 0
+    for n in range(8):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            def work():
+                done = 0
+                for i in range(200):
+                    try:
+                        if s.query("INSERT INTO log VALUES ('b')", db=b).status == 200:
+                            done += 1
+                        merge(s, "b", db=main)
+                    except Exception:  # the connection broke, perhaps within an answer
+                        return done
+                return done
+            job = pool.submit(work)
+            time.sleep(0.1 + 0.07 * n)
+            s.kill()
+            written += job.result()
+        s.start()
+        answer = merge(s, "b", db=main)
+        good(checks, f"{n}: the merge after", answer)
+        mine, theirs = rows(s, "SELECT count(*) FROM log WHERE what = 'b'", main)[0][0], rows(s, "SELECT count(*) FROM log WHERE what = 'b'", b)[0][0]
+        checks.that(f"{n}: every row once", mine == theirs and theirs >= written, (mine, theirs, written))
+        checks.equal(f"{n}: nothing is left to merge", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
+    checks.equal("the audit log holds", s.run("audit", "verify", "--data", s.data, check=False).returncode, 0)
+
+
+def main():
+    checks = Checks()
+    with Server(binary_argument()) as s:
+        for part in (differences, without_rows, merging, conflicts, bodies, schemas, rules, what_it_began_with, crashes):
+            checks.part(part, checks, s)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
