@@ -3,6 +3,7 @@
 #ifndef ENGINE_ENGINE_STATE_H
 #define ENGINE_ENGINE_STATE_H
 
+#include "base/fs.h"
 #include "base/list.h"
 #include "crypto/digest.h"
 #include "engine/base.h"
@@ -51,10 +52,13 @@ struct engine {
     struct rules *rules;                /* as they are stored, NULL not read yet: rule.h */
     bool rules_pretended;               /* in their place: rules_pretend */
     struct rule *pretended_rules;
-    struct when *when;     /* where the conditions of rules are evaluated, NULL none yet: rule_when.h */
-    struct seat *seat;     /* the other connection, NULL none yet: seat.c */
-    bool under_policies;   /* the one in `db` is that of calls under policies */
-    bool policies_current; /* in this turn the seat was found as the policies and the schema are */
+    struct when *when;           /* where the conditions of rules are evaluated, NULL none yet: rule_when.h */
+    struct seat *aside;          /* its usual connections, while `opens` is another: seat_lay_aside */
+    int opens;                   /* enum seat_aside */
+    char elsewhere[FS_PATH_MAX]; /* path of the copy that SEAT_COPY opens */
+    struct seat *seat;           /* the other connection, NULL none yet: seat.c */
+    bool under_policies;         /* the one in `db` is that of calls under policies */
+    bool policies_current;       /* in this turn the seat was found as the policies and the schema are */
     enum row_security row_security;
 
     struct task **tasks; /* TURN_TASKS_MAX slots, filled from the start as needed */

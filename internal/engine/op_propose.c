@@ -3,6 +3,7 @@
  * "model"?. data: the proposal with its execution token. */
 #include "base/clock.h"
 #include "base/rand.h"
+#include "engine/beside.h"
 #include "engine/engine_state.h"
 #include "engine/proposing.h"
 #include "engine/task.h"
@@ -26,6 +27,37 @@ static enum err_code check_writes(struct op *op, struct err *err)
         "only reads: send it to query, nothing needs to be applied");
 }
 
+static enum err_code rehearse(struct op *op, struct proposing *in, struct rehearsal *r, struct err *err)
+{
+    in->plan = propose_plan(op);
+    enum err_code code = rules_prepare(op, r, err);
+    if (!code)
+        code = rehearsal_run(r, err);
+    if (!code)
+        code = propose_judge(op, in, r, err);
+    if (!code)
+        code = rehearsal_take_back(r, err);
+    if (!code)
+        code = check_writes(op, err);
+    if (!code)
+        code = rehearsal_hash(r, err);
+    in->action = r->changes_schema ? "schema" : "write";
+    op->head.rows_written = 0;
+    return code;
+}
+
+/* On a copy: the proposal alone is written to the database. */
+static enum err_code propose_beside(struct op *op, struct proposing *in, struct rehearsal *r, struct err *err)
+{
+    enum err_code code = beside_begin(op, err);
+    if (!code)
+        code = rehearse(op, in, r, err);
+    code = beside_store(op, r, code, err);
+    if (!code)
+        code = propose_rehearsed(op, in, r, op->w, err);
+    return beside_end(op, code, err);
+}
+
 enum err_code op_run_PROPOSE(struct op *op, struct err *err)
 {
     struct proposing in;
@@ -33,23 +65,14 @@ enum err_code op_run_PROPOSE(struct op *op, struct err *err)
     enum err_code code = read_input(op, &in, err);
     if (code)
         return code;
-    in.plan = propose_plan(op);
     rehearsal_init(&r, op, clock_wall_ms(), rand_u64());
-    code = rules_prepare(op, &r, err);
-    if (!code)
-        code = rehearsal_run(&r, err);
-    if (!code)
-        code = propose_judge(op, &in, &r, err);
-    if (!code)
-        code = rehearsal_take_back(&r, err);
-    if (!code)
-        code = check_writes(op, err);
-    if (!code)
-        code = rehearsal_hash(&r, err);
-    in.action = r.changes_schema ? "schema" : "write";
-    op->head.rows_written = 0;
-    if (!code)
-        code = propose_rehearsed(op, &in, &r, op->w, err);
+    if (op->eng->cfg.mode == ENGINE_READER) {
+        code = propose_beside(op, &in, &r, err);
+    } else {
+        code = rehearse(op, &in, &r, err);
+        if (!code)
+            code = propose_rehearsed(op, &in, &r, op->w, err);
+    }
     rehearsal_release(&r);
     return code;
 }

@@ -228,9 +228,12 @@ static int note_wal(void *arg, sqlite3 *db, const char *name, int pages)
 static enum err_code set_file_pragmas(struct engine *eng, struct err *err)
 {
     char sql[400];
-    if (eng->cfg.mode == ENGINE_READER)
+    if (eng->cfg.mode == ENGINE_READER && eng->opens == SEAT_USUAL)
         return run(eng->db, "PRAGMA query_only = ON", err);
-    enum err_code code = run(eng->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", err);
+    enum err_code code = run(eng->db,
+        eng->opens == SEAT_COPY ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
+                                : "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
+        err);
     if (code)
         return code;
     int64_t page_size;
@@ -255,9 +258,11 @@ static int open_file(struct engine *eng)
     if (eng->cfg.mode == ENGINE_SCRATCH_MODE)
         return sqlite3_open_v2(":memory:", &eng->db, flags | SQLITE_OPEN_READWRITE, VFS_NAME);
     fs_join(path, eng->cfg.dir, "main.db");
-    flags |=
-        eng->cfg.mode == ENGINE_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    return sqlite3_open_v2(path, &eng->db, flags, VFS_NAME);
+    if (eng->cfg.mode == ENGINE_READER)
+        flags |= eng->opens == SEAT_USUAL ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    else
+        flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    return sqlite3_open_v2(eng->opens == SEAT_COPY ? eng->elsewhere : path, &eng->db, flags, VFS_NAME);
 }
 
 /* A reader may be the first to see a restored file: it must not read by rules of another time. */
@@ -338,8 +343,10 @@ enum err_code engine_connect(struct engine *eng, struct err *err)
     int rc = open_file(eng);
     enum err_code code =
         rc == SQLITE_OK ? engine_recipe(eng, eng->db, err) : failed(eng->db, rc, "opening the database", err);
-    if (!code && eng->cfg.mode == ENGINE_WRITER)
+    if (!code && (eng->cfg.mode == ENGINE_WRITER || eng->opens != SEAT_USUAL))
         code = set_file_pragmas(eng, err);
+    if (!code && eng->opens != SEAT_USUAL) /* the checkpoints are the writer's */
+        (void)sqlite3_db_config(eng->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (!code && rowsec_register(eng, eng->db) != SQLITE_OK)
         code = err_set(err, ERR_UNAVAILABLE, "the functions of policies cannot be set up");
     guard_attach(&eng->guard, eng->db);

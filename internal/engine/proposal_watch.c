@@ -12,6 +12,8 @@ struct proposal_watch {
     struct recorder recorder;
     bool outdated; /* the schema changed while it was attached */
     bool counted;
+    const sqlite3 *db; /* on which it was read, at */
+    unsigned version;  /* of the file, as far as others wrote it */
     int64_t waiting, bytes;
 };
 
@@ -64,9 +66,22 @@ void proposals_note_table(struct engine *eng, struct str name)
     (void)map_put(&w->tables, name, w); /* a set */
 }
 
+/* A rehearsal on a copy stores its proposal from another process. */
+static void look_for_others(struct engine *eng)
+{
+    struct proposal_watch *w = watch_of(eng);
+    unsigned version = 0;
+    (void)sqlite3_file_control(eng->db, "main", SQLITE_FCNTL_DATA_VERSION, &version); /* known to all */
+    if (w->db != eng->db || w->version != version)
+        w->loaded = w->counted = false;
+    w->db = eng->db;
+    w->version = version;
+}
+
 static bool load(struct engine *eng)
 {
     struct proposal_watch *w = watch_of(eng);
+    look_for_others(eng);
     if (w->loaded)
         return true;
     map_release(&w->tables);
@@ -145,6 +160,7 @@ enum err_code proposals_watched(struct op *op, bool succeeded, struct err *err)
 static bool count(struct engine *eng)
 {
     struct proposal_watch *w = watch_of(eng);
+    look_for_others(eng);
     if (w->counted)
         return true;
     sqlite3_stmt *stmt = own_get(eng, OWN_PROPOSAL_COUNT);

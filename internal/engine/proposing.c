@@ -203,7 +203,7 @@ enum err_code propose_store(struct op *op, const struct proposing *in, struct re
         .plan = in->plan,
         .flags = flags_of(op, r, in->plan, rows),
         .schema_diff = strbuf_str(&r->diff),
-        .rehearsed_on = S("live"),
+        .rehearsed_on = op->eng->cfg.mode == ENGINE_READER ? S("copy") : S("live"),
         .no_indirect = op->eng->guard.rowsec != NULL,
         .no_undo = no_undo ? str_of(no_undo) : (struct str){NULL, 0},
         .undo_of = in->undo_of,

@@ -142,4 +142,11 @@ struct seat;
 MUST_CHECK enum err_code seat_take(struct engine *eng, bool under_policies, struct err *err);
 void seat_close(struct engine *eng);
 
+/* A reader engine's usual connections are laid aside for one that may write: to the copy at eng->elsewhere,
+ * or to the database. Outside of a transaction; seat_take_up closes it. beside.h */
+enum seat_aside { SEAT_USUAL, SEAT_COPY, SEAT_WRITER };
+MUST_CHECK enum err_code seat_lay_aside(struct engine *eng, enum seat_aside which, struct err *err);
+void seat_take_up(struct engine *eng);
+bool seat_is_aside(const struct engine *eng);
+
 #endif

@@ -4,7 +4,10 @@
  * first. */
 #include "base/check.h"
 #include "base/mem.h"
+#include "engine/proposal.h"
 #include "engine/rowsec.h"
+#include "engine/rule.h"
+#include "engine/schema_state.h"
 #include "engine/task.h"
 
 struct seat {
@@ -13,6 +16,7 @@ struct seat {
     struct cache cache;
     struct own own;
     struct rowsec rowsec; /* of the one under policies */
+    struct seat *other;   /* of those that are laid aside: the one under policies */
 };
 
 /* The head of the list moved. */
@@ -134,4 +138,61 @@ void seat_close(struct engine *eng)
     change_places(eng);
     mem_free(eng->seat);
     eng->seat = NULL;
+}
+
+bool seat_is_aside(const struct engine *eng)
+{
+    return eng->aside != NULL;
+}
+
+static void put_down(struct engine *eng)
+{
+    struct seat *s = eng->aside = MEM_NEW(struct seat);
+    CHECK(!eng->under_policies && sqlite3_get_autocommit(eng->db));
+    *s = (struct seat){
+        .db = eng->db, .guard = eng->guard, .cache = eng->cache, .own = eng->own, .other = eng->seat};
+    moved(&s->cache.lru, &eng->cache.lru);
+    cache_init(&eng->cache);
+    eng->own = (struct own){{NULL}};
+    eng->db = NULL;
+    eng->seat = NULL;
+}
+
+enum err_code seat_lay_aside(struct engine *eng, enum seat_aside which, struct err *err)
+{
+    CHECK(!eng->aside && which != SEAT_USUAL);
+    put_down(eng);
+    eng->opens = which;
+    enum err_code code = engine_connect(eng, err);
+    if (!code && querylog_vtab_register(eng) != SQLITE_OK)
+        code = err_set(err, ERR_UNAVAILABLE, "the query log cannot be set up");
+    if (code)
+        seat_take_up(eng);
+    else
+        engine_begin_pace(eng);
+    return code;
+}
+
+void seat_take_up(struct engine *eng)
+{
+    struct seat *s = eng->aside;
+    CHECK(s != NULL);
+    proposals_release(eng);
+    cache_release(eng);
+    own_release(eng);
+    guard_release(&eng->guard);
+    int rc = sqlite3_close(eng->db);
+    CHECK(rc == SQLITE_OK); /* SQLITE_BUSY: a statement was forgotten */
+    eng->db = s->db;
+    eng->guard = s->guard;
+    eng->cache = s->cache;
+    eng->own = s->own;
+    eng->seat = s->other;
+    moved(&eng->cache.lru, &s->cache.lru);
+    eng->aside = NULL;
+    eng->opens = SEAT_USUAL;
+    mem_free(s);
+    rules_forget(eng);
+    schema_digest_forget(eng);
+    engine_begin_pace(eng);
 }

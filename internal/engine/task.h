@@ -17,6 +17,7 @@ struct task {
 
     const struct jsonr_value *claims; /* of the token, NULL none */
     struct exec_request *request;     /* QUERY and BATCH: the parsed body */
+    bool gave_way;                    /* its rehearsal held up others: it goes to a reader engine */
     bool keyed;                       /* carries an Idempotency-Key or a Plan-Key */
     bool write;                       /* goes the way of the group commit */
     bool under_policies;              /* runs on the connection for these: seat.c */

@@ -118,8 +118,20 @@ static enum err_code run_handler(struct task *t)
     return op_check_time(&t->op, &t->err);
 }
 
+/* A rehearsal that others waited for goes on on a copy, if there can be one. Under policies and with a key it
+ * does not: what these leave is the writer's. */
+static bool goes_beside(const struct engine *eng, const struct task *t)
+{
+    return t->gave_way && t->rc == ERR_BUSY && t->op.call.op == WIRE_OP_PROPOSE && !t->keyed &&
+           !t->under_policies && atomic_load_explicit(&eng->board->has_readers, memory_order_relaxed) > 0;
+}
+
 static void finish(struct engine *eng, struct task *t)
 {
+    if (goes_beside(eng, t)) {
+        wire_put_plain(&eng->channel.out, WIRE_BOUNCE, t->op.id);
+        return;
+    }
     if (!t->asks_snapshot) /* it comes again */
         querylog_note(eng, t);
     task_send(t);
@@ -297,6 +309,7 @@ static bool run_write(struct engine *eng, struct task *t)
     eng->guard.makes_virtual_table = false;
     run_begin(eng, t);
     enum err_code rc = try_write(t);
+    t->gave_way |= eng->stop == STOP_GIVES_WAY;
     run_end(eng, t);
     if (eng->guard.defers_foreign_keys) {
         eng->guard.defers_foreign_keys = false;
@@ -569,12 +582,38 @@ static void run_writes(struct engine *eng)
     }
 }
 
+/* In a reader engine: its handler begins and ends the transactions that it needs. */
+static void run_beside(struct engine *eng)
+{
+    for (size_t i = 0; i < eng->task_count; i++) {
+        struct task *t = eng->tasks[i];
+        if (!t->write || t->finished)
+            continue;
+        task_rewind(t);
+        run_begin(eng, t);
+        enum err_code rc = run_handler(t);
+        run_end(eng, t);
+        if (rc == ERR_OK)
+            rc = task_succeed(t, &t->err);
+        settle(t, rc);
+        finish(eng, t);
+        channel_flush(&eng->channel);
+    }
+}
+
 /* --- Taking calls --- */
 
 static bool takes_keys(const struct task *t)
 {
     enum wire_lane lane = wire_op_lane(t->op.call.op);
     return lane == WIRE_LANE_MIXED || lane == WIRE_LANE_WRITE;
+}
+
+/* A rehearsal that came from the writer. */
+static bool is_beside(const struct engine *eng, const struct task *t)
+{
+    return eng->cfg.mode == ENGINE_READER && t->op.call.op == WIRE_OP_PROPOSE && !t->keyed &&
+           !t->under_policies;
 }
 
 static enum err_code classify(struct engine *eng, struct task *t, struct err *err)
@@ -586,7 +625,7 @@ static enum err_code classify(struct engine *eng, struct task *t, struct err *er
     enum err_code rc = executes ? exec_parse(t, err) : ERR_OK;
     if (rc == ERR_OK && executes && !t->write)
         rc = exec_classify(t, err);
-    if (rc == ERR_OK && t->write && eng->cfg.mode != ENGINE_WRITER)
+    if (rc == ERR_OK && t->write && eng->cfg.mode != ENGINE_WRITER && !is_beside(eng, t))
         rc = err_set(err, ERR_UNAVAILABLE, "this engine only reads");
     if (rc == ERR_OK && t->write && atomic_load_explicit(&eng->board->refuse_writes, memory_order_relaxed))
         rc = err_set(err, ERR_FULL, "The disk is nearly full: nothing can be written until space is freed");
@@ -650,7 +689,9 @@ enum err_code turn_run(struct engine *eng, struct err *err)
         run_reads(eng, true);
         if (eng->channel.out.len > 0)
             channel_flush(&eng->channel);
-        if (!eng->channel.closed)
+        if (!eng->channel.closed && eng->cfg.mode == ENGINE_READER)
+            run_beside(eng);
+        else if (!eng->channel.closed)
             run_writes(eng);
     }
     if (!eng->leaving) {
