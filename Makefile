@@ -238,6 +238,7 @@ check: ## everything, over an hour: what continuous integration runs, clang's bu
 	.ci/run
 	$(BOOTSTRAP) clang
 	@FAULTS=all TMPDIR=/tmp $(SUBMAKE) CC=clang DEV=1 test
+	@STEPS=1000000 TMPDIR=$(if $(wildcard /dev/shm),/dev/shm,/tmp) $(SUBMAKE) CC=clang DEV=1 unit T=simulation V=1
 	@$(SUBMAKE) coverage
 	@$(SUBMAKE) FUZZ_SECONDS=30 fuzz
 

@@ -2,6 +2,7 @@
 #include "lib/op_fixture.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "lib/faultplan.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -16,9 +17,16 @@ static void make_dir(struct op_fixture *f, const char *name)
     assert_int_equal(fs_mkdir_p(path, 0700, NULL), ERR_OK);
 }
 
-void op_fixture_init(struct op_fixture *f)
+static void open_db(struct op_fixture *f)
 {
     char path[FS_PATH_MAX];
+    fs_join(path, f->engine.dir, "main.db");
+    assert_int_equal(sqlite3_open(path, &f->db), SQLITE_OK);
+    (void)sqlite3_busy_timeout(f->db, BUSY_MS);
+}
+
+void op_fixture_init(struct op_fixture *f)
+{
     *f = (struct op_fixture){.role = WIRE_ROLE_ADMIN,
         .claims = STR_EMPTY,
         .token_id = S("tok_test"),
@@ -28,9 +36,46 @@ void op_fixture_init(struct op_fixture *f)
     engine_fixture_start(&f->engine);
     make_dir(f, "in");
     make_dir(f, "out");
-    fs_join(path, f->engine.dir, "main.db");
-    assert_int_equal(sqlite3_open(path, &f->db), SQLITE_OK);
-    (void)sqlite3_busy_timeout(f->db, BUSY_MS);
+    open_db(f);
+}
+
+static void enter(void *arg)
+{
+    faultplan_enter(arg);
+}
+
+static void start_planned(struct op_fixture *f)
+{
+    struct engine_config cfg = engine_fixture_config(f->engine.dir, ENGINE_WRITER);
+    cfg.no_sandbox = 1;
+    assert_true(engine_fixture_fork(&f->engine, &cfg, enter, f->plan));
+}
+
+void op_fixture_init_planned(struct op_fixture *f, struct faultplan *plan)
+{
+    *f = (struct op_fixture){.role = WIRE_ROLE_ADMIN,
+        .claims = STR_EMPTY,
+        .token_id = S("tok_test"),
+        .out = STR_EMPTY,
+        .error = STR_EMPTY,
+        .plan = plan};
+    arena_init(&f->arena, ARENA_BYTES);
+    engine_fixture_init(&f->engine);
+    start_planned(f);
+    open_db(f);
+}
+
+/* The next engine recovers the log, which no other connection may hold. */
+void op_fixture_again(struct op_fixture *f)
+{
+    (void)engine_fixture_end(&f->engine, true);
+    assert_int_equal(sqlite3_close(f->db), SQLITE_OK);
+    arena_release(&f->engine.arena);
+    if (f->plan)
+        start_planned(f);
+    else
+        engine_fixture_again(&f->engine, ENGINE_WRITER);
+    open_db(f);
 }
 
 void op_fixture_init_scratch(struct op_fixture *f)

@@ -20,12 +20,18 @@ struct op_fixture {
     struct str idempotency_key; /* "" none */
     const struct str *tables;   /* table scope; NULL none */
     uint16_t table_count;
+    struct faultplan *plan; /* NULL none */
 };
 
 void op_fixture_init(struct op_fixture *f);
 /* A throw-away engine, for checks of uploads: its directory is f->engine.dir. */
 void op_fixture_init_scratch(struct op_fixture *f);
 void op_fixture_release(struct op_fixture *f);
+/* An engine that obeys a plan of faults (lib/faultplan.h), without a sandbox. */
+struct faultplan;
+void op_fixture_init_planned(struct op_fixture *f, struct faultplan *plan);
+/* It has ended, or is killed now; another one starts over the same file. */
+void op_fixture_again(struct op_fixture *f);
 
 /* Runs SQL on the test's own connection, without guard and foreign keys; a failure fails the test. */
 void op_fixture_sql(struct op_fixture *f, const char *sql);
