@@ -52,3 +52,31 @@ def show(server, title, method, path, body=None, expect=200, quiet=False, token=
     """One request as a person sees it."""
     asked(title, method, path, body)
     return told(f"{method} {path}", *server.send(method, path, body, token=token), expect, quiet)
+
+
+def show_person(person, title, method, path, body=None, expect=200, quiet=False):
+    """The same with a person's session in place of a token."""
+    asked(title, method, path, body)
+    answer = person.ask(method, path, body)
+    return told(f"{method} {path}", answer.status, answer.data, expect, quiet)
+
+
+def show_rows(changes, most=3):
+    """Changed rows as a person reads them: what stands before an arrow is no more."""
+    total = sum(t[op] for t in changes["tables"] for op in ("insert", "update", "delete"))
+    for row in changes["rows"][:most]:
+        before, after = row.get("before") or {}, row.get("after") or {}
+        changed = [f"{k} {json.dumps(before.get(k))} → {json.dumps(after.get(k))}" for k in {**before, **after} if before.get(k) != after.get(k)]
+        print(f"    {row['op']} {row['table']} {json.dumps(row['key'])}: {', '.join(changed)}")
+    if total > most:
+        print(f"    … {total - most} more rows")
+
+
+def show_command(server, title, *words):
+    heading(title)
+    print("  holdfast " + " ".join(words).replace(server.dir, "…"))
+    done = server.run(*words, check=False)
+    check(f"holdfast {words[0]}: {done.stderr}", done.returncode == 0)
+    for line in fold(done.stdout):
+        print("    " + line)
+    return done.stdout
