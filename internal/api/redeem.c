@@ -10,6 +10,7 @@
  * approval_reconcile(). */
 #include "api/approvals.h"
 #include "api/held.h"
+#include "api/snapshot_call.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "json/rewrite.h"
@@ -161,6 +162,8 @@ static void on_done(struct engine_call *call, const struct err *failed)
     struct err err = ERR_INIT;
 
     r->calling = false;
+    if (!failed && snapshot_before_write(r))
+        return;
     if (failed)
         x->failed = *failed;
     x->head = r->head;
@@ -188,6 +191,7 @@ static enum err_code fill(struct api_request *r, const struct redeem *x, struct 
     call->arg_count = 1;
     call->args[0] = (struct wire_arg){S("id"), id_str(&x->p.proposal_id)};
     call->body = approval_hash_body(&r->arena, str_of(x->p.hash));
+    snapshot_ask_first(call);
     return rc;
 }
 

@@ -1,6 +1,7 @@
 /* Snapshots as part of requests. */
 #include "api/snapshot_call.h"
 #include "api/call.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/enc.h"
 #include "base/limits.h"
@@ -64,6 +65,7 @@ struct auto_flow {
     struct wire_call asked; /* the call that waits */
     void (*on_data)(struct engine_call *call, const struct wire_reply_head *head, struct str chunk);
     void (*on_done)(struct engine_call *call, const struct err *err);
+    void *flow; /* that the request had */
     struct id database_id;
     struct registry_entry database;
     struct snapshot_new wanted;
@@ -74,7 +76,8 @@ struct auto_flow {
 
 void snapshot_ask_first(struct wire_call *call)
 {
-    if (call->op == WIRE_OP_QUERY || call->op == WIRE_OP_BATCH || call->op == WIRE_OP_APPLY)
+    if (call->op == WIRE_OP_QUERY || call->op == WIRE_OP_BATCH || call->op == WIRE_OP_APPLY ||
+        call->op == WIRE_OP_REDEEM)
         call->snapshot = WIRE_SNAPSHOT_ASK;
 }
 
@@ -83,7 +86,7 @@ static void send_again(struct api_request *r)
     struct auto_flow *f = r->flow;
     struct err err = ERR_INIT;
     struct wire_call *call = &r->call.req;
-    r->flow = NULL;
+    r->flow = f->flow;
     *call = f->asked;
     call->deadline_us = clock_mono_us() + r->api->opt.statement_timeout_us;
     call->snapshot = f->why[0] ? WIRE_SNAPSHOT_SKIPPED : WIRE_SNAPSHOT_MADE;
@@ -96,7 +99,7 @@ static void send_again(struct api_request *r)
     if (r->gone)
         (void)err_set(&err, ERR_UNAVAILABLE, "The client left; nothing was written");
     if (err.code || request_submit(r, &err))
-        request_reply_audited(r, &err);
+        f->on_done(&r->call, &err);
 }
 
 static void go_on_without(struct api_request *r, const char *why)
@@ -129,8 +132,10 @@ static void on_copied(struct engine_call *call, const struct err *failed)
     }
     f->wanted.read_at = snapshot_call_read_at(r);
     f->wanted.changed_at = supervise_last_commit_ms(r->api->opt.supervisor, id_str(&f->database_id));
-    if (request_run_step(r, WORKQ_WRITE, keep, send_again, &err))
-        request_flow_fail(r, &err);
+    if (request_run_step(r, WORKQ_WRITE, keep, send_again, &err)) {
+        r->flow = f->flow;
+        f->on_done(&r->call, &err);
+    }
 }
 
 static enum err_code plan(struct api_call *c)
@@ -171,15 +176,17 @@ bool snapshot_before_write(struct api_request *r)
     struct auto_flow *f = ARENA_NEW(&r->arena, struct auto_flow);
     const struct jsonr_value *label = member(r, NULL, "label");
     struct str text = label && jsonr_kind(label) == JSONR_TEXT ? jsonr_text(label) : S("before a write");
-    *f = (struct auto_flow){.asked = r->call.req, .on_data = r->call.on_data, .on_done = r->call.on_done};
-    f->database_id = r->place.id;
+    *f = (struct auto_flow){
+        .asked = r->call.req, .on_data = r->call.on_data, .on_done = r->call.on_done, .flow = r->flow};
+    CHECK(r->call.db_id.len < sizeof f->database_id.text);
+    memcpy(f->database_id.text, r->call.db_id.ptr, r->call.db_id.len);
     f->wanted =
         (struct snapshot_new){.label = str_slice(text, 0, utf8_cut(text, (size_t)LIMIT_SNAPSHOT_LABEL_BYTES)),
             .kind = SNAPSHOT_AUTOMATIC};
     r->flow = f;
     if (request_run_step(r, WORKQ_READ, plan, on_planned, &err)) {
-        r->flow = NULL;
-        request_reply_audited(r, &err);
+        r->flow = f->flow;
+        f->on_done(&r->call, &err);
     }
     return true;
 }

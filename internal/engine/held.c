@@ -29,15 +29,20 @@ static void write_terms(struct op *op, struct jsonw *w, const struct proposal *p
     JSONW_TEXT_OR_NULL(w, "approverRole", v.approver_role);
 }
 
+static void write_digest(struct jsonw *w, const char *key, struct str bytes)
+{
+    AUTO_STRBUF text;
+    strbuf_init(&text, 100);
+    strbuf_add_cstr(&text, "sha256:");
+    enc_hex(&text, bytes);
+    JSONW_CSTR(w, key, bytes.ptr ? strbuf_cstr(&text) : NULL);
+}
+
 void held_write(struct op *op, struct jsonw *w, const struct proposal *p)
 {
-    AUTO_STRBUF hash;
-    strbuf_init(&hash, 100);
-    strbuf_add_cstr(&hash, "sha256:");
-    enc_hex(&hash, p->hash);
     JSONW_TEXT(w, "approvalToken", p->approval);
     JSONW_TEXT(w, "proposalId", p->id);
-    JSONW_CSTR(w, "hash", strbuf_cstr(&hash));
+    write_digest(w, "hash", p->hash);
     proposal_write_request(op, w, p);
     JSONW_TEXT(w, "action", p->action);
     JSONW_INT(w, "estimatedAffectedRows", p->affected);
@@ -45,6 +50,7 @@ void held_write(struct op *op, struct jsonw *w, const struct proposal *p)
     rules_write_hits(op, w, p->rules, false);
     write_terms(op, w, p);
     JSONW_INT(w, "expiresAtMs", p->expires_ms);
+    write_digest(w, "rulesVersion", p->rules_version);
     JSONW_TEXT_OR_NULL(w, "reason", p->reason);
     JSONW_TEXT_OR_NULL(w, "agent", p->agent);
     JSONW_TEXT_OR_NULL(w, "model", p->model);

@@ -248,6 +248,21 @@ def fails_by_now(checks, s):
     checks.equal("void", status(s, token), "void")
 
 
+def destroys_much(checks, s):
+    """The server makes its snapshot before what was approved, too, and an undo of it is possible."""
+    token = hold(s, "DELETE FROM orders")["approvalToken"]
+    decide("owner", token)
+    before = value(s, "SELECT count(*) FROM orders")
+    a = redeem(s, token)
+    checks.equal("a snapshot was made", (a.status, a.json["data"]["changes"], a.json["meta"]["snapshot"]["label"]), (200, before, "before DELETE from orders"))
+    token = s.query("DROP TABLE orders").json["approvalToken"]
+    a = decide("owner", token, run=True)
+    checks.equal("run at once, a change of the schema", (a.status, a.json["data"]["status"], a.json["data"]["action"]), (200, "redeemed", "schema"))
+    checks.equal("gone", s.query("SELECT 1 FROM orders").status, 400)
+    quietly(s, SCHEMA[0])
+    quietly(s, SCHEMA[1])
+
+
 def run_at_once(checks, s):
     token = hold(s, "INSERT INTO orders VALUES(20, 'run')")["approvalToken"]
     a = decide("owner", token, run=True)
@@ -302,6 +317,7 @@ def receipts(checks, s):
     checks.equal("events", [e["action"] for e in receipt["events"]], ["approval.requested", "approval.approved", "approval.redeemed"])
     approved, done = (e["details"] for e in receipt["events"][1:])
     checks.that("who and how", receipt["events"][1]["actorUserId"].startswith("usr_") and approved["session"].startswith("ses_") and approved["passwordConfirmedAt"], approved)
+    checks.that("under which rules", approved["rulesVersion"].startswith("sha256:") and approved["rulesVersion"] == done["rulesVersion"], approved)
     checks.equal("shown is committed", (approved["hash"], done["hashCommitted"]), (get(s, token).json["data"]["hash"],) * 2)
     checks.equal("to people too", PEOPLE["owner"].ask("GET", f"/api/approvals/{token}/receipt").json, receipt)
     path = os.path.join(s.dir, "receipt.json")
@@ -407,7 +423,7 @@ def as_people(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (people, whole_story, denied, who_may, two_people, waiting, drift, fails_by_now, run_at_once, confirmation, receipts, bad_input, as_people, crashes, lists):
+        for part in (people, whole_story, denied, who_may, two_people, waiting, drift, fails_by_now, destroys_much, run_at_once, confirmation, receipts, bad_input, as_people, crashes, lists):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()
