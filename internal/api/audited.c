@@ -32,6 +32,8 @@ static enum audit_action action_of(const struct api_request *r)
     case ROUTE_RULE_DELETE:
     case ROUTE_API_RULE_DELETE: return AUDIT_RULE_DELETED;
     case ROUTE_ROW_SECURITY_SET: return AUDIT_POLICY_ROW_SECURITY;
+    case ROUTE_PROPOSAL_SETTINGS_SET:
+    case ROUTE_API_PROPOSAL_SETTINGS_SET: return AUDIT_PROPOSAL_SETTINGS;
     case ROUTE_MASK_SET:
     case ROUTE_API_MASK_SET: return AUDIT_MASKS_SET;
     case ROUTE_IMPORT:
@@ -162,12 +164,21 @@ static bool is_policy(enum audit_action action)
            action == AUDIT_POLICY_DELETED || action == AUDIT_POLICY_ROW_SECURITY;
 }
 
+static struct str asked_on_drift(struct api_request *r)
+{
+    const struct jsonr_value *root = NULL;
+    bool read = r->call.req.body.len && !jsonr_parse(&r->arena, r->call.req.body, &root, NULL);
+    return read ? member_text(root, S("onDrift")) : STR_EMPTY; /* else the engine refuses it */
+}
+
 static enum err_code intend_in_tx(struct db *db, struct api_request *r, struct err *err)
 {
     if (is_rule(action_of(r)))
         return intend_rule(db, r, err);
     if (is_policy(action_of(r)))
         return intend_policy(db, r, err);
+    if (action_of(r) == AUDIT_PROPOSAL_SETTINGS)
+        return intend(db, r, AUDIT_VALUES(audit_text_or_null("onDrift", asked_on_drift(r))), err);
     if (action_of(r) == AUDIT_MASKS_SET)
         return intend_list(db, r, "masks", mask_item, err);
     if (action_of(r) == AUDIT_RULE_REPLACED)

@@ -209,18 +209,40 @@ static enum err_code judge(
     return code || !*ret_held ? code : proposal_hold(op, p, &in.verdict, err);
 }
 
-static enum err_code finish(struct op *op, const struct proposal *p, struct rehearsal *r, struct err *err)
+/* What people approved is what they saw, whatever the database's owner thinks of drift. */
+static enum err_code may_drift(struct op *op, bool *ret, struct err *err)
 {
-    bool held = false;
+    *ret = false;
+    return is_approved(op) ? ERR_OK : proposals_on_drift(op, ret, err);
+}
+
+static enum err_code note_drift(struct op *op, struct proposal *p, const struct rehearsal *r, struct err *err)
+{
+    p->hash = digest_str(&r->hash);
+    p->affected = r->affected;
+    p->schema_diff = strbuf_str(&r->diff);
+    p->no_undo = propose_no_undo(r);
+    op->drift = true;
+    return proposal_replace_facts(op, p, err);
+}
+
+static enum err_code finish(struct op *op, struct proposal *p, struct rehearsal *r, struct err *err)
+{
+    bool held = false, reapplies = false;
     enum err_code code = rehearsal_hash(r, err);
+    bool same = !code && str_eq(digest_str(&r->hash), p->hash);
+    if (!code && !same)
+        code = may_drift(op, &reapplies, err);
     if (code)
         return code;
-    if (!str_eq(digest_str(&r->hash), p->hash))
+    if (!same && !reapplies)
         return tell_drift(op, p, r, err);
     code = judge(op, p, r, &held, err);
     if (code || held)
         return code;
     code = rehearsal_keep(r, err);
+    if (!code && !same)
+        code = note_drift(op, p, r, err);
     return code ? code : commit(op, p, r, err);
 }
 
@@ -238,6 +260,7 @@ static bool is_about_data(const struct op *op)
 static enum err_code apply_statements(struct op *op, const struct proposal *p, struct err *err)
 {
     struct rehearsal r;
+    struct proposal did = *p; /* what is applied in the end */
     const struct jsonr_value *root;
     uint64_t dice;
     enum err_code code = jsonr_parse(op->arena, p->body, &root, err);
@@ -252,7 +275,7 @@ static enum err_code apply_statements(struct op *op, const struct proposal *p, s
         code = rehearsal_run(&r, err);
         bool gone = sqlite3_get_autocommit(op->eng->db);
         if (!code)
-            code = finish(op, p, &r, err);
+            code = finish(op, &did, &r, err);
         else if (code == ERR_SQL && !gone && is_about_data(op))
             code = tell_failure(op, p, err);
     }

@@ -100,6 +100,10 @@ static const char *const SQL[OWN_COUNT] = {
                             " AND bearer = ?1 AND idempotency_key = ?2 ORDER BY seq DESC LIMIT 1",
     [OWN_PROPOSAL_HOLD] = "UPDATE _sys_proposal SET approval = ?2, rules = ?3, expires_at_ms = ?4,"
                           " token_hash = NULL WHERE seq = ?1",
+    [OWN_PROPOSAL_REAPPLIED] =
+        "UPDATE _sys_proposal SET hash = ?2, affected = ?3, schema_diff = ?4, no_undo = ?5 WHERE seq = ?1",
+    [OWN_ON_DRIFT] = "SELECT value = 'reapply' FROM _sys_meta WHERE key = 'on_drift'",
+    [OWN_ON_DRIFT_SET] = "INSERT OR REPLACE INTO _sys_meta (key, value) VALUES ('on_drift', ?1)",
     [OWN_RULES] = "SELECT id, position, table_glob, condition, action, approvals, approver_role, note,"
                   " created_at_ms, updated_at_ms FROM _sys_rule ORDER BY position, id",
     [OWN_RULE_PUT] =

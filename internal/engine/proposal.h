@@ -71,6 +71,8 @@ MUST_CHECK enum err_code proposal_decide(
 MUST_CHECK enum err_code proposal_set_held(struct op *op, const struct proposal *p, struct err *err);
 MUST_CHECK enum err_code proposal_set(
     struct op *op, const struct proposal *p, struct strbuf *out, struct err *err);
+/* It did something else than was proposed: that is what it says from now on. */
+MUST_CHECK enum err_code proposal_replace_facts(struct op *op, const struct proposal *p, struct err *err);
 MUST_CHECK enum err_code proposal_replace_set(
     struct op *op, const struct proposal *p, struct str set, struct err *err);
 

@@ -251,6 +251,17 @@ enum err_code proposal_set_held(struct op *op, const struct proposal *p, struct 
     return binding_run(op, &b, err);
 }
 
+enum err_code proposal_replace_facts(struct op *op, const struct proposal *p, struct err *err)
+{
+    struct binding b = binding_of(op, OWN_PROPOSAL_REAPPLIED);
+    bind_int(&b, p->seq);
+    bind_blob(&b, p->hash);
+    bind_int(&b, p->affected);
+    bind_text(&b, p->schema_diff);
+    bind_text(&b, p->no_undo);
+    return binding_run(op, &b, err);
+}
+
 enum err_code proposal_replace_set(struct op *op, const struct proposal *p, struct str set, struct err *err)
 {
     struct binding b = binding_of(op, OWN_PROPOSAL_RESIZE);

@@ -180,13 +180,18 @@ static struct str known_rules(const struct rehearsal *r)
     return digest_eq(&r->rules, &NONE) ? (struct str){NULL, 0} : digest_str(&r->rules);
 }
 
+struct str propose_no_undo(const struct rehearsal *r)
+{
+    const char *why = why_no_undo(r);
+    return why ? str_of(why) : (struct str){NULL, 0};
+}
+
 enum err_code propose_store(struct op *op, const struct proposing *in, struct rehearsal *r,
     struct str token_hash, struct proposal *p, struct err *err)
 {
     uint64_t rows;
     struct id id = id_new("prop");
     int64_t now = clock_wall_ms();
-    const char *no_undo = why_no_undo(r);
     enum err_code code = change_set_count(strbuf_str(&r->set), &rows, err);
     if (!code)
         code = proposals_make_room(op, (int64_t)r->set.len, err);
@@ -205,7 +210,7 @@ enum err_code propose_store(struct op *op, const struct proposing *in, struct re
         .schema_diff = strbuf_str(&r->diff),
         .rehearsed_on = op->eng->cfg.mode == ENGINE_READER ? S("copy") : S("live"),
         .no_indirect = op->eng->guard.rowsec != NULL,
-        .no_undo = no_undo ? str_of(no_undo) : (struct str){NULL, 0},
+        .no_undo = propose_no_undo(r),
         .undo_of = in->undo_of,
         .size = (int64_t)r->set.len,
         .reason = in->reason,

@@ -39,6 +39,12 @@ MUST_CHECK enum err_code propose_store_applied(
 MUST_CHECK enum err_code propose_rehearsed(
     struct op *op, const struct proposing *in, struct rehearsal *r, struct jsonw *w, struct err *err);
 
+/* Why what it did cannot be taken back; ptr NULL: it can. */
+struct str propose_no_undo(const struct rehearsal *r);
+
+/* op_proposal_settings.c: is a proposal applied though it would do something else by now? */
+MUST_CHECK enum err_code proposals_on_drift(struct op *op, bool *ret_reapply, struct err *err);
+
 /* How the statements of the call's request would run: the rows of EXPLAIN QUERY PLAN as JSON. Arena memory.
  */
 struct str propose_plan(struct op *op);

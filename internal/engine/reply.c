@@ -48,6 +48,7 @@ void task_rewind(struct task *t)
     t->op.plain = (struct str){NULL, 0};
     t->op.proposal = t->op.snapshot = t->op.destroys = STR_EMPTY;
     t->op.undo_until_ms = 0;
+    t->op.drift = false;
     t->op.statement_index = -1;
     t->rc = ERR_OK;
     t->err = (struct err)ERR_INIT;
@@ -99,6 +100,8 @@ static void write_meta(struct task *t)
         clock_iso(t->op.undo_until_ms, until);
         JSONW_CSTR(w, "undoUntil", t->op.undo_until_ms ? until : NULL);
         JSONW_TEXT(w, "proposalId", t->op.proposal);
+        if (t->op.drift)
+            JSONW_BOOL(w, "drift", true);
     }
     if (t->op.snapshot.len) {
         jsonw_key(w, "snapshot");

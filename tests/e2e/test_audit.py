@@ -31,6 +31,7 @@ ROUTES = {
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",
     "BRANCH_PUT": "database.branched", "BRANCH_CLAIM": "database.branched", "BRANCH_DELETE": "database.branch_deleted",
     "BRANCH_MERGE": "database.branch_merged", "API_BRANCH_MERGE": "database.branch_merged",
+    "PROPOSAL_SETTINGS_SET": "proposal.settings", "API_PROPOSAL_SETTINGS_SET": "proposal.settings",
     "MASK_SET": "masks.set", "API_MASK_SET": "masks.set",
     "SNAPSHOT_CREATE": "snapshot.created", "SNAPSHOT_DELETE": "snapshot.deleted", "SNAPSHOT_RESTORE": "snapshot.restored",
     "API_SNAPSHOT_CREATE": "snapshot.created", "API_SNAPSHOT_DELETE": "snapshot.deleted", "API_SNAPSHOT_RESTORE": "snapshot.restored",

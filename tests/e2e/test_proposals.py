@@ -301,12 +301,33 @@ def beside(checks, s):
     checks.equal("a short one is live", (status, p["rehearsedOn"]), (200, "live"))
 
 
+def on_drift(checks, s):
+    """Refusing is the default; who wants it otherwise is told with each answer that it was otherwise."""
+    s.query("CREATE TABLE stamps(id INTEGER PRIMARY KEY, n INTEGER)")
+    s.query("INSERT INTO stamps VALUES(1, 0)")
+    write = "UPDATE stamps SET n = n + 1"
+
+    def drifted():
+        _, p = propose(s, write)
+        s.query("INSERT INTO stamps(n) VALUES(0)")
+        return apply(s, p["executionToken"])
+
+    checks.equal("refused", drifted().status, 409)
+    checks.equal("set", s.db("proposal-settings", {"onDrift": "reapply"}, method="PUT").json["data"], {"onDrift": "reapply"})
+    a = drifted()
+    checks.equal("reapplied", (a.status, a.json["data"]["changes"], a.json["meta"].get("drift")), (200, 3, True))
+    _, p = propose(s, write)
+    checks.equal("without drift none is told", "drift" in apply(s, p["executionToken"]).json["meta"], False)
+    a = s.call("PUT", "/api/namespaces/acme/databases/main/proposal-settings", {"onDrift": "refuse"})
+    checks.equal("and back", (a.json["data"]["onDrift"], drifted().status), ("refuse", 409))
+
+
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             s.query(sql)
-        for part in (shape, cascades, bearers, errors, keys, schema, row_security, undo, races, beside):
+        for part in (shape, cascades, bearers, errors, keys, schema, row_security, undo, races, beside, on_drift):
             checks.part(part, checks, s)
     with Server(binary_argument()) as s:
         checks.part(crashes, checks, s)

@@ -40,6 +40,7 @@ CALLS = {
     "AUDIT_LIST": (None, "?limit=5"),
     "POLICY_LIST": (None, ""), "POLICY_CREATE": ({"name": "own {n}", "tableName": "orders", "expression": "1", "enabled": False}, ""),
     "POLICY_UPDATE": ({"enabled": False}, ""), "POLICY_DELETE": (None, ""), "POLICY_TEST": ({"tableName": "orders"}, ""),
+    "PROPOSAL_SETTINGS": (None, ""), "PROPOSAL_SETTINGS_SET": ({"onDrift": "refuse"}, ""), "API_PROPOSAL_SETTINGS": (None, ""), "API_PROPOSAL_SETTINGS_SET": ({"onDrift": "refuse"}, ""),
     "RULE_LIST": (None, ""), "RULE_CREATE": ({"tableGlob": "nowhere", "action": "allow"}, ""), "RULE_UPDATE": ({"note": "other"}, ""), "RULE_DELETE": (None, ""),
     "RULE_REPLACE": ({"rules": []}, ""), "RULE_TEST": ({"write": {"sql": "DELETE FROM orders WHERE id = -1"}}, ""), "RULE_REPLAY": ({"rules": [], "sinceMs": 0}, ""),
     "API_RULE_REPLACE": ({"rules": []}, ""), "API_RULE_TEST": ({"write": {"sql": "DELETE FROM orders WHERE id = -1"}}, ""), "API_RULE_REPLAY": ({"rules": [], "sinceMs": 0}, ""),

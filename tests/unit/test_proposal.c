@@ -257,6 +257,50 @@ void test_proposal__a_long_rehearsal_gives_way(void **state)
     atomic_store(&f.engine.board->waiting, 0);
 }
 
+static void set_on_drift(const char *what)
+{
+    char body[100];
+    str_print(body, sizeof body, "{\"onDrift\":\"%s\"}", what);
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_SETTINGS_SET, str_of(body), NULL);
+}
+
+/* Who wants it so gets what the statement does now, is told, and can take back exactly that. */
+void test_proposal__what_drifted_is_done_where_that_is_wanted(void **state)
+{
+    static const char BODY[] = "{\"sql\":\"UPDATE orders SET status = 'late' WHERE status = 'open'\"}";
+    (void)state;
+    fresh();
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_SETTINGS, STR_EMPTY, NULL);
+    assert_string_equal(op_json_text(op_fixture_json(&f), "onDrift"), "refuse");
+    assert_int_equal(
+        op_fixture_run(&f, WIRE_OP_PROPOSAL_SETTINGS_SET, S("{\"onDrift\":\"ask\"}"), NULL), ERR_INVALID);
+    set_on_drift("reapply");
+    propose(BODY);
+    query("INSERT INTO orders VALUES (4, 'open', 40)");
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_string_equal(
+        op_fixture_value(&f, "SELECT group_concat(id) FROM orders WHERE status = 'late'"), "1,2,4");
+    const struct op_arg args[] = {{"id", g_id}, {NULL, NULL}};
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_GET, STR_EMPTY, args);
+    const struct jsonr_value *shown = op_fixture_json(&f);
+    assert_string_equal(op_json_text(shown, "status"), "applied");
+    assert_int_equal(op_json_int(shown, "estimatedAffectedRows"), 3);
+    assert_string_not_equal(op_json_text(shown, "hash"), g_hash);
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_UNDO, S("{}"), args);
+    remember(op_fixture_json(&f));
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_string_equal(
+        op_fixture_value(&f, "SELECT group_concat(id) FROM orders WHERE status = 'open'"), "1,2,4");
+    set_on_drift("refuse");
+    propose(BODY);
+    query("DELETE FROM orders WHERE id = 4");
+    assert_int_equal(apply_token(g_token), ERR_CONFLICT);
+    f.role = WIRE_ROLE_READWRITE;
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_PROPOSAL_SETTINGS, STR_EMPTY, NULL), ERR_FORBIDDEN);
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_PROPOSAL_SETTINGS_SET, S("{\"onDrift\":\"reapply\"}"), NULL),
+        ERR_FORBIDDEN);
+}
+
 void test_proposal__refusals(void **state)
 {
     static const struct {
