@@ -31,6 +31,10 @@ static enum audit_action action_of(const struct api_request *r)
     case ROUTE_API_RULE_REPLACE: return AUDIT_RULE_REPLACED;
     case ROUTE_RULE_DELETE:
     case ROUTE_API_RULE_DELETE: return AUDIT_RULE_DELETED;
+    case ROUTE_INVARIANT_CREATE:
+    case ROUTE_API_INVARIANT_CREATE: return AUDIT_INVARIANT_CREATED;
+    case ROUTE_INVARIANT_DELETE:
+    case ROUTE_API_INVARIANT_DELETE: return AUDIT_INVARIANT_DELETED;
     case ROUTE_ROW_SECURITY_SET: return AUDIT_POLICY_ROW_SECURITY;
     case ROUTE_PROPOSAL_SETTINGS_SET:
     case ROUTE_API_PROPOSAL_SETTINGS_SET: return AUDIT_PROPOSAL_SETTINGS;
@@ -149,13 +153,15 @@ static enum err_code intend_rule(struct db *db, struct api_request *r, struct er
 
     if (r->call.req.body.len && jsonr_parse(&r->arena, r->call.req.body, &root, NULL))
         root = NULL; /* as above */
-    rule_values(r->item, root, &asked);
+    bool invariant = action_of(r) == AUDIT_INVARIANT_CREATED || action_of(r) == AUDIT_INVARIANT_DELETED;
+    (invariant ? invariant_values : rule_values)(r->item, root, &asked);
     return intend(db, r, asked.values, err);
 }
 
 static bool is_rule(enum audit_action action)
 {
-    return action == AUDIT_RULE_CREATED || action == AUDIT_RULE_UPDATED || action == AUDIT_RULE_DELETED;
+    return action == AUDIT_RULE_CREATED || action == AUDIT_RULE_UPDATED || action == AUDIT_RULE_DELETED ||
+           action == AUDIT_INVARIANT_CREATED || action == AUDIT_INVARIANT_DELETED;
 }
 
 static bool is_policy(enum audit_action action)
@@ -279,6 +285,9 @@ static enum err_code settle_in_tx(struct db *db, struct api_request *r, struct e
         before = policy.values;
     if (done && (action == AUDIT_RULE_UPDATED || action == AUDIT_RULE_DELETED) &&
         rule_values_before(&r->arena, r->item, strbuf_str(&r->body), &rule))
+        before = rule.values;
+    if (done && action == AUDIT_INVARIANT_DELETED &&
+        invariant_values_before(&r->arena, r->item, strbuf_str(&r->body), &rule))
         before = rule.values;
     return audit_settle_told(db, &r->intent, outcome, before, err);
 }

@@ -23,10 +23,33 @@ void rule_values(struct str id, const struct jsonr_value *object, struct rule_va
     *v = (struct audit_value){.kind = AUDIT_VALUES_END};
 }
 
-bool rule_values_before(struct arena *a, struct str id, struct str answer, struct rule_values *ret)
+void invariant_values(struct str id, const struct jsonr_value *object, struct rule_values *ret)
+{
+    struct audit_value *v = ret->values;
+    *v++ = audit_text_or_null("invariant", id);
+    *v++ = audit_text_member(object, "name");
+    *v++ = audit_text_member(object, "sql");
+    *v++ = audit_text_member(object, "note");
+    *v = (struct audit_value){.kind = AUDIT_VALUES_END};
+}
+
+typedef void values_fn(struct str id, const struct jsonr_value *object, struct rule_values *ret);
+
+static bool values_before(
+    struct arena *a, struct str id, struct str answer, values_fn *fn, struct rule_values *ret)
 {
     const struct jsonr_value *before = answer_before(a, answer);
     if (before)
-        rule_values(id, before, ret);
+        fn(id, before, ret);
     return before != NULL;
+}
+
+bool rule_values_before(struct arena *a, struct str id, struct str answer, struct rule_values *ret)
+{
+    return values_before(a, id, answer, rule_values, ret);
+}
+
+bool invariant_values_before(struct arena *a, struct str id, struct str answer, struct rule_values *ret)
+{
+    return values_before(a, id, answer, invariant_values, ret);
 }

@@ -42,6 +42,7 @@ static void destroy(struct cached *e)
     CHECK(!e->kept && e->users == 0);
     (void)sqlite3_finalize(e->stmt); /* the error of its last step was told when it happened */
     mem_free(e->target);
+    mem_free((void *)e->written.ptr);
     mem_free(e->destroys);
     mem_free(e->view);
     mem_free((void *)e->key.ptr);
@@ -127,7 +128,12 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     bool before = eng->guard.makes_virtual_table;
     eng->guard.makes_virtual_table = false;
     (void)sqlite3_memory_highwater(1); /* so that "out of memory" can be told from "too long" */
+    struct guard_names names = {.len = 0};
+    eng->guard.names = &names;
     rc = prepare_once(eng, text, flags, e, &tail);
+    eng->guard.names = NULL;
+    if (!names.full)
+        e->written = str_make(mem_dup_str(str_make(names.text, names.len)), names.len);
     e->makes_virtual_table = eng->guard.makes_virtual_table;
     e->conflicts = eng->guard.rowsec ? eng->guard.rowsec->conflicting : 0;
     e->inserts = eng->guard.rowsec ? eng->guard.rowsec->inserting : ROWSEC_ANY;

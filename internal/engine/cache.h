@@ -20,6 +20,7 @@ struct cached {
     bool makes_virtual_table;
     bool barrier;           /* policies decide about a row before anything else sees it */
     int conflicts, inserts; /* of rowsec.h */
+    struct str written; /* names of tables that it may write, each with a NUL behind it; ptr NULL: not known */
     char *target;   /* the table whose rows it says it changes, while something is recorded; NULL else */
     unsigned acts;  /* enum guard_act */
     char *destroys; /* the table of which rows or a column may go by it, NULL none */

@@ -22,6 +22,7 @@ struct seat;
 struct recorder;
 struct proposal_watch;
 struct rules;
+struct invariants;
 struct when;
 
 /* Why the progress handler stopped a statement. */
@@ -50,6 +51,7 @@ struct engine {
     struct recorder *recorder;          /* of the running rehearsal, NULL none */
     struct proposal_watch *watch;       /* proposal_watch.h */
     struct rules *rules;                /* as they are stored, NULL not read yet: rule.h */
+    struct invariants *invariants;      /* as they are stored, NULL not read yet: invariant.h */
     bool rules_pretended;               /* in their place: rules_pretend */
     struct rule *pretended_rules;
     struct when *when;           /* where the conditions of rules are evaluated, NULL none yet: rule_when.h */

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "engine/change_record.h"
 #include "engine/destruction.h"
+#include "engine/invariant.h"
 #include "engine/rowsec.h"
 #include "engine/sqlerr.h"
 #include "engine/task.h"
@@ -339,6 +340,7 @@ static enum err_code run_statement(struct op *op, struct exec_statement *s, int 
             return rc;
     }
     task_of(op)->wrote |= !s->cached->reads;
+    invariants_touch(op, s->cached);
     enum err_code rc = run_cached(op, s->cached, s->params, statement, err);
     if (op->eng->recorder)
         recorder_ran(op->eng->recorder, sql_verb_changes_schema(s->cached->verb), str_of(s->cached->target));

@@ -404,6 +404,21 @@ static unsigned act_of(int action, const char *column)
     }
 }
 
+static void note_name(struct guard_names *names, const char *name)
+{
+    size_t len = name ? strlen(name) + 1 : 0;
+    for (size_t at = 0; at < names->len; at += strlen(names->text + at) + 1) {
+        if (name && strcmp(names->text + at, name) == 0)
+            return;
+    }
+    if (len == 0 || len > sizeof names->text - names->len) {
+        names->full = true;
+        return;
+    }
+    memcpy(names->text + names->len, name, len);
+    names->len += len;
+}
+
 static int check_tenant(struct guard *g, int action, const char *first, const char *second,
     const char *database, const char *accessor)
 {
@@ -417,6 +432,8 @@ static int check_tenant(struct guard *g, int action, const char *first, const ch
         return guard_refuse_role(g, rule->role);
     g->drops |= action == SQLITE_DROP_TABLE || action == SQLITE_DROP_VTABLE || action == SQLITE_DROP_VIEW ||
                 action == SQLITE_DROP_INDEX || action == SQLITE_DROP_TRIGGER;
+    if (g->names && (action == SQLITE_INSERT || action == SQLITE_UPDATE || action == SQLITE_DELETE))
+        note_name(g->names, first);
     unsigned act = accessor ? 0 : act_of(action, database);
     g->acts |= act;
     if (act >= GUARD_DROPS_TABLE || (act && !g->loses[0])) /* what cascades comes later */
@@ -457,6 +474,8 @@ static int authorize(
         return check_tenant(g, action, first, second, database, accessor);
     if (g->mode == GUARD_SYSTEM)
         return check_system(g, action, first, second);
+    if (g->names && action == SQLITE_READ)
+        note_name(g->names, first);
     /* A trigger or a view of the tenant must not run with the engine's own rights. */
     return accessor ? SQLITE_DENY : SQLITE_OK;
 }

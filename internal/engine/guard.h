@@ -33,12 +33,20 @@ struct recorder;
 #define GUARD_TEXT_MAX   320
 #define GUARD_TARGET_MAX 128
 
+/* Names that the authorizer is told of, each with a NUL behind it. */
+struct guard_names {
+    char text[1000];
+    size_t len;
+    bool full; /* there are more */
+};
+
 struct guard {
     enum guard_mode mode;
     struct recorder *recorder;    /* of the running rehearsal, NULL none: hears what UPDATE assigns */
     struct rowsec *rowsec;        /* of the connection under policies; NULL: the other */
     const struct wire_call *call; /* GUARD_TENANT: whose role and scope */
     enum sql_verb verb;
+    struct guard_names *names; /* not NULL: takes the tables that are read in GUARD_OWN, written in GUARD_TENANT */
     bool policy_text;   /* a policy is looked at before it is stored: its own functions, and the same answer
                            twice */
     struct str sql;     /* the statement, for what the authorizer is not told */

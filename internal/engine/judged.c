@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "engine/engine_state.h"
+#include "engine/invariant.h"
 #include "engine/proposing.h"
 #include "engine/rule.h"
 #include "engine/task.h"
@@ -60,7 +61,9 @@ static enum err_code hold(
             "alone; nothing was changed");
     if (r->unseen.ptr)
         return rehearsal_cannot_show(r->unseen, err);
-    enum err_code code = rehearsal_take_back(r, err);
+    enum err_code code = invariants_broken(op, &r->broken, err);
+    if (!code)
+        code = rehearsal_take_back(r, err);
     if (!code)
         code = rehearsal_hash(r, err);
     in->plan = code ? S("[]") : propose_plan(op);

@@ -25,6 +25,7 @@ struct op {
     unsigned statement_count;
     struct str error_detail; /* JSON object for "errorDetail", set together with a returned error; "" none */
     struct str hits;         /* JSON array for "hits", likewise: rules that refuse the write; "" none */
+    struct str invariant;    /* JSON object for "invariant", likewise: one that would not hold; "" none */
     struct str proposal;     /* id for meta.proposalId; "" none */
     bool drift;              /* meta.drift: it did something else than was proposed */
     int64_t undo_until_ms;   /* for meta.undoUntil beside it; 0: null */

@@ -199,7 +199,7 @@ static enum err_code judge(
     struct op *op, const struct proposal *p, struct rehearsal *r, bool *ret_held, struct err *err)
 {
     struct proposing in = as_before(p);
-    enum err_code code = propose_judge(op, &in, r, err);
+    enum err_code code = rules_exist(op) ? rules_judge(op, r, &in, &in.verdict, err) : ERR_OK;
     bool denied = in.verdict.action == RULE_DENY || (in.verdict.wants_reason && !is_approved(op));
     *ret_held = !code && in.verdict.action == RULE_REQUIRE_APPROVAL && !denied && !is_approved(op);
     if (!code && denied)

@@ -6,6 +6,7 @@
 #include "engine/op_import.h"
 #include "base/clock.h"
 #include "engine/engine_dir.h"
+#include "engine/invariant.h"
 
 static enum err_code open_source(struct op *op, struct import_source *in, struct err *err)
 {
@@ -97,6 +98,7 @@ enum err_code op_run_IMPORT(struct op *op, struct err *err)
     bool sql = str_eq(format, S("sql"));
     if (!sql && !str_eq(format, S("csv")) && !str_eq(format, S("ndjson")))
         return err_field(err, "/format", "must be \"sql\", \"csv\" or \"ndjson\"");
+    invariants_touch_all(op);
     enum err_code code = open_source(op, &im.in, err);
     if (code)
         return code;

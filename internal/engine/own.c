@@ -1,5 +1,6 @@
 /* The engine's own statements. */
 #include "engine/engine_state.h"
+#include "engine/invariant.h"
 #include "engine/proposal.h"
 #include "engine/rule.h"
 #include "engine/schema_state.h"
@@ -110,6 +111,10 @@ static const char *const SQL[OWN_COUNT] = {
         "INSERT OR REPLACE INTO _sys_rule (id, position, table_glob, condition, action, approvals,"
         " approver_role, note, created_at_ms, updated_at_ms)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [OWN_INVARIANTS] = "SELECT id, name, query, note, created_at_ms FROM _sys_invariant ORDER BY name",
+    [OWN_INVARIANT_PUT] =
+        "INSERT INTO _sys_invariant (id, name, query, note, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [OWN_INVARIANT_DROP] = "DELETE FROM _sys_invariant WHERE id = ?1",
     [OWN_RULE_DROP] = "DELETE FROM _sys_rule WHERE id = ?1",
     [OWN_RULES_CLEAR] = "DELETE FROM _sys_rule",
     [OWN_PROPOSAL_SNAPSHOT] = "UPDATE _sys_proposal SET snapshot = ?2 WHERE id = ?1 AND state = 'applied'",
@@ -184,6 +189,7 @@ void own_abandon(struct engine *eng)
 {
     proposals_forget(eng);
     rules_forget(eng);
+    invariants_forget(eng);
     schema_digest_forget(eng);
     if (sqlite3_get_autocommit(eng->db))
         return;

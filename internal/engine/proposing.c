@@ -5,6 +5,7 @@
 #include "crypto/token.h"
 #include "engine/catalog.h"
 #include "engine/engine_state.h"
+#include "engine/invariant.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
 
@@ -145,6 +146,8 @@ static struct str flags_of(struct op *op, const struct rehearsal *r, struct str 
     jsonw_array(&w);
     recorder_auto_keys(&r->recorder, write_visible, &naming);
     jsonw_array_end(&w);
+    jsonw_key(&w, "brokenInvariants");
+    jsonw_raw(&w, r->broken.ptr ? r->broken : S("[]"));
     JSONW_BOOL(&w, "fullScan", scans(op, plan));
     JSONW_INT(&w, "rows", (int64_t)rows);
     if (op->eng->guard.rowsec || op->call.has_table_scope)
@@ -171,7 +174,8 @@ static const char *why_no_undo(const struct rehearsal *r)
 
 enum err_code propose_judge(struct op *op, struct proposing *in, struct rehearsal *r, struct err *err)
 {
-    return rules_exist(op) ? rules_judge(op, r, in, &in->verdict, err) : ERR_OK;
+    enum err_code code = rules_exist(op) ? rules_judge(op, r, in, &in->verdict, err) : ERR_OK;
+    return code ? code : invariants_broken(op, &r->broken, err);
 }
 
 static struct str known_rules(const struct rehearsal *r)

@@ -5,6 +5,7 @@
 #include "engine/change_apply.h"
 #include "engine/destruction.h"
 #include "engine/engine_state.h"
+#include "engine/invariant.h"
 #include "engine/proposal.h"
 #include "engine/rule.h"
 #include "engine/sql_text.h"
@@ -189,6 +190,7 @@ static enum err_code run_set_recorded(struct rehearsal *r, struct str set,
     struct err *err)
 {
     int64_t destroyed = r->op->eng->destroyed;
+    invariants_touch_all(r->op);
     begin(r);
     enum err_code code = run_own(r, OWN_DEFER_ON, err);
     r->op->eng->guard.defers_foreign_keys = true; /* until the end of the call */

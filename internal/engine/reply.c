@@ -44,7 +44,7 @@ void task_rewind(struct task *t)
     t->op.head = (struct wire_reply_head){.status = 0};
     t->op.statement_count = 0;
     t->changes = 0;
-    t->op.error_detail = t->op.hits = STR_EMPTY;
+    t->op.error_detail = t->op.hits = t->op.invariant = STR_EMPTY;
     t->op.plain = (struct str){NULL, 0};
     t->op.proposal = t->op.snapshot = t->op.destroys = STR_EMPTY;
     t->op.undo_until_ms = 0;
@@ -155,6 +155,10 @@ void task_fail(struct task *t)
     if (op->hits.len) {
         jsonw_key(w, "hits");
         jsonw_raw(w, op->hits);
+    }
+    if (op->invariant.len) {
+        jsonw_key(w, "invariant");
+        jsonw_raw(w, op->invariant);
     }
     if (op->statement_index >= 0)
         JSONW_INT(w, "statementIndex", op->statement_index);

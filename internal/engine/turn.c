@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "engine/carry.h"
 #include "engine/destruction.h"
+#include "engine/invariant.h"
 #include "engine/proposal.h"
 #include "engine/rowsec.h"
 #include "engine/rule.h"
@@ -250,6 +251,29 @@ static enum err_code run_watched(struct task *t)
     return marked;
 }
 
+/* It takes back what it did. */
+static bool proposes(enum wire_op op)
+{
+    return op == WIRE_OP_PROPOSE || op == WIRE_OP_PROPOSAL_UNDO || op == WIRE_OP_UNDO;
+}
+
+/* What the call changed stays when no invariant is broken by it, and none of it otherwise. */
+static enum err_code check_invariants(struct task *t, enum err_code rc)
+{
+    struct err err = ERR_INIT;
+    bool stays = (rc == ERR_OK && t->op.head.status < 300) || t->keep_effects;
+    if (!stays || proposes(t->op.call.op) || sqlite3_get_autocommit(t->op.eng->db))
+        return rc;
+    enum err_code broken = invariants_check(&t->op, &err);
+    if (!broken)
+        return rc;
+    t->keep_effects = false;
+    t->op.error_detail = STR_EMPTY;
+    t->op.statement_index = -1;
+    t->err = err;
+    return broken;
+}
+
 static enum err_code try_write(struct task *t)
 {
     bool replayed = false;
@@ -264,10 +288,12 @@ static enum err_code try_write(struct task *t)
         t->op.statement_index = t->culprit_step;
         return t->err.code;
     }
+    invariants_begin(&t->op);
     rc = run_watched(t);
     if (rc == ERR_OK)
         rc =
             op_check_deferred(&t->op, t->op.call.op == WIRE_OP_QUERY ? exec_text(t, 64) : STR_EMPTY, &t->err);
+    rc = check_invariants(t, rc);
     if (rc == ERR_OK || t->keep_effects) {
         struct err wants = ERR_INIT;
         enum err_code asked = destruction_check(t, &wants);
@@ -442,9 +468,7 @@ static bool only_proposes(const struct engine *eng, size_t first, size_t last)
 {
     bool only = true;
     for (size_t i = first; i < last; i++)
-        only &= !eng->tasks[i]->write || eng->tasks[i]->op.call.op == WIRE_OP_PROPOSE ||
-                eng->tasks[i]->op.call.op == WIRE_OP_PROPOSAL_UNDO ||
-                eng->tasks[i]->op.call.op == WIRE_OP_UNDO;
+        only &= !eng->tasks[i]->write || proposes(eng->tasks[i]->op.call.op);
     return only;
 }
 

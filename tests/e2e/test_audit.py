@@ -27,6 +27,7 @@ ROUTES = {
     "RULE_CREATE": "rule.created", "RULE_UPDATE": "rule.updated", "RULE_DELETE": "rule.deleted",
     "RULE_REPLACE": "rule.replaced", "API_RULE_REPLACE": "rule.replaced", "RULE_TEST": None, "RULE_REPLAY": None, "API_RULE_TEST": None, "API_RULE_REPLAY": None,
     "API_RULE_CREATE": "rule.created", "API_RULE_UPDATE": "rule.updated", "API_RULE_DELETE": "rule.deleted",
+    "INVARIANT_CREATE": "invariant.created", "INVARIANT_DELETE": "invariant.deleted", "API_INVARIANT_CREATE": "invariant.created", "API_INVARIANT_DELETE": "invariant.deleted",
     "ROW_SECURITY_SET": "policy.row_security",
     "DATABASE_CREATE": "database.created", "DATABASE_DELETE": "database.deleted", "DATABASE_RESTORE": "database.restored",
     "BRANCH_PUT": "database.branched", "BRANCH_CLAIM": "database.branched", "BRANCH_DELETE": "database.branch_deleted",
@@ -150,6 +151,9 @@ def call_of(s, r, owner):
         made = s.call("POST", "/api/namespaces/acme/databases/main/policies",
                       {"name": name, "tableName": "orders", "expression": "1", "enabled": False}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made), {"enabled": False} if r.method == "PATCH" else None)
+    if r.id.endswith("INVARIANT_DELETE"):
+        made = s.db("invariants", {"name": name, "sql": "SELECT 1 WHERE 0"}).json["data"]["id"]
+        return lambda: s.call(r.method, r.path().replace("none", made))
     if r.id.endswith(("RULE_UPDATE", "RULE_DELETE")):
         made = s.db("approval-rules", {"tableGlob": "nowhere", "action": "allow"}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made), {"note": "other"} if r.method == "PATCH" else None)

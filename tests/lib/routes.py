@@ -45,6 +45,8 @@ CALLS = {
     "RULE_REPLACE": ({"rules": []}, ""), "RULE_TEST": ({"write": {"sql": "DELETE FROM orders WHERE id = -1"}}, ""), "RULE_REPLAY": ({"rules": [], "sinceMs": 0}, ""),
     "API_RULE_REPLACE": ({"rules": []}, ""), "API_RULE_TEST": ({"write": {"sql": "DELETE FROM orders WHERE id = -1"}}, ""), "API_RULE_REPLAY": ({"rules": [], "sinceMs": 0}, ""),
     "API_RULE_LIST": (None, ""), "API_RULE_CREATE": ({"tableGlob": "nowhere", "action": "allow"}, ""), "API_RULE_UPDATE": ({"note": "other"}, ""), "API_RULE_DELETE": (None, ""),
+    "INVARIANT_LIST": (None, ""), "INVARIANT_CREATE": ({"name": "made {n}", "sql": "SELECT 1 WHERE 0"}, ""), "INVARIANT_DELETE": (None, ""),
+    "API_INVARIANT_LIST": (None, ""), "API_INVARIANT_CREATE": ({"name": "made there {n}", "sql": "SELECT 1 WHERE 0"}, ""), "API_INVARIANT_DELETE": (None, ""),
     "ROW_SECURITY_SET": ({"tableName": "orders", "enabled": False}, ""),
     "EXPORT": (None, "?format=sql"), "IMPORT": (b"CREATE TABLE IF NOT EXISTS imported(a);", ""),
     "SIGN_UP": ({"email": "new@example.com", "password": "a long password of nobody"}, ""),

@@ -4,10 +4,10 @@ from holdfast import PASSWORD
 from world import CLAIMS, email_of, now, secret
 
 # What {id} is in the routes whose names begin so; the longest fits first.
-ITEMS = {"APPROVAL_": "approval", "API_APPROVAL_": "approval", "INBOX_": "approval", "POLICY_": "policy", "RULE_": "rule", "API_RULE_": "rule", "PROPOSAL_": "proposal", "API_PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
+ITEMS = {"APPROVAL_": "approval", "API_APPROVAL_": "approval", "INBOX_": "approval", "POLICY_": "policy", "RULE_": "rule", "API_RULE_": "rule", "INVARIANT_": "invariant", "API_INVARIANT_": "invariant", "PROPOSAL_": "proposal", "API_PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
          "TOKEN_": "token", "REPO_": "repo", "BRANCH_": "branch", "API_BRANCH_": "branch", "SNAPSHOT_": "snapshot", "API_SNAPSHOT_": "snapshot", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
 # kind: a name that never was, and one of the other form.
-NEVER = {"approval": ("appr_0", "never"), "ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "rule": ("rule_0", "never"), "proposal": ("prop_0", "never"), "member": ("usr_0", "never@example.com"),
+NEVER = {"approval": ("appr_0", "never"), "ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "rule": ("rule_0", "never"), "invariant": ("inv_0", "never"), "proposal": ("prop_0", "never"), "member": ("usr_0", "never@example.com"),
          "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0"),
          "repo": ("repo_0", "never/was"), "branch": ("never", "db_0"), "snapshot": ("snap_0", "never"), "session": ("ses_0", "never")}
 # Where what tests/lib/routes.py sends names things of another server.
@@ -150,6 +150,9 @@ class Targets:
         """All of them again: other routes are tested with these."""
         rules = self.w.ask(self.w.with_token("acme"), "GET", f"/v1/db/acme/{who.db or 'books'}/approval-rules")
         return {"body": {"rules": [{k: r[k] for k in ("id", "order", "tableGlob", "action", "note")} for r in rules]}}
+
+    def invariant_delete(self, who):
+        return {"id": self.w.invariant("acme", "books")["id"]}
 
     def member_update(self, who):
         return {"id": self.w.person(f"member-{next(self.w.count)}", "viewer", shared="viewer").account}

@@ -196,6 +196,9 @@ class World:
     def rule(self, ns, db):
         return self.ask(self.with_token(ns), "POST", f"/v1/db/{ns}/{db}/approval-rules", {"tableGlob": "nowhere", "action": "allow", "note": f"rule {next(self.count)}"})
 
+    def invariant(self, ns, db):
+        return self.ask(self.with_token(ns), "POST", f"/v1/db/{ns}/{db}/invariants", {"name": f"invariant {next(self.count)}", "sql": "SELECT 1 WHERE 0"})
+
     def invitation(self, ns, email):
         made = self.ask(self.lord(), "POST", f"/api/namespaces/{ns}/invitations", {"email": email, "role": "viewer"})
         made["secret"] = made["url"].rsplit("/", 1)[1]
@@ -225,14 +228,14 @@ class World:
         branch = self.branch(ns, db, "kept" if ns == "acme" else "kept-by-quarry")
         proposal, approval = self.proposal(ns, db), self.approval(ns, db)
         snapshot = self.snapshot(ns, db)
-        rule = self.rule(ns, db)
+        rule, invariant = self.rule(ns, db), self.invariant(ns, db)
         account, repo = self.account(f"victim-{ns}"), self.repo(ns)
         self.member(self.ids[ns], account, "viewer")
         self.write("INSERT INTO database_share VALUES(?, ?, 'editor', ?)", row(db), account, now())
         self.grant(client, account)
         self.session(account)
         session = self.one("SELECT id FROM session WHERE account_id = ?", account)
-        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "snapshot": (snapshot["id"], snapshot["label"]), "policy": (policy["id"], policy["name"]), "approval": (approval, f"of {ns}"), "rule": (rule["id"], rule["note"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
+        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "snapshot": (snapshot["id"], snapshot["label"]), "policy": (policy["id"], policy["name"]), "approval": (approval, f"of {ns}"), "rule": (rule["id"], rule["note"]), "invariant": (invariant["id"], invariant["name"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
                 "invitation": (invitation["id"], invitation["email"]), "link": (invitation["secret"], invitation["id"]),
                 "client": (client["id"], client["clientId"]), "app": (client["clientId"], client["id"]),
                 "session": (session, row(db)), "repo": (repo["id"], repo["repo"])}
