@@ -5,6 +5,7 @@
 #include "base/rand.h"
 #include "engine/beside.h"
 #include "engine/engine_state.h"
+#include "engine/invariant.h"
 #include "engine/proposing.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
@@ -30,6 +31,7 @@ static enum err_code check_writes(struct op *op, struct err *err)
 static enum err_code rehearse(struct op *op, struct proposing *in, struct rehearsal *r, struct err *err)
 {
     in->plan = propose_plan(op);
+    invariants_begin(op);
     enum err_code code = rules_prepare(op, r, err);
     if (!code)
         code = rehearsal_run(r, err);

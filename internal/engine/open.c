@@ -10,7 +10,6 @@
 #include "engine/engine_state.h"
 #include "engine/functions.h"
 #include "engine/identity.h"
-#include "engine/invariant.h"
 #include "engine/proposal.h"
 #include "engine/rowsec.h"
 #include "engine/rule_when.h"
@@ -363,7 +362,6 @@ void engine_close(struct engine *eng)
 {
     proposals_release(eng);
     rules_release(eng);
-    invariants_forget(eng);
     when_release(eng);
     seat_close(eng);
     cache_release(eng);

@@ -1,6 +1,5 @@
 /* The engine's own statements. */
 #include "engine/engine_state.h"
-#include "engine/invariant.h"
 #include "engine/proposal.h"
 #include "engine/rule.h"
 #include "engine/schema_state.h"
@@ -189,7 +188,6 @@ void own_abandon(struct engine *eng)
 {
     proposals_forget(eng);
     rules_forget(eng);
-    invariants_forget(eng);
     schema_digest_forget(eng);
     if (sqlite3_get_autocommit(eng->db))
         return;

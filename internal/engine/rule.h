@@ -102,7 +102,7 @@ MUST_CHECK enum err_code rule_delete(struct op *op, struct str id, struct err *e
 void rules_pretend(struct engine *eng, bool on, struct rule *first);
 /* Whoever read or made rules of his own lets go of what was compiled of them. */
 void rules_finalize(struct rule *first);
-/* They may have changed: read them again before the next call. */
+/* They, and invariants, may have changed: read them again before the next call. */
 void rules_forget(struct engine *eng);
 void rules_release(struct engine *eng);
 

@@ -3,6 +3,7 @@
 #include "engine/binding.h"
 #include "engine/catalog.h"
 #include "engine/engine_state.h"
+#include "engine/invariant.h"
 #include "engine/rule.h"
 
 enum { RULES_BYTES_MAX = 64 << 20 }; /* far more than the limits of policy/limits.def let be stored */
@@ -63,7 +64,7 @@ void rules_finalize(struct rule *first)
     }
 }
 
-void rules_forget(struct engine *eng)
+static void forget(struct engine *eng)
 {
     if (!eng->rules)
         return;
@@ -71,6 +72,12 @@ void rules_forget(struct engine *eng)
     arena_release(&eng->rules->arena);
     mem_free(eng->rules);
     eng->rules = NULL;
+}
+
+void rules_forget(struct engine *eng)
+{
+    forget(eng);
+    invariants_forget(eng);
 }
 
 void rules_release(struct engine *eng)
@@ -126,7 +133,7 @@ static enum err_code load(struct op *op, struct err *err)
 {
     struct engine *eng = op->eng;
     if (eng->cfg.mode == ENGINE_READER)
-        rules_forget(eng); /* another engine writes them */
+        forget(eng); /* another engine writes them */
     if (eng->rules)
         return ERR_OK;
     struct rules *rules = MEM_NEW(struct rules);
@@ -134,7 +141,7 @@ static enum err_code load(struct op *op, struct err *err)
     eng->rules = rules;
     enum err_code code = read_all(op, rules, err);
     if (code)
-        rules_forget(eng);
+        forget(eng);
     else
         rules->version = version_of(rules->first);
     return code;
