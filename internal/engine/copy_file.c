@@ -34,6 +34,10 @@ enum err_code copy_file_settle(const char *path, struct err *err)
 
 void copy_file_drop(const char *path)
 {
-    if (path[0])
-        (void)unlink(path); /* mostly there is none */
+    static const char *const ENDS[] = {"", "-wal", "-shm"};
+    char name[FS_PATH_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(ENDS) && path[0]; i++) {
+        str_print(name, sizeof name, "%s%s", path, ENDS[i]);
+        (void)unlink(name); /* mostly there is none */
+    }
 }

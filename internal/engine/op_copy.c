@@ -1,14 +1,17 @@
-/* A whole copy of this database as of one moment: SQLite's backup in small steps, inside one read transaction
- * of an engine that does nothing else. Writers go on meanwhile, in an engine of their own, and only the log
- * grows. Written to out/<copy>.db, as COPY_SCHEMA does; the copy is another file than this one and remembers
- * none of its calls. data: {"pages", "readAtMs"}: the time just before its first read.
+/* A whole copy of this database as of one moment: its files, or where the kernel does not copy between them
+ * SQLite's backup in small steps, inside one read transaction of an engine that does nothing else. Writers go
+ * on meanwhile, in an engine of their own, and only the log grows. Written to out/<copy>.db, as COPY_SCHEMA
+ * does; the copy is another file than this one and remembers none of its calls. data: {"readAtMs"}: the time
+ * just before its first read.
  *
  * With data=schema, sample (rows=, seed=) or masked, or masked=1, the copy is made row by row (copy_rows.h):
- * data {"rows", "readAtMs"}. With snapshot=1 a snapshot is copied in place of the database (copy_source.h). */
+ * data {"rows", "readAtMs"}. With snapshot=1 a snapshot is copied in place of the database (copy_source.h).
+ */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "engine/catalog.h"
 #include "engine/copy_file.h"
+#include "engine/copy_raw.h"
 #include "engine/copy_rows.h"
 #include "engine/mask_store.h"
 #include "engine/proposal.h"
@@ -20,6 +23,8 @@ enum { STEP_PAGES = 256 }; /* a megabyte between two looks at the time */
 static const char SQL_SNAPSHOT[] = "SELECT count(*) FROM sqlite_schema";
 static const char SQL_OPEN[] =
     "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON";
+static const char SQL_TAKE_LOG[] =
+    "PRAGMA synchronous = OFF; PRAGMA secure_delete = ON; PRAGMA wal_checkpoint(TRUNCATE)";
 /* Receipts answer calls of the other database, its log tells of them, proposals are writes to it, and rules
  * say who may change it. */
 static const char SQL_BECOME_NEW[] =
@@ -49,7 +54,7 @@ static enum err_code take_snapshot(struct op *op, struct err *err)
     return code ? code : catalog_step(&src, stmt, &row, err);
 }
 
-static enum err_code copy_pages(struct op *op, sqlite3 *to, int *ret_pages, struct err *err)
+static enum err_code copy_pages(struct op *op, sqlite3 *to, struct err *err)
 {
     enum err_code code = ERR_OK;
     int rc = SQLITE_OK;
@@ -58,7 +63,6 @@ static enum err_code copy_pages(struct op *op, sqlite3 *to, int *ret_pages, stru
         return fail(to, sqlite3_errcode(to), err);
     while (!code && (rc = sqlite3_backup_step(b, STEP_PAGES)) == SQLITE_OK)
         code = op_check_time(op, err);
-    *ret_pages = sqlite3_backup_pagecount(b);
     (void)sqlite3_backup_finish(b); /* repeats the error of the last step */
     if (code)
         return code;
@@ -68,42 +72,52 @@ static enum err_code copy_pages(struct op *op, sqlite3 *to, int *ret_pages, stru
     return code ? code : fail(NULL, rc, err);
 }
 
-static enum err_code write_copy(struct op *op, sqlite3 *to, int *ret_pages, struct err *err)
+static bool is_same(const struct op *op)
 {
-    int rc = sqlite3_exec(to, SQL_OPEN, NULL, NULL, NULL);
-    if (rc)
-        return fail(to, rc, err);
-    enum err_code code = copy_pages(op, to, ret_pages, err);
-    if (code)
-        return code;
-    if (wire_arg(&op->call, "same").ptr)
-        return ERR_OK;
-    rc = sqlite3_exec(to, SQL_BECOME_NEW, NULL, NULL, NULL);
-    return rc ? fail(to, rc, err) : ERR_OK;
+    return wire_arg(&op->call, "same").ptr != NULL;
 }
 
-static enum err_code make(struct op *op, const char *path, int *ret_pages, struct err *err)
+static enum err_code exec(sqlite3 *db, const char *sql, struct err *err)
+{
+    int rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    return rc ? fail(db, rc, err) : ERR_OK;
+}
+
+/* `raw`: its pages are there already, some of them in its log. */
+static enum err_code write_copy(struct op *op, sqlite3 *to, bool raw, struct err *err)
+{
+    enum err_code code = exec(to, raw ? SQL_TAKE_LOG : SQL_OPEN, err);
+    if (!code && !raw)
+        code = copy_pages(op, to, err);
+    return code || is_same(op) ? code : exec(to, SQL_BECOME_NEW, err);
+}
+
+static enum err_code make(struct op *op, const char *path, struct err *err)
 {
     sqlite3 *to = NULL;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE | SQLITE_OPEN_NOFOLLOW;
-    int rc = sqlite3_open_v2(path, &to, flags, VFS_NAME);
-    enum err_code code = rc ? fail(to, rc, err) : write_copy(op, to, ret_pages, err);
+    bool raw = false, log = false;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW;
+    enum err_code code = copy_raw(op, path, &raw, &log, err);
+    if (code)
+        return code;
+    if (raw && !log && is_same(op))
+        return copy_file_settle(path, err);
+    int rc = sqlite3_open_v2(
+        path, &to, raw ? flags : flags | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE, VFS_NAME);
+    code = rc ? fail(to, rc, err) : write_copy(op, to, raw, err);
     rc = sqlite3_close(to);
     if (!code && rc)
         code = fail(NULL, rc, err);
     return code ? code : copy_file_settle(path, err);
 }
 
-static enum err_code copy_whole(
-    struct op *op, struct copy_source *from, const char *path, int64_t *ret_pages, struct err *err)
+static enum err_code copy_whole(struct op *op, struct copy_source *from, const char *path, struct err *err)
 {
-    int pages = 0;
     if (from->db)
         return copy_source_adopt(from, SQL_BECOME_NEW, err);
     enum err_code code = take_snapshot(op, err);
     if (!code)
-        code = make(op, path, &pages, err);
-    *ret_pages = pages;
+        code = make(op, path, err);
     return code;
 }
 
@@ -143,7 +157,7 @@ static enum err_code copy_it(
     if (!code)
         code = read_wish(op, &wish, ret_whole, err);
     if (!code && *ret_whole)
-        code = copy_whole(op, &from, path, ret_count, err);
+        code = copy_whole(op, &from, path, err);
     else if (!code)
         code = copy_rows(op, &from, &wish, path, ret_count, err);
     copy_source_release(&from);
@@ -163,7 +177,8 @@ enum err_code op_run_COPY(struct op *op, struct err *err)
         return code;
     }
     jsonw_object(op->w);
-    JSONW_INT(op->w, whole ? "pages" : "rows", count);
+    if (!whole)
+        JSONW_INT(op->w, "rows", count);
     JSONW_INT(op->w, "readAtMs", read_at);
     jsonw_object_end(op->w);
     return ERR_OK;

@@ -43,6 +43,8 @@ struct task {
     bool culprit_partial; /* a batch without a transaction: what stands before culprit_step is run again */
     int culprit_step;     /* its index in the batch, -1 for a single statement */
     struct err culprit_err;
+    bool culprit_asks; /* it was taken back for want of a snapshot */
+    struct str culprit_destroys;
     struct str culprit_detail;
 };
 

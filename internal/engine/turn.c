@@ -286,6 +286,8 @@ static enum err_code try_write(struct task *t)
         t->err = t->culprit_err;
         t->op.error_detail = t->culprit_detail;
         t->op.statement_index = t->culprit_step;
+        t->asks_snapshot = t->culprit_asks;
+        t->op.destroys = t->culprit_destroys;
         return t->err.code;
     }
     invariants_begin(&t->op);
@@ -360,6 +362,8 @@ static void blame(struct task *t)
     t->culprit_partial = t->keep_effects;
     t->culprit_step = op->statement_index;
     t->culprit_err = t->err;
+    t->culprit_asks = t->asks_snapshot;
+    t->culprit_destroys = op->destroys;
     t->culprit_detail = op->error_detail;
 }
 

@@ -127,6 +127,8 @@ def back(checks, s):
     failed = s.batch(["INSERT INTO t VALUES(9, 'z')", "DELETE FROM t", "SELECT * FROM nothing"])
     checks.equal("a batch that fails half way keeps what came before", (failed.status, count(s, "t")), (400, 0))
     checks.that("and has a snapshot of that", listed(s)[0]["label"] == "before DELETE from t", listed(s)[0])
+    made = s.batch(["CREATE VIRTUAL TABLE words USING fts5(w)", "INSERT INTO t VALUES(1, 1)", "DELETE FROM t"])
+    checks.that("beside what cannot be undone alone", "snapshot" in good(checks, "batch", made)["meta"], made)
     token = s.mint("readwrite")["token"]
     s.query("INSERT INTO t VALUES(1, 2), (2, 3)")
     checks.that("whoever may write, has one", "snapshot" in s.query("DELETE FROM t", token=token).json["meta"], "")

@@ -2,8 +2,11 @@
 """Snapshots: made beside writers, listed, deleted, restored with the state before kept, and crashes in the middle.
 Usage: test_snapshots.py PATH-OF-HOLDFAST"""
 import concurrent.futures
+import contextlib
 import datetime
 import os
+import random
+import sqlite3
 import sys
 import time
 
@@ -125,6 +128,36 @@ def under_load(checks, s):
     for one in made:
         restore(s, checks, one)
         checks.equal("of one moment", len({r[0] for r in s.query("SELECT v FROM pair").json["data"]["rows"]}), 1)
+
+
+def whole_copies(checks, s):
+    """Copies that are made while the log fills, is taken over and begun anew are of one commit each, page by page."""
+    s.query("CREATE TABLE page(id INTEGER PRIMARY KEY, v, pad)")
+    s.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO page SELECT i, 0, randomblob(2000) FROM n")
+    stop = [False]
+
+    def write(seed):
+        rng, seen = random.Random(seed), set()
+        while not stop[0]:
+            low, n = rng.randrange(1, 1700), rng.choice((1, 3, 300))
+            seen.add(s.query(f"UPDATE page SET v = (SELECT max(v) FROM page) + 1, pad = randomblob(2000) WHERE id = 1 OR id = 2000 OR id BETWEEN {low} AND {low + n}").status)
+        return seen
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write, k) for k in range(2)]
+        made = [make(s, checks, f"p{n}") for n in range(25)]
+        stop[0] = True
+        for w in writers:
+            checks.equal("no write failed", w.result(), {200})
+    last = 0
+    for one in made:
+        path = os.path.join(s.data, "snapshots", one["id"])
+        checks.equal("one file, no log", os.listdir(path), ["main.db"])
+        with contextlib.closing(sqlite3.connect(f"file:{path}/main.db?immutable=1", uri=True)) as db:
+            checks.equal("whole", db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+            first, top, end = db.execute("SELECT (SELECT v FROM page WHERE id = 1), max(v), (SELECT v FROM page WHERE id = 2000) FROM page").fetchone()
+        checks.that("of one commit, and in order", first == top == end >= last, (first, top, end, last))
+        last = top
+        s.call("DELETE", f"{BASE}/snapshots/{one['id']}")
 
 
 def crashes(checks, s):
@@ -302,7 +335,7 @@ def of_a_lost_file(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (plain, limits, under_load, crashes, keeps, by_time, keys_under_load, of_a_lost_file):
+        for part in (plain, limits, under_load, whole_copies, crashes, keeps, by_time, keys_under_load, of_a_lost_file):
             checks.part(part, checks, s)
     return checks.end()
 
