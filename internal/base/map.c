@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "base/siphash.h"
 
 enum { MAP_FIRST = 16 };
 
@@ -14,55 +15,9 @@ struct map_slot {
     void *value;
 };
 
-struct sip {
-    uint64_t v0, v1, v2, v3;
-};
-
-static uint64_t rotl(uint64_t x, unsigned n)
-{
-    return x << n | x >> (64 - n);
-}
-
-static void sip_round(struct sip *s)
-{
-    s->v0 += s->v1;
-    s->v1 = rotl(s->v1, 13) ^ s->v0;
-    s->v0 = rotl(s->v0, 32);
-    s->v2 += s->v3;
-    s->v3 = rotl(s->v3, 16) ^ s->v2;
-    s->v0 += s->v3;
-    s->v3 = rotl(s->v3, 21) ^ s->v0;
-    s->v2 += s->v1;
-    s->v1 = rotl(s->v1, 17) ^ s->v2;
-    s->v2 = rotl(s->v2, 32);
-}
-
-static void sip_word(struct sip *s, uint64_t word)
-{
-    s->v3 ^= word;
-    sip_round(s);
-    s->v0 ^= word;
-}
-
 static uint64_t map_hash(const struct map *m, struct str key)
 {
-    struct sip s = {m->key[0] ^ UINT64_C(0x736f6d6570736575), m->key[1] ^ UINT64_C(0x646f72616e646f6d),
-        m->key[0] ^ UINT64_C(0x6c7967656e657261), m->key[1] ^ UINT64_C(0x7465646279746573)};
-    uint64_t word;
-    size_t i = 0;
-    for (; i + 8 <= key.len; i += 8) {
-        memcpy(&word, key.ptr + i, 8);
-        sip_word(&s, word);
-    }
-    word = (uint64_t)key.len << 56;
-    for (unsigned shift = 0; i < key.len; i++, shift += 8)
-        word |= (uint64_t)(unsigned char)key.ptr[i] << shift;
-    sip_word(&s, word);
-    s.v2 ^= 0xff;
-    sip_round(&s);
-    sip_round(&s);
-    sip_round(&s);
-    return (s.v0 ^ s.v1 ^ s.v2 ^ s.v3) | 1; /* never 0, which marks a free slot */
+    return siphash(m->key, key, 1, 3) | 1; /* never 0, which marks a free slot */
 }
 
 void map_init(struct map *m)

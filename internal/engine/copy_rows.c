@@ -20,7 +20,7 @@ struct copying {
     struct mask_plan plan;
     const struct mask_rule **rules; /* by the number that stands in SQL */
     int rule_count;
-    unsigned char secret[MASK_SECRET_BYTES];
+    struct mask_keys keys;
     struct strbuf masked;
     struct sample *sample; /* NULL: all rows */
     struct dump dump;
@@ -78,8 +78,7 @@ static void fn_mask(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     }
     const struct mask_rule *r = c->rules[number];
     struct mask_value in = read_value(argv[1], r->affinity);
-    struct mask_value out =
-        mask_value(str_make(c->secret, sizeof c->secret), &r->mask, r->fold, &in, &c->masked);
+    struct mask_value out = mask_value(&c->keys, &r->mask, r->fold, &in, &c->masked);
     if (strbuf_failed(&c->masked))
         sqlite3_result_error_toobig(ctx);
     else
@@ -156,6 +155,16 @@ static enum err_code check_fit(
     return mask_plan_check_search(c->op->arena, &c->cat, &c->plan, err);
 }
 
+static enum err_code read_keys(struct copying *c, struct err *err)
+{
+    unsigned char secret[MASK_SECRET_BYTES];
+    enum err_code code = mask_store_secret(c->op, secret, err);
+    if (!code)
+        mask_keys_make(&c->keys, str_make(secret, sizeof secret));
+    mem_wipe(secret, sizeof secret);
+    return code;
+}
+
 static enum err_code plan_masks(struct copying *c, struct err *err)
 {
     struct mask_rule *rules;
@@ -167,7 +176,7 @@ static enum err_code plan_masks(struct copying *c, struct err *err)
         code = catalog_of_op(c->op, &now, err);
     if (!code)
         code = check_fit(c, rules, c->from->db ? &now : &c->cat, err);
-    return code ? code : mask_store_secret(c->op, c->secret, err);
+    return code ? code : read_keys(c, err);
 }
 
 static enum err_code number_rules(struct copying *c, struct err *err)
@@ -242,6 +251,6 @@ enum err_code copy_rows(struct op *op, struct copy_source *from, const struct co
         c.db, MASK_FUNCTION, 2, SQLITE_UTF8, NULL, NULL, NULL, NULL, NULL); /* no statement is left */
     sample_free(c.sample);
     strbuf_release(&c.masked);
-    mem_wipe(c.secret, sizeof c.secret);
+    mem_wipe(&c.keys, sizeof c.keys);
     return code;
 }

@@ -24,6 +24,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "crypto/digest.h"
 #include "json/jsonr.h"
 #include "json/jsonw.h"
 
@@ -58,6 +59,12 @@ bool mask_makes_text(const struct mask *m);
 
 enum { MASK_SECRET_BYTES = 32 };
 
+/* What is computed with the secret: one key for each purpose, derived from it. */
+struct mask_keys {
+    struct digest of[16];
+};
+void mask_keys_make(struct mask_keys *ret, struct str secret);
+
 enum mask_type { MASK_T_NULL, MASK_T_INT, MASK_T_REAL, MASK_T_TEXT, MASK_T_BLOB };
 
 struct mask_value {
@@ -72,8 +79,8 @@ enum { MASK_FOLD_CASE = 1, MASK_FOLD_SPACES = 2 };
 
 /* mask_value.c: the masked form of `in`; its bytes are in `out`, which is emptied first and holds
  * LIMIT_SQL_VALUE_BYTES. */
-struct mask_value mask_value(
-    struct str secret, const struct mask *m, unsigned fold, const struct mask_value *in, struct strbuf *out);
+struct mask_value mask_value(const struct mask_keys *keys, const struct mask *m, unsigned fold,
+    const struct mask_value *in, struct strbuf *out);
 /* mask_date.c: false: it is no date, or has no place in the calendar afterwards. */
 bool mask_date(int64_t days, const struct mask_value *in, struct mask_value *ret, struct strbuf *out);
 

@@ -1,31 +1,40 @@
 /* One value, masked. What must not meet is moved about by a Feistel network whose round function is
- * HMAC-SHA256: a secret one-to-one way from all values of a form to all values of that form. */
+ * SipHash-2-4, for it is asked many times for each value: a secret one-to-one way from all values of a form
+ * to all values of that form. Tokens are cut from HMAC-SHA256. */
 #include "engine/mask.h"
+#include "base/check.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "crypto/digest.h"
+#include "base/siphash.h"
 #include "engine/mask_names.h"
 
 #include <math.h>
 
 enum {
     ROUNDS = 8,
-    SYMBOLS_MAX = 64, /* longer ones are covered by a stream of HMAC instead */
-    HALF_BYTES = 4 * SYMBOLS_MAX,
-    SMALL_BITS = 52, /* integers below 2^52 stay there: JavaScript reads them exactly */
+    SYMBOLS_MAX = 64, /* longer ones are covered by a stream instead */
+    SMALL_BITS = 52,  /* integers below 2^52 stay there: JavaScript reads them exactly */
 };
 
+enum purpose { TOKEN, BLOB, REAL, TEXT, NAME, EMAIL, DATE, INTEGER, BYTES, SHAPE, DIGITS, PURPOSE_COUNT };
+
 struct masking {
-    struct str secret;
+    const struct mask_keys *keys;
     struct strbuf *out;
 };
 
-/* --- Pseudorandom bytes --- */
+/* --- Pseudorandom numbers --- */
 
-static void put_u32(unsigned char *at, uint32_t n)
+void mask_keys_make(struct mask_keys *ret, struct str secret)
 {
-    for (int i = 0; i < 4; i++)
-        at[i] = (unsigned char)(n >> (8 * i));
+    CHECK((int)PURPOSE_COUNT <= (int)ARRAY_LEN(ret->of));
+    for (unsigned char i = 0; i < PURPOSE_COUNT; i++)
+        ret->of[i] = digest_hmac(secret, str_make(&i, 1));
+}
+
+static struct digest tag_of(const struct masking *m, enum purpose purpose, struct str data)
+{
+    return digest_hmac(digest_str(&m->keys->of[purpose]), data);
 }
 
 static uint64_t get_u64(const unsigned char *at)
@@ -36,35 +45,22 @@ static uint64_t get_u64(const unsigned char *at)
     return n;
 }
 
-static struct digest tag_of(struct str secret, const char *purpose, struct str data)
+static uint64_t prf(const struct digest *key, const void *data, size_t len)
 {
-    struct digest key = digest_hmac(secret, str_of(purpose));
-    return digest_hmac(digest_str(&key), data);
+    const uint64_t k[2] = {get_u64(key->bytes), get_u64(key->bytes + 8)};
+    return siphash(k, str_make(data, len), 2, 4);
 }
 
-/* As many numbers as are asked for, from one seed. */
+/* As many as are asked for, from one seed. */
 struct stream {
-    struct digest seed, block;
-    uint32_t counter;
-    size_t at;
+    struct digest seed;
+    uint64_t counter;
 };
-
-static struct stream stream_of(struct digest seed)
-{
-    return (struct stream){.seed = seed, .at = DIGEST_BYTES};
-}
 
 static uint64_t stream_next(struct stream *s)
 {
-    unsigned char counter[4];
-    if (s->at + 8 > DIGEST_BYTES) {
-        put_u32(counter, s->counter++);
-        s->block = digest_hmac(digest_str(&s->seed), str_make(counter, sizeof counter));
-        s->at = 0;
-    }
-    uint64_t n = get_u64(s->block.bytes + s->at);
-    s->at += 8;
-    return n;
+    uint64_t n = s->counter++;
+    return prf(&s->seed, &n, sizeof n);
 }
 
 /* --- Moving about --- */
@@ -76,38 +72,42 @@ struct symbols {
     size_t count;
 };
 
+/* What one half says in one round, to each number of the other. */
+struct round_input {
+    uint64_t form, round;
+    uint32_t value[SYMBOLS_MAX];
+};
+
 /* Adds to [from, to) what the others say. */
-static void round_of(struct digest key, int round, struct symbols *s, size_t from, size_t to)
+static void round_of(
+    const struct digest *key, struct round_input *in, struct symbols *s, size_t from, size_t to)
 {
-    unsigned char data[HALF_BYTES + 1];
-    size_t len = 0;
-    data[len++] = (unsigned char)round;
+    size_t count = 0;
     for (size_t i = 0; i < s->count; i++) {
-        if (i >= from && i < to)
-            continue;
-        put_u32(data + len, s->value[i]);
-        len += 4;
+        if (i < from || i >= to)
+            in->value[count++] = s->value[i];
     }
-    struct stream stream = stream_of(digest_hmac(digest_str(&key), str_make(data, len)));
-    for (size_t i = from; i < to; i++)
-        s->value[i] = (uint32_t)((s->value[i] + stream_next(&stream) % s->radix[i]) % s->radix[i]);
+    uint64_t said[2] = {prf(key, in, offsetof(struct round_input, value) + count * sizeof in->value[0]), 0};
+    for (size_t i = from; i < to; i++, said[1]++)
+        s->value[i] = (uint32_t)((s->value[i] + prf(key, said, sizeof said) % s->radix[i]) % s->radix[i]);
 }
 
 /* `form` is what stays the same. */
-static void move(struct str secret, const char *purpose, struct str form, struct symbols *s)
+static void move(const struct masking *m, enum purpose purpose, struct str form, struct symbols *s)
 {
-    struct digest key = tag_of(secret, purpose, form);
+    const struct digest *key = &m->keys->of[purpose];
+    struct round_input in = {.form = prf(key, form.ptr, form.len)};
     size_t half = s->count / 2;
-    for (int round = 0; round < ROUNDS; round++) {
-        if (round % 2)
-            round_of(key, round, s, half, s->count);
+    for (in.round = 0; in.round < ROUNDS; in.round++) {
+        if (in.round % 2)
+            round_of(key, &in, s, half, s->count);
         else
-            round_of(key, round, s, 0, half);
+            round_of(key, &in, s, 0, half);
     }
 }
 
 /* All 64 bits, or the lower 52. */
-static uint64_t move_bits(struct str secret, uint64_t n, int bits)
+static uint64_t move_bits(const struct masking *m, uint64_t n, int bits)
 {
     struct symbols s = {.count = 2};
     int half = bits / 2;
@@ -115,7 +115,7 @@ static uint64_t move_bits(struct str secret, uint64_t n, int bits)
         s.radix[i] = UINT64_C(1) << half;
         s.value[i] = (uint32_t)(n >> (half * i) & (s.radix[i] - 1));
     }
-    move(secret, "integer", bits == 64 ? S("64") : S("52"), &s);
+    move(m, INTEGER, bits == 64 ? S("64") : S("52"), &s);
     return (uint64_t)s.value[1] << half | s.value[0];
 }
 
@@ -125,13 +125,13 @@ static bool is_small(uint64_t n)
 }
 
 /* Those that do not fit move among themselves: out of 2^64 a step seldom ends elsewhere. */
-static int64_t move_integer(struct str secret, int64_t number)
+static int64_t move_integer(const struct masking *m, int64_t number)
 {
     uint64_t n = (uint64_t)number;
     if (is_small(n))
-        return (int64_t)move_bits(secret, n, SMALL_BITS);
+        return (int64_t)move_bits(m, n, SMALL_BITS);
     do {
-        n = move_bits(secret, n, 64);
+        n = move_bits(m, n, 64);
     } while (is_small(n));
     return (int64_t)n;
 }
@@ -146,7 +146,7 @@ static struct mask_value as_text(struct strbuf *out)
 /* 32 characters, the first a letter: no column takes it for a number. */
 static struct mask_value token(const struct masking *m, struct str text)
 {
-    struct digest d = tag_of(m->secret, "token", text);
+    struct digest d = tag_of(m, TOKEN, text);
     strbuf_add_char(m->out, (char)('a' + (d.bytes[0] & 15)));
     for (int i = 1; i < 32; i++)
         strbuf_add_char(m->out, "0123456789abcdef"[d.bytes[i / 2] >> (i % 2 ? 4 : 0) & 15]);
@@ -158,7 +158,7 @@ static struct mask_value hash_blob(const struct masking *m, struct str blob)
     struct symbols s = {.count = blob.len};
     struct mask_value v = {.type = MASK_T_BLOB};
     if (blob.len > SYMBOLS_MAX) {
-        struct stream stream = stream_of(tag_of(m->secret, "blob", blob));
+        struct stream stream = {.seed = tag_of(m, BLOB, blob)};
         for (size_t i = 0; i < SYMBOLS_MAX; i++)
             strbuf_add_char(m->out, (char)stream_next(&stream));
         v.bytes = strbuf_str(m->out);
@@ -169,7 +169,7 @@ static struct mask_value hash_blob(const struct masking *m, struct str blob)
         s.value[i] = (unsigned char)blob.ptr[i];
     }
     unsigned char len = (unsigned char)blob.len;
-    move(m->secret, "bytes", str_make(&len, 1), &s);
+    move(m, BYTES, str_make(&len, 1), &s);
     for (size_t i = 0; i < s.count; i++)
         strbuf_add_char(m->out, (char)s.value[i]);
     v.bytes = strbuf_str(m->out);
@@ -178,7 +178,7 @@ static struct mask_value hash_blob(const struct masking *m, struct str blob)
 
 static struct mask_value hash_real(const struct masking *m, double real)
 {
-    struct digest d = tag_of(m->secret, "real", str_make(&real, sizeof real));
+    struct digest d = tag_of(m, REAL, str_make(&real, sizeof real));
     return (struct mask_value){
         .type = MASK_T_REAL, .real = (double)(get_u64(d.bytes) >> 11) / (double)(UINT64_C(1) << 53)};
 }
@@ -186,8 +186,7 @@ static struct mask_value hash_real(const struct masking *m, double real)
 static struct mask_value hash(const struct masking *m, const struct mask_value *in)
 {
     switch (in->type) {
-    case MASK_T_INT:
-        return (struct mask_value){.type = MASK_T_INT, .number = move_integer(m->secret, in->number)};
+    case MASK_T_INT: return (struct mask_value){.type = MASK_T_INT, .number = move_integer(m, in->number)};
     case MASK_T_REAL: return hash_real(m, in->real);
     case MASK_T_TEXT: return token(m, in->bytes);
     case MASK_T_BLOB: return hash_blob(m, in->bytes);
@@ -221,7 +220,7 @@ static bool has_shape(struct str s, size_t *ret_count)
 
 static struct mask_value shape_long(const struct masking *m, struct str s)
 {
-    struct stream stream = stream_of(tag_of(m->secret, "text", s));
+    struct stream stream = {.seed = tag_of(m, TEXT, s)};
     for (size_t i = 0; i < s.len; i++) {
         char first;
         uint32_t radix = class_of(s.ptr[i], &first);
@@ -254,7 +253,7 @@ static struct mask_value shape_text(const struct masking *m, struct str text)
     if (count > SYMBOLS_MAX || text.len > sizeof form)
         return shape_long(m, text);
     take_symbols(text, &s, form);
-    move(m->secret, "shape", str_make(form, text.len), &s);
+    move(m, SHAPE, str_make(form, text.len), &s);
     for (size_t i = 0; i < text.len; i++)
         strbuf_add_char(
             m->out, class_of(text.ptr[i], &first) ? (char)(first + (char)s.value[at++]) : text.ptr[i]);
@@ -262,7 +261,7 @@ static struct mask_value shape_text(const struct masking *m, struct str text)
 }
 
 /* As many digits, the first no 0. The longest may come out too large, and go on until they do not. */
-static uint64_t move_digits(struct str secret, uint64_t n, uint64_t max)
+static uint64_t move_digits(const struct masking *m, uint64_t n, uint64_t max)
 {
     char text[24], form[3];
     str_print(text, sizeof text, "%llu", (unsigned long long)n);
@@ -275,7 +274,7 @@ static uint64_t move_digits(struct str secret, uint64_t n, uint64_t max)
             s.radix[i] = leads ? 9 : 10;
             s.value[i] = (uint32_t)(n % 10) - (leads ? 1 : 0);
         }
-        move(secret, "digits", str_of(form), &s);
+        move(m, DIGITS, str_of(form), &s);
         for (size_t i = 0; i < count; i++)
             n = n * 10 + s.value[i] + (i == 0 && count > 1 ? 1 : 0);
     } while (n > max);
@@ -286,7 +285,7 @@ static struct mask_value shape_integer(const struct masking *m, int64_t number)
 {
     uint64_t most = (uint64_t)INT64_MAX + (number < 0);
     uint64_t n = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    n = move_digits(m->secret, n, most);
+    n = move_digits(m, n, most);
     return (struct mask_value){.type = MASK_T_INT, .number = (int64_t)(number < 0 ? 0 - n : n)};
 }
 
@@ -316,7 +315,7 @@ static struct mask_value shape(const struct masking *m, const struct mask_value 
 /* --- name, email, date --- */
 
 /* Numbers count as their text for these, so that a name has one mask whatever its column makes of it. */
-static struct digest tag_of_value(const struct masking *m, const char *purpose, const struct mask_value *in)
+static struct digest tag_of_value(const struct masking *m, enum purpose purpose, const struct mask_value *in)
 {
     char text[40];
     if (in->type == MASK_T_INT)
@@ -324,13 +323,13 @@ static struct digest tag_of_value(const struct masking *m, const char *purpose, 
     else if (in->type == MASK_T_REAL)
         str_print(text, sizeof text, "%.15g", in->real);
     else
-        return tag_of(m->secret, purpose, in->bytes);
-    return tag_of(m->secret, purpose, str_of(text));
+        return tag_of(m, purpose, in->bytes);
+    return tag_of(m, purpose, str_of(text));
 }
 
 static struct mask_value name(const struct masking *m, const struct mask *mask, const struct mask_value *in)
 {
-    struct digest d = tag_of_value(m, "name", in);
+    struct digest d = tag_of_value(m, NAME, in);
     if (mask->part != MASK_LAST)
         strbuf_add_cstr(m->out, MASK_FIRST_NAMES[d.bytes[0] % ARRAY_LEN(MASK_FIRST_NAMES)]);
     if (mask->part == MASK_FULL)
@@ -349,7 +348,7 @@ static void add_lower(struct strbuf *out, const char *text)
 /* mia.huber.4k2xq7w3m9zt0@example.com: 65 bits behind the names. */
 static struct mask_value email(const struct masking *m, const struct mask *mask, const struct mask_value *in)
 {
-    struct digest d = tag_of_value(m, "email", in);
+    struct digest d = tag_of_value(m, EMAIL, in);
     add_lower(m->out, MASK_FIRST_NAMES[d.bytes[0] % ARRAY_LEN(MASK_FIRST_NAMES)]);
     strbuf_add_char(m->out, '.');
     add_lower(m->out, MASK_LAST_NAMES[d.bytes[1] % ARRAY_LEN(MASK_LAST_NAMES)]);
@@ -362,9 +361,9 @@ static struct mask_value email(const struct masking *m, const struct mask *mask,
 }
 
 /* Whole weeks, so that weekdays stay. */
-static int64_t shift_days(struct str secret, int64_t max_days)
+static int64_t shift_days(const struct masking *m, int64_t max_days)
 {
-    struct digest d = tag_of(secret, "date", S("weeks"));
+    struct digest d = tag_of(m, DATE, S("weeks"));
     int64_t weeks = 1 + (int64_t)(get_u64(d.bytes) % (uint64_t)(max_days / 7));
     return 7 * (d.bytes[8] & 1 ? weeks : -weeks);
 }
@@ -372,7 +371,7 @@ static int64_t shift_days(struct str secret, int64_t max_days)
 static struct mask_value date(const struct masking *m, const struct mask *mask, const struct mask_value *in)
 {
     struct mask_value v = {.type = MASK_T_NULL};
-    if (mask_date(shift_days(m->secret, mask->max_days), in, &v, m->out))
+    if (mask_date(shift_days(m, mask->max_days), in, &v, m->out))
         return v;
     strbuf_reset(m->out);
     return shape(m, in);
@@ -411,10 +410,10 @@ static struct mask_value masked(const struct masking *m, const struct mask *mask
     }
 }
 
-struct mask_value mask_value(
-    struct str secret, const struct mask *m, unsigned fold, const struct mask_value *in, struct strbuf *out)
+struct mask_value mask_value(const struct mask_keys *keys, const struct mask *m, unsigned fold,
+    const struct mask_value *in, struct strbuf *out)
 {
-    const struct masking masking = {secret, out};
+    const struct masking masking = {keys, out};
     struct mask_value v = *in;
     AUTO_STRBUF copy;
     bool bytes = in->type == MASK_T_TEXT || in->type == MASK_T_BLOB;

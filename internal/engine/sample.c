@@ -78,9 +78,9 @@ static enum err_code pick_found(
     struct sample *s, struct sample_table *t, sqlite3_stmt *find, struct sample_row **ret, struct err *err)
 {
     AUTO_STRBUF key;
+    strbuf_init(&key, KEY_MAX);
     if (t->by_id)
         return pick(s, t, sqlite3_column_int64(find, 0), (struct str){NULL, 0}, ret, err);
-    strbuf_init(&key, KEY_MAX);
     sample_key(find, t->key_count, &key);
     return strbuf_failed(&key) ? too_many(err) : pick(s, t, 0, strbuf_str(&key), ret, err);
 }

@@ -117,11 +117,11 @@ enum err_code sample_choose(
 {
     AUTO_STRBUF sql;
     AUTO_SQL *stmt = NULL;
+    strbuf_init(&sql, SQL_MAX);
     *ret = (struct sample_choices){.most = (size_t)t->share};
     if (!ret->most)
         return ERR_OK;
     ret->list = mem_array(ret->most, sizeof *ret->list);
-    strbuf_init(&sql, SQL_MAX);
     strbuf_addf(&sql, "SELECT " STR_FMT " FROM " STR_FMT, STR_ARG(t->keys), STR_ARG(t->from));
     enum err_code code = sample_prepare(s, &sql, &stmt, err);
     if (!code)

@@ -147,8 +147,8 @@ MUST_CHECK enum err_code registry_snapshot_copy(
 /* Beside them: out/<copy_id>.db of the database becomes carry.db (engine/carry.h); `lost`: an empty one. */
 MUST_CHECK enum err_code registry_stage_carry(
     const char *data_dir, struct str db_id, struct str copy_id, bool lost, struct err *err);
-/* Beside the place where an engine of `db_id` is to write the copy: as out/<copy_id>.from.db, perhaps with its
- * log. It is that engine's to remove. */
+/* Beside the place where an engine of `db_id` is to write the copy: as out/<copy_id>.from.db, perhaps with
+ * its log. It is that engine's to remove. */
 MUST_CHECK enum err_code registry_snapshot_lay_out(
     const char *data_dir, struct str id, struct str db_id, struct str copy_id, struct err *err);
 /* That file itself is the copy. ERR_UNAVAILABLE: it is not there. */

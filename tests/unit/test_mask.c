@@ -39,7 +39,9 @@ static struct mask kind(const char *name)
 
 static struct mask_value of(struct str secret, const struct mask *m, unsigned fold, struct mask_value v)
 {
-    return mask_value(secret, m, fold, &v, &out);
+    struct mask_keys keys;
+    mask_keys_make(&keys, secret);
+    return mask_value(&keys, m, fold, &v, &out);
 }
 
 static struct mask_value text(const char *z)
