@@ -64,11 +64,29 @@ static enum err_code read_body(struct merging *m, struct err *err)
     return merge_choices_read(wish.resolve, &m->choices, err);
 }
 
+/* It comes from another engine: tables of ours are not its to write, whatever it says. */
+static enum err_code check_tables(struct str set, struct err *err)
+{
+    struct change_reader r;
+    struct change_table_view t;
+    bool found = true;
+    enum err_code code = change_reader_init(&r, set, err);
+    while (!code && found) {
+        code = change_table_next(&r, &found, &t, err);
+        if (!code && found && op_name_reserved(t.name))
+            code = err_set(err, ERR_INVALID, "the branch cannot change tables of the server");
+    }
+    change_reader_release(&r);
+    return code;
+}
+
 static enum err_code read_set(struct merging *m, struct err *err)
 {
     struct branch_set file;
     struct str name = wire_arg(&m->op->call, ".set");
     enum err_code code = branch_set_read(m->op, name.ptr ? name : STR_EMPTY, &file, err);
+    if (!code)
+        code = check_tables(file.set, err);
     if (!code) {
         strbuf_add_str(&m->set, file.set);
         strbuf_add_str(&m->whole, file.whole);

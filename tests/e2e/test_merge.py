@@ -8,7 +8,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from holdfast import Checks, Server, binary_argument
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from people import Person
 
 SCHEMA = ["CREATE TABLE items(id INTEGER PRIMARY KEY, name TEXT, size INT, tag TEXT UNIQUE)", "CREATE TABLE log(what TEXT)",
           "CREATE TABLE pairs(a INT, b TEXT COLLATE NOCASE, v, PRIMARY KEY(a, b)) WITHOUT ROWID",
@@ -232,6 +233,51 @@ def rules(checks, s):
     checks.equal("and the branch still has it", counts(good(checks, "diff", diff(s, "b", db=main))), {"items": (0, 1, 0)})
 
 
+def destructive(checks, s):
+    main, b = fresh(s, "destroys", data="schema")
+    write(s, b, "DROP TABLE log")
+    done = good(checks, "a schema that loses a table", s.call("POST", f"/v1/db/acme/{main}/branches/b/merge", {"mode": "schema"}))
+    checks.equal("is merged", done["applied"], ['DROP TABLE "log"'])
+    checks.that("after a snapshot", done.get("snapshot", {}).get("id", "").startswith("snap_"), done)
+    write(s, b, "CREATE TABLE more(a)")
+    shown = good(checks, "a schema only shown", s.call("POST", f"/v1/db/acme/{main}/branches/b/merge", {"mode": "schema", "propose": True, "reason": "look"}))
+    checks.equal("is a proposal", (shown["action"], shown["reason"], rows(s, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'", main)), ("schema", "look", [[0]]))
+    good(checks, "and applied", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": shown["executionToken"]}))
+    checks.equal("makes it", rows(s, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'", main), [[1]])
+
+
+def approvals(checks, s):
+    """A merge that a rule holds: approved by a person it is done, once, and counts as merged; drifted it is not."""
+    main, b = fresh(s, "held")
+    write(s, b, "UPDATE items SET name = 'b1' WHERE id = 1")
+    rule = s.call("POST", f"/v1/db/acme/{main}/approval-rules", {"tableGlob": "items", "action": "require_approval"})
+    checks.equal("a rule", rule.status, 200)
+    held = merge(s, "b", {"reason": "please"}, db=main, headers={"Idempotency-Key": "held"})
+    checks.that("a merge is held", held.status == 403 and held.json["code"] == "approval_required" and held.json["approvalToken"].startswith("appr_"), held)
+    same = merge(s, "b", {"reason": "please"}, db=main, headers={"Idempotency-Key": "held"})
+    checks.equal("the same request is the same approval", same.json.get("approvalToken"), held.json["approvalToken"])
+    checks.equal("nothing was changed", rows(s, "SELECT name FROM items WHERE id = 1", main), [["one"]])
+    checks.equal("nor merged", counts(good(checks, "diff", diff(s, "b", db=main))), {"items": (0, 1, 0)})
+    owner = Person(s, "owner@example.com", PASSWORD)
+    owner.sign_in()
+    owner.session()
+    decided = owner.ask("POST", f"/api/approvals/{held.json['approvalToken']}/decision", {"decision": "approve"})
+    checks.equal("approved", decided.status, 200)
+    redeem = lambda: s.call("POST", f"/v1/db/acme/{main}/redeem_approval", {"approvalToken": held.json["approvalToken"]})
+    good(checks, "redeemed", redeem())
+    checks.equal("once", redeem().status, 404)
+    checks.equal("it is done", rows(s, "SELECT name FROM items WHERE id = 1", main), [["b1"]])
+    checks.equal("and counts as merged", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
+    write(s, b, "UPDATE items SET name = 'b2' WHERE id = 2")
+    held = merge(s, "b", db=main)
+    s.call("DELETE", f"/v1/db/acme/{main}/approval-rules/{rule.json['data']['id']}")
+    write(s, main, "UPDATE items SET name = 'p2' WHERE id = 2")
+    owner.ask("POST", f"/api/approvals/{held.json['approvalToken']}/decision", {"decision": "approve"})
+    refused(checks, "what is no longer as it was shown", redeem(), 409, "drift")
+    checks.equal("is left alone", rows(s, "SELECT name FROM items WHERE id = 2", main), [["p2"]])
+    checks.equal("and still to be merged", counts(good(checks, "diff", diff(s, "b", db=main))), {"items": (0, 1, 0)})
+
+
 def what_it_began_with(checks, s):
     """The base outlives many writes, ends of the engine, SIGKILL of everything and a reset."""
     main, b = fresh(s, "began")
@@ -287,7 +333,7 @@ def crashes(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (differences, without_rows, merging, conflicts, bodies, schemas, rules, what_it_began_with, crashes):
+        for part in (differences, without_rows, merging, conflicts, bodies, schemas, rules, approvals, destructive, what_it_began_with, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

@@ -9,6 +9,7 @@
  * what the branch will be compared with from then on: it is kept before the parent's engine is asked. */
 #include "api/call.h"
 #include "api/persql/changes.h"
+#include "api/snapshot_call.h"
 #include "audit/intent.h"
 #include "base/limits.h"
 #include "branch/branch.h"
@@ -261,6 +262,21 @@ static enum err_code settle_tx(struct api_call *c, enum audit_outcome outcome)
 
 /* --- The answer --- */
 
+/* The one that was made before, if one was: the engine says so. */
+static void view_snapshot(struct api_call *c, const struct merge *m)
+{
+    const struct jsonr_value *root, *meta;
+    if (!m->reply.len || jsonr_parse(c->arena, m->reply, &root, NULL))
+        return;
+    meta = jsonr_kind(root) == JSONR_OBJECT ? jsonr_member(root, S("meta")) : NULL;
+    const struct jsonr_value *snapshot =
+        meta && jsonr_kind(meta) == JSONR_OBJECT ? jsonr_member(meta, S("snapshot")) : NULL;
+    if (!snapshot || jsonr_kind(snapshot) == JSONR_NULL)
+        return;
+    jsonw_key(c->out, "snapshot");
+    changes_copy(c->out, snapshot);
+}
+
 static void view(struct api_call *c, const struct merge *m)
 {
     jsonw_object(c->out);
@@ -271,6 +287,7 @@ static void view(struct api_call *c, const struct merge *m)
     for (const struct schema_statement *s = m->b.schema.statements; s; s = s->next)
         jsonw_text(c->out, s->sql);
     jsonw_array_end(c->out);
+    view_snapshot(c, m);
     jsonw_object_end(c->out);
 }
 
@@ -321,8 +338,10 @@ static void on_applied(struct engine_call *call, const struct err *failed)
     struct api_request *r = call->arg;
     struct merge *m = r->flow;
     struct err err = ERR_INIT;
-    bool good = !failed && r->head.status == 200;
     r->calling = false;
+    if (!failed && snapshot_before_write(r))
+        return;
+    bool good = !failed && r->head.status == 200;
     if (failed)
         m->failed = *failed;
     else
@@ -355,6 +374,7 @@ static enum err_code ask_engine(struct api_request *r, struct merge *m, struct e
     }
     r->call.on_data = request_gather;
     r->call.on_done = on_applied;
+    snapshot_ask_first(call);
     return rc ? rc : request_submit(r, err);
 }
 
