@@ -30,6 +30,7 @@ static const char *const SQL[OWN_COUNT] = {
         "SELECT count(*), total(name LIKE '\\_sys\\_%' ESCAPE '\\'),"
         " total(name LIKE '\\_persql\\_%' ESCAPE '\\' OR name LIKE 'json%\\_each' ESCAPE '\\'"
         "   OR name LIKE 'json%\\_tree' ESCAPE '\\') FROM sqlite_schema",
+    [OWN_DATA_VERSION] = "PRAGMA data_version", /* changes with what others commit */
     [OWN_SCHEMA_VERSION] = "PRAGMA main.schema_version",
     [OWN_SCHEMA_OBJECTS] = "SELECT type, name, tbl_name, ifnull(sql, '') FROM sqlite_schema WHERE tbl_name "
                            "NOT LIKE '\\_sys\\_%' "

@@ -13,7 +13,7 @@ struct proposal_watch {
     bool outdated; /* the schema changed while it was attached */
     bool counted;
     const sqlite3 *db; /* on which it was read, at */
-    unsigned version;  /* of the file, as far as others wrote it */
+    int64_t version;   /* of the file, as far as others wrote it */
     int64_t waiting, bytes;
 };
 
@@ -70,9 +70,10 @@ void proposals_note_table(struct engine *eng, struct str name)
 static void look_for_others(struct engine *eng)
 {
     struct proposal_watch *w = watch_of(eng);
-    unsigned version = 0;
-    (void)sqlite3_file_control(eng->db, "main", SQLITE_FCNTL_DATA_VERSION, &version); /* known to all */
-    if (w->db != eng->db || w->version != version)
+    sqlite3_stmt *stmt = own_get(eng, OWN_DATA_VERSION);
+    int64_t version = stmt && own_step(eng, stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
+    (void)sqlite3_reset(stmt); /* as below */
+    if (version < 0 || w->db != eng->db || w->version != version)
         w->loaded = w->counted = false;
     w->db = eng->db;
     w->version = version;
