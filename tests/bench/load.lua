@@ -5,6 +5,7 @@ local paths = {}
 for line in io.lines(os.getenv("BENCH_PATHS")) do paths[#paths + 1] = line end
 local headers = { ["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. os.getenv("BENCH_TOKEN") }
 local at = 0
+local proposed, tokens = 0, {}
 math.randomseed(7)
 
 local note = '"an order of some length, as people have them"'
@@ -26,13 +27,26 @@ local function body()
   return '{"sql":"' .. sql .. '","params":[' .. params .. ']}'
 end
 
+-- The first path proposes a change of the next row, the second applies what was proposed.
+local function pair()
+  local token = table.remove(tokens)
+  if token then return wrk.format("POST", paths[2], headers, '{"executionToken":"' .. token .. '"}') end
+  proposed = proposed % 100000 + 1
+  return wrk.format("POST", paths[1], headers, '{"sql":"UPDATE narrow SET n = n + 1 WHERE id = ?","params":[' .. proposed .. ']}')
+end
+
 function request()
+  if kind == "pairs" then return pair() end
   at = at % #paths + 1
   if kind == "health" then return wrk.format("GET", paths[at]) end
   return wrk.format("POST", paths[at], headers, body())
 end
 
-function response(status)
+function response(status, _, body)
+  if kind == "pairs" then
+    local token = body:match('"executionToken":"([^"]+)"')
+    if token then tokens[#tokens + 1] = token end
+  end
   if status ~= 200 then wrk.thread:stop() end
 end
 

@@ -7,6 +7,7 @@ import os
 import sys
 
 import bearer
+import branches
 import foundation
 import identity
 import proposals
@@ -14,7 +15,7 @@ import row_security
 import sign_ins
 import table
 
-PARTS = {"foundation": foundation, "bearer": bearer, "policies": row_security, "proposals": proposals, "sign-ins": sign_ins, "identity": identity}
+PARTS = {"foundation": foundation, "bearer": bearer, "policies": row_security, "proposals": proposals, "branches": branches, "sign-ins": sign_ins, "identity": identity}
 
 
 def main():

@@ -10,7 +10,7 @@ rows = []
 
 
 def row(work, against, value, goal, note=""):
-    met = None if goal is None else (value >= goal[1] if goal[0] == ">=" else value <= goal[1])
+    met = None if goal is None else (value >= goal[1] if goal[0] == ">=" else value < goal[1] if goal[0] == "<" else value <= goal[1])
     text = "" if goal is None else f"{goal[0]} {goal[1]:g}"
     rows.append({"work": work, "against": against, "value": value, "goal": text, "met": met, "note": note})
     print(f"  {work} | {against} | {value:.3g} | {text} | {'' if met is None else 'yes' if met else 'NO'} | {note}", flush=True)
