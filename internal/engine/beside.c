@@ -90,11 +90,8 @@ enum err_code beside_begin(struct op *op, struct err *err)
     enum err_code code = copy_snapshot(op, eng->elsewhere, err);
     if (!code)
         code = seat_lay_aside(eng, SEAT_COPY, err);
-    if (!code)
-        code = begin(op, err);
-    if (code && !seat_is_aside(eng))
-        drop_copy(eng);
-    return code;
+    drop_copy(eng); /* who has it open goes on; an engine that is killed leaves nothing */
+    return code ? code : begin(op, err);
 }
 
 static void leave(struct op *op)
@@ -121,10 +118,8 @@ static enum err_code check_same(struct op *op, const struct rehearsal *r, struct
 enum err_code beside_store(struct op *op, const struct rehearsal *r, enum err_code code, struct err *err)
 {
     struct engine *eng = op->eng;
-    if (seat_is_aside(eng)) {
+    if (seat_is_aside(eng))
         leave(op);
-        drop_copy(eng);
-    }
     if (!code)
         code = seat_lay_aside(eng, SEAT_WRITER, err);
     if (!code)
