@@ -105,3 +105,62 @@ enum err_code judged_run(struct op *op, struct err *err)
     rehearsal_release(&r);
     return code;
 }
+
+/* --- Imports --- */
+
+static enum err_code refuse_import(struct op *op, const struct verdict *v, struct err *err)
+{
+    if (v->action == RULE_DENY || v->wants_reason)
+        return rules_refuse(op, v, err);
+    (void)rules_refuse(op, v, err);
+    return err_set(err, ERR_RULE,
+        "A rule asks for approval of what the file changes, and an import cannot wait for it; nothing was "
+        "changed. Send it "
+        "to batch, or import into a branch and merge that");
+}
+
+static enum err_code record(
+    struct rehearsal *r, enum err_code (*fn)(void *arg, struct err *err), void *arg, struct err *err)
+{
+    struct engine *eng = r->op->eng;
+    recorder_attach(&r->recorder);
+    eng->recorder = &r->recorder;
+    enum err_code code = fn(arg, err);
+    eng->recorder = NULL;
+    bool stopped = r->recorder.failure == RECORDER_TOO_MANY || r->recorder.failure == RECORDER_TOO_LARGE;
+    if (!code || stopped) {
+        enum err_code seen = recorder_check(&r->recorder, err);
+        code = seen ? seen : code;
+        if (seen)
+            r->op->error_detail = STR_EMPTY;
+    }
+    recorder_detach(&r->recorder);
+    return code;
+}
+
+enum err_code judged_import(
+    struct op *op, enum err_code (*fn)(void *arg, struct err *err), void *arg, struct err *err)
+{
+    struct rehearsal r;
+    struct verdict v;
+    struct proposing in = proposing_new(STR_EMPTY);
+    if (!rules_exist(op))
+        return fn(arg, err);
+    rehearsal_init(&r, op, clock_wall_ms(), 0);
+    r.as_asked = r.changes_schema = true;
+    enum err_code code = schema_objects(op, &r.before, err);
+    if (!code)
+        code = record(&r, fn, arg, err);
+    if (!code)
+        code = rehearsal_look(&r, err);
+    if (!code)
+        code = recorder_finish(&r.recorder, &r.set, err);
+    if (!code)
+        code = rules_judge(op, &r, &in, &v, err);
+    if (!code && (v.action != RULE_ALLOW || v.wants_reason))
+        code = refuse_import(op, &v, err);
+    if (!code)
+        code = proposals_touch(op, &r.recorder, err);
+    rehearsal_release(&r);
+    return code;
+}

@@ -1,10 +1,13 @@
 /* GET …/describe: the whole schema graph with descriptions and row counts.
  * data: {"databaseDescription", "tables":[{"table","type","description","columns":[…],"primaryKey":[…],
  * "foreignKeys":[…],"indexes":[…],"triggers":[…],"rowCount","rowCountExact","withoutRowid","strict"}],
- * "views":[{"view","description","columns","triggers","sql"}]}. With ?format=compact the body is text. */
+ * "views":[{"view","description","columns","triggers","sql"}],
+ * "rules":[{"tableGlob"|null,"when"|null,"action","note"|null,"tables":[…]}]}: those that a write of the
+ * caller's can meet, in their order. With ?format=compact the body is text. */
 #include "engine/descriptions.h"
 #include "engine/op_describe.h"
 #include "engine/rowsec.h"
+#include "engine/rule.h"
 
 enum { COMPACT_MAX = 4 << 20 };
 
@@ -142,7 +145,7 @@ static void write_view(struct jsonw *w, const struct cat_table *t)
     jsonw_object_end(w);
 }
 
-static void write_json(struct jsonw *w, const struct describe *d)
+static void write_json(struct op *op, struct jsonw *w, const struct describe *d)
 {
     const struct rowcount *rows = d->rows;
     jsonw_object(w);
@@ -161,6 +164,8 @@ static void write_json(struct jsonw *w, const struct describe *d)
     for (const struct cat_table *t = d->cat.views; t; t = t->next)
         write_view(w, t);
     jsonw_array_end(w);
+    jsonw_key(w, "rules");
+    rules_describe(op, w, &d->cat);
     jsonw_object_end(w);
 }
 
@@ -208,6 +213,6 @@ enum err_code op_run_DESCRIBE(struct op *op, struct err *err)
         return code;
     if (compact)
         return answer_compact(op, &d, err);
-    write_json(op->w, &d);
+    write_json(op, op->w, &d);
     return ERR_OK;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "engine/engine_dir.h"
 #include "engine/invariant.h"
+#include "engine/rule.h"
 
 static enum err_code open_source(struct op *op, struct import_source *in, struct err *err)
 {
@@ -86,6 +87,17 @@ static enum err_code run_format(struct import *im, struct str format, struct str
     return str_eq(format, S("csv")) ? import_csv(im, table, err) : import_ndjson(im, table, err);
 }
 
+struct running {
+    struct import *im;
+    struct str format, table;
+};
+
+static enum err_code run_it(void *arg, struct err *err)
+{
+    const struct running *r = arg;
+    return run_format(r->im, r->format, r->table, err);
+}
+
 enum err_code op_run_IMPORT(struct op *op, struct err *err)
 {
     struct import im = {.op = op};
@@ -106,7 +118,8 @@ enum err_code op_run_IMPORT(struct op *op, struct err *err)
     arena_init(&im.scratch, IMPORT_SCRATCH_MAX);
     map_init(&im.tables);
     import_remarks_init(&im.remarks, op);
-    code = run_format(&im, format, table, err);
+    struct running run = {&im, format, table};
+    code = judged_import(op, run_it, &run, err);
     if (!code) {
         op->head.rows_written += im.rows;
         write_answer(&im, sql, started_us);

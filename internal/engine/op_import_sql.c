@@ -1,5 +1,7 @@
 /* Import of a SQL script: every statement under the guard with the caller's rights, foreign keys off while it
  * loads (a dump loads children before parents exist) and checked once all of it is there. */
+#include "engine/change_record.h"
+#include "engine/engine_state.h"
 #include "engine/dump_sql.h"
 #include "engine/import_dump.h"
 #include "engine/op_import.h"
@@ -53,7 +55,11 @@ static enum err_code run_statement(struct loader *l, struct str sql, struct err 
     enum err_code code = op_prepare_tenant(op, sql, &stmt, &one, err);
     if (code || !stmt)
         return code;
+    struct str target = arena_copy(&l->im->scratch, str_of(op->eng->guard.target));
     code = step_to_end(op, stmt, false, sql, err);
+    if (op->eng->recorder)
+        recorder_ran(
+            op->eng->recorder, sql_verb_changes_schema(sql_verb(sql)), target.ptr ? target : STR_EMPTY);
     l->im->rows += (uint64_t)(sqlite3_total_changes64(sqlite3_db_handle(stmt)) - before);
     return code;
 }

@@ -117,7 +117,7 @@ enum err_code rehearsal_cannot_show(struct str table, struct err *err)
         STR_ARG(table));
 }
 
-static enum err_code look_at_schema(struct rehearsal *r, struct err *err)
+enum err_code rehearsal_look(struct rehearsal *r, struct err *err)
 {
     int64_t rows;
     enum err_code code = schema_objects(r->op, &r->after, err);
@@ -159,7 +159,7 @@ static enum err_code run_recorded(struct rehearsal *r, struct err *err)
     recorder_detach(&r->recorder);
     end(r);
     if (!code && r->changes_schema)
-        code = look_at_schema(r, err);
+        code = rehearsal_look(r, err);
     return code ? code : recorder_finish(&r->recorder, &r->set, err);
 }
 

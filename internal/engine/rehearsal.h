@@ -56,6 +56,9 @@ MUST_CHECK enum err_code rehearsal_take_back(struct rehearsal *r, struct err *er
 /* ERR_INVALID: what is said of rows that were not seen coming. */
 enum err_code rehearsal_cannot_show(struct str table, struct err *err);
 
+/* What the write did to the schema, before it is taken back: fills `after` and `unseen`. */
+MUST_CHECK enum err_code rehearsal_look(struct rehearsal *r, struct err *err);
+
 /* Fills `hash`; once more after rehearsal_take_back, which may have counted what is lost. */
 MUST_CHECK enum err_code rehearsal_hash(struct rehearsal *r, struct err *err);
 

@@ -20,6 +20,7 @@ struct rehearsal;
 struct proposing;
 struct proposal;
 struct jsonr_value;
+struct catalog;
 
 #define RULES_PURGE_SQL "DELETE FROM _sys_rule; DELETE FROM _sys_invariant"
 
@@ -66,6 +67,8 @@ void verdict_add(struct verdict *v, int64_t approvals, struct str approver_role)
 void rules_read_terms(const struct jsonr_value *hits, struct verdict *ret);
 /* Hits as far as the caller may see them; with `all` also those that allow. */
 void rules_write_hits(struct op *op, struct jsonw *w, struct str hits, bool all);
+/* The rules that a write of the caller's can meet, as an array. */
+void rules_describe(struct op *op, struct jsonw *w, const struct catalog *cat);
 /* What follows from stored hits: the name of an action. `reason` ptr NULL: none was given. */
 const char *rules_decision(struct op *op, struct str hits, struct str reason);
 
@@ -89,6 +92,11 @@ MUST_CHECK enum err_code held_before(struct op *op, bool *ret_found, struct err 
 
 /* Runs a query or batch under rules: it is kept, refused or held. */
 MUST_CHECK enum err_code judged_run(struct op *op, struct err *err);
+
+/* Runs `fn`, whose changes cannot wait for people: what rules do not allow is refused. Without rules it just
+ * runs. */
+MUST_CHECK enum err_code judged_import(
+    struct op *op, enum err_code (*fn)(void *arg, struct err *err), void *arg, struct err *err);
 
 /* rule_store.c */
 /* All, in their order; memory of the engine until rules_forget. */

@@ -1,5 +1,6 @@
 /* What is told of the rules that decided. */
 #include "base/strbuf.h"
+#include "engine/catalog.h"
 #include "engine/engine_state.h"
 #include "engine/rule.h"
 #include "json/jsonr.h"
@@ -115,6 +116,48 @@ const char *rules_decision(struct op *op, struct str hits, struct str reason)
     if (strictest == RULE_REQUIRE_REASON && reason.ptr)
         strictest = RULE_ALLOW;
     return rule_action_name(strictest);
+}
+
+/* --- What may be met --- */
+
+static bool meets(const struct op *op, const struct rule *r, const struct cat_table *t)
+{
+    return op_table_visible(op, t->name) && rule_glob_matches(r->table_glob, t->name);
+}
+
+static void describe_one(struct op *op, struct jsonw *w, const struct rule *r, const struct catalog *cat)
+{
+    static const struct str NONE = {NULL, 0};
+    bool scoped = op->call.has_table_scope, any = !r->table_glob.ptr || !scoped;
+    for (const struct cat_table *t = cat->tables; t && !any; t = t->next)
+        any = meets(op, r, t);
+    if (!any)
+        return;
+    jsonw_object(w);
+    JSONW_TEXT_OR_NULL(w, "tableGlob", r->table_glob);
+    JSONW_TEXT_OR_NULL(w, "when", scoped ? NONE : r->condition);
+    JSONW_CSTR(w, "action", rule_action_name(r->action));
+    JSONW_TEXT_OR_NULL(w, "note", r->note);
+    jsonw_key(w, "tables");
+    jsonw_array(w);
+    for (const struct cat_table *t = r->table_glob.ptr ? cat->tables : NULL; t; t = t->next) {
+        if (meets(op, r, t))
+            jsonw_text(w, t->name);
+    }
+    jsonw_array_end(w);
+    jsonw_object_end(w);
+}
+
+void rules_describe(struct op *op, struct jsonw *w, const struct catalog *cat)
+{
+    struct rule *r;
+    struct err ignored = ERR_INIT;
+    if (rules_load(op, &r, &ignored))
+        op->error_detail = STR_EMPTY; /* the schema is told all the same */
+    jsonw_array(w);
+    for (; r; r = r->next)
+        describe_one(op, w, r, cat);
+    jsonw_array_end(w);
 }
 
 /* --- Refusals --- */

@@ -239,7 +239,8 @@ static bool is_of_proposals(const struct task *t)
 /* Proposals that wait and whose rows it touches become stale with it. */
 static enum err_code run_watched(struct task *t)
 {
-    if (is_of_proposals(t) || is_judged(t) || !proposals_watch(&t->op))
+    bool import = t->op.call.op == WIRE_OP_IMPORT && rules_exist(&t->op);
+    if (is_of_proposals(t) || is_judged(t) || import || !proposals_watch(&t->op))
         return run_handler(t);
     struct err err = ERR_INIT;
     enum err_code rc = run_handler(t);

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Rules and invariants over HTTP: their routes on both surfaces, what they let through, refuse and hold, the examples of
+policy/examples each against a write that it meets and one that it does not, imports, branches, bad input.
+Usage: test_rules.py PATH-OF-HOLDFAST"""
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from holdfast import Checks, Server, binary_argument
+
+RULES, EXAMPLES = "/v1/db/acme/main/approval-rules", os.path.join(HERE, "..", "..", "policy", "examples")
+API = "/api/namespaces/acme/databases/main/approval-rules"
+SCHEMA = ["CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT, email TEXT)", "CREATE TABLE accounts(id INTEGER PRIMARY KEY, balance INT)",
+          "CREATE TABLE lines(id INTEGER PRIMARY KEY, person REFERENCES people ON DELETE CASCADE)", "CREATE TABLE reports(body)", "CREATE TABLE scratch(a)",
+          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT INTO people SELECT i, 'n', 'e' FROM n",
+          "INSERT INTO accounts SELECT id, 5000 FROM people", "INSERT INTO lines VALUES(1, 1)"]
+# example: (SQL that it meets, SQL that it does not meet, what else is sent)
+CASES = {
+    "more-than-100-rows": ("UPDATE people SET name = 'x' WHERE id <= 101", "UPDATE people SET name = 'x' WHERE id <= 100", {}),
+    "touches-email": ("UPDATE people SET email = 'x' WHERE id = 1", "UPDATE people SET name = 'x' WHERE id = 1", {}),
+    "balance-moves": ("UPDATE accounts SET balance = balance - 501 WHERE id < 3", "UPDATE accounts SET balance = balance - 500 WHERE id < 3", {}),
+    "deletes-by-cascade": ("DELETE FROM people WHERE id = 1", "DELETE FROM people WHERE id = 2", {}),
+    "more-than-a-tenth": ("DELETE FROM people WHERE id > 179", "DELETE FROM people WHERE id > 180", {}),
+    "any-schema-change": ("ALTER TABLE scratch ADD COLUMN b", "INSERT INTO scratch VALUES(1)", {}),
+    "this-agent-only": ("INSERT INTO reports VALUES('x')", "INSERT INTO scratch VALUES(1)", {"agent": "clerk"}),
+}
+
+
+def store(checks, s, rule, path=RULES):
+    a = s.call("POST", path, rule)
+    checks.equal(f"stored: {rule}", a.status, 200) or print(a)
+    return a.json["data"]["id"]
+
+
+def clear(s):
+    for r in s.call("GET", RULES).json["data"]:
+        s.call("DELETE", f"{RULES}/{r['id']}")
+
+
+def routes(checks, s):
+    made = s.call("POST", API, {"tableGlob": "production_*", "action": "require_approval", "note": "Needs human sign-off"}).json["data"]
+    checks.that("PerSQL's members", {"id", "tableGlob", "action", "note", "createdAt"} <= set(made) and made["id"].startswith("rule_"), made)
+    second = store(checks, s, {"action": "deny", "tableGlob": "x", "order": 1})
+    for path in (RULES, API):
+        checks.equal(f"{path}: in their order", [r["id"] for r in s.call("GET", path).json["data"]], [second, made["id"]])
+    moved = s.call("PATCH", f"{API}/{second}", {"order": 99, "note": "last"}).json["data"]
+    checks.equal("what it was", (moved["order"], moved["before"]["order"], moved["before"]["note"]), (99, 1, None))
+    gone = s.call("DELETE", f"{RULES}/{second}").json["data"]
+    checks.equal("deleted", (gone["deleted"], gone["before"]["note"]), (True, "last"))
+    checks.equal("once", s.call("DELETE", f"{RULES}/{second}").status, 404)
+    checks.equal("no business of a readwrite token", s.call("GET", RULES, token=s.mint("readwrite")["token"]).status, 403)
+    clear(s)
+
+
+def bad_input(checks, s):
+    for change in ({"action": None}, {"action": "hold"}, {"action": 5}, {"tableGlob": ""}, {"tableGlob": "x" * 256}, {"tableGlob": []}, {"note": ""}, {"note": "x" * 1001},
+                   {"when": ""}, {"when": "SELECT FROM"}, {"when": "1; DROP TABLE people"}, {"when": "(SELECT name FROM people)"}, {"when": "x" * 4001}, {"when": 1},
+                   {"when": "load_extension('x')"}, {"when": "(SELECT 1 FROM pragma_table_list)"}, {"when": "1)) UNION SELECT ((1"}, {"order": 0}, {"order": "1"},
+                   {"approvals": 2}, {"approverRole": "owner"}, {"more": 1}):
+        a = s.call("POST", RULES, {"action": "deny", **change})
+        checks.that(f"refused: {change}", a.status == 400 and a.json["pointer"] == "/" + next(iter(change)), a)
+    for change in ({"approvals": 0}, {"approvals": 11}, {"approvals": None, "approverRole": "king"}):
+        checks.equal(f"refused: {change}", s.call("POST", RULES, {"action": "require_approval", **change}).status, 400)
+    checks.equal("nothing was stored", s.call("GET", RULES).json["data"], [])
+
+
+def examples(checks, s):
+    found = {name.removesuffix(".json") for name in os.listdir(EXAMPLES)}
+    checks.equal("each example is tried", found, set(CASES) | {"outside-working-hours"})
+    for name in sorted(found):
+        with open(os.path.join(EXAMPLES, name + ".json"), encoding="utf-8") as f:
+            rule = json.load(f)
+        store(checks, s, rule)
+        if name in CASES:
+            meets, passes, more = CASES[name]
+            wanted = "denied_by_rule" if rule["action"] == "deny" else "approval_required"
+            a = s.db("query", {"sql": meets, **more})
+            checks.that(f"{name} meets", a.status == 403 and a.json["code"] == wanted and ("approvalToken" in a.json) == (wanted == "approval_required"), a)
+            checks.equal(f"{name}: told", a.json["hits"][0]["note"], rule["note"])
+            a = s.db("query", {"sql": f"EXPLAIN {passes}"})
+            checks.equal(f"{name} does not ask about reading", a.status, 200)
+            checks.equal(f"{name} passes", s.db("propose", {"sql": passes, **more}).json["data"]["decision"], "allow")
+        else:
+            s.db("propose", {"sql": "INSERT INTO scratch VALUES(1)"}).json["data"]["decision"] in ("allow", "require_approval")
+        clear(s)
+
+
+def imports_and_branches(checks, s):
+    store(checks, s, {"tableGlob": "people", "action": "deny"})
+    store(checks, s, {"tableGlob": "accounts", "action": "require_approval"})
+    load = lambda path, body: s.call("POST", f"/v1/db/acme/{path}", body, headers={"Content-Type": "text/csv"})
+    for table, code in (("people", "denied_by_rule"), ("accounts", "denied_by_rule"), ("scratch", None)):
+        a = load(f"main/import?format=csv&table={table}", b"a\n1\n" if table == "scratch" else b"id\n9999\n")
+        checks.equal(f"import into {table}", a.json.get("code"), code) or print(a)
+    dump = s.call("POST", "/v1/db/acme/main/import?format=sql", b"CREATE TABLE more(a); DELETE FROM people WHERE id = 150;", headers={"Content-Type": "application/sql"})
+    checks.equal("a script", dump.json.get("code"), "denied_by_rule")
+    checks.equal("nothing of it", s.query("SELECT count(*) FROM people WHERE id IN (150, 9999)").json["data"]["rows"], [[1]])
+    checks.equal("nor its table", s.query("SELECT count(*) FROM sqlite_schema WHERE name = 'more'").json["data"]["rows"], [[0]])
+    described = s.call("GET", "/v1/db/acme/main/describe").json["data"]["rules"]
+    checks.equal("describe", [(r["tableGlob"], r["action"], r["tables"]) for r in described], [("people", "deny", ["people"]), ("accounts", "require_approval", ["accounts"])])
+    s.call("PUT", "/v1/db/acme/main/branches/free", {"data": "full"})
+    checks.equal("a branch begins without rules", s.call("GET", "/v1/db/acme/main-free/approval-rules").json["data"], [])
+    checks.equal("so it is free", s.query("DELETE FROM people WHERE id = 3", db="main-free").status, 200)
+    s.call("PUT", "/v1/db/acme/main/branches/empty")
+    checks.equal("without rows too", s.call("GET", "/v1/db/acme/main-empty/approval-rules").json["data"], [])
+    clear(s)
+
+
+def invariants(checks, s):
+    path = "/v1/db/acme/main/invariants"
+    made = s.call("POST", path, {"name": "solvent", "sql": "SELECT id FROM accounts WHERE balance < 0"}).json["data"]
+    checks.equal("list", [i["name"] for i in s.call("GET", path).json["data"]], ["solvent"])
+    a = s.query("UPDATE accounts SET balance = -1 WHERE id IN (4, 5)")
+    checks.equal("refused", (a.status, a.json["code"], a.json["invariant"]["rows"]), (409, "invariant", [[4], [5]]))
+    checks.equal("taken back", s.query("SELECT min(balance) FROM accounts").json["data"]["rows"], [[5000]])
+    checks.equal("does not hold now", s.call("POST", path, {"name": "none", "sql": "SELECT 1"}).status, 409)
+    checks.equal("no SELECT", s.call("POST", path, {"name": "none", "sql": "DELETE FROM people"}).json["pointer"], "/sql")
+    checks.equal("deleted", s.call("DELETE", f"{path}/{made['id']}").json["data"]["before"]["name"], "solvent")
+    checks.equal("free again", s.query("UPDATE accounts SET balance = -1 WHERE id = 4").status, 200)
+
+
+def main():
+    checks = Checks()
+    with Server(binary_argument()) as s:
+        for sql in SCHEMA:
+            checks.equal(sql, s.query(sql).status, 200)
+        for part in (routes, bad_input, examples, imports_and_branches, invariants):
+            checks.part(part, checks, s)
+    return checks.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
