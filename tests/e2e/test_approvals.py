@@ -13,7 +13,7 @@ from holdfast import PASSWORD, Checks, Server, binary_argument
 from people import Person
 
 GOOD = "seven grey geese over the harbour"
-SCHEMA = ["CREATE TABLE orders(id INTEGER PRIMARY KEY, status TEXT)", "INSERT INTO orders VALUES(1, 'open'), (2, 'open'), (3, 'done')",
+SCHEMA = ["CREATE TABLE orders(id INTEGER PRIMARY KEY, status TEXT)", "INSERT INTO orders(id, status) VALUES(1, 'open'), (2, 'open'), (3, 'done')",
           "CREATE TABLE free(a)", "CREATE TABLE two(a)", "CREATE TABLE never(a)"]
 RULES = [{"tableGlob": "orders", "action": "require_approval", "note": "Ask Lin first"},
          {"tableGlob": "two", "action": "require_approval", "approvals": 2}, {"tableGlob": "never", "action": "deny"}]
@@ -131,6 +131,52 @@ def whole_story(checks, s):
     quietly(s, "UPDATE orders SET status = 'open' WHERE id < 3")
 
 
+def every_way_to_write(checks, s):
+    """Whatever route a held write came by, it is registered, approved and done by the same three calls."""
+    admin = s.token
+    proposed = s.db("propose", {"sql": "UPDATE orders SET status = 'p' WHERE id = 1"}).json["data"]
+    s.secrets.append(proposed["executionToken"])
+    def done(what, answer, token=admin, changes=1):
+        if not checks.equal(f"{what}: held", (answer.status, answer.json.get("code")), (403, "approval_required")):
+            return None
+        approval = answer.json["approvalToken"]
+        checks.equal(f"{what}: approved", decide("first", approval).json["data"]["status"], "approved")
+        a = redeem(s, approval, token=token)
+        body = a.json["data"]
+        checks.equal(f"{what}: done", (a.status, sum(r["changes"] for r in body) if isinstance(body, list) else body["changes"]), (200, changes))
+        return answer.json["proposalId"]
+    same = [s.query("UPDATE orders SET status = 'q' WHERE id = 3", headers={"Idempotency-Key": "held-1"}) for _ in range(2)]
+    checks.equal("sent again with its key it is the same one", same[0].json["approvalToken"], same[1].json["approvalToken"])
+    done("query", same[1])
+    done("batch", s.batch(["UPDATE orders SET status = 'a' WHERE id = 3", "UPDATE orders SET status = 'b' WHERE id = 3"]), changes=2)
+    applied = done("apply", s.db("apply", {"executionToken": proposed["executionToken"]}))
+    undo = s.db(f"proposals/{applied}/undo", {})
+    checks.equal("an undo is proposed", undo.status, 200)
+    s.secrets.append(undo.json["data"]["executionToken"])
+    done("an undo", s.db("apply", {"executionToken": undo.json["data"]["executionToken"]}))
+    checks.equal("it is undone", value(s, "SELECT status FROM orders WHERE id = 1"), "open")
+    checks.equal("branch", s.call("PUT", "/v1/db/acme/main/branches/held", {}).status, 200)
+    checks.equal("the branch changes", s.query("ALTER TABLE orders ADD COLUMN more", db="main-held").status, 200)
+    merge = s.call("POST", "/v1/db/acme/main/branches/held/merge", {"mode": "schema"})
+    done("merge", merge, changes=0)
+    checks.equal("merged", s.query("SELECT more FROM orders LIMIT 1").status, 200)
+    page = s.call("GET", f"/approve/{same[0].json['approvalToken']}", headers={"Authorization": None})
+    checks.that("the address leads to a page", page.status == 200 and page.headers["content-type"].startswith("text/html"), page)
+
+
+def at_once(checks, s):
+    """Eight callers, one of them does it."""
+    for n in range(200, 206):
+        token, answers = hold(s, f"INSERT INTO orders(id, status) VALUES({n}, 'race')")["approvalToken"], []
+        decide("owner", token)
+        race = [threading.Thread(target=lambda t=token: answers.append(redeem(s, t).status)) for _ in range(8)]
+        for t in race:
+            t.start()
+        for t in race:
+            t.join()
+        checks.equal(f"{n}: once", (sorted(answers), value(s, f"SELECT count(*) FROM orders WHERE id = {n}")), ([200] + [404] * 7, 1))
+
+
 def denied(checks, s):
     token = hold(s)["approvalToken"]
     checks.equal("deny", decide("owner", token, "deny", note="not today").json["data"]["status"], "denied")
@@ -217,7 +263,7 @@ def drift(checks, s):
     token = held["approvalToken"]
     checks.equal("approve", decide("owner", token).status, 200)
     admin = s.mint("admin")["token"]
-    a = s.query("INSERT INTO orders VALUES(9, 'open')", token=admin)
+    a = s.query("INSERT INTO orders(id, status) VALUES(9, 'open')", token=admin)
     other = a.json["approvalToken"]
     checks.equal("another write is approved and done", (decide("owner", other).status, redeem(s, other, token=admin).status), (200, 200))
     judged = PEOPLE["owner"].ask("GET", f"/api/approvals/{token}").json["data"]
@@ -240,9 +286,9 @@ def drift(checks, s):
 
 def fails_by_now(checks, s):
     """There is nothing that could be approved anew."""
-    token = hold(s, "INSERT INTO orders VALUES(50, 'mine')")["approvalToken"]
+    token = hold(s, "INSERT INTO orders(id, status) VALUES(50, 'mine')")["approvalToken"]
     decide("owner", token)
-    quietly(s, "INSERT INTO orders VALUES(50, 'theirs')")
+    quietly(s, "INSERT INTO orders(id, status) VALUES(50, 'theirs')")
     a = redeem(s, token)
     checks.equal("fails", (a.status, a.json["code"], a.json["errorDetail"]["kind"], "approvalToken" in a.json), (409, "drift", "unique_violation", False))
     checks.equal("void", status(s, token), "void")
@@ -264,13 +310,13 @@ def destroys_much(checks, s):
 
 
 def run_at_once(checks, s):
-    token = hold(s, "INSERT INTO orders VALUES(20, 'run')")["approvalToken"]
+    token = hold(s, "INSERT INTO orders(id, status) VALUES(20, 'run')")["approvalToken"]
     a = decide("owner", token, run=True)
     checks.equal("approve and run", (a.status, a.json["data"]["status"], a.json["data"]["result"]["changes"]), (200, "redeemed", 1))
     checks.equal("done", value(s, "SELECT count(*) FROM orders WHERE id = 20"), 1)
     gone = PEOPLE["first"].ask("POST", "/api/namespaces/acme/tokens", {"name": "short", "role": "readwrite"}).json["data"]
     s.secrets.append(gone["token"])
-    a = s.db("query", {"sql": "INSERT INTO orders VALUES(21, 'run')"}, token=gone["token"])
+    a = s.db("query", {"sql": "INSERT INTO orders(id, status) VALUES(21, 'run')"}, token=gone["token"])
     token = a.json["approvalToken"]
     PEOPLE["first"].ask("DELETE", f"/api/namespaces/acme/tokens/{gone['id']}")
     refused(checks, "the requester's token is revoked", decide("owner", token, run=True), 409, "conflict")
@@ -289,7 +335,7 @@ def confirmation(checks, s):
     """A clock that stands a minute ahead of confirm_by is made by writing confirm_by."""
     def over(token):
         s.control("UPDATE approval SET confirm_by = confirm_by - 600000 WHERE id = ?", (token,), write=True)
-    kept, lost, clash = (hold(s, f"INSERT INTO orders VALUES({n}, 'confirm')")["approvalToken"] for n in (30, 31, 32))
+    kept, lost, clash = (hold(s, f"INSERT INTO orders(id, status) VALUES({n}, 'confirm')")["approvalToken"] for n in (30, 31, 32))
     for token in (kept, lost, clash):
         a = decide("owner", token, run=True, confirmWithinSec=60)
         checks.equal("waits to be confirmed", (a.status, a.json["data"]["confirm"]["state"]), (200, "waiting"))
@@ -310,7 +356,7 @@ def confirmation(checks, s):
 
 
 def receipts(checks, s):
-    token = hold(s, "INSERT INTO orders VALUES(40, 'receipt')")["approvalToken"]
+    token = hold(s, "INSERT INTO orders(id, status) VALUES(40, 'receipt')")["approvalToken"]
     decide("owner", token, run=True)
     a = s.db(f"approvals/{token}/receipt", method="GET", token=s.agent)
     receipt = a.json
@@ -345,7 +391,7 @@ def receipts(checks, s):
 def crashes(checks, s):
     """SIGKILL of the front at any time around a redemption: it was done once or not at all, and is told truly."""
     for n in range(100, 108):
-        token = hold(s, f"INSERT INTO orders VALUES({n}, 'crash')")["approvalToken"]
+        token = hold(s, f"INSERT INTO orders(id, status) VALUES({n}, 'crash')")["approvalToken"]
         decide("owner", token)
         asking = threading.Thread(target=lambda: attempt(s, token))
         asking.start()
@@ -423,7 +469,7 @@ def as_people(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (people, whole_story, denied, who_may, two_people, waiting, drift, fails_by_now, destroys_much, run_at_once, confirmation, receipts, bad_input, as_people, crashes, lists):
+        for part in (people, whole_story, every_way_to_write, at_once, denied, who_may, two_people, waiting, drift, fails_by_now, destroys_much, run_at_once, confirmation, receipts, bad_input, as_people, crashes, lists):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()

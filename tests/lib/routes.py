@@ -25,7 +25,7 @@ CALLS = {
     "API_PROPOSAL_WITHDRAW": (None, ""), "API_PROPOSAL_UNDO": ({"reason": "no"}, ""), "API_UNDO": ({"from": 0, "tokenId": "tok_none"}, ""),
     "APPROVAL_LIST": (None, "?limit=5"), "APPROVAL_GET": (None, ""), "APPROVAL_RECEIPT": (None, ""), "APPROVAL_REDEEM": ({"approvalToken": "appr_none"}, ""),
     "API_APPROVAL_LIST": (None, "?limit=5"), "API_APPROVAL_GET": (None, ""), "API_APPROVAL_RECEIPT": (None, ""), "API_APPROVAL_REDEEM": ({"approvalToken": "appr_none"}, ""),
-    "INBOX": (None, "?limit=5"), "INBOX_GET": (None, ""), "INBOX_RECEIPT": (None, ""), "INBOX_DECIDE": ({"decision": "approve"}, ""), "INBOX_CONFIRM": (None, ""),
+    "APPROVE_PAGE": (None, ""), "INBOX": (None, "?limit=5"), "INBOX_GET": (None, ""), "INBOX_RECEIPT": (None, ""), "INBOX_DECIDE": ({"decision": "approve"}, ""), "INBOX_CONFIRM": (None, ""),
     "TABLES": (None, ""), "SCHEMA": (None, ""), "DESCRIBE": (None, ""), "DESCRIBE_SET": ({"description": "text"}, ""),
     "SEARCH": (None, "?q=orders"), "DOCTOR": (None, ""), "QUERY_LOG": (None, ""),
     "BRANCH_LIST": (None, "?limit=5"), "BRANCH_PUT": ({"ttlDays": 1}, ""), "BRANCH_DELETE": (None, ""), "BRANCH_CLAIM": ({"ref": "claimed-{n}"}, ""),

@@ -4,7 +4,7 @@ from holdfast import PASSWORD
 from world import CLAIMS, email_of, now, secret
 
 # What {id} is in the routes whose names begin so; the longest fits first.
-ITEMS = {"APPROVAL_": "approval", "API_APPROVAL_": "approval", "INBOX_": "approval", "POLICY_": "policy", "RULE_": "rule", "API_RULE_": "rule", "INVARIANT_": "invariant", "API_INVARIANT_": "invariant", "PROPOSAL_": "proposal", "API_PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
+ITEMS = {"APPROVAL_": "approval", "API_APPROVAL_": "approval", "INBOX_": "approval", "APPROVE_PAGE": "approval", "POLICY_": "policy", "RULE_": "rule", "API_RULE_": "rule", "INVARIANT_": "invariant", "API_INVARIANT_": "invariant", "PROPOSAL_": "proposal", "API_PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
          "TOKEN_": "token", "REPO_": "repo", "BRANCH_": "branch", "API_BRANCH_": "branch", "SNAPSHOT_": "snapshot", "API_SNAPSHOT_": "snapshot", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
 # kind: a name that never was, and one of the other form.
 NEVER = {"approval": ("appr_0", "never"), "ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "rule": ("rule_0", "never"), "invariant": ("inv_0", "never"), "proposal": ("prop_0", "never"), "member": ("usr_0", "never@example.com"),
