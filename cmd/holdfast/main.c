@@ -98,7 +98,7 @@ static const char *nearest_command(struct str asked)
 #define COMMAND(variable, name) name,
 #include "commands.def"
 #undef COMMAND
-        "audit", "token", "user", /* the groups */
+        "audit", "policy", "repo", "token", "user", /* the groups */
     };
 
     return option_nearest(asked, NAMES, ARRAY_LEN(NAMES));

@@ -68,24 +68,3 @@ enum err_code ndjson_next(struct ndjson *n, bool *ret_found, struct err *err)
             (int)NDJSON_COLUMNS_MAX);
     return ERR_OK;
 }
-
-void ndjson_write(struct jsonw *w, const struct jsonr_value *v)
-{
-    bool object = jsonr_kind(v) == JSONR_OBJECT;
-    switch (jsonr_kind(v)) {
-    case JSONR_NULL: jsonw_null(w); break;
-    case JSONR_BOOL: jsonw_bool(w, jsonr_bool(v)); break;
-    case JSONR_INT: jsonw_int(w, jsonr_int(v)); break;
-    case JSONR_REAL: jsonw_real(w, jsonr_real(v)); break;
-    case JSONR_TEXT: jsonw_text(w, jsonr_text(v)); break;
-    case JSONR_ARRAY:
-    case JSONR_OBJECT:
-        object ? jsonw_object(w) : jsonw_array(w);
-        for (const struct jsonr_value *c = jsonr_first(v); c; c = jsonr_next(c)) {
-            if (object)
-                jsonw_key_str(w, jsonr_name(c));
-            ndjson_write(w, c);
-        }
-        object ? jsonw_object_end(w) : jsonw_array_end(w);
-    }
-}

@@ -5,7 +5,6 @@
 #include "base/strbuf.h"
 #include "engine/import_source.h"
 #include "json/jsonr.h"
-#include "json/jsonw.h"
 
 enum {
     NDJSON_COLUMNS_MAX = 100,   /* columns of a table: policy/limits.def, SQL_COLUMNS */
@@ -24,7 +23,5 @@ void ndjson_init(struct ndjson *n, struct import_source *in, struct arena *arena
 void ndjson_release(struct ndjson *n);
 /* The next row, valid until the next call. *ret_found false at the end. ERR_INVALID names the line. */
 MUST_CHECK enum err_code ndjson_next(struct ndjson *n, bool *ret_found, struct err *err);
-/* A value of a row as JSON again. */
-void ndjson_write(struct jsonw *w, const struct jsonr_value *v);
 
 #endif

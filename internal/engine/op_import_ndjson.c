@@ -3,6 +3,7 @@
  * other object or array as its JSON. A table that is absent is made from the names and types of all lines. */
 #include "engine/import_table.h"
 #include "engine/ndjson.h"
+#include "json/rewrite.h"
 #include "engine/tagged.h"
 
 enum { EXACT_MAX_BITS = 53, VALUE_MAX_BYTES = 32 << 20 };
@@ -21,7 +22,7 @@ static int bind_nested(struct loader *l, sqlite3_stmt *stmt, int place, const st
         return t.kind == TAGGED_BAD ? SQLITE_MISMATCH : tagged_bind(stmt, place, &t);
     strbuf_reset(&l->value);
     jsonw_init(&w, &l->value);
-    ndjson_write(&w, v);
+    jsonw_value(&w, v, NULL);
     if (strbuf_failed(&l->value))
         return SQLITE_TOOBIG;
     return sqlite3_bind_text64(stmt, place, l->value.buf, l->value.len, SQLITE_TRANSIENT, SQLITE_UTF8);

@@ -2,7 +2,8 @@
  *
  * RULE_TEST {"rules"?, "write":{"sql","params"?} or {"statements"}, "at"?, "reason"?, "agent"?, "model"?,
  * "ticket"?} rehearses the write and judges it by the rules given, or else by those that are stored; `at` is
- * the time it takes for now. data: {"decision","hits","estimatedAffectedRows"}.
+ * the time it takes for now. data: {"decision","hits","brokenInvariants": names,
+ * "estimatedAffectedRows"}.
  *
  * RULE_REPLAY {"rules", "sinceMs", "cursor"?} judges proposals that are still kept by the stored rules and
  * by the given ones, newest first, a page at a time. data:
@@ -13,6 +14,7 @@
 #include "base/rand.h"
 #include "engine/dice.h"
 #include "engine/engine_state.h"
+#include "engine/invariant.h"
 #include "engine/proposing.h"
 #include "engine/rule.h"
 #include "engine/task.h"
@@ -71,6 +73,7 @@ static enum err_code judge_write(
 {
     struct rehearsal r;
     struct verdict v;
+    struct str broken = {NULL, 0};
     rehearsal_init(&r, op, q->clock_ms, rand_u64());
     enum err_code code = rehearsal_run(&r, err);
     dice_hold(op->eng, q->clock_ms, r.dice);
@@ -78,11 +81,16 @@ static enum err_code judge_write(
         code = rules_judge(op, &r, in, &v, err);
     dice_release(op->eng);
     if (!code)
+        code = invariants_broken(op, &broken, err);
+    if (!code)
         code = rehearsal_take_back(&r, err);
+    invariants_begin(op); /* what it would have broken is as it was */
     op->head.rows_written = 0;
     if (!code) {
         jsonw_object(op->w);
         write_verdict(op, op->w, &v);
+        jsonw_key(op->w, "brokenInvariants");
+        jsonw_raw(op->w, broken.len ? broken : S("[]"));
         JSONW_INT(op->w, "estimatedAffectedRows", r.affected);
         jsonw_object_end(op->w);
     }

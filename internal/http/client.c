@@ -132,7 +132,7 @@ static void set_request(struct http_client *c, const char *method, const char *p
     strbuf_addf(&url, "%s%s", strbuf_cstr(&c->base), path);
     CHECK(!strbuf_failed(&url)); /* the base is short, and so are our paths */
     SET(c, CURLOPT_URL, strbuf_cstr(&url));
-    if (body.ptr) {
+    if (body.len) {
         SET(c, CURLOPT_POSTFIELDS, body.ptr);
         SET(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
     } else {

@@ -21,7 +21,7 @@ MUST_CHECK enum err_code http_client_new(
     const struct http_client_options *opt, struct http_client **ret, struct err *err);
 void http_client_free(struct http_client *c); /* NULL is fine */
 
-/* `path` is appended to the base: "/v1/me". `body` is JSON, ptr NULL for none. *out gets the answer's body,
+/* `path` is appended to the base: "/v1/me". `body` is JSON, "" for none. *out gets the answer's body,
  * at most its limit. ERR_OK whatever the status is. ERR_UNAVAILABLE: no answer, with the reason;
  * ERR_TOO_LARGE. */
 MUST_CHECK enum err_code http_client_send(struct http_client *c, const char *method, const char *path,

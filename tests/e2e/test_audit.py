@@ -61,6 +61,7 @@ COMMANDS = {
     "token rotate": "token.rotated",
     "user create": "user.created", "user list": None, "user reset-password": "user.password_changed", "user suspend": "user.suspended",
     "user resume": "user.resumed", "audit verify": None, "audit export": None, "doctor": None, "version": None,
+    "policy pull": None, "policy push": "rule.replaced", "policy test": None, "policy replay": None,  # by a server: test_policy_files.py
     "key replace": "signing_key.replaced", "repo bind": "repo.bound", "repo list": None, "repo unbind": "repo.unbound",
 }
 ENTRY = {"id", "action", "actor", "actorUserId", "actorTokenId", "actorIp", "client", "requestId", "targetType", "targetId", "targetName",

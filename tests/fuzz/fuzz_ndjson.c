@@ -2,6 +2,7 @@
  * written anew, and the tagged values of a row mean the same both times. */
 #include "base/check.h"
 #include "engine/ndjson.h"
+#include "json/rewrite.h"
 #include "engine/tagged.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -41,7 +42,7 @@ static void check_row(const struct jsonr_value *row)
     arena_init(&arena, ARENA_MAX);
     strbuf_init(&text, 8 * INPUT_MAX);
     jsonw_init(&w, &text);
-    ndjson_write(&w, row);
+    jsonw_value(&w, row, NULL);
     CHECK(jsonw_done(&w) && !strbuf_failed(&text));
     import_source_memory(&in, strbuf_str(&text));
     ndjson_init(&n, &in, &arena);
