@@ -353,6 +353,7 @@ static void drop_view(struct comparing *x)
 /* The default of a column as a cell: what the rows before it have. A text of the tenant's, run as his. */
 static struct str default_cell(struct comparing *x, sqlite3_stmt *columns)
 {
+    AUTO_STRBUF sql;
     AUTO_STRBUF cell;
     AUTO_SQL *stmt = NULL;
     struct change_cell none = {.kind = CHANGE_NULL, .bytes = STR_EMPTY};
@@ -360,8 +361,11 @@ static struct str default_cell(struct comparing *x, sqlite3_stmt *columns)
     bool one;
     const char *text = (const char *)sqlite3_column_text(columns, 4);
     strbuf_init(&cell, (size_t)LIMIT_CHANGE_BYTES);
-    struct str sql = arena_printf(x->op->arena, "SELECT %s", text ? text : "NULL");
-    if (text && sql.ptr && op_prepare_tenant(x->op, sql, &stmt, &one, &ignored) == ERR_OK && one && stmt &&
+    strbuf_init(&sql, 1 << 20);
+    strbuf_add_cstr(&sql, "SELECT ");
+    strbuf_add_cstr(&sql, text ? text : "NULL");
+    if (text && !strbuf_failed(&sql) &&
+        op_prepare_tenant(x->op, str_of(strbuf_cstr(&sql)), &stmt, &one, &ignored) == ERR_OK && one && stmt &&
         op_step_tenant(x->op, stmt) == SQLITE_ROW)
         none = change_cell_column(stmt, 0);
     x->op->error_detail = STR_EMPTY;

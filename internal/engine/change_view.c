@@ -42,6 +42,19 @@ void change_view_key(struct jsonw *w, const struct change_table_view *t, struct 
     jsonw_object_end(w);
 }
 
+void change_view_cells(struct jsonw *w, const struct change_table_view *t, struct str cells)
+{
+    jsonw_object(w);
+    for (size_t i = 0; i < t->column_count; i++) {
+        struct change_cell cell = change_cell_next(&cells);
+        if (cell.kind == CHANGE_SAME || (t->columns[i].flags & CHANGE_COLUMN_ROWID))
+            continue;
+        jsonw_key_str(w, t->columns[i].name);
+        change_view_cell(w, &cell);
+    }
+    jsonw_object_end(w);
+}
+
 /* The cells of one half; of an UPDATE those that changed, which `other` tells. */
 static void write_half(
     struct jsonw *w, const char *key, const struct change_table_view *t, struct str cells, struct str other)

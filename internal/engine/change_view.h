@@ -31,6 +31,8 @@ MUST_CHECK enum err_code change_view_write(
 void change_view_row(struct jsonw *w, const struct change_table_view *t, const struct change_row *row);
 /* {"id":7}: how the row is found. `cells` are its old or new ones. */
 void change_view_key(struct jsonw *w, const struct change_table_view *t, struct str cells);
+/* {"name": value} of the columns that are told, but for the row id. */
+void change_view_cells(struct jsonw *w, const struct change_table_view *t, struct str cells);
 void change_view_cell(struct jsonw *w, const struct change_cell *cell);
 
 #endif

@@ -166,15 +166,7 @@ static void write_half(struct jsonw *w, const char *name, const struct change_ta
         jsonw_null(w);
         return;
     }
-    jsonw_object(w);
-    for (size_t i = 0; i < t->column_count; i++) {
-        struct change_cell cell = change_cell_next(&cells);
-        if (cell.kind == CHANGE_SAME || (t->columns[i].flags & CHANGE_COLUMN_ROWID))
-            continue;
-        jsonw_key_str(w, t->columns[i].name);
-        change_view_cell(w, &cell);
-    }
-    jsonw_object_end(w);
+    change_view_cells(w, t, cells);
 }
 
 /* The parent's row as cells like the others. */

@@ -72,7 +72,9 @@ static enum err_code find_rowid(struct rewriting *w, struct err *err)
     struct change_row row;
     bool found = true;
     strbuf_init(&sql, 1 << 20);
-    strbuf_addf(&sql, "SELECT max(%s) FROM main.", change_rowid_name(w->t));
+    strbuf_add_cstr(&sql, "SELECT max(");
+    strbuf_add_cstr(&sql, change_rowid_name(w->t));
+    strbuf_add_cstr(&sql, ") FROM main.");
     catalog_quote(&sql, w->t->name);
     enum err_code code = op_prepare_internal(w->m->op, strbuf_cstr(&sql), &stmt, err);
     int rc = code ? SQLITE_ERROR : change_step(eng, stmt);

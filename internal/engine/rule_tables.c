@@ -190,19 +190,6 @@ static void result_str(sqlite3_context *ctx, struct str s)
         sqlite3_result_text64(ctx, s.ptr, s.len, SQLITE_TRANSIENT, SQLITE_UTF8);
 }
 
-static void write_cells(struct jsonw *w, const struct change_table_view *t, struct str cells)
-{
-    jsonw_object(w);
-    for (size_t i = 0; i < t->column_count; i++) {
-        struct change_cell cell = change_cell_next(&cells);
-        if (cell.kind == CHANGE_SAME || (t->columns[i].flags & CHANGE_COLUMN_ROWID))
-            continue;
-        jsonw_key_str(w, t->columns[i].name);
-        change_view_cell(w, &cell);
-    }
-    jsonw_object_end(w);
-}
-
 /* NULL where there is no such row. */
 static void result_json(sqlite3_context *ctx, const struct cursor *c, struct str cells, bool key)
 {
@@ -215,7 +202,7 @@ static void result_json(sqlite3_context *ctx, const struct cursor *c, struct str
     if (key)
         change_view_key(&w, &c->in, cells);
     else
-        write_cells(&w, &c->in, cells);
+        change_view_cells(&w, &c->in, cells);
     if (strbuf_failed(&out))
         sqlite3_result_error_toobig(ctx);
     else
