@@ -77,7 +77,7 @@ struct auto_flow {
 void snapshot_ask_first(struct wire_call *call)
 {
     if (call->op == WIRE_OP_QUERY || call->op == WIRE_OP_BATCH || call->op == WIRE_OP_APPLY ||
-        call->op == WIRE_OP_REDEEM)
+        call->op == WIRE_OP_REDEEM || call->op == WIRE_OP_MERGE)
         call->snapshot = WIRE_SNAPSHOT_ASK;
 }
 

@@ -134,6 +134,21 @@ def back(checks, s):
     checks.that("whoever may write, has one", "snapshot" in s.query("DELETE FROM t", token=token).json["meta"], "")
 
 
+def merged(checks, s):
+    """What a merge of a branch destroys in its parent is kept too."""
+    fill(s, "m", 1200)
+    fill(s, "dropped", 3)
+    good(checks, "branch", s.call("PUT", f"{BASE}/branches/one", {"data": "full"}))
+    s.query("DROP TABLE dropped", db="main-one")
+    s.query("UPDATE m SET v = 'y'", db="main-one")
+    for mode, label in (("schema", "before DROP TABLE dropped"), ("data", "before a change set")):
+        lift_limits(s)
+        before = len(listed(s))
+        good(checks, f"merge {mode}", s.call("POST", f"{BASE}/branches/one/merge", {"mode": mode}))
+        new = listed(s)
+        checks.equal(f"merge {mode}", (len(new) - before, new[0]["kind"], new[0]["label"]), (1, "automatic", label))
+
+
 def bounded(checks, s):
     fill(s, "u", 10)
     for _ in range(8):
@@ -207,7 +222,7 @@ def crashes(checks, s):
 
 def main():
     checks = Checks()
-    for part in (which, back, bounded, beside_writers, crashes):
+    for part in (which, back, merged, bounded, beside_writers, crashes):
         with Server(binary_argument()) as s:
             checks.part(part, checks, s)
     return checks.end()
