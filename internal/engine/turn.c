@@ -17,6 +17,7 @@
 #include "engine/rowsec.h"
 #include "engine/rule.h"
 #include "engine/task.h"
+#include "engine/turn_error.h"
 #include "json/jsonr.h"
 
 enum {
@@ -121,10 +122,15 @@ static enum err_code run_handler(struct task *t)
 
 /* A rehearsal that others waited for goes on on a copy, if there can be one. Under policies and with a key it
  * does not: what these leave is the writer's. */
+static bool suits_a_copy(const struct task *t)
+{
+    return t->op.call.op == WIRE_OP_PROPOSE && !t->keyed && !t->under_policies;
+}
+
 static bool goes_beside(const struct engine *eng, const struct task *t)
 {
-    return t->gave_way && t->rc == ERR_BUSY && t->op.call.op == WIRE_OP_PROPOSE && !t->keyed &&
-           !t->under_policies && atomic_load_explicit(&eng->board->has_readers, memory_order_relaxed) > 0;
+    return t->gave_way && t->rc == ERR_BUSY && suits_a_copy(t) &&
+           atomic_load_explicit(&eng->board->has_readers, memory_order_relaxed) > 0;
 }
 
 static void finish(struct engine *eng, struct task *t)
@@ -381,49 +387,10 @@ static void fail_all(struct engine *eng, size_t first, size_t last, enum err_cod
     }
 }
 
-/* Every other failure of a COMMIT comes before the last page is written. */
-static bool may_be_in_log(int sql)
-{
-    return (sql & 0xff) == SQLITE_IOERR || (sql & 0xff) == SQLITE_NOMEM;
-}
-
-/* The last page of the transaction may stand in the log, and the next engine to read the log then takes it
- * for done. Only that one can tell, so this one leaves. */
-static enum err_code commit_unknown(struct engine *eng, int sql, struct err *err)
-{
-    eng->leaving = true;
-    (void)err_set(err, ERR_IO,
-        "%s while the write was made durable: it may have been kept. Look before you send it again; with an "
-        "Idempotency-Key it can be sent again safely",
-        (sql & 0xff) == SQLITE_IOERR ? "the disk failed" : sqlite3_errstr(sql));
-    err->retry_after_s = 1;
-    return ERR_IO;
-}
-
-/* What a failed BEGIN or COMMIT means for all calls of the group. */
-static enum err_code group_error(struct engine *eng, int sql, bool committing, struct err *err)
-{
-    if ((sql & 0xff) == SQLITE_FULL)
-        return err_set(
-            err, ERR_FULL, "the database is full: its quota or the disk is used up; nothing was written");
-    if ((sql & 0xff) == SQLITE_BUSY)
-        return err_set(err, ERR_BUSY, "the database is locked; try again");
-    if (committing && may_be_in_log(sql))
-        return commit_unknown(eng, sql, err);
-    if (engine_note_failure(eng, sql, err))
-        return err->code;
-    if (committing)
-        return err_set(
-            err, ERR_SQL, "the write could not be committed, and was undone: %s", sqlite3_errstr(sql));
-    err->retry_after_s = 1;
-    return err_set(err, ERR_UNAVAILABLE,
-        "the transaction could not begin (%s); nothing was written, try again", sqlite3_errstr(sql));
-}
-
 static void fail_group(struct engine *eng, size_t first, size_t last, int sql, bool committing)
 {
     struct err err = ERR_INIT;
-    enum err_code rc = group_error(eng, sql, committing, &err);
+    enum err_code rc = turn_group_error(eng, sql, committing, &err);
     own_abandon(eng); /* the first error is the one to tell */
     fail_all(eng, first, last, rc, &err);
 }
@@ -505,7 +472,7 @@ static bool blames_one(struct engine *eng, size_t first, size_t last, int sql)
     int kind = sql & 0xff;
     for (size_t i = first; i < last; i++)
         writes += eng->tasks[i]->write;
-    return writes > 1 && !may_be_in_log(sql) && kind != SQLITE_FULL && kind != SQLITE_BUSY &&
+    return writes > 1 && !turn_may_be_in_log(sql) && kind != SQLITE_FULL && kind != SQLITE_BUSY &&
            kind != SQLITE_CORRUPT;
 }
 
@@ -638,13 +605,6 @@ static bool takes_keys(const struct task *t)
     return lane == WIRE_LANE_MIXED || lane == WIRE_LANE_WRITE;
 }
 
-/* A rehearsal that came from the writer. */
-static bool is_beside(const struct engine *eng, const struct task *t)
-{
-    return eng->cfg.mode == ENGINE_READER && t->op.call.op == WIRE_OP_PROPOSE && !t->keyed &&
-           !t->under_policies;
-}
-
 static enum err_code classify(struct engine *eng, struct task *t, struct err *err)
 {
     enum wire_op op = t->op.call.op;
@@ -654,7 +614,8 @@ static enum err_code classify(struct engine *eng, struct task *t, struct err *er
     enum err_code rc = executes ? exec_parse(t, err) : ERR_OK;
     if (rc == ERR_OK && executes && !t->write)
         rc = exec_classify(t, err);
-    if (rc == ERR_OK && t->write && eng->cfg.mode != ENGINE_WRITER && !is_beside(eng, t))
+    if (rc == ERR_OK && t->write && eng->cfg.mode != ENGINE_WRITER &&
+        !(eng->cfg.mode == ENGINE_READER && suits_a_copy(t)))
         rc = err_set(err, ERR_UNAVAILABLE, "this engine only reads");
     if (rc == ERR_OK && t->write && atomic_load_explicit(&eng->board->refuse_writes, memory_order_relaxed))
         rc = err_set(err, ERR_FULL, "The disk is nearly full: nothing can be written until space is freed");
