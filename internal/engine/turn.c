@@ -120,8 +120,7 @@ static enum err_code run_handler(struct task *t)
     return op_check_time(&t->op, &t->err);
 }
 
-/* A rehearsal that others waited for goes on on a copy, if there can be one. Under policies and with a key it
- * does not: what these leave is the writer's. */
+/* What a rehearsal under policies or with a key leaves is the writer's; others may go on on a copy. */
 static bool suits_a_copy(const struct task *t)
 {
     return t->op.call.op == WIRE_OP_PROPOSE && !t->keyed && !t->under_policies;
