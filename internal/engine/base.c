@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "engine/engine_dir.h"
 #include "engine/engine_state.h"
+#include "engine/main_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,30 +51,23 @@ static enum base_kind read_mark(const struct engine *eng, char ret_id[ID_MAX])
 void base_start(struct engine *eng)
 {
     char id[ID_MAX];
-    eng->base = (struct base_keeper){.from = -1, .to = -1};
+    eng->base = (struct base_keeper){.to = -1};
     eng->base.keeps = eng->cfg.mode == ENGINE_WRITER && read_mark(eng, id) == BASE_ROWS && !exists(eng, KEPT);
-}
-
-static void close_files(struct base_keeper *k)
-{
-    fd_close(&k->from);
-    fd_close(&k->to);
 }
 
 void base_stop(struct engine *eng)
 {
-    close_files(&eng->base);
+    fd_close(&eng->base.to);
 }
 
 static bool begin(struct engine *eng)
 {
-    char from[FS_PATH_MAX], to[FS_PATH_MAX];
+    char path[FS_PATH_MAX];
     struct base_keeper *k = &eng->base;
-    path_of(eng, "main.db", from);
-    path_of(eng, COPY, to);
-    k->from = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    k->to = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
-    return k->from >= 0 && k->to >= 0;
+    path_of(eng, COPY, path);
+    k->at = 0;
+    k->to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    return k->to >= 0 && main_file(eng) >= 0;
 }
 
 /* The copy counts from now on; then SQLite may write main.db, also when it closes it. */
@@ -89,7 +83,7 @@ static bool settle(struct engine *eng)
 
 static void let_main_go(struct engine *eng)
 {
-    close_files(&eng->base);
+    fd_close(&eng->base.to);
     eng->base.keeps = false;
     (void)sqlite3_db_config(eng->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL); /* a known switch */
 }
@@ -101,7 +95,7 @@ static void give_up(struct engine *eng)
     path_of(eng, BASE_MARK, path);
     if (unlink(path) == 0 && fs_sync_dir(eng->cfg.dir, NULL) == ERR_OK)
         let_main_go(eng);
-    close_files(&eng->base);
+    fd_close(&eng->base.to);
     path_of(eng, COPY, path);
     (void)unlink(path); /* perhaps there is none */
 }
@@ -111,8 +105,8 @@ bool base_allows_checkpoint(struct engine *eng)
     struct base_keeper *k = &eng->base;
     if (!k->keeps)
         return true;
-    bool good = k->from >= 0 || begin(eng);
-    ssize_t n = good ? copy_file_range(k->from, NULL, k->to, NULL, PIECE_BYTES, 0) : -1;
+    bool good = k->to >= 0 || begin(eng);
+    ssize_t n = good ? copy_file_range(main_file(eng), &k->at, k->to, NULL, PIECE_BYTES, 0) : -1;
     if (n > 0 || (n < 0 && good && errno == EINTR))
         return false; /* the next piece comes with the next turn */
     if (n == 0 && settle(eng))

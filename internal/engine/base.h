@@ -20,6 +20,7 @@
 #include "engine/branch_base.h"
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 struct engine;
 struct op;
@@ -28,8 +29,9 @@ enum base_kind { BASE_NONE, BASE_SCHEMA, BASE_ROWS };
 
 /* Of a writer: part of struct engine. */
 struct base_keeper {
-    bool keeps;   /* main.db must not be written yet */
-    int from, to; /* the copy that is being made; -1 none */
+    bool keeps; /* main.db must not be written yet */
+    int to;     /* the copy that is being made; -1 none */
+    off_t at;   /* bytes of main.db that it has */
 };
 
 /* Reads the mark; before the writer's connection is opened. */

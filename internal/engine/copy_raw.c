@@ -14,6 +14,7 @@
 #include "engine/copy_raw.h"
 #include "base/fs.h"
 #include "engine/engine_state.h"
+#include "engine/main_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -28,25 +29,6 @@ struct log_head {
 static enum err_code failed(struct err *err)
 {
     return err_errno(err, errno == ENOSPC || errno == EDQUOT ? ERR_FULL : ERR_IO, "copy the database");
-}
-
-/* It stays open until the process ends: with the first descriptor of the file that is closed, the kernel
- * drops the locks that SQLite holds on it. */
-static int main_file(struct engine *eng)
-{
-    char path[FS_PATH_MAX];
-    if (eng->raw_main > 0)
-        return eng->raw_main;
-    fs_join(path, eng->cfg.dir, "main.db");
-    eng->raw_main = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    return eng->raw_main;
-}
-
-void copy_raw_release(struct engine *eng)
-{
-    if (eng->raw_main > 0)
-        (void)close(eng->raw_main); /* it was only read */
-    eng->raw_main = 0;
 }
 
 static bool read_head(int log, struct log_head *ret)

@@ -9,6 +9,5 @@
  * whoever opens it must take that over. *ret_done false: it cannot be done so here. */
 MUST_CHECK enum err_code copy_raw(
     struct op *op, const char *path, bool *ret_done, bool *ret_log, struct err *err);
-void copy_raw_release(struct engine *eng);
 
 #endif

@@ -78,7 +78,7 @@ struct engine {
     uint64_t page_size;
     int64_t reserved_objects; /* `_sys_` objects that must be there, no more and no fewer */
 
-    int raw_main;            /* copy_raw.c: a descriptor of main.db; 0 none */
+    int main_file;           /* main_file.h; 0 none */
     int64_t sealed_until_us; /* carry.h; 0: it takes writes */
     int64_t purged_us;       /* when receipts were last purged */
     bool leaving;            /* a write or fsync failed: answer this turn and end */

@@ -7,10 +7,10 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "engine/carry.h"
-#include "engine/copy_raw.h"
 #include "engine/engine_state.h"
 #include "engine/functions.h"
 #include "engine/identity.h"
+#include "engine/main_file.h"
 #include "engine/proposal.h"
 #include "engine/rowsec.h"
 #include "engine/rule_when.h"
@@ -372,7 +372,7 @@ void engine_close(struct engine *eng)
     int rc = sqlite3_close(eng->db);
     CHECK(rc == SQLITE_OK); /* SQLITE_BUSY: a statement was forgotten */
     eng->db = NULL;
-    copy_raw_release(eng);
+    main_file_release(eng);
     if (eng->vfs)
         vfs_unregister(eng->vfs);
     eng->vfs = NULL;
