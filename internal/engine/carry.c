@@ -3,6 +3,7 @@
 #include "engine/carry.h"
 #include "base/fs.h"
 #include "base/str.h"
+#include "base/strbuf.h"
 #include "engine/carry_rows.h"
 #include <errno.h>
 #include <sys/stat.h>
@@ -63,21 +64,30 @@ int carry_rows(sqlite3 *from, sqlite3 *to, const struct carry_step *step)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* "INSERT INTO t VALUES(?,?,?)", of as many values as `select` has columns. */
+static int write_insert(sqlite3 *from, const char *select, const char *table, struct strbuf *out)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(from, select, -1, &stmt, NULL);
+    strbuf_add_cstr(out, "INSERT INTO ");
+    strbuf_add_cstr(out, table);
+    for (int i = 0; i < sqlite3_column_count(stmt); i++)
+        strbuf_add_cstr(out, i ? ",?" : " VALUES(?");
+    strbuf_add_char(out, ')');
+    (void)sqlite3_finalize(stmt); /* never stepped */
+    return rc == SQLITE_OK && strbuf_failed(out) ? SQLITE_TOOBIG : rc;
+}
+
 int carry_table(sqlite3 *from, sqlite3 *to, const char *table)
 {
-    enum { SQL_BYTES = 400, COLUMNS_MAX = 60 };
-    char select[SQL_BYTES], run[SQL_BYTES], marks[2 * COLUMNS_MAX];
-    sqlite3_stmt *stmt = NULL;
-    str_print(select, sizeof select, "SELECT * FROM %s", table);
-    int rc = sqlite3_prepare_v2(from, select, -1, &stmt, NULL);
-    int columns = rc == SQLITE_OK ? sqlite3_column_count(stmt) : 1;
-    (void)sqlite3_finalize(stmt); /* never stepped */
-    for (int i = 0; i < columns && i < COLUMNS_MAX; i++) {
-        marks[2 * i] = i ? ',' : ' ';
-        marks[2 * i + 1] = '?';
-    }
-    str_print(run, sizeof run, "INSERT INTO %s VALUES(%.*s)", table, 2 * columns, marks);
-    const struct carry_step step = {select, run};
+    enum { SQL_BYTES_MAX = 1000 };
+    AUTO_STRBUF select, run;
+    strbuf_init(&select, SQL_BYTES_MAX);
+    strbuf_init(&run, SQL_BYTES_MAX);
+    strbuf_add_cstr(&select, "SELECT * FROM ");
+    strbuf_add_cstr(&select, table);
+    int rc = write_insert(from, strbuf_cstr(&select), table, &run);
+    const struct carry_step step = {strbuf_cstr(&select), strbuf_cstr(&run)};
     return rc == SQLITE_OK ? carry_rows(from, to, &step) : rc;
 }
 
@@ -90,9 +100,9 @@ static int exec(sqlite3 *db, const char *sql)
 
 static int replace_table(sqlite3 *from, sqlite3 *to, const char *table)
 {
-    char sql[100];
-    str_print(sql, sizeof sql, "DELETE FROM %s", table);
-    int rc = exec(to, sql);
+    char *sql = sqlite3_mprintf("DELETE FROM \"%w\"", table);
+    int rc = sql ? exec(to, sql) : SQLITE_NOMEM;
+    sqlite3_free(sql);
     return rc == SQLITE_OK ? carry_table(from, to, table) : rc;
 }
 

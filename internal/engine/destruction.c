@@ -60,17 +60,17 @@ void destruction_learn(const struct guard *g, struct cached *c)
     c->unbounded = !(g->acts & GUARD_INSERTS) && !has_where(c->sql);
 }
 
-/* SELECT 1 FROM the table, at most so many rows of it. A table that cannot be read counts as full. */
+/* Rows of the table, at most so many. One that cannot be read counts as full. */
 static int64_t count_up_to(struct op *op, const char *table, int64_t most)
 {
     struct err ignored = ERR_INIT;
     struct str detail = op->error_detail;
     AUTO_SQL *stmt = NULL;
     int64_t rows = 0;
-    char *sql = sqlite3_mprintf("SELECT 1 FROM main.\"%w\" LIMIT %lld", table, (long long)most);
+    char *sql = sqlite3_mprintf("SELECT 1 FROM main.\"%w\"", table);
     enum err_code code = sql ? op_prepare_internal(op, sql, &stmt, &ignored) : ERR_TOO_LARGE;
     struct guard_saved saved = guard_enter_own(&op->eng->guard);
-    while (!code && sqlite3_step(stmt) == SQLITE_ROW)
+    while (!code && rows < most && sqlite3_step(stmt) == SQLITE_ROW)
         rows++;
     guard_leave(&op->eng->guard, saved);
     sqlite3_free(sql);
