@@ -44,9 +44,9 @@ static struct str text_of(struct arena *a, const struct jsonr_value *v)
     AUTO_STRBUF out;
     struct jsonw w;
 
+    strbuf_init(&out, LIMIT_BODY_BYTES * 6);
     if (!v)
         return (struct str){NULL, 0};
-    strbuf_init(&out, LIMIT_BODY_BYTES * 6);
     jsonw_init(&w, &out);
     jsonw_value(&w, v, NULL);
     return strbuf_failed(&out) ? S("") : arena_copy(a, strbuf_str(&out));

@@ -195,9 +195,9 @@ static void result_json(sqlite3_context *ctx, const struct cursor *c, struct str
 {
     AUTO_STRBUF out;
     struct jsonw w;
+    strbuf_init(&out, ROW_BYTES_MAX);
     if (!cells.ptr)
         return;
-    strbuf_init(&out, ROW_BYTES_MAX);
     jsonw_init(&w, &out);
     if (key)
         change_view_key(&w, &c->in, cells);
