@@ -72,6 +72,12 @@ MUST_CHECK enum err_code op_check_drop(struct op *op, struct err *err);
  * position, hint). `sql` is the statement at fault, for the hint. */
 enum err_code op_sql_error(struct op *op, int rc, struct str sql, struct err *err);
 
+/* The call's ?id=; "" when it has none, which nothing is called. */
+struct str op_id(const struct op *op);
+
+/* Opens the answer of what removed `id`: {"id", "deleted": true. Members about what it was follow. */
+void op_write_dropped(struct op *op, struct str id);
+
 /* Writes one SQLite value in the wire form: exact integers, {"$blob":…}, text as text. */
 void op_write_column(struct jsonw *w, sqlite3_stmt *stmt, int column);
 

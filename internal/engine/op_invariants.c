@@ -163,17 +163,14 @@ static enum err_code drop(struct op *op, struct str id, struct err *err)
 enum err_code op_run_INVARIANT_DROP(struct op *op, struct err *err)
 {
     struct invariant i;
-    struct str id = wire_arg(&op->call, "id");
     enum err_code code = check_caller(op, err);
     if (!code)
-        code = find(op, id.ptr ? id : STR_EMPTY, &i, err);
+        code = find(op, op_id(op), &i, err);
     if (!code)
         code = drop(op, i.id, err);
     if (code)
         return code;
-    jsonw_object(op->w);
-    JSONW_TEXT(op->w, "id", i.id);
-    JSONW_BOOL(op->w, "deleted", true);
+    op_write_dropped(op, i.id);
     jsonw_key(op->w, "before");
     jsonw_object(op->w);
     write_wish(op->w, &i);

@@ -432,10 +432,9 @@ enum err_code policies_close(struct op *op, struct str table, bool *ret_known, s
 enum err_code op_run_POLICY_DROP(struct op *op, struct err *err)
 {
     struct policy p = {.id = STR_EMPTY};
-    struct str id = wire_arg(&op->call, "id");
     enum err_code code = check_caller(op, err);
     if (!code)
-        code = policy_get(op, id.ptr ? id : STR_EMPTY, &p, err);
+        code = policy_get(op, op_id(op), &p, err);
     if (!code)
         code = policy_delete(op, p.id, err);
     if (code)

@@ -356,17 +356,14 @@ enum err_code op_run_RULE_REPLACE(struct op *op, struct err *err)
 enum err_code op_run_RULE_DROP(struct op *op, struct err *err)
 {
     struct rule r = {.position = 0};
-    struct str id = wire_arg(&op->call, "id");
     enum err_code code = rules_check_caller(op, err);
     if (!code)
-        code = rule_get(op, id.ptr ? id : STR_EMPTY, &r, err);
+        code = rule_get(op, op_id(op), &r, err);
     if (!code)
         code = rule_delete(op, r.id, err);
     if (code)
         return code;
-    jsonw_object(op->w);
-    JSONW_TEXT(op->w, "id", r.id);
-    JSONW_BOOL(op->w, "deleted", true);
+    op_write_dropped(op, r.id);
     write_before(op->w, &r);
     jsonw_object_end(op->w);
     return ERR_OK;

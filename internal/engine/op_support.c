@@ -109,3 +109,16 @@ enum err_code op_check_time(struct op *op, struct err *err)
     }
     return err_set(err, ERR_UNAVAILABLE, "the call was cancelled; nothing of it was kept");
 }
+
+struct str op_id(const struct op *op)
+{
+    struct str id = wire_arg(&op->call, "id");
+    return id.ptr ? id : STR_EMPTY;
+}
+
+void op_write_dropped(struct op *op, struct str id)
+{
+    jsonw_object(op->w);
+    JSONW_TEXT(op->w, "id", id);
+    JSONW_BOOL(op->w, "deleted", true);
+}
