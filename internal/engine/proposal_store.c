@@ -112,6 +112,34 @@ static struct str text_at(struct op *op, sqlite3_stmt *stmt, int column)
     return catalog_text(op->arena, stmt, column);
 }
 
+static void read_rehearsal(struct op *op, sqlite3_stmt *stmt, struct proposal *p)
+{
+    p->plan = text_at(op, stmt, 10);
+    p->flags = text_at(op, stmt, 11);
+    p->schema_diff = text_at(op, stmt, 12);
+    p->rehearsed_on = text_at(op, stmt, 13);
+    p->no_indirect = sqlite3_column_int(stmt, 14) != 0;
+    p->no_undo = text_at(op, stmt, 15);
+    p->undo_of = text_at(op, stmt, 16);
+    p->size = sqlite3_column_int64(stmt, 17);
+}
+
+static void read_fate(struct op *op, sqlite3_stmt *stmt, struct proposal *p)
+{
+    p->reason = text_at(op, stmt, 18);
+    p->ticket = text_at(op, stmt, 19);
+    p->agent = text_at(op, stmt, 20);
+    p->model = text_at(op, stmt, 21);
+    p->created_ms = sqlite3_column_int64(stmt, 22);
+    p->expires_ms = sqlite3_column_int64(stmt, 23);
+    p->decided_ms = sqlite3_column_int64(stmt, 24);
+    p->approval = text_at(op, stmt, 25);
+    p->rules = text_at(op, stmt, 26);
+    p->rules_version = text_at(op, stmt, 27);
+    p->snapshot = text_at(op, stmt, 28);
+    p->idempotency_key = text_at(op, stmt, 29);
+}
+
 static void read_row(struct op *op, sqlite3_stmt *stmt, struct proposal *p)
 {
     *p = (struct proposal){.seq = sqlite3_column_int64(stmt, 0),
@@ -123,27 +151,9 @@ static void read_row(struct op *op, sqlite3_stmt *stmt, struct proposal *p)
         .hash = text_at(op, stmt, 6),
         .affected = sqlite3_column_int64(stmt, 7),
         .clock_ms = sqlite3_column_int64(stmt, 8),
-        .dice = sqlite3_column_int64(stmt, 9),
-        .plan = text_at(op, stmt, 10),
-        .flags = text_at(op, stmt, 11),
-        .schema_diff = text_at(op, stmt, 12),
-        .rehearsed_on = text_at(op, stmt, 13),
-        .no_indirect = sqlite3_column_int(stmt, 14) != 0,
-        .no_undo = text_at(op, stmt, 15),
-        .undo_of = text_at(op, stmt, 16),
-        .size = sqlite3_column_int64(stmt, 17),
-        .reason = text_at(op, stmt, 18),
-        .ticket = text_at(op, stmt, 19),
-        .agent = text_at(op, stmt, 20),
-        .model = text_at(op, stmt, 21),
-        .created_ms = sqlite3_column_int64(stmt, 22),
-        .expires_ms = sqlite3_column_int64(stmt, 23),
-        .decided_ms = sqlite3_column_int64(stmt, 24),
-        .approval = text_at(op, stmt, 25),
-        .rules = text_at(op, stmt, 26),
-        .rules_version = text_at(op, stmt, 27),
-        .snapshot = text_at(op, stmt, 28),
-        .idempotency_key = text_at(op, stmt, 29)};
+        .dice = sqlite3_column_int64(stmt, 9)};
+    read_rehearsal(op, stmt, p);
+    read_fate(op, stmt, p);
 }
 
 static enum err_code get_one(
