@@ -455,15 +455,14 @@ static enum err_code look_at_table(struct comparing *x, struct str name, struct 
     x->base_columns.from = x->c->base;
     x->now = recorder_table_read(&x->now_columns, name);
     x->base = x->c->base ? recorder_table_read(&x->base_columns, name) : NULL;
-    enum err_code code = ERR_OK;
-    if (!x->now || (x->c->base && !x->base))
-        code = failed(x, !x->base, SQLITE_NOMEM, err);
-    bool skip = !code && (x->now->ignored || x->now->gone || !is_wanted(x, x->now->shown));
-    if (!code && x->base && (x->base->gone || x->base->ignored))
+    bool known = x->now && (x->base || !x->c->base);
+    enum err_code code = known ? ERR_OK : failed(x, x->now != NULL, SQLITE_NOMEM, err);
+    bool compared = known && !x->now->ignored && !x->now->gone && is_wanted(x, x->now->shown);
+    if (x->base && (x->base->gone || x->base->ignored))
         x->base = NULL;
-    if (!code && !skip && x->base && !same_key(x->now, x->base))
+    if (compared && x->base && !same_key(x->now, x->base))
         tell(x, x->now->shown, COMPARE_KEY_CHANGED);
-    else if (!code && !skip)
+    else if (compared)
         code = compare_table(x, err);
     recorder_release(&x->now_columns);
     recorder_release(&x->base_columns);
@@ -490,7 +489,7 @@ static enum err_code note_removed(struct comparing *x, struct str name, struct e
     recorder_init(&x->now_columns, x->op->eng, RECORDER_ROWS);
     const struct recorder_table *now = recorder_table_read(&x->now_columns, name);
     enum err_code code = now ? ERR_OK : failed(x, false, SQLITE_NOMEM, err);
-    if (!code && now->gone && is_wanted(x, name))
+    if (now && now->gone && is_wanted(x, name))
         tell(x, name, "the branch has removed it");
     recorder_release(&x->now_columns);
     return code;

@@ -14,7 +14,7 @@ enum err_code compare_too_much(const struct comparing *x, struct err *err)
 
 static struct str cells_of(const struct comparing *x, int64_t at, size_t len)
 {
-    return at < 0 ? NO_ROW : str_make(x->cells.buf + at, len);
+    return at < 0 ? NO_ROW : str_slice(strbuf_str(&x->cells), (size_t)at, (size_t)at + len);
 }
 
 /* false: NULL is part of the key, which tells no rows apart. */

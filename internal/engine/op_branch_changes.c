@@ -158,6 +158,7 @@ static enum err_code run(struct op *op, struct comparison *c, struct merged *m, 
         code = branch_set_write(op, file, strbuf_str(c->set), strbuf_str(c->whole), err);
     if (!code)
         code = answer(op, c, &b, err);
+    c->only = NULL;
     map_release(&only);
     return code;
 }
