@@ -164,9 +164,8 @@ static void run_read(struct engine *eng, struct task *t)
         return;
     if (rc == ERR_OK && !t->streamed)
         rc = task_succeed(t, &t->err);
-    if (rc != ERR_OK && t->streamed)
-        eng->leaving = eng->channel.closed =
-            true; /* half an answer is out: only the closed socket can tell */
+    if (rc != ERR_OK && t->streamed) /* half an answer is out: only the closed socket can tell */
+        eng->leaving = eng->channel.closed = true;
     settle(t, rc);
     finish(eng, t);
 }
