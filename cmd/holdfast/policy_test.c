@@ -310,6 +310,8 @@ static enum err_code test(struct testing *t, struct scratch *s, struct err *err)
     t->a = &remote.arena;
     if (!code)
         code = run_files(t, err);
+    t->remote = NULL;
+    t->a = NULL;
     remote_close(&remote);
     return code;
 }

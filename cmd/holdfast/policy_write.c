@@ -5,7 +5,7 @@
 
 static bool same(struct str a, struct str b)
 {
-    return !a.ptr == !b.ptr && str_eq(a, b);
+    return a.ptr && b.ptr ? str_eq(a, b) : a.ptr == b.ptr;
 }
 
 bool policy_same_rule(const struct policy_rule *a, const struct policy_rule *b)
