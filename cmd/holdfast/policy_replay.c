@@ -27,7 +27,7 @@ static const struct option_spec OPTIONS[] = {
         .value = "TIME",
         .fallback = "7d",
         .min = 1,
-        .max = 7 * 86400,
+        .max = 7 * INT64_C(86400),
         .help = "How far back: 90m, 12h, 7d. Proposals are kept for seven days"},
     CLI_OPTION_JSON(struct replay_options, "Prints one object with an array of proposals, for scripts"),
 };

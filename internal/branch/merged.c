@@ -156,7 +156,7 @@ static enum err_code gather(
     AUTO_STRBUF names;
     enum err_code code = list_files(dir, a, &files, &count, err);
 
-    strbuf_init(&names, FILES_MAX * NAME_MAX_BYTES);
+    strbuf_init(&names, (size_t)FILES_MAX * NAME_MAX_BYTES);
     for (size_t i = 0; i < count && !code; i++) {
         struct merge_file *f = &files[i];
         if (!str_eq(f->start, id_str(&m->start)))

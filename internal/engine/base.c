@@ -137,7 +137,7 @@ static enum err_code open_file(struct op *op, struct base *b, struct err *err)
 {
     char path[FS_PATH_MAX];
     AUTO_STRBUF uri;
-    strbuf_init(&uri, 4 * FS_PATH_MAX);
+    strbuf_init(&uri, (size_t)4 * FS_PATH_MAX);
     path_of(op->eng, b->of_main ? "main.db" : COPY, path);
     put_uri(&uri, path);
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX |

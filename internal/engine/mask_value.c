@@ -28,8 +28,10 @@ struct masking {
 void mask_keys_make(struct mask_keys *ret, struct str secret)
 {
     CHECK((int)PURPOSE_COUNT <= (int)ARRAY_LEN(ret->of));
-    for (unsigned char i = 0; i < PURPOSE_COUNT; i++)
-        ret->of[i] = digest_hmac(secret, str_make(&i, 1));
+    for (size_t i = 0; i < PURPOSE_COUNT; i++) {
+        const unsigned char purpose = (unsigned char)i;
+        ret->of[i] = digest_hmac(secret, str_make(&purpose, 1));
+    }
 }
 
 static struct digest tag_of(const struct masking *m, enum purpose purpose, struct str data)

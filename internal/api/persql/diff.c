@@ -119,7 +119,7 @@ enum err_code persql_branch_diff(struct api_call *c)
     struct branch_changes b;
     struct changes_wish wish;
     bool markdown;
-    arena_init(&a, 2 * PARSED_MAX);
+    arena_init(&a, (size_t)2 * PARSED_MAX);
     enum err_code rc = read_wish(c, &wish, &markdown);
     if (!rc)
         rc = changes_prepare(c, &a, CAP_BRANCH, &b);
