@@ -136,9 +136,11 @@ enum when_answer when_ask(struct rule *rule, struct when_facts *facts, struct st
 {
     struct op *op = facts->op;
     struct when *w = when_of(op->eng);
-    *ret_problem = w ? STR_EMPTY : S("out of memory");
-    if (w && !rule->compiled)
-        *ret_problem = prepare(op, w, rule->condition, &rule->compiled);
+    if (!w) {
+        *ret_problem = S("out of memory");
+        return WHEN_FAILED;
+    }
+    *ret_problem = rule->compiled ? STR_EMPTY : prepare(op, w, rule->condition, &rule->compiled);
     if (ret_problem->len)
         return WHEN_FAILED;
     w->facts = facts;

@@ -126,7 +126,7 @@ static struct proposal of_all(const struct undoing *u)
     struct proposal p = {.id = {NULL, 0}};
     for (const struct undo_item *item = u->items; item; item = item->next)
         p.no_indirect |= item->no_indirect;
-    if (u->count == 1)
+    if (u->items && !u->items->next)
         p.id = u->items->id;
     return p;
 }
