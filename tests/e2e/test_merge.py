@@ -4,6 +4,7 @@ schemas that differ, what it began with under many writes and crashes, and SIGKI
 Usage: test_merge.py PATH-OF-HOLDFAST"""
 import concurrent.futures
 import os
+import shutil
 import sys
 import time
 
@@ -105,6 +106,38 @@ def without_rows(checks, s):
     checks.equal("and merges it", good(checks, "merge", merge(s, "b", db=main))["rows"], 2)
     checks.equal("beside what was there", rows(s, "SELECT count(*) FROM items", main) + rows(s, "SELECT what FROM log", main), [[5], ["start"], ["branch"]])
     checks.equal("once", good(checks, "again", merge(s, "b", db=main))["rows"], 0)
+
+
+def kinds_of_rows(checks, s):
+    """A branch with a part of the rows, with masked ones, or with those of a snapshot begins with just them."""
+    main, _ = fresh(s, "kinds")
+    write(s, main, "INSERT INTO items SELECT 100 + value, 'n' || value, value, NULL FROM (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 500) SELECT value FROM n)")
+    good(checks, "masks", s.call("PUT", f"/v1/db/acme/{main}/masks", {"masks": [{"table": "items", "column": "name", "kind": "hash"}]}))
+    snap = good(checks, "a snapshot", s.call("POST", f"/v1/db/acme/{main}/snapshots", {"label": "then"}))["id"]
+    write(s, main, "UPDATE items SET size = -1 WHERE id = 101")
+    kept = good(checks, "another", s.call("POST", f"/v1/db/acme/{main}/snapshots", {"label": "with a log"}))["id"]
+    write(s, main, "UPDATE items SET size = -1 WHERE id = 101")
+    id = s.control("SELECT id FROM database WHERE slug = ? AND deleted_at IS NULL", (main,))[0][0]
+    for name in ("main.db", "main.db-wal"):  # as a restore leaves what it replaces, when its engine had to be killed
+        shutil.copy(os.path.join(s.data, "db", id, name), os.path.join(s.data, "snapshots", kept))
+    checks.that("a snapshot has a log", os.path.getsize(os.path.join(s.data, "snapshots", kept, "main.db-wal")) > 0, kept)
+    for n, (what, body, size) in enumerate((("a sample", {"data": "sample", "sampleRows": 50}, None), ("masked", {"data": "masked"}, 504), ("a masked sample", {"data": "sample", "masked": True, "sampleRows": 50}, None),
+                                            ("of a snapshot", {"data": "full", "fromSnapshot": snap}, 504), ("of a snapshot with a log", {"data": "full", "fromSnapshot": kept}, 504),
+                                            ("a sample of that", {"data": "sample", "fromSnapshot": kept, "sampleRows": 50}, None), ("masked, of that", {"data": "masked", "fromSnapshot": kept}, 504))):
+        good(checks, what, s.call("PUT", f"/v1/db/acme/{main}/branches/b", body))
+        there = rows(s, "SELECT count(*) FROM items", f"{main}-b")[0][0]
+        checks.that(f"{what}: its rows", there == size or (size is None and 0 < there < 504), there)
+        data = good(checks, what, diff(s, "b", db=main))
+        checks.equal(f"{what}: nothing is changed yet", (data["tables"], data["rows"], data["notCompared"], data["base"]["rows"]), ([], [], [], True))
+        checks.equal(f"{what}: nor is there anything to merge", good(checks, what, merge(s, "b", db=main))["rows"], 0)
+        before = rows(s, "SELECT * FROM items ORDER BY id", main)
+        id = rows(s, "SELECT max(id) FROM items", f"{main}-b")[0][0]
+        write(s, f"{main}-b", f"UPDATE items SET tag = 'tag{n}' WHERE id = {id}")
+        checks.equal(f"{what}: one row is", counts(good(checks, what, diff(s, "b", db=main))), {"items": (0, 1, 0)})
+        write(s, main, f"UPDATE items SET tag = NULL WHERE id = {id}")
+        checks.equal(f"{what}: and is merged", good(checks, what, merge(s, "b", {"resolve": {"default": "theirs"}}, db=main))["rows"], 1)
+        checks.equal(f"{what}: and nothing else", rows(s, "SELECT * FROM items ORDER BY id", main), [[*row[:3], f"tag{n}"] if row[0] == id else row for row in before])
+    checks.equal("of the snapshot with a log: what its log held", (s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "full", "fromSnapshot": kept}).status, rows(s, "SELECT size FROM items WHERE id = 101", f"{main}-b")), (200, [[-1]]))
 
 
 def merging(checks, s):
@@ -333,7 +366,7 @@ def crashes(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (differences, without_rows, merging, conflicts, bodies, schemas, rules, approvals, destructive, what_it_began_with, crashes):
+        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, bodies, schemas, rules, approvals, destructive, what_it_began_with, crashes):
             checks.part(part, checks, s)
     return checks.end()
 
