@@ -31,22 +31,24 @@ enum err_code merged_mark(const char *stage_dir, bool rows, const struct id *sta
     return fs_write_atomic(path, str_of(text), FILE_MODE, err);
 }
 
-static enum err_code read_mark(const char *dir, struct id *ret, struct err *err)
+enum err_code merged_read_mark(const char *dir, struct merged_start *ret, struct err *err)
 {
     char path[FS_PATH_MAX];
     AUTO_STRBUF text;
     struct str rest, kind;
 
-    *ret = (struct id){.text = ""};
+    *ret = (struct merged_start){.start = {.text = ""}};
     strbuf_init(&text, 200);
     fs_join(path, dir, BASE_MARK);
     enum err_code code = fs_read_all(path, 100, &text, err);
     if (code == ERR_NOT_FOUND)
         return ERR_OK;
     rest = str_trim(strbuf_str(&text));
-    if (!code && str_cut(&rest, ' ', &kind) && id_valid(rest, "db"))
-        memcpy(ret->text, rest.ptr, rest.len);
-    return code;
+    if (code || !str_cut(&rest, ' ', &kind) || !id_valid(rest, "db"))
+        return code;
+    memcpy(ret->start.text, rest.ptr, rest.len);
+    ret->rows = str_eq(kind, S(BASE_MARK_ROWS));
+    return ERR_OK;
 }
 
 /* --- Names --- */
@@ -177,11 +179,13 @@ enum err_code merged_read(const char *data_dir, struct arena *a, const struct id
     void *arg, struct merged *ret, struct err *err)
 {
     char dir[FS_PATH_MAX], merged[FS_PATH_MAX];
+    struct merged_start mark;
 
     *ret = (struct merged){.names = STR_EMPTY};
     registry_path(dir, data_dir, id_str(branch));
     merged_dir(merged, data_dir, branch);
-    enum err_code code = read_mark(dir, &ret->start, err);
+    enum err_code code = merged_read_mark(dir, &mark, err);
+    ret->start = mark.start;
     if (!code && ret->start.text[0])
         code = gather(merged, a, ask, arg, ret, err);
     return !code && !ret->names.ptr ? err_set(err, ERR_TOO_LARGE, "the request is too large") : code;

@@ -18,6 +18,13 @@
 MUST_CHECK enum err_code merged_mark(
     const char *stage_dir, bool rows, const struct id *start, struct err *err);
 
+/* The mark that is in that directory. start.text "": none. */
+struct merged_start {
+    struct id start;
+    bool rows;
+};
+MUST_CHECK enum err_code merged_read_mark(const char *dir, struct merged_start *ret, struct err *err);
+
 enum merge_state { MERGE_UNKNOWN, MERGE_WAITS, MERGE_APPLIED, MERGE_VOID };
 /* What became of that proposal. MERGE_UNKNOWN: there is none (yet). */
 typedef enum err_code merge_state_fn(void *arg, struct str proposal, enum merge_state *ret, struct err *err);

@@ -64,8 +64,8 @@ MUST_CHECK enum err_code snapshot_delete(struct db *db, const struct registry_di
 
 /* Restoring has two halves. The first copies the files, which takes a while, and needs no transaction: they
  * wait under `copy_id`, an id of ours. */
-MUST_CHECK enum err_code snapshot_copy(
-    const struct registry_disk *disk, const struct snapshot *s, const struct id *copy_id, struct err *err);
+MUST_CHECK enum err_code snapshot_copy(const struct registry_disk *disk, const struct registry_entry *e,
+    const struct snapshot *s, const struct id *copy_id, struct err *err);
 /* The second exchanges them for the database's, whose engine has written out/<copy_id>.db and takes no more
  * writes (`lost`: it could not read its file). *ret_kept is what stood there. Opens its own transactions:
  * whatever fails or crashes, the database is as it was or as it was to be. */

@@ -1,4 +1,5 @@
 /* See snapshot.h. */
+#include "branch/restart.h"
 #include "branch/snapshot.h"
 #include "audit/audit.h"
 #include "base/check.h"
@@ -373,8 +374,8 @@ enum err_code snapshot_delete(struct db *db, const struct registry_disk *disk, c
 
 /* --- Restoring --- */
 
-enum err_code snapshot_copy(
-    const struct registry_disk *disk, const struct snapshot *s, const struct id *copy_id, struct err *err)
+enum err_code snapshot_copy(const struct registry_disk *disk, const struct registry_entry *e,
+    const struct snapshot *s, const struct id *copy_id, struct err *err)
 {
     enum err_code code = registry_stage(disk->data_dir, id_str(copy_id), err);
 
@@ -382,6 +383,8 @@ enum err_code snapshot_copy(
         code = registry_snapshot_copy(disk->data_dir, id_str(&s->id), id_str(copy_id), err);
     if (code)
         registry_unstage(disk->data_dir, id_str(copy_id));
+    else
+        restart_stage(disk->data_dir, e, s->created_at, copy_id);
     return code;
 }
 
@@ -421,6 +424,8 @@ enum err_code snapshot_restore(struct db *db, const struct registry_disk *disk, 
     ret_kept->state_from = registry_changed_at(disk->data_dir, id_str(&e->id));
     ret_kept->state_to = lost ? 0 : ret_kept->created_at; /* nothing is written since it carried */
     enum err_code code = registry_stage_carry(disk->data_dir, id_str(&e->id), id_str(copy_id), lost, err);
+    if (!code)
+        code = restart_check(disk->data_dir, &e->id, copy_id, err);
     if (!code)
         code = registry_restage(disk->data_dir, id_str(copy_id), id_str(&e->id), err);
     if (!code)

@@ -10,9 +10,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define COPY "base.db"
-#define KEPT "base.kept"
-
 enum { PIECE_BYTES = 8 << 20, MARK_MAX = 100, FILE_MODE = 0600 };
 
 static void path_of(const struct engine *eng, const char *name, char out[FS_PATH_MAX])
@@ -52,7 +49,8 @@ void base_start(struct engine *eng)
 {
     char id[ID_MAX];
     eng->base = (struct base_keeper){.to = -1};
-    eng->base.keeps = eng->cfg.mode == ENGINE_WRITER && read_mark(eng, id) == BASE_ROWS && !exists(eng, KEPT);
+    eng->base.keeps =
+        eng->cfg.mode == ENGINE_WRITER && read_mark(eng, id) == BASE_ROWS && !exists(eng, BASE_KEPT);
 }
 
 void base_stop(struct engine *eng)
@@ -64,7 +62,7 @@ static bool begin(struct engine *eng)
 {
     char path[FS_PATH_MAX];
     struct base_keeper *k = &eng->base;
-    path_of(eng, COPY, path);
+    path_of(eng, BASE_COPY, path);
     k->at = 0;
     k->to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
     return k->to >= 0 && main_file(eng) >= 0;
@@ -74,7 +72,7 @@ static bool begin(struct engine *eng)
 static bool settle(struct engine *eng)
 {
     char path[FS_PATH_MAX];
-    path_of(eng, KEPT, path);
+    path_of(eng, BASE_KEPT, path);
     if (fsync(eng->base.to) || fs_sync_dir(eng->cfg.dir, NULL))
         return false;
     AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
@@ -96,7 +94,7 @@ static void give_up(struct engine *eng)
     if (unlink(path) == 0 && fs_sync_dir(eng->cfg.dir, NULL) == ERR_OK)
         let_main_go(eng);
     fd_close(&eng->base.to);
-    path_of(eng, COPY, path);
+    path_of(eng, BASE_COPY, path);
     (void)unlink(path); /* perhaps there is none */
 }
 
@@ -138,7 +136,7 @@ static enum err_code open_file(struct op *op, struct base *b, struct err *err)
     char path[FS_PATH_MAX];
     AUTO_STRBUF uri;
     strbuf_init(&uri, (size_t)4 * FS_PATH_MAX);
-    path_of(op->eng, b->of_main ? "main.db" : COPY, path);
+    path_of(op->eng, b->of_main ? "main.db" : BASE_COPY, path);
     put_uri(&uri, path);
     int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX |
                 SQLITE_OPEN_URI;
@@ -157,7 +155,7 @@ enum err_code base_open(struct op *op, struct base *ret, struct err *err)
     ret->kind = read_mark(op->eng, ret->id);
     if (ret->kind != BASE_ROWS)
         return ERR_OK;
-    ret->of_main = !exists(op->eng, KEPT);
+    ret->of_main = !exists(op->eng, BASE_KEPT);
     enum err_code code = open_file(op, ret, err);
     if (code)
         base_close(ret);
@@ -166,7 +164,7 @@ enum err_code base_open(struct op *op, struct base *ret, struct err *err)
 
 bool base_stood(struct op *op, const struct base *b)
 {
-    return !b->of_main || !exists(op->eng, KEPT);
+    return !b->of_main || !exists(op->eng, BASE_KEPT);
 }
 
 void base_close(struct base *b)

@@ -5,8 +5,10 @@
 
 #define BASE_MARK        "base" /* one of the next two, a space, an id that no other start of a branch has */
 #define BASE_MARK_ROWS   "rows" /* it began with the rows of main.db */
-#define BASE_MARK_SCHEMA "schema" /* it began without rows */
-#define BASE_MERGED      "merged" /* directory: <base's id>-<time>-<proposal>.set, what was merged since */
+#define BASE_MARK_SCHEMA "schema"    /* it began without rows */
+#define BASE_COPY        "base.db"   /* the rows it began with, when main.db is written by now, */
+#define BASE_KEPT        "base.kept" /* which is so when this is there */
+#define BASE_MERGED      "merged"    /* directory: <base's id>-<time>-<proposal>.set, what was merged since */
 
 #define COMPARE_KEY_CHANGED "its key is another one by now" /* why a table is not compared */
 

@@ -89,8 +89,8 @@ static enum err_code compare_once(
         return code;
     if (b->kind == BASE_NONE)
         return err_set(err, ERR_CONFLICT,
-            "What this branch began with is not known: it was restored from a snapshot, made by an older "
-            "version, or its disk was full. Make the branch anew (PUT)");
+            "What this branch began with is not known: it was restored from a snapshot of a time before "
+            "it was made (anew), made by an older version, or its disk was full. Make the branch anew (PUT)");
     c->base = b->db;
     code = change_compare(op, c, err);
     *ret_stood = base_stood(op, b);

@@ -147,6 +147,9 @@ MUST_CHECK enum err_code registry_snapshot_copy(
 /* Beside them: out/<copy_id>.db of the database becomes carry.db (engine/carry.h); `lost`: an empty one. */
 MUST_CHECK enum err_code registry_stage_carry(
     const char *data_dir, struct str db_id, struct str copy_id, bool lost, struct err *err);
+/* Beside them too: that file of the database, as `as`, durably. ERR_NOT_FOUND it has none. */
+MUST_CHECK enum err_code registry_stage_file(const char *data_dir, struct str db_id, const char *name,
+    struct str copy_id, const char *as, struct err *err);
 /* Beside the place where an engine of `db_id` is to write the copy: as out/<copy_id>.from.db, perhaps with
  * its log. It is that engine's to remove. */
 MUST_CHECK enum err_code registry_snapshot_lay_out(

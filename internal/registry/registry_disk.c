@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* lstat on each file of a database */
 #include "registry/registry_internal.h"
 #include "base/check.h"
+#include "engine/branch_base.h"
 #include <sys/stat.h>
 
 enum { DIRECTORY_MODE = 0700 };
@@ -147,6 +148,25 @@ static void old_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_
         path_in(out, data_dir, "replaced", db_id);
 }
 
+static enum err_code move_merged(const char *from_dir, const char *to_dir, struct err *err)
+{
+    char from[FS_PATH_MAX], to[FS_PATH_MAX];
+
+    fs_join(from, from_dir, BASE_MERGED);
+    fs_join(to, to_dir, BASE_MERGED);
+    return fs_exists(from) ? host_trouble(fs_rename(from, to, err), err) : ERR_OK;
+}
+
+/* A branch that is restored goes on from where it began (branch/restart.h), so what was merged since counts.
+ */
+static enum err_code carry_merged(const char *old, const char *stage, struct err *err)
+{
+    char mark[FS_PATH_MAX];
+
+    fs_join(mark, stage, BASE_MARK);
+    return fs_exists(mark) ? move_merged(old, stage, err) : ERR_OK;
+}
+
 enum err_code disk_exchange(const char *data_dir, struct str db_id, struct str keep_as, struct err *err)
 {
     char stage[FS_PATH_MAX], live[FS_PATH_MAX], old[FS_PATH_MAX];
@@ -166,6 +186,8 @@ enum err_code disk_exchange(const char *data_dir, struct str db_id, struct str k
         if (!code)
             code = host_trouble(fs_rename(live, old, err), err);
     }
+    if (!code && keep_as.len)
+        code = carry_merged(old, stage, err);
     return code ? code : host_trouble(fs_rename(stage, live, err), err);
 }
 
@@ -177,7 +199,9 @@ enum err_code disk_unexchange(const char *data_dir, struct str db_id, struct str
     registry_stage_path(stage, data_dir, db_id);
     registry_path(live, data_dir, db_id);
     old_path(old, data_dir, db_id, keep_as);
-    if (!fs_exists(live) && fs_exists(old))
+    if (!fs_exists(live) && fs_exists(old) && keep_as.len)
+        code = move_merged(stage, old, err);
+    if (!code && !fs_exists(live) && fs_exists(old))
         code = host_trouble(fs_rename(old, live, err), err);
     return code ? code : host_trouble(fs_remove_tree(stage, err), err);
 }

@@ -182,6 +182,18 @@ enum err_code registry_stage_carry(
     return fs_rename(from, to, err);
 }
 
+enum err_code registry_stage_file(const char *data_dir, struct str db_id, const char *name,
+    struct str copy_id, const char *as, struct err *err)
+{
+    char dir[FS_PATH_MAX], stage[FS_PATH_MAX], from[FS_PATH_MAX], to[FS_PATH_MAX];
+
+    registry_path(dir, data_dir, db_id);
+    registry_stage_path(stage, data_dir, copy_id);
+    fs_join(from, dir, name);
+    fs_join(to, stage, as);
+    return copy_file(from, to, err);
+}
+
 enum err_code registry_restage(const char *data_dir, struct str copy_id, struct str db_id, struct err *err)
 {
     char from[FS_PATH_MAX], to[FS_PATH_MAX];

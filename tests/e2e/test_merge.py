@@ -334,6 +334,52 @@ def what_it_began_with(checks, s):
     refused(checks, "who does not know what it began with says so", diff(s, "b", db=main), 409, "conflict", text="Make the branch anew")
 
 
+def restored(checks, s):
+    """A branch that goes back to a snapshot of its own still began where it began; one from before it was made anew does not tell."""
+    for n, big in enumerate((False, True)):
+        main, b = fresh(s, f"restored-{n}")
+        at = f"/v1/db/acme/{b}"
+        folder = os.path.join(s.data, "db", s.control("SELECT id FROM database WHERE slug = ? AND deleted_at IS NULL", (b,))[0][0])
+        write(s, b, "UPDATE items SET name = 'uno' WHERE id = 1")
+        checks.equal("a merge", good(checks, "merge", merge(s, "b", db=main))["rows"], 1)
+        write(s, b, "UPDATE items SET name = 'TWO' WHERE id = 2")
+        snap = good(checks, "snapshot", s.call("POST", at + "/snapshots", {"label": "then"}))["id"]
+        write(s, b, "UPDATE items SET name = 'THREE' WHERE id = 3")
+        if big:
+            write(s, b, "CREATE TABLE wide(t)")
+            for _ in range(40):
+                write(s, b, "INSERT INTO wide WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 1000) SELECT randomblob(1000) FROM c", "DELETE FROM wide")
+                if os.path.exists(os.path.join(folder, "base.kept")):
+                    break
+        checks.equal("the base is a file of its own", os.path.exists(os.path.join(folder, "base.kept")), big)
+        later = good(checks, "restore", s.call("POST", at + "/restore", {"snapshotId": snap}))["replaced"]["id"]
+        data = good(checks, "diff of what is restored", diff(s, "b", db=main))
+        checks.equal("what it changed until then, but for what was merged", (data["base"]["rows"], [(r["key"], r["before"], r["after"]) for r in data["rows"]]), (True, [({"id": 2}, {"name": "two"}, {"name": "TWO"})]))
+        s.kill()
+        s.start()
+        write(s, b, "UPDATE items SET name = 'one' WHERE id = 1")
+        write(s, main, "UPDATE items SET size = 7 WHERE id = 3")
+        checks.equal("is merged", good(checks, "merge", merge(s, "b", db=main))["rows"], 2)
+        checks.equal("and nothing else", rows(s, "SELECT id, name, size FROM items", main), [[1, "one", 1], [2, "TWO", 2], [3, "three", 7], [4, "four", 4]])
+        checks.equal("then it is all", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
+        good(checks, "forth again", s.call("POST", at + "/restore", {"snapshotId": later}))
+        checks.equal("what the restore brought", [(r["key"], r["after"]) for r in good(checks, "diff", diff(s, "b", "?table=items", db=main))["rows"]], [({"id": 1}, {"name": "uno"}), ({"id": 3}, {"name": "THREE"})])
+        s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "full"})
+        made_anew = good(checks, "snapshot", s.call("POST", at + "/snapshots", {"label": "anew"}))["id"]
+        good(checks, "restore that", s.call("POST", at + "/restore", {"snapshotId": made_anew}))
+        checks.equal("what was merged of the branch before does not count", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
+        good(checks, "back behind its making", s.call("POST", at + "/restore", {"snapshotId": snap}))
+        refused(checks, "began with something else", diff(s, "b", db=main), 409, "conflict", text="Make the branch anew")
+        refused(checks, "nor is it merged", merge(s, "b", db=main), 409, "conflict", text="Make the branch anew")
+        s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "schema"})
+        bare = good(checks, "snapshot", s.call("POST", at + "/snapshots", {"label": "bare"}))["id"]
+        write(s, b, "INSERT INTO log VALUES ('lost')")
+        good(checks, "restore one without rows", s.call("POST", at + "/restore", {"snapshotId": bare}))
+        write(s, b, "INSERT INTO log VALUES ('new')")
+        data = good(checks, "diff", diff(s, "b", db=main))
+        checks.equal("it added what it has", (data["base"]["rows"], [r["after"] for r in data["rows"]]), (False, [{"what": "new"}]))
+
+
 def crashes(checks, s):
     """SIGKILL in the middle of merges: each change is in the parent once or not at all, and the next merge brings the rest."""
     main, b = fresh(s, "killed")
@@ -366,7 +412,7 @@ def crashes(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, bodies, schemas, rules, approvals, destructive, what_it_began_with, crashes):
+        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, bodies, schemas, rules, approvals, destructive, what_it_began_with, restored, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

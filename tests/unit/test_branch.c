@@ -2,6 +2,7 @@
 #include "branch/branch.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/branch_base.h"
 #include "lib/control_fixture.h"
 #include "lib/fault.h"
 #include "lib/unit.h"
@@ -468,6 +469,106 @@ void test_branch__an_exchange_is_finished_at_the_next_start(void **state)
         assert_int_equal(registry_recover(b.fx.db, &b.fx.disk, &r, NULL), ERR_OK);
         assert_int_equal(r.finished + r.failed, 0);
         bench_release(&b);
+    }
+}
+
+/* A directory of the data directory, with a file in it. */
+static void put_file(const char *dir, const char *name, const char *text)
+{
+    char path[FS_PATH_MAX];
+    assert_int_equal(fs_mkdir_p(dir, 0700, NULL), ERR_OK);
+    fs_join(path, dir, name);
+    assert_int_equal(fs_write_atomic(path, str_of(text), 0600, NULL), ERR_OK);
+}
+
+struct exchange {
+    struct bench b;
+    struct branch_made made;
+    struct id keep;
+    char live[FS_PATH_MAX], stage[FS_PATH_MAX], old[FS_PATH_MAX];
+};
+
+/* A branch that was merged, and is to be restored; `marked`: it goes on from the same start. */
+static void begin_restore(struct exchange *x, bool marked)
+{
+    char merged[FS_PATH_MAX];
+    bench_init(&x->b);
+    x->keep = id_new("snap");
+    assert_int_equal(put(&x->b, "x", "old", &x->made), ERR_OK);
+    struct str id = id_str(&x->made.entry.id);
+    registry_path(x->live, x->b.fx.dir.path, id);
+    registry_stage_path(x->stage, x->b.fx.dir.path, id);
+    registry_snapshot_path(x->old, x->b.fx.dir.path, id_str(&x->keep));
+    fs_join(merged, x->live, BASE_MERGED);
+    put_file(merged, "one.set", "1");
+    assert_int_equal(registry_stage(x->b.fx.dir.path, id, NULL), ERR_OK);
+    put_file(x->stage, "main.db", "new");
+    if (marked)
+        put_file(x->stage, BASE_MARK, "rows");
+    assert_int_equal(fs_mkdir_p(tmpdir_path(&x->b.fx.dir, "snapshots"), 0700, NULL), ERR_OK);
+    assert_int_equal(tx_begin_write(x->b.fx.db, NULL), ERR_OK);
+    assert_int_equal(registry_restore_intent(x->b.fx.db, &x->made.entry, &x->keep, NULL), ERR_OK);
+    assert_int_equal(tx_commit(x->b.fx.db, NULL), ERR_OK);
+}
+
+static bool has_merged(const char *dir)
+{
+    char merged[FS_PATH_MAX], path[FS_PATH_MAX];
+    fs_join(merged, dir, BASE_MERGED);
+    fs_join(path, merged, "one.set");
+    return fs_exists(path);
+}
+
+static void rename_in(const char *from_dir, const char *to_dir, const char *name)
+{
+    char from[FS_PATH_MAX], to[FS_PATH_MAX];
+    fs_join(from, from_dir, name);
+    fs_join(to, to_dir, name);
+    assert_int_equal(fs_rename(from, to, NULL), ERR_OK);
+}
+
+/* Killed at each step of the exchange: what was merged is with the branch that goes on, once. */
+void test_branch__a_restore_takes_along_what_was_merged(void **state)
+{
+    (void)state;
+    for (int done = 0; done < 8; done++) {
+        struct exchange x;
+        struct registry_recovery r;
+        bool marked = done < 4;
+        begin_restore(&x, marked);
+        if (done % 4 == 1 || done % 4 == 2)
+            assert_int_equal(fs_rename(x.live, x.old, NULL), ERR_OK);
+        if (done == 2)
+            rename_in(x.old, x.stage, BASE_MERGED);
+        if (done % 4 == 3)
+            assert_int_equal(
+                disk_exchange(x.b.fx.dir.path, id_str(&x.made.entry.id), id_str(&x.keep), NULL), ERR_OK);
+        control_fixture_reopen(&x.b.fx);
+        assert_int_equal(registry_recover(x.b.fx.db, &x.b.fx.disk, &r, NULL), ERR_OK);
+        assert_string_equal(content_of(&x.b, &x.made.entry), "new");
+        if (has_merged(x.live) != marked || has_merged(x.old) == marked)
+            fail_msg("step %d: with the branch %d, with the snapshot %d", done, has_merged(x.live),
+                has_merged(x.old));
+        bench_release(&x.b);
+    }
+}
+
+/* An exchange that fails in its middle is taken back. */
+void test_branch__a_restore_that_fails_brings_back_what_was_merged(void **state)
+{
+    (void)state;
+    for (int moved = 0; moved < 2; moved++) {
+        struct exchange x;
+        begin_restore(&x, true);
+        assert_int_equal(fs_rename(x.live, x.old, NULL), ERR_OK);
+        if (moved)
+            rename_in(x.old, x.stage, BASE_MERGED);
+        assert_int_equal(
+            disk_unexchange(x.b.fx.dir.path, id_str(&x.made.entry.id), id_str(&x.keep), NULL), ERR_OK);
+        assert_string_equal(content_of(&x.b, &x.made.entry), "old");
+        assert_true(has_merged(x.live));
+        assert_false(fs_exists(x.stage) || fs_exists(x.old));
+        bench_release(&x.b);
     }
 }
 

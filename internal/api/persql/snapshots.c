@@ -202,7 +202,7 @@ static enum err_code prepare(struct api_call *c)
     if (!rc)
         rc = find(c, f);
     f->id = id_new("db");
-    return rc ? rc : snapshot_copy(c->disk, &f->snapshot, &f->id, c->err);
+    return rc ? rc : snapshot_copy(c->disk, &f->database, &f->snapshot, &f->id, c->err);
 }
 
 /* The database writes again before long: then what it wrote down is no longer all. */
