@@ -20,12 +20,12 @@ struct cached {
     bool makes_virtual_table;
     bool barrier;           /* policies decide about a row before anything else sees it */
     int conflicts, inserts; /* of rowsec.h */
-    struct str written; /* names of tables that it may write, each with a NUL behind it; ptr NULL: not known */
-    char *target;   /* the table whose rows it says it changes, while something is recorded; NULL else */
-    unsigned acts;  /* enum guard_act */
-    char *destroys; /* the table of which rows or a column may go by it, NULL none */
-    bool unbounded; /* UPDATE or DELETE without WHERE */
-    char *view;     /* name that CREATE VIEW makes, NULL: it is another statement */
+    struct str written; /* tables that it may write, each name with a NUL behind it; ptr NULL: not known */
+    char *target;       /* the table whose rows it says it changes, while something is recorded; NULL else */
+    unsigned acts;      /* enum guard_act */
+    char *destroys;     /* the table of which rows or a column may go by it, NULL none */
+    bool unbounded;     /* UPDATE or DELETE without WHERE */
+    char *view;         /* name that CREATE VIEW makes, NULL: it is another statement */
     bool kept;
     unsigned users; /* tasks of this turn that hold it */
     int64_t bytes;

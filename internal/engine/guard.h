@@ -46,7 +46,7 @@ struct guard {
     struct rowsec *rowsec;        /* of the connection under policies; NULL: the other */
     const struct wire_call *call; /* GUARD_TENANT: whose role and scope */
     enum sql_verb verb;
-    struct guard_names *names; /* not NULL: takes the tables that are read in GUARD_OWN, written in GUARD_TENANT */
+    struct guard_names *names; /* not NULL: takes tables read in GUARD_OWN, written in GUARD_TENANT */
     bool policy_text;   /* a policy is looked at before it is stored: its own functions, and the same answer
                            twice */
     struct str sql;     /* the statement, for what the authorizer is not told */
