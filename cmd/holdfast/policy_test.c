@@ -281,7 +281,7 @@ static enum err_code run_files(struct testing *t, struct err *err)
 {
     char room[FS_PATH_MAX];
     const char *dir = t->o->fixtures;
-    struct policy_file *f;
+    struct policy_file *f = NULL;
     unsigned number = 0;
 
     fs_join(room, t->o->dir, POLICY_FIXTURES_DIR);

@@ -154,7 +154,10 @@ static enum err_code intend_rule(struct db *db, struct api_request *r, struct er
     if (r->call.req.body.len && jsonr_parse(&r->arena, r->call.req.body, &root, NULL))
         root = NULL; /* as above */
     bool invariant = action_of(r) == AUDIT_INVARIANT_CREATED || action_of(r) == AUDIT_INVARIANT_DELETED;
-    (invariant ? invariant_values : rule_values)(r->item, root, &asked);
+    if (invariant)
+        invariant_values(r->item, root, &asked);
+    else
+        rule_values(r->item, root, &asked);
     return intend(db, r, asked.values, err);
 }
 

@@ -64,7 +64,10 @@ static enum err_code fill(
         code = engine_make_tables(copy->db, err);
     if (!code)
         code = dump_run(dump, cat, err);
-    return code ? code : copy_kept(dump, err);
+    if (!code)
+        code = copy_kept(dump, err);
+    dump->sink = NULL;
+    return code;
 }
 
 enum err_code copy_build(

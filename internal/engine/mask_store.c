@@ -80,7 +80,8 @@ enum err_code mask_store_list(struct op *op, struct mask_rule **ret, struct err 
         struct mask_rule *r = arena_alloc(op->arena, sizeof *r);
         if (!r)
             return err_set(err, ERR_TOO_LARGE, "the masks are too many to be read in one call");
-        *r = (struct mask_rule){.index = index++};
+        *r = (struct mask_rule){.index = index};
+        index++;
         code = read_row(op, stmt, r, err);
         *tail = r;
         tail = &r->next;

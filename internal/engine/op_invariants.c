@@ -162,7 +162,7 @@ static enum err_code drop(struct op *op, struct str id, struct err *err)
 
 enum err_code op_run_INVARIANT_DROP(struct op *op, struct err *err)
 {
-    struct invariant i;
+    struct invariant i = {.id = STR_EMPTY};
     enum err_code code = check_caller(op, err);
     if (!code)
         code = find(op, op_id(op), &i, err);

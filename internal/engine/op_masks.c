@@ -141,7 +141,8 @@ static enum err_code read_wishes(struct op *op, struct mask_rule **ret, struct e
         struct mask_rule *r = arena_alloc(op->arena, sizeof *r);
         if (!r)
             return err_set(err, ERR_TOO_LARGE, "the masks are too many");
-        *r = (struct mask_rule){.index = index++};
+        *r = (struct mask_rule){.index = index};
+        index++;
         code = read_wish(v, r, err);
         *ret = r;
         ret = &r->next;

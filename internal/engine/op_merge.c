@@ -159,7 +159,7 @@ static enum err_code run_round(struct merging *m, struct rehearsal *r, bool *ret
  */
 static enum err_code settle(struct merging *m, struct rehearsal *r, bool *ret_again, struct err *err)
 {
-    uint64_t asked, done;
+    uint64_t asked = 0, done = 0;
     enum err_code code = change_set_count(strbuf_str(&m->set), &asked, err);
     if (!code)
         code = change_set_count(strbuf_str(&r->set), &done, err);

@@ -176,7 +176,9 @@ bool rules_exist(struct op *op)
 enum err_code rules_version(struct op *op, struct digest *ret, struct err *err)
 {
     enum err_code code = load(op, err);
-    *ret = code ? (struct digest){{0}} : op->eng->rules->version;
+    *ret = (struct digest){{0}};
+    if (!code)
+        *ret = op->eng->rules->version;
     return code;
 }
 

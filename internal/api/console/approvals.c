@@ -142,8 +142,10 @@ static enum err_code as_token(struct api_call *c, struct redeem *x, struct ident
         identity_cap(*ret, shared);
     if (!rc)
         rc = registry_get_by_id(c->db, &x->p.database_id, &e, c->err);
-    struct place place = rc ? (struct place){.id = {.text = ""}} : place_of(&e);
-    return rc ? rc : scope_check(*ret, CAP_SQL, &place, c->err);
+    if (rc)
+        return rc;
+    struct place place = place_of(&e);
+    return scope_check(*ret, CAP_SQL, &place, c->err);
 }
 
 static enum err_code as_person(struct api_call *c, struct redeem *x, struct identity **ret)
