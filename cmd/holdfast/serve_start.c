@@ -5,6 +5,7 @@
 #include "api/housekeeping.h"
 #include "audit/checkpoint.h"
 #include "audit/intent.h"
+#include "branch/archive.h"
 #include "branch/snapshot.h"
 #include "base/clock.h"
 #include "crypto/keyring.h"
@@ -90,6 +91,8 @@ static enum err_code open_control(struct server *s, struct err *err)
         rc = registry_recover(db, &disk, &found, err);
     if (!rc)
         rc = snapshot_clean(db, s->data_dir, clock_wall_ms(), err);
+    if (!rc)
+        rc = archive_clean(db, s->data_dir, true, err);
     if (!rc)
         rc = begin_audit(s, db, err);
     if (!rc)

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "branch/archive.h"
 #include "branch/branch.h"
 #include "branch/handoff.h"
 #include "branch/snapshot.h"
@@ -137,7 +138,8 @@ static void purge(struct check_job *j, struct db *db)
     purge_namespaces(j, db, &disk);
     if (session_purge(db, &j->more, &err) || invitation_purge(db, &j->more, &err) ||
         token_purge(db, &j->more, &err) || handoff_purge(db, &j->more, &err) ||
-        snapshot_clean(db, j->api->opt.data_dir, clock_wall_ms(), &err) || access_purge(db, &j->more, &err) ||
+        snapshot_clean(db, j->api->opt.data_dir, clock_wall_ms(), &err) ||
+        archive_clean(db, j->api->opt.data_dir, false, &err) || access_purge(db, &j->more, &err) ||
         assertion_purge(db, &j->more, &err) || keyring_rotate(j->api->opt.data_dir, clock_wall_ms(), &err))
         log_event(LOG_WARN, "purge_failed", LOG_CSTR("error", err.message));
     if (purged)

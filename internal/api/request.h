@@ -48,6 +48,7 @@ struct api {
     uint64_t spooled;      /* bytes they hold */
     unsigned writing;      /* workers that write pieces of them */
     struct list unwritten; /* those whose piece waits for such a worker */
+    unsigned archiving;    /* archives that are being made */
     struct health health;
     struct list approval_waits; /* approval_wait.c: those that wait for a decision */
     unsigned approval_waiters;

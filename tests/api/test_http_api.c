@@ -177,6 +177,9 @@ void test_http_api__clients_that_leave(void **state)
             client_open(&c, &fx);
             client_send(&c, "GET", "/v1/db/acme/main/export", fx.admin, "", (struct str){NULL, 0});
             client_close(&c);
+            client_open(&c, &fx);
+            client_send(&c, "POST", "/v1/db/acme/main/archives", fx.admin, "", S("{}"));
+            client_close(&c);
         }
     AUTO_ANSWER a;
     query(&fx, fx.admin, "{\"sql\":\"SELECT 1\"}", &a);
@@ -264,6 +267,43 @@ void test_http_api__import_and_export(void **state)
     expect(&rows, 200, "[[10]]");
 }
 
+static struct str id_in(struct str body)
+{
+    struct str rest = body, part;
+    while (str_cut(&rest, '"', &part) && !str_starts(part, S("arch_")))
+        continue;
+    return part;
+}
+
+void test_http_api__an_archive_there_and_back(void **state)
+{
+    char path[128];
+    AUTO_ANSWER made;
+    AUTO_ANSWER dump;
+    AUTO_ANSWER gone;
+    AUTO_ANSWER again;
+    AUTO_ANSWER list;
+    (void)state;
+    call(&fx, "POST", "/v1/databases", fx.admin, S("{\"slug\":\"kept\"}"), &made);
+    expect(&made, 200, "kept");
+    import_as("/v1/db/acme/kept/import", "Content-Type: application/sql\r\n",
+        S("CREATE TABLE arc(a); INSERT INTO arc VALUES(1),(2);"), 200, "success");
+    call(&fx, "POST", "/v1/db/acme/kept/archives", fx.admin, S("{\"label\":\"of arc\"}"), &list);
+    expect(&list, 200, "\"label\":\"of arc\"");
+    struct str id = id_in(list.body);
+    str_print(path, sizeof path, "/v1/db/acme/kept/archives/" STR_FMT "/download", STR_ARG(id));
+    call(&fx, "GET", path, fx.admin, (struct str){NULL, 0}, &dump);
+    expect(&dump, 200, "CREATE TABLE arc(a)");
+    path[strlen(path) - strlen("/download")] = '\0';
+    call(&fx, "DELETE", path, fx.readonly, (struct str){NULL, 0}, &again);
+    expect(&again, 403, "forbidden");
+    call(&fx, "DELETE", path, fx.admin, (struct str){NULL, 0}, &gone);
+    expect(&gone, 200, "of arc");
+    AUTO_ANSWER missing;
+    call(&fx, "DELETE", path, fx.admin, (struct str){NULL, 0}, &missing);
+    expect(&missing, 404, "no such archive");
+}
+
 static void set_disk_low_bytes(void *arg)
 {
     fx.api->opt.disk_low_bytes = *(const int64_t *)arg;
@@ -295,6 +335,7 @@ void test_http_api__a_nearly_full_disk_refuses_writes(void **state)
         {"POST", "/v1/db/acme/main/batch", "{\"statements\":[{\"sql\":\"SELECT 8\"}]}", 200, "[[8]]"},
         {"PUT", "/v1/db/acme/main/describe", "{\"description\":\"x\"}", 507, "nearly full"},
         {"POST", "/v1/db/acme/main/import?format=sql", "INSERT INTO low VALUES (3);", 507, "nearly full"},
+        {"POST", "/v1/db/acme/main/archives", "{}", 507, "nearly full"},
         {"POST", "/v1/db/acme/cold/query", "{\"sql\":\"CREATE TABLE a(b)\"}", 507, "nearly full"},
         {"POST", "/v1/db/acme/cold/query", "{\"sql\":\"SELECT 9\"}", 200, "[[9]]"},
     };

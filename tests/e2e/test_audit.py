@@ -36,6 +36,7 @@ ROUTES = {
     "MASK_SET": "masks.set", "API_MASK_SET": "masks.set",
     "SNAPSHOT_CREATE": "snapshot.created", "SNAPSHOT_DELETE": "snapshot.deleted", "SNAPSHOT_RESTORE": "snapshot.restored",
     "API_SNAPSHOT_CREATE": "snapshot.created", "API_SNAPSHOT_DELETE": "snapshot.deleted", "API_SNAPSHOT_RESTORE": "snapshot.restored",
+    "ARCHIVE_CREATE": "archive.created", "ARCHIVE_DELETE": "archive.deleted", "API_ARCHIVE_CREATE": "archive.created", "API_ARCHIVE_DELETE": "archive.deleted",
     "BRANCH_PIN": "token.created", "HANDOFF_REDEEM": "token.rotated",
     "FORK": "database.forked", "API_FORK": "database.forked",
     "API_BRANCH_PUT": "database.branched", "API_BRANCH_DELETE": "database.branch_deleted",
@@ -176,6 +177,9 @@ def call_of(s, r, owner):
     if r.id.endswith(("SNAPSHOT_DELETE", "SNAPSHOT_RESTORE")):
         made = s.call("POST", "/v1/db/acme/main/snapshots", {}).json["data"]["id"]
         return lambda: s.call(r.method, r.path().replace("none", made), {"snapshotId": made} if r.method == "POST" else None)
+    if r.id.endswith("ARCHIVE_DELETE"):
+        made = s.call("POST", "/v1/db/acme/main/archives", {}).json["data"]["id"]
+        return lambda: s.call(r.method, r.path().replace("none", made))
     if r.id.endswith("BRANCH_MERGE"):
         s.call("PUT", "/v1/db/acme/main/branches/merged")
         s.query(f"CREATE TABLE by_{r.id.lower()}(a)", db="main-merged")

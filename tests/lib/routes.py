@@ -33,6 +33,8 @@ CALLS = {
     "MASK_LIST": (None, ""), "MASK_SET": ({"masks": []}, ""), "API_MASK_LIST": (None, ""), "API_MASK_SET": ({"masks": []}, ""),
     "SNAPSHOT_LIST": (None, ""), "SNAPSHOT_CREATE": ({"label": "made"}, ""), "SNAPSHOT_DELETE": (None, ""), "SNAPSHOT_RESTORE": ({"snapshotId": "snap_none"}, ""),
     "API_SNAPSHOT_LIST": (None, ""), "API_SNAPSHOT_CREATE": ({"label": "made"}, ""), "API_SNAPSHOT_DELETE": (None, ""), "API_SNAPSHOT_RESTORE": ({"snapshotId": "snap_none"}, ""),
+    "ARCHIVE_LIST": (None, ""), "ARCHIVE_CREATE": ({"label": "made"}, ""), "ARCHIVE_DOWNLOAD": (None, ""), "ARCHIVE_DELETE": (None, ""),
+    "API_ARCHIVE_LIST": (None, ""), "API_ARCHIVE_CREATE": ({"label": "made"}, ""), "API_ARCHIVE_DOWNLOAD": (None, ""), "API_ARCHIVE_DELETE": (None, ""),
     "BRANCH_PREVIEW": (None, ""), "API_BRANCH_PREVIEW": (None, ""), "BRANCH_DIFF": (None, "?limit=5"), "API_BRANCH_DIFF": (None, "?limit=5"),
     "BRANCH_PIN": ({"role": "read"}, ""), "HANDOFF_REDEEM": ({"token": "phand_none"}, ""),
     "FORK": ({"slug": "forked-{n}"}, ""), "API_FORK": ({"slug": "forked-there-{n}"}, ""),

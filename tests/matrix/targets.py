@@ -5,11 +5,11 @@ from world import CLAIMS, email_of, now, secret
 
 # What {id} is in the routes whose names begin so; the longest fits first.
 ITEMS = {"APPROVAL_": "approval", "API_APPROVAL_": "approval", "INBOX_": "approval", "APPROVE_PAGE": "approval", "POLICY_": "policy", "RULE_": "rule", "API_RULE_": "rule", "INVARIANT_": "invariant", "API_INVARIANT_": "invariant", "PROPOSAL_": "proposal", "API_PROPOSAL_": "proposal", "MEMBER_": "member", "SHARE_": "member", "INVITATION_REVOKE": "invitation", "INVITATION_ACCEPT": "link", "INVITE_PAGE": "link",
-         "TOKEN_": "token", "REPO_": "repo", "BRANCH_": "branch", "API_BRANCH_": "branch", "SNAPSHOT_": "snapshot", "API_SNAPSHOT_": "snapshot", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
+         "TOKEN_": "token", "REPO_": "repo", "BRANCH_": "branch", "API_BRANCH_": "branch", "SNAPSHOT_": "snapshot", "API_SNAPSHOT_": "snapshot", "ARCHIVE_": "archive", "API_ARCHIVE_": "archive", "OAUTH_CLIENT_": "client", "APP_": "app", "NS_RESTORE": "past"}
 # kind: a name that never was, and one of the other form.
 NEVER = {"approval": ("appr_0", "never"), "ns": ("never", "ns_0"), "db": ("never", "db_0"), "gone": ("never", "db_0"), "past": ("never", "ns_0"), "policy": ("pol_0", "never"), "rule": ("rule_0", "never"), "invariant": ("inv_0", "never"), "proposal": ("prop_0", "never"), "member": ("usr_0", "never@example.com"),
          "invitation": ("inv_0", "never@example.com"), "token": ("tok_0", "never"), "client": ("oc_0", "psqlrp_s00_0"), "app": ("psqlrp_s00_0", "oc_0"), "link": (None, "inv_0"),
-         "repo": ("repo_0", "never/was"), "branch": ("never", "db_0"), "snapshot": ("snap_0", "never"), "session": ("ses_0", "never")}
+         "repo": ("repo_0", "never/was"), "branch": ("never", "db_0"), "snapshot": ("snap_0", "never"), "archive": ("arch_0", "never"), "session": ("ses_0", "never")}
 # Where what tests/lib/routes.py sends names things of another server.
 BODIES = {"SIGN_IN": {"email": email_of("victim-acme"), "password": PASSWORD}, "SESSION_MINT": {"databaseSlug": "books", "userId": "user_{n}"}}
 # Members of bodies that name a thing: what else is sent, and the kind of thing.
@@ -104,6 +104,11 @@ class Targets:
 
     def snapshot_delete(self, who):
         return {"id": self.w.snapshot("acme", who.db or "books")["id"]}
+
+    def archive_delete(self, who):
+        return {"id": self.w.archive("acme", who.db or "books")["id"]}
+
+    archive_download = archive_delete
 
     def branch_delete(self, who):
         return {"id": self.w.branch("acme", who.db or "books", f"ref-{next(self.w.count)}")["branchRef"]}

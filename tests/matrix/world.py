@@ -167,6 +167,9 @@ class World:
     def snapshot(self, ns, db):
         return self.ask(self.with_token(ns), "POST", f"/v1/db/{ns}/{db}/snapshots", {"label": f"snapshot {next(self.count)}"})
 
+    def archive(self, ns, db):
+        return self.ask(self.with_token(ns), "POST", f"/v1/db/{ns}/{db}/archives", {"label": f"archive {next(self.count)}"})
+
     def branch(self, ns, db, ref):
         return self.ask(self.with_token(ns), "PUT", f"/v1/db/{ns}/{db}/branches/{ref}")
 
@@ -227,7 +230,7 @@ class World:
         token, policy, client, invitation = self.token(ns, role="readonly", claims=CLAIMS), self.policy(ns, db), self.client(ns), self.invitation(ns, f"invited-{ns}@example.com")
         branch = self.branch(ns, db, "kept" if ns == "acme" else "kept-by-quarry")
         proposal, approval = self.proposal(ns, db), self.approval(ns, db)
-        snapshot = self.snapshot(ns, db)
+        snapshot, archive = self.snapshot(ns, db), self.archive(ns, db)
         rule, invariant = self.rule(ns, db), self.invariant(ns, db)
         account, repo = self.account(f"victim-{ns}"), self.repo(ns)
         self.member(self.ids[ns], account, "viewer")
@@ -235,7 +238,7 @@ class World:
         self.grant(client, account)
         self.session(account)
         session = self.one("SELECT id FROM session WHERE account_id = ?", account)
-        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "snapshot": (snapshot["id"], snapshot["label"]), "policy": (policy["id"], policy["name"]), "approval": (approval, f"of {ns}"), "rule": (rule["id"], rule["note"]), "invariant": (invariant["id"], invariant["name"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
+        return {**made, "token": (token["id"], token["name"]), "branch": (branch["branchRef"], branch["id"]), "snapshot": (snapshot["id"], snapshot["label"]), "archive": (archive["id"], archive["label"]), "policy": (policy["id"], policy["name"]), "approval": (approval, f"of {ns}"), "rule": (rule["id"], rule["note"]), "invariant": (invariant["id"], invariant["name"]), "proposal": (proposal["proposalId"], proposal["executionToken"]), "member": (account, email_of(f"victim-{ns}")),
                 "invitation": (invitation["id"], invitation["email"]), "link": (invitation["secret"], invitation["id"]),
                 "client": (client["id"], client["clientId"]), "app": (client["clientId"], client["id"]),
                 "session": (session, row(db)), "repo": (repo["id"], repo["repo"])}

@@ -1,8 +1,9 @@
 /* Snapshots of a database. Making one is a flow: the engine copies, a worker keeps the file. So is restoring
  * one: a worker copies the file beside the others' work, another step exchanges it for the database's. */
 #include "api/call.h"
-#include "api/snapshot_call.h"
+#include "api/persql/kept.h"
 #include "api/persql/views.h"
+#include "api/snapshot_call.h"
 #include "base/clock.h"
 #include "base/enc.h"
 #include "base/limits.h"
@@ -41,14 +42,6 @@ static void view(struct jsonw *w, const struct snapshot *s)
     jsonw_object_end(w);
 }
 
-static enum err_code check_caller(const struct identity *who, struct err *err)
-{
-    if (!who->has_table_scope && !who->claims.len)
-        return ERR_OK;
-    return err_set(err, ERR_FORBIDDEN,
-        "A snapshot is the whole database: this needs a token without a table scope and without claims");
-}
-
 /* --- List, delete --- */
 
 enum err_code persql_snapshot_list(struct api_call *c)
@@ -74,7 +67,7 @@ enum err_code persql_snapshot_delete(struct api_call *c)
 {
     struct registry_entry e;
     struct snapshot gone;
-    enum err_code rc = check_caller(c->who, c->err);
+    enum err_code rc = kept_check_caller(c->who, "A snapshot", c->err);
     if (!rc)
         rc = call_database(c, CAP_SNAPSHOT, &e);
     if (!rc)
@@ -96,35 +89,6 @@ static const struct jsonr_field restore_fields[] = {
     {"bookmark", JF_TEXT, offsetof(struct snapshot_flow, bookmark), JF_NULL_OK, 1, 64},
     {"timestamp", JF_INT, offsetof(struct snapshot_flow, timestamp), JF_NULL_OK, 0, INT64_MAX},
 };
-
-static enum err_code read_body(struct api_request *r, const struct jsonr_field *fields, size_t count,
-    bool needed, struct snapshot_flow *f, struct err *err)
-{
-    const struct jsonr_value *root;
-    struct str body = http_body(r->http);
-    enum err_code rc = check_caller(r->who->id, err);
-    if (!rc)
-        rc = request_check_json(r, err);
-    if (!rc && needed && !body.len)
-        rc = err_field(err, "", "The body is empty; send {\"snapshotId\":…}");
-    if (rc || !body.len)
-        return rc;
-    rc = jsonr_parse(&r->arena, body, &root, err);
-    return rc ? rc : jsonr_fields(root, "", fields, count, JSONR_UNKNOWN_REFUSE, f, err);
-}
-
-static enum err_code check_label(struct str s, struct err *err)
-{
-    bool good = utf8_valid(s);
-    size_t chars = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        good = good && (unsigned char)s.ptr[i] >= ' ' && s.ptr[i] != 0x7f;
-        chars += ((unsigned char)s.ptr[i] & 0xc0) != 0x80;
-    }
-    return good && chars <= 80
-               ? ERR_OK
-               : err_field(err, "/label", "must be 1 to 80 characters without control characters");
-}
 
 static enum err_code keep(struct api_call *c)
 {
@@ -161,9 +125,11 @@ void persql_snapshot_create(struct api_request *r)
     struct snapshot_flow *f = ARENA_NEW(&r->arena, struct snapshot_flow);
     f->wanted.label = S("snapshot");
     r->flow = f;
-    enum err_code rc = read_body(r, create_fields, ARRAY_LEN(create_fields), false, f, &err);
+    enum err_code rc = kept_check_caller(r->who->id, "A snapshot", &err);
     if (!rc)
-        rc = check_label(f->wanted.label, &err);
+        rc = kept_read_body(r, create_fields, ARRAY_LEN(create_fields), NULL, f, &err);
+    if (!rc)
+        rc = kept_check_label(f->wanted.label, &err);
     if (!rc)
         rc = copy(r, &err);
     if (rc)
@@ -285,7 +251,9 @@ void persql_snapshot_restore(struct api_request *r)
     f->snapshot_id = f->bookmark = (struct str){NULL, 0};
     f->timestamp = -1;
     f->changed_at = supervise_last_commit_ms(r->api->opt.supervisor, id_str(&r->place.id));
-    enum err_code rc = read_body(r, restore_fields, ARRAY_LEN(restore_fields), true, f, &err);
+    enum err_code rc = kept_check_caller(r->who->id, "A snapshot", &err);
+    if (!rc)
+        rc = kept_read_body(r, restore_fields, ARRAY_LEN(restore_fields), "{\"snapshotId\":…}", f, &err);
     if (!rc)
         rc = check_which(f, &err);
     if (!rc)
