@@ -28,8 +28,12 @@ MUST_CHECK enum err_code archive_get(
 MUST_CHECK enum err_code archive_open(
     const char *data_dir, const struct archive *a, int *ret_fd, struct err *err);
 /* Newest first, those before `before` ("" the newest). Arena memory. */
+struct archive_page {
+    struct archive *rows;
+    size_t count;
+};
 MUST_CHECK enum err_code archive_list(struct db *db, struct arena *a, const struct id *database_id,
-    struct str before, int64_t limit, struct archive **ret, size_t *ret_count, struct err *err);
+    struct str before, int64_t limit, struct archive_page *ret, struct err *err);
 /* Opens its own transaction. ERR_NOT_FOUND. */
 MUST_CHECK enum err_code archive_delete(struct db *db, const char *data_dir, const struct actor *by,
     const struct registry_entry *e, struct str id, struct archive *ret, struct err *err);

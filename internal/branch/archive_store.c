@@ -158,23 +158,18 @@ enum err_code archive_get(
 }
 
 enum err_code archive_list(struct db *db, struct arena *a, const struct id *database_id, struct str before,
-    int64_t limit, struct archive **ret, size_t *ret_count, struct err *err)
+    int64_t limit, struct archive_page *ret, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
-    size_t count = 0;
-    struct archive *rows = arena_alloc(a, (size_t)limit * sizeof *rows);
 
-    if (!rows)
+    *ret = (struct archive_page){.rows = arena_alloc(a, (size_t)limit * sizeof *ret->rows)};
+    if (!ret->rows)
         return err_set(err, ERR_TOO_LARGE, "too many archives to list at once; ask for a smaller page");
     enum err_code code = db_query(
         db, SQL_LIST, DB_ARGS(db_text(id_str(database_id)), db_text(before), db_int(limit)), &st, err);
     while (!code && db_row(&st))
-        map(&st, &rows[count++]);
-    if (!code)
-        code = db_done(&st, err);
-    *ret = rows;
-    *ret_count = count;
-    return code;
+        map(&st, &ret->rows[ret->count++]);
+    return code ? code : db_done(&st, err);
 }
 
 static enum err_code delete_tx(struct db *db, const struct actor *by, const struct registry_entry *e,

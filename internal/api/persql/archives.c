@@ -44,20 +44,17 @@ static void view(struct jsonw *w, const struct archive *a)
 enum err_code persql_archive_list(struct api_call *c)
 {
     struct registry_entry e;
-    struct archive *rows;
-    size_t count;
-    int64_t limit;
+    struct archive_page page = {.count = 0};
     struct str after;
+    int64_t limit;
     enum err_code rc = call_page_of(c, CAP_SCHEMA_READ, &e, &after, &limit);
     if (!rc)
-        rc = archive_list(c->db, c->arena, &e.id, after, limit, &rows, &count, c->err);
-    if (rc)
-        return rc;
+        rc = archive_list(c->db, c->arena, &e.id, after, limit, &page, c->err);
     jsonw_array(c->out);
-    for (size_t i = 0; i < count; i++)
-        view(c->out, &rows[i]);
+    for (size_t i = 0; i < page.count && !rc; i++)
+        view(c->out, &page.rows[i]);
     jsonw_array_end(c->out);
-    return ERR_OK;
+    return rc;
 }
 
 enum err_code persql_archive_delete(struct api_call *c)

@@ -11,13 +11,13 @@ enum err_code kept_check_caller(const struct identity *who, const char *what, st
 }
 
 enum err_code kept_read_body(struct api_request *r, const struct jsonr_field *fields, size_t count,
-    const char *example, void *out, struct err *err)
+    const char *empty, void *out, struct err *err)
 {
     const struct jsonr_value *root;
     struct str body = http_body(r->http);
     enum err_code rc = request_check_json(r, err);
-    if (!rc && example && !body.len)
-        rc = err_field(err, "", "The body is empty; send %s", example);
+    if (!rc && empty && !body.len)
+        rc = err_field(err, "", "%s", empty);
     if (rc || !body.len)
         return rc;
     rc = jsonr_parse(&r->arena, body, &root, err);

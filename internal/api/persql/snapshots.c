@@ -84,6 +84,8 @@ static const struct jsonr_field create_fields[] = {
         LIMIT_SNAPSHOT_LABEL_BYTES},
 };
 
+#define EMPTY_RESTORE "The body is empty; send {\"snapshotId\":…}"
+
 static const struct jsonr_field restore_fields[] = {
     {"snapshotId", JF_TEXT, offsetof(struct snapshot_flow, snapshot_id), JF_NULL_OK, 1, 64},
     {"bookmark", JF_TEXT, offsetof(struct snapshot_flow, bookmark), JF_NULL_OK, 1, 64},
@@ -253,7 +255,7 @@ void persql_snapshot_restore(struct api_request *r)
     f->changed_at = supervise_last_commit_ms(r->api->opt.supervisor, id_str(&r->place.id));
     enum err_code rc = kept_check_caller(r->who->id, "A snapshot", &err);
     if (!rc)
-        rc = kept_read_body(r, restore_fields, ARRAY_LEN(restore_fields), "{\"snapshotId\":…}", f, &err);
+        rc = kept_read_body(r, restore_fields, ARRAY_LEN(restore_fields), EMPTY_RESTORE, f, &err);
     if (!rc)
         rc = check_which(f, &err);
     if (!rc)
