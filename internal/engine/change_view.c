@@ -1,18 +1,44 @@
 /* A change set as JSON. */
 #include "engine/change_view.h"
+#include "engine/tagged.h"
+#include <math.h>
 
 static const char *const OPS[CHANGE_OP_COUNT] = {
     [CHANGE_INSERT] = "insert", [CHANGE_UPDATE] = "update", [CHANGE_DELETE] = "delete"};
 
-void change_view_cell(struct jsonw *w, const struct change_cell *cell)
+/* Who reads it: SQLite's JSON functions take 9e999 for infinity, and no tag. */
+enum form { FOR_PEOPLE, FOR_SQL };
+
+static void write_real(struct jsonw *w, double real, enum form form)
+{
+    bool more = real > 0;
+    if (isfinite(real))
+        jsonw_real(w, real);
+    else if (form == FOR_SQL)
+        jsonw_raw(w, more ? S("9e999") : S("-9e999"));
+    else
+        tagged_write(w, TAGGED_REAL, more ? S("Infinity") : S("-Infinity"));
+}
+
+static void write_cell(struct jsonw *w, const struct change_cell *cell, enum form form)
 {
     switch (cell->kind) {
     case CHANGE_INT: jsonw_int(w, cell->integer); break;
-    case CHANGE_REAL: jsonw_real(w, cell->real); break;
-    case CHANGE_TEXT: jsonw_text(w, cell->bytes); break;
+    case CHANGE_REAL: write_real(w, cell->real, form); break;
+    case CHANGE_TEXT:
+        if (tagged_is_odd(cell->bytes))
+            tagged_write(w, TAGGED_TEXT, cell->bytes);
+        else
+            jsonw_text(w, cell->bytes);
+        break;
     case CHANGE_BLOB: jsonw_blob(w, cell->bytes); break;
     default: jsonw_null(w);
     }
+}
+
+void change_view_cell(struct jsonw *w, const struct change_cell *cell)
+{
+    write_cell(w, cell, FOR_PEOPLE);
 }
 
 static bool names_row(const struct change_table_view *t, struct str cells)
@@ -26,7 +52,7 @@ static bool names_row(const struct change_table_view *t, struct str cells)
 }
 
 /* A row without a key, or with NULL in it, is known by its row id. */
-void change_view_key(struct jsonw *w, const struct change_table_view *t, struct str cells)
+static void write_key(struct jsonw *w, const struct change_table_view *t, struct str cells, enum form form)
 {
     bool rowid = !names_row(t, cells);
     jsonw_object(w);
@@ -37,12 +63,12 @@ void change_view_key(struct jsonw *w, const struct change_table_view *t, struct 
         if (!shown)
             continue;
         jsonw_key_str(w, t->columns[i].name);
-        change_view_cell(w, &cell);
+        write_cell(w, &cell, form);
     }
     jsonw_object_end(w);
 }
 
-void change_view_cells(struct jsonw *w, const struct change_table_view *t, struct str cells)
+static void write_cells(struct jsonw *w, const struct change_table_view *t, struct str cells, enum form form)
 {
     jsonw_object(w);
     for (size_t i = 0; i < t->column_count; i++) {
@@ -50,9 +76,29 @@ void change_view_cells(struct jsonw *w, const struct change_table_view *t, struc
         if (cell.kind == CHANGE_SAME || (t->columns[i].flags & CHANGE_COLUMN_ROWID))
             continue;
         jsonw_key_str(w, t->columns[i].name);
-        change_view_cell(w, &cell);
+        write_cell(w, &cell, form);
     }
     jsonw_object_end(w);
+}
+
+void change_view_key(struct jsonw *w, const struct change_table_view *t, struct str cells)
+{
+    write_key(w, t, cells, FOR_PEOPLE);
+}
+
+void change_view_cells(struct jsonw *w, const struct change_table_view *t, struct str cells)
+{
+    write_cells(w, t, cells, FOR_PEOPLE);
+}
+
+void change_view_sql_key(struct jsonw *w, const struct change_table_view *t, struct str cells)
+{
+    write_key(w, t, cells, FOR_SQL);
+}
+
+void change_view_sql_cells(struct jsonw *w, const struct change_table_view *t, struct str cells)
+{
+    write_cells(w, t, cells, FOR_SQL);
 }
 
 /* The cells of one half; of an UPDATE those that changed, which `other` tells. */

@@ -33,6 +33,10 @@ void change_view_row(struct jsonw *w, const struct change_table_view *t, const s
 void change_view_key(struct jsonw *w, const struct change_table_view *t, struct str cells);
 /* {"name": value} of the columns that are told, but for the row id. */
 void change_view_cells(struct jsonw *w, const struct change_table_view *t, struct str cells);
+/* What JSON has no form for is tagged (tagged.h): infinity, blobs, text with a NUL or not UTF-8. */
 void change_view_cell(struct jsonw *w, const struct change_cell *cell);
+/* The same for SQLite's JSON functions, which take 9e999 for infinity. */
+void change_view_sql_key(struct jsonw *w, const struct change_table_view *t, struct str cells);
+void change_view_sql_cells(struct jsonw *w, const struct change_table_view *t, struct str cells);
 
 #endif

@@ -2,6 +2,7 @@
 #include "engine/merge_choice.h"
 #include "engine/change_view.h"
 #include "engine/merge_internal.h"
+#include "engine/tagged.h"
 #include "json/jsonr.h"
 
 enum { ARENA_MAX = 128 << 20, ROWS_MAX = 10000 };
@@ -95,21 +96,17 @@ static bool is_real(const struct change_cell *cell, double v)
     return cell->kind == CHANGE_REAL && !(cell->real < v) && !(cell->real > v);
 }
 
-static bool is_blob(const struct change_cell *cell, const struct jsonr_value *object)
+static bool is_tagged(const struct change_cell *cell, const struct jsonr_value *object)
 {
-    AUTO_STRBUF mine;
-    AUTO_STRBUF other;
-    struct jsonw w;
-    const struct jsonr_value *blob = jsonr_member(object, S("$blob"));
-    strbuf_init(&mine, 64 << 20);
-    strbuf_init(&other, 64 << 20);
-    if (cell->kind != CHANGE_BLOB || !blob || jsonr_kind(blob) != JSONR_TEXT)
-        return false;
-    jsonw_init(&w, &mine);
-    jsonw_base64(&w, cell->bytes);
-    jsonw_init(&w, &other);
-    jsonw_text(&w, jsonr_text(blob));
-    return str_eq(strbuf_str(&mine), strbuf_str(&other));
+    AUTO_STRBUF bytes;
+    strbuf_init(&bytes, 64 << 20);
+    struct tagged t = tagged_of_json(object, &bytes);
+    switch (t.kind) {
+    case TAGGED_BLOB: return cell->kind == CHANGE_BLOB && str_eq(cell->bytes, t.bytes);
+    case TAGGED_TEXT: return cell->kind == CHANGE_TEXT && str_eq(cell->bytes, t.bytes);
+    case TAGGED_REAL: return is_real(cell, t.real);
+    default: return false;
+    }
 }
 
 static bool is_value(const struct jsonr_value *v, const struct change_cell *cell)
@@ -120,7 +117,7 @@ static bool is_value(const struct jsonr_value *v, const struct change_cell *cell
         return (cell->kind == CHANGE_INT && cell->integer == jsonr_int(v)) || is_real(cell, jsonr_real(v));
     case JSONR_REAL: return is_real(cell, jsonr_real(v));
     case JSONR_TEXT: return cell->kind == CHANGE_TEXT && str_eq(cell->bytes, jsonr_text(v));
-    case JSONR_OBJECT: return is_blob(cell, v);
+    case JSONR_OBJECT: return is_tagged(cell, v);
     default: return false;
     }
 }

@@ -64,16 +64,16 @@ static void count_removed(struct when_facts *f, const struct schema_object *o)
     const struct schema_rows *rows = f->r->removed;
     while (rows && !str_eq_nocase(rows->table, o->name))
         rows = rows->next;
-    if (!rows)
-        f->uncounted = "a table is removed, and how many rows it held is not known";
     if (!rows || rows->rows > 0)
         f->unlisted = "the rows of a table that is removed are not listed: ask effects";
     const struct touched *t = find(f, o->table);
-    if (!rows || rows->rows == 0 || !t)
+    if (!t || (rows && rows->rows == 0))
         return;
-    add(f, t, "delete", rows->rows, -rows->rows);
-    for (struct effect *e = f->effects; e; e = e->next)
+    add(f, t, "delete", rows ? rows->rows : 0, rows ? -rows->rows : 0);
+    for (struct effect *e = f->effects; e; e = e->next) {
         e->removed |= e->table == t;
+        e->uncounted |= e->table == t && !rows && str_eq(str_of(e->op), S("delete"));
+    }
 }
 
 static enum err_code count_unseen(struct when_facts *f, struct err *err)

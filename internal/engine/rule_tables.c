@@ -32,6 +32,7 @@ struct cursor {
     struct change_table_view in;
     struct str rest;
     struct change_row row;
+    char blind[200]; /* why rows of this table cannot be read; "" they can */
 };
 
 struct module {
@@ -105,6 +106,19 @@ static int fail(struct cursor *c, const char *why)
     return SQLITE_ERROR;
 }
 
+/* What a row does not show must not pass for NULL. */
+static enum err_code look_at_table(struct cursor *c, struct err *err)
+{
+    struct str column;
+    c->blind[0] = '\0';
+    enum err_code code = when_generated(table_of(c)->when->facts, c->in.name, &column, err);
+    if (!code && column.ptr)
+        str_print_cut(c->blind, sizeof c->blind,
+            "changes does not list generated columns, and \"" STR_FMT "\" of \"" STR_FMT "\" is one",
+            STR_ARG(column), STR_ARG(c->in.name));
+    return code;
+}
+
 /* The next row of any table. */
 static int next_change(struct cursor *c)
 {
@@ -119,6 +133,9 @@ static int next_change(struct cursor *c)
         if (code || !found)
             break;
         c->rest = c->in.rows;
+        code = look_at_table(c, &err);
+        if (code)
+            break;
     }
     c->eof = !found;
     return code ? fail(c, err.message) : SQLITE_OK;
@@ -153,8 +170,6 @@ static int t_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int a
         return fail(c, "what the write did cannot be told");
     if (table_of(c)->kind == CHANGES)
         return begin_changes(c);
-    if (table_of(c)->kind == EFFECTS && f->uncounted)
-        return fail(c, f->uncounted);
     c->effect = f->effects;
     c->eof = table_of(c)->kind == EFFECTS && !c->effect;
     return SQLITE_OK;
@@ -200,20 +215,22 @@ static void result_json(sqlite3_context *ctx, const struct cursor *c, struct str
         return;
     jsonw_init(&w, &out);
     if (key)
-        change_view_key(&w, &c->in, cells);
+        change_view_sql_key(&w, &c->in, cells);
     else
-        change_view_cells(&w, &c->in, cells);
+        change_view_sql_cells(&w, &c->in, cells);
     if (strbuf_failed(&out))
         sqlite3_result_error_toobig(ctx);
     else
         result_str(ctx, strbuf_str(&out));
 }
 
-static int change_column(const struct cursor *c, sqlite3_context *ctx, int column)
+static int change_column(struct cursor *c, sqlite3_context *ctx, int column)
 {
     static const char *const OPS[CHANGE_OP_COUNT] = {
         [CHANGE_INSERT] = "insert", [CHANGE_UPDATE] = "update", [CHANGE_DELETE] = "delete"};
     const struct change_row *row = &c->row;
+    if (column > 3 && c->blind[0])
+        return fail(c, c->blind);
     switch (column) {
     case 0: result_str(ctx, c->in.name); break;
     case 1: sqlite3_result_text(ctx, OPS[row->op], -1, SQLITE_STATIC); break;
@@ -232,8 +249,13 @@ static int effect_column(struct cursor *c, sqlite3_context *ctx, int column)
     switch (column) {
     case 0: result_str(ctx, e->table->name); return SQLITE_OK;
     case 1: sqlite3_result_text(ctx, e->op, -1, SQLITE_STATIC); return SQLITE_OK;
-    case 2: sqlite3_result_int64(ctx, e->rows); return SQLITE_OK;
     default: break;
+    }
+    if (e->uncounted)
+        return fail(c, "a table is removed or renamed, and how many rows it held is not known");
+    if (column == 2) {
+        sqlite3_result_int64(ctx, e->rows);
+        return SQLITE_OK;
     }
     if (str_eq(str_of(e->op), S("schema")))
         return SQLITE_OK;

@@ -143,6 +143,7 @@ enum when_answer when_ask(struct rule *rule, struct when_facts *facts, struct st
     *ret_problem = rule->compiled ? STR_EMPTY : prepare(op, w, rule->condition, &rule->compiled);
     if (ret_problem->len)
         return WHEN_FAILED;
+    facts->condition = rule->condition;
     w->facts = facts;
     w->until_us = clock_mono_us() + LIMIT_RULE_WHEN_MS * 1000;
     enum when_answer answer = step(op, w, rule->compiled, ret_problem);

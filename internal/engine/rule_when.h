@@ -8,8 +8,13 @@
  * ticket)   one row
  *
  * Rows of a table that was dropped, and of one that CREATE TABLE … AS or a rename made, are counted in
- * effects but not listed: reading changes then fails, as does reading effects when their number is not known,
- * and what fails holds the write. The functions are those of the guard. Engine's thread. */
+ * effects but not listed: reading changes then fails, as does reading row_count and share_of_table of the
+ * effect whose rows are not known; and what fails holds the write. Infinity is 9e999 in JSON, blobs are
+ * {"$blob":…}, text with a NUL or not UTF-8 {"$text":…}.
+ *
+ * Generated columns are in none of them, for a change set has what can be written. A condition whose text
+ * names one of a table that was changed, or walks rows with json_each or json_tree, fails when it reads old
+ * or new of such a row. The functions are those of the guard. Engine's thread. */
 #ifndef ENGINE_RULE_WHEN_H
 #define ENGINE_RULE_WHEN_H
 
@@ -21,8 +26,8 @@ struct effect {
     const struct touched *table;
     const char *op;
     int64_t rows;
-    int64_t grown; /* of the table: rows that came less those that went */
-    bool removed;
+    int64_t grown;           /* of the table: rows that came less those that went */
+    bool removed, uncounted; /* its rows are not known */
 };
 
 /* What the tables show of one write. */
@@ -33,7 +38,8 @@ struct when_facts {
     const struct touched *tables;
     struct effect *effects;
     bool counted;
-    const char *unlisted, *uncounted; /* why changes, or effects, cannot be read; NULL they can */
+    struct str condition; /* that is asked */
+    const char *unlisted; /* why changes cannot be read; NULL it can */
 };
 
 enum when_answer { WHEN_UNKNOWN, WHEN_TRUE, WHEN_FALSE, WHEN_FAILED };
@@ -56,6 +62,10 @@ void when_release(struct engine *eng);
 bool when_count(struct when_facts *facts);
 /* Part of the rows that the table had before; SQLite's result. */
 int when_share(const struct when_facts *facts, const struct effect *e, double *ret);
+
+/* rule_generated.c: a generated column of the table that the condition seems to ask for; ptr NULL: none. */
+MUST_CHECK enum err_code when_generated(
+    const struct when_facts *f, struct str table, struct str *ret_column, struct err *err);
 
 /* rule_tables.c: the modules, on w->db. SQLite's result. */
 int when_tables_register(struct when *w);

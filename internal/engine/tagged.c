@@ -1,7 +1,6 @@
 /* Reading and writing of tagged values. */
 #include "engine/tagged.h"
 #include "base/enc.h"
-#include "json/jsonw.h"
 #include <math.h>
 
 static const struct str TAGS[] = {
@@ -66,17 +65,22 @@ bool tagged_looks_like(struct str text)
     return text.len > 2 && text.ptr[0] == '{' && text.ptr[1] == '"' && text.ptr[2] == '$';
 }
 
+void tagged_write(struct jsonw *w, enum tagged_kind kind, struct str bytes)
+{
+    jsonw_object(w);
+    jsonw_key(w, TAGS[kind].ptr);
+    if (kind == TAGGED_REAL)
+        jsonw_text(w, bytes);
+    else
+        jsonw_base64(w, bytes);
+    jsonw_object_end(w);
+}
+
 void tagged_add(struct strbuf *out, enum tagged_kind kind, struct str bytes)
 {
     struct jsonw w;
     jsonw_init(&w, out);
-    jsonw_object(&w);
-    jsonw_key(&w, TAGS[kind].ptr);
-    if (kind == TAGGED_REAL)
-        jsonw_text(&w, bytes);
-    else
-        jsonw_base64(&w, bytes);
-    jsonw_object_end(&w);
+    tagged_write(&w, kind, bytes);
 }
 
 int tagged_bind(sqlite3_stmt *stmt, int place, const struct tagged *t)

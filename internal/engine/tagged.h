@@ -11,6 +11,7 @@
 
 #include "base/strbuf.h"
 #include "json/jsonr.h"
+#include "json/jsonw.h"
 
 #include <sqlite3.h>
 
@@ -41,6 +42,8 @@ bool tagged_is_odd(struct str text);
 /* Text that a reader of CSV would take for a tag. */
 bool tagged_looks_like(struct str text);
 void tagged_add(struct strbuf *out, enum tagged_kind kind, struct str bytes);
+/* The same as a value of what is being written. */
+void tagged_write(struct jsonw *w, enum tagged_kind kind, struct str bytes);
 
 /* Binds a blob, text or real; SQLite's result. */
 int tagged_bind(sqlite3_stmt *stmt, int place, const struct tagged *t);

@@ -119,6 +119,17 @@ void test_change__what_is_shown(void **state)
             "\"columns\":[\"x\"]}],"
             "\"rows\":[{\"table\":\"made\",\"op\":\"update\",\"indirect\":false,\"key\":{\"id\":1},"
             "\"before\":{\"x\":9223372036854775800},\"after\":{\"x\":4}}]," NO_MORE},
+        {"INSERT INTO parent VALUES (1, 9e999), (2, CAST(x'ff41' AS TEXT))",
+            "UPDATE parent SET v = -9e999 WHERE id = 1; UPDATE parent SET v = 'a' || char(0) WHERE id = 2;"
+            "INSERT INTO parent VALUES (3, -0.0)",
+            "{\"tables\":[{\"table\":\"parent\",\"insert\":1,\"update\":2,\"delete\":0,\"indirect\":0,"
+            "\"columns\":[\"v\"]}],"
+            "\"rows\":[{\"table\":\"parent\",\"op\":\"update\",\"indirect\":false,\"key\":{\"id\":1},"
+            "\"before\":{\"v\":{\"$real\":\"Infinity\"}},\"after\":{\"v\":{\"$real\":\"-Infinity\"}}},"
+            "{\"table\":\"parent\",\"op\":\"update\",\"indirect\":false,\"key\":{\"id\":2},"
+            "\"before\":{\"v\":{\"$text\":\"/0E=\"}},\"after\":{\"v\":{\"$text\":\"YQA=\"}}},"
+            "{\"table\":\"parent\",\"op\":\"insert\",\"indirect\":false,\"key\":{\"id\":3},"
+            "\"before\":null,\"after\":{\"id\":3,\"v\":-0.0}}]," NO_MORE},
         {"", "INSERT INTO plain VALUES (1, 2, 3); DELETE FROM plain", "{\"tables\":[],\"rows\":[]," NO_MORE},
     };
     (void)state;

@@ -45,11 +45,15 @@ static void fresh(void)
     op_fixture_sql(&f,
         "DELETE FROM _sys_rule; DROP TABLE IF EXISTS lines; DROP TABLE IF EXISTS people; DROP TABLE IF "
         "EXISTS gone;"
-        "DROP TABLE IF EXISTS made; DELETE FROM _sys_proposal;"
+        "DELETE FROM _sys_proposal;"
         "DELETE FROM _sys_proposal_part; DELETE FROM _sys_proposal_row; DELETE FROM _sys_proposal_table;"
         "CREATE TABLE people (id INTEGER PRIMARY KEY, email TEXT, balance INT, photo BLOB);"
         "CREATE TABLE lines (id INTEGER PRIMARY KEY, person REFERENCES people ON DELETE CASCADE);"
-        "CREATE TABLE gone (a);"
+        "CREATE TABLE gone (a); DROP TABLE IF EXISTS empty; CREATE TABLE empty (a);"
+        "DROP TABLE IF EXISTS words; CREATE VIRTUAL TABLE words USING fts5 (w);"
+        "DROP TABLE IF EXISTS made; DROP TABLE IF EXISTS sums;"
+        "CREATE TABLE sums (id INTEGER PRIMARY KEY, qty INT, total AS (qty * 10), kept AS (qty * 10) STORED);"
+        "INSERT INTO sums (id, qty) VALUES (1, 1);"
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)"
         " INSERT INTO people SELECT i, 'p' || i, 100, x'00ff' FROM n;"
         "INSERT INTO lines VALUES (1, 1), (2, 1), (3, 2); INSERT INTO gone VALUES (1), (2), (3)");
@@ -113,6 +117,21 @@ void test_rule_when__sees_what_was_done(void **state)
             "UPDATE people SET balance = 0", true},
         {"abs(unixepoch('now') - unixepoch()) < 5 AND unixepoch() > 1000000000",
             "UPDATE people SET balance = 0", true},
+        {"(SELECT new ->> 'balance' FROM changes) > 1000000",
+            "UPDATE people SET balance = 9e999 WHERE id = 1", true},
+        {"(SELECT new ->> 'balance' FROM changes) < -1000000",
+            "UPDATE people SET balance = -9e999 WHERE id = 1", true},
+        {"(SELECT json_type(new, '$.balance') = 'real' FROM changes)",
+            "UPDATE people SET balance = 9e999 WHERE id = 1", true},
+        {"(SELECT new LIKE '%:-0.0}' FROM changes)", "UPDATE people SET photo = -0.0 WHERE id = 1", true},
+        {"(SELECT new ->> '$.email.$text' FROM changes) = '/0E='",
+            "UPDATE people SET email = CAST(x'ff41' AS TEXT) WHERE id = 1", true},
+        {"(SELECT new ->> '$.email.$text' FROM changes) = 'YQBi'",
+            "UPDATE people SET email = 'a' || char(0) || 'b' WHERE id = 1", true},
+        {"EXISTS (SELECT 1 FROM effects WHERE op = 'schema')", "ALTER TABLE empty RENAME TO made", true},
+        {"EXISTS (SELECT 1 FROM effects WHERE op = 'schema')", "ALTER TABLE gone RENAME TO made", true},
+        {"EXISTS (SELECT 1 FROM effects WHERE op = 'schema')", "DROP TABLE words", true},
+        {"EXISTS (SELECT 1 FROM effects WHERE op = 'delete')", "DROP TABLE words", true},
         {"NULL", "UPDATE people SET balance = 0", false},
         {"(SELECT count(*) FROM effects) = 0 AND (SELECT count(*) FROM changes) = 0",
             "UPDATE people SET balance = 0 WHERE id = 99", true},
@@ -153,6 +172,14 @@ void test_rule_when__that_fails_holds_the_write(void **state)
             "UPDATE people SET balance = 0"},
         {"length(zeroblob(9000000)) > (SELECT count(*) FROM changes)", "UPDATE people SET balance = 0"},
         {"EXISTS (SELECT 1 FROM changes WHERE op = 'delete')", "DROP TABLE gone"},
+        {"(SELECT sum(row_count) FROM effects) > 5", "DROP TABLE words"},
+        {"(SELECT max(share_of_table) FROM effects) > 0.1", "DROP TABLE words"},
+        {"EXISTS (SELECT 1 FROM changes WHERE new ->> 'total' > 100)", "UPDATE sums SET qty = 1000"},
+        {"EXISTS (SELECT 1 FROM changes WHERE new ->> '$.kept' > 100)",
+            "INSERT INTO sums (qty) VALUES (1000)"},
+        {"EXISTS (SELECT 1 FROM changes WHERE old ->> 'total' > 100)", "DELETE FROM sums"},
+        {"EXISTS (SELECT 1 FROM changes, json_each(new) AS e WHERE e.value > 1000)",
+            "UPDATE sums SET qty = 1000"},
         {"EXISTS (SELECT 1 FROM changes WHERE op = 'delete')", "ALTER TABLE gone RENAME TO made"},
     };
     (void)state;
@@ -212,6 +239,17 @@ void test_rule_when__is_refused_when_it_is_stored(void **state)
     assert_string_equal(
         op_fixture_value(&f, "SELECT count(*) FROM _sys_rule WHERE condition IS NOT NULL"), "0");
     assert_int_equal(query("UPDATE people SET balance = 0"), ERR_OK);
+}
+
+/* A generated column is in the way of nobody who does not ask for it. */
+void test_rule_when__reads_beside_generated_columns(void **state)
+{
+    (void)state;
+    expect_when("(SELECT new ->> 'qty' FROM changes) = 1000", "UPDATE sums SET qty = 1000", true);
+    expect_when("(SELECT new ->> 'qty' FROM changes) = 1000", "UPDATE sums SET qty = 100", false);
+    expect_when("(SELECT new ->> 'subtotal' IS NULL FROM changes)", "UPDATE sums SET qty = 100", true);
+    expect_when("EXISTS (SELECT 1 FROM changes WHERE table_name = 'people' AND new ->> 'total' IS NULL)",
+        "UPDATE people SET balance = 0", true);
 }
 
 /* What it is told is the write alone: no rows of other tables, and nothing is left behind for the next. */
