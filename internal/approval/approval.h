@@ -12,9 +12,10 @@
  * for sure: redeem_began_at is set, durably, before it is asked, and while that is set and the status is
  * `approved` a reader asks it (api/approval_engine.c).
  *
- * Deciding is for people alone, with the role that is asked for at that moment; whoever stands behind the
- * bearer that asked counts as the requester, as long as somebody else could decide. Every change writes its
- * row of the audit log in the same transaction. Worker thread. */
+ * Deciding is for people alone, with the role that is asked for at that moment. Whoever has ever held a
+ * secret of the bearer that asked is a requester, and decides only if nobody else could when it was asked and
+ * nobody else can now. Every change writes its row of the audit log in the same transaction. Worker thread.
+ */
 #ifndef APPROVAL_APPROVAL_H
 #define APPROVAL_APPROVAL_H
 
@@ -49,7 +50,7 @@ struct approval {
     int64_t seq;
     char id[APPROVAL_ID_SIZE];
     struct id namespace_id, database_id, proposal_id, token_id;
-    struct id person_id, other_person_id; /* behind the bearer; "" nobody */
+    struct id person_id; /* behind the bearer; "" nobody */
     char namespace_slug[SLUG_SIZE], database_slug[SLUG_SIZE];
     char hash[APPROVAL_HASH_SIZE];
     struct str action, sql, statements, hits, rules_version, reason, ticket, agent, model;

@@ -9,17 +9,24 @@
     "SELECT m.role FROM namespace_member m JOIN account a ON a.id = m.account_id"                            \
     " JOIN namespace n ON n.id = m.namespace_id"                                                             \
     " WHERE m.namespace_id = ?1 AND m.account_id = ?2 AND a.suspended_at IS NULL AND n.deleted_at IS NULL"
-/* Somebody who could decide and does not stand behind the bearer: ?3 and ?4 do. A share takes the place of
- * the namespace's role, as everywhere. */
+/* Somebody who could decide approval ?1 and is none of its requesters. A share takes the place of the
+ * namespace's role, but who is an admin there can take it off again. */
 #define RANK(role) "CASE " role " WHEN 'viewer' THEN 1 WHEN 'editor' THEN 2 WHEN 'admin' THEN 3 ELSE 4 END"
 #define SQL_SOMEBODY_ELSE                                                                                    \
-    "SELECT 1 FROM namespace_member m JOIN account a ON a.id = m.account_id"                                 \
-    " JOIN database d ON d.id = ?2"                                                                          \
+    "EXISTS (SELECT 1 FROM approval x JOIN namespace_member m ON m.namespace_id = x.namespace_id"            \
+    " JOIN account a ON a.id = m.account_id JOIN database d ON d.id = x.database_id"                         \
     " LEFT JOIN database_share s ON s.database_id = d.id AND s.account_id = m.account_id"                    \
     " LEFT JOIN database_share p ON p.database_id = d.parent_id AND d.branch_ref IS NOT NULL"                \
     " AND p.account_id = m.account_id"                                                                       \
-    " WHERE m.namespace_id = ?1 AND a.suspended_at IS NULL AND m.account_id <> ?3 AND m.account_id <> ?4"    \
-    " AND " RANK("coalesce(s.role, p.role, m.role)") " >= " RANK("?5") " LIMIT 1"
+    " WHERE x.id = ?1 AND a.suspended_at IS NULL"                                                            \
+    " AND m.account_id NOT IN (SELECT account_id FROM approval_requester WHERE approval_id = ?1)"            \
+    " AND " RANK("CASE WHEN m.role IN ('admin', 'owner') THEN m.role ELSE coalesce(s.role, p.role, m.role) " \
+                 "END") " >= " RANK("x.approver_role") ")"
+#define SQL_NOTE_ALONE "UPDATE approval SET asked_alone = NOT " SQL_SOMEBODY_ELSE " WHERE id = ?1"
+/* Lowering the others for a moment changes nothing: the requester was alone from the beginning. */
+#define SQL_NOT_ALONE                                                                                        \
+    "SELECT 1 FROM approval q WHERE q.id = ?1 AND (q.asked_alone = 0 OR " SQL_SOMEBODY_ELSE ")"
+#define SQL_IS_REQUESTER "SELECT 1 FROM approval_requester WHERE approval_id = ?1 AND account_id = ?2"
 #define SQL_VOTE                                                                                             \
     "INSERT INTO approval_decision(approval_id, account_id, role, decision, note, hash, session_id, "        \
     "confirmed_at, created_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
@@ -54,10 +61,9 @@ enum err_code approval_role(struct db *db, const struct approval *p, const struc
     return code;
 }
 
-static bool stands_behind(const struct approval *p, const struct id *account_id)
+enum err_code approval_note_alone(struct db *db, struct str id, struct err *err)
 {
-    return str_eq(id_str(&p->person_id), id_str(account_id)) ||
-           str_eq(id_str(&p->other_person_id), id_str(account_id));
+    return db_exec(db, SQL_NOTE_ALONE, DB_ARGS(db_text(id)), err);
 }
 
 /* Who is alone would otherwise never be done with it. */
@@ -65,14 +71,13 @@ static enum err_code check_not_requester(
     struct db *db, const struct approval *p, const struct id *account_id, struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
+    AUTO_STMT others = DB_STMT_INIT;
+    struct db_value id = db_text(str_of(p->id));
+    enum err_code code =
+        db_query_one(db, SQL_IS_REQUESTER, DB_ARGS(id, db_text(id_str(account_id))), &st, err);
 
-    if (!stands_behind(p, account_id))
-        return ERR_OK;
-    enum err_code code = db_query_one(db, SQL_SOMEBODY_ELSE,
-        DB_ARGS(db_text(id_str(&p->namespace_id)), db_text(id_str(&p->database_id)),
-            db_text(id_str(&p->person_id)), db_text(id_str(&p->other_person_id)),
-            db_text(str_of(member_role_name(p->approver_role)))),
-        &st, err);
+    if (!code)
+        code = db_query_one(db, SQL_NOT_ALONE, DB_ARGS(id), &others, err);
     if (code == ERR_NOT_FOUND)
         return ERR_OK;
     return code ? code

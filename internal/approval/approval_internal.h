@@ -12,4 +12,7 @@ MUST_CHECK enum err_code approval_audit(struct db *db, const struct actor *by, e
 /* ERR_CONFLICT, naming the state. */
 MUST_CHECK enum err_code approval_wrong_state(const struct approval *p, struct err *err);
 
+/* Inside the transaction that makes it, once its requesters are there: could nobody else decide? */
+MUST_CHECK enum err_code approval_note_alone(struct db *db, struct str id, struct err *err);
+
 #endif

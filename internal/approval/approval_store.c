@@ -7,14 +7,18 @@
 
 #define SQL_INSERT                                                                                           \
     "INSERT INTO approval(id, namespace_id, database_id, proposal_id, token_id, person_id, "                 \
-    "other_person_id, action, hash, sql, statements, sql_cut, affected, hits, rules_version, reason, "       \
+    "action, hash, sql, statements, sql_cut, affected, hits, rules_version, reason, "                        \
     "ticket, agent, model, needed, approver_role, status, created_at, expires_at, replaces)"                 \
     " VALUES(?1, ?2, ?3, ?4, ?5, coalesce(?6, (SELECT coalesce(account_id, made_by) FROM token WHERE id = "  \
-    "?5)), (SELECT rotated_by FROM token WHERE id = ?5), ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "    \
+    "?5)), ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "                                                  \
     "?17, ?18, ?19, ?20, 'pending', ?21, ?22, ?23) ON CONFLICT(id) DO NOTHING"
+#define SQL_REQUESTERS                                                                                       \
+    "INSERT INTO approval_requester(approval_id, account_id)"                                                \
+    " SELECT id, person_id FROM approval WHERE id = ?1 AND person_id IS NOT NULL"                            \
+    " UNION SELECT ?1, account_id FROM token_person WHERE token_id = ?2"
 #define SELECT_APPROVAL                                                                                      \
     "SELECT a.seq, a.id, a.namespace_id, a.database_id, a.proposal_id, a.token_id, a.person_id, "            \
-    "a.other_person_id, n.slug, d.slug, a.hash, a.action, a.sql, a.statements, a.hits, a.rules_version, "    \
+    "n.slug, d.slug, a.hash, a.action, a.sql, a.statements, a.hits, a.rules_version, "                       \
     "a.reason, a.ticket, a.agent, a.model, a.sql_cut, a.affected, a.needed, a.given, a.approver_role, "      \
     "a.status, a.created_at, a.expires_at, a.decided_at, a.redeem_began_at, a.redeemed_at, a.replaces, "     \
     "a.replaced_by, a.run_at_once, a.confirm_within_s, a.confirm_by, a.confirm_state, a.confirmed_by, "      \
@@ -117,47 +121,46 @@ static void map_ids(const struct db_stmt *st, struct approval *p)
     DB_COL_COPY(st, 4, p->proposal_id.text);
     DB_COL_COPY(st, 5, p->token_id.text);
     DB_COL_COPY(st, 6, p->person_id.text);
-    DB_COL_COPY(st, 7, p->other_person_id.text);
-    DB_COL_COPY(st, 8, p->namespace_slug);
-    DB_COL_COPY(st, 9, p->database_slug);
-    DB_COL_COPY(st, 10, p->hash);
+    DB_COL_COPY(st, 7, p->namespace_slug);
+    DB_COL_COPY(st, 8, p->database_slug);
+    DB_COL_COPY(st, 9, p->hash);
 }
 
 static void map(const struct db_stmt *st, struct arena *a, struct approval *p)
 {
     enum approval_status status = APPROVAL_PENDING;
 
-    *p = (struct approval){.action = text_at(st, a, 11),
-        .sql = text_at(st, a, 12),
-        .statements = text_at(st, a, 13),
-        .hits = text_at(st, a, 14),
-        .rules_version = text_at(st, a, 15),
-        .reason = text_at(st, a, 16),
-        .ticket = text_at(st, a, 17),
-        .agent = text_at(st, a, 18),
-        .model = text_at(st, a, 19),
-        .sql_cut = db_col_int(st, 20) != 0,
-        .affected = db_col_int(st, 21),
-        .needed = db_col_int(st, 22),
-        .given = db_col_int(st, 23),
-        .created_at = db_col_int(st, 26),
-        .expires_at = db_col_int(st, 27),
-        .decided_at = db_col_int(st, 28),
-        .redeem_began_at = db_col_int(st, 29),
-        .redeemed_at = db_col_int(st, 30),
-        .replaces = text_at(st, a, 31),
-        .replaced_by = text_at(st, a, 32),
-        .run_at_once = db_col_int(st, 33) != 0,
-        .confirm_within_s = db_col_int(st, 34),
-        .confirm_by = db_col_int(st, 35),
-        .confirm_state = text_at(st, a, 36),
-        .confirmed_by = text_at(st, a, 37),
-        .undo_proposal = text_at(st, a, 38),
-        .undo_hash = text_at(st, a, 39),
-        .undo_note = text_at(st, a, 40)};
+    *p = (struct approval){.action = text_at(st, a, 10),
+        .sql = text_at(st, a, 11),
+        .statements = text_at(st, a, 12),
+        .hits = text_at(st, a, 13),
+        .rules_version = text_at(st, a, 14),
+        .reason = text_at(st, a, 15),
+        .ticket = text_at(st, a, 16),
+        .agent = text_at(st, a, 17),
+        .model = text_at(st, a, 18),
+        .sql_cut = db_col_int(st, 19) != 0,
+        .affected = db_col_int(st, 20),
+        .needed = db_col_int(st, 21),
+        .given = db_col_int(st, 22),
+        .created_at = db_col_int(st, 25),
+        .expires_at = db_col_int(st, 26),
+        .decided_at = db_col_int(st, 27),
+        .redeem_began_at = db_col_int(st, 28),
+        .redeemed_at = db_col_int(st, 29),
+        .replaces = text_at(st, a, 30),
+        .replaced_by = text_at(st, a, 31),
+        .run_at_once = db_col_int(st, 32) != 0,
+        .confirm_within_s = db_col_int(st, 33),
+        .confirm_by = db_col_int(st, 34),
+        .confirm_state = text_at(st, a, 35),
+        .confirmed_by = text_at(st, a, 36),
+        .undo_proposal = text_at(st, a, 37),
+        .undo_hash = text_at(st, a, 38),
+        .undo_note = text_at(st, a, 39)};
     map_ids(st, p);
-    bool known = member_role_parse(db_col_text(st, 24), &p->approver_role) &&
-                 approval_status_parse(db_col_text(st, 25), &status);
+    bool known = member_role_parse(db_col_text(st, 23), &p->approver_role) &&
+                 approval_status_parse(db_col_text(st, 24), &status);
     CHECK(known); /* the table's own CHECKs */
     p->status = status_now(status, p);
 }
@@ -345,6 +348,14 @@ static enum err_code insert(struct db *db, const struct approval_new *in, int64_
         err);
 }
 
+static enum err_code note_requesters(struct db *db, const struct approval_new *in, struct err *err)
+{
+    enum err_code code =
+        db_exec(db, SQL_REQUESTERS, DB_ARGS(db_text(in->id), db_text(id_str(&in->token_id))), err);
+
+    return code ? code : approval_note_alone(db, in->id, err);
+}
+
 static bool is_the_same(const struct approval *p, const struct approval_new *in)
 {
     return str_eq(id_str(&p->database_id), id_str(&in->database_id)) &&
@@ -365,6 +376,8 @@ enum err_code approval_open(
             err, ERR_INTERNAL, "the database's engine holds the write, and says nothing that makes sense");
     enum err_code code = insert(db, in, clock_wall_ms(), err);
     bool inserted = db_changes(db) == 1;
+    if (!code && inserted)
+        code = note_requesters(db, in, err);
     if (!code)
         code = approval_get(db, &a, in->id, &p, err);
     if (!code && !is_the_same(&p, in))

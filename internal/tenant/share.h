@@ -16,7 +16,7 @@ struct share {
 MUST_CHECK enum err_code share_role(struct db *db, const struct id *database_id, const struct id *account_id,
     enum member_role *ret, struct err *err);
 /* Inside a write transaction. ERR_NOT_FOUND the person is no member of the namespace, ERR_FORBIDDEN `actor`
- * is no admin. */
+ * is no admin, or the person an owner and `actor` none. */
 MUST_CHECK enum err_code share_set(struct db *db, const struct actor *by, const struct tenant *t,
     const struct id *actor, const struct id *database_id, struct str account_id, enum member_role role,
     struct err *err);

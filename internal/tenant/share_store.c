@@ -14,6 +14,8 @@
     " SELECT ?1, account_id, ?3, ?4 FROM namespace_member WHERE namespace_id = ?5 AND account_id = ?2"       \
     " ON CONFLICT(database_id, account_id) DO UPDATE SET role = excluded.role"
 #define SQL_REMOVE "DELETE FROM database_share WHERE database_id = ?1 AND account_id = ?2"
+#define SQL_IS_OWNER                                                                                         \
+    "SELECT 1 FROM namespace_member WHERE namespace_id = ?1 AND account_id = ?2 AND role = 'owner'"
 #define SQL_LIST                                                                                             \
     "SELECT s.account_id, a.email, s.role, s.created_at FROM database_share s JOIN account a ON a.id = "     \
     "s.account_id WHERE s.database_id = ?1 AND s.account_id > ?2 ORDER BY s.account_id LIMIT ?3"
@@ -57,6 +59,24 @@ static enum err_code record(struct db *db, const struct actor *by, enum audit_ac
         err);
 }
 
+/* As with the role in the namespace: an admin lowers no owner. */
+static enum err_code check_no_owner(
+    struct db *db, const struct tenant *t, struct str account_id, enum member_role own, struct err *err)
+{
+    AUTO_STMT st = DB_STMT_INIT;
+
+    if (own == MEMBER_OWNER)
+        return ERR_OK;
+    enum err_code code =
+        db_query_one(db, SQL_IS_OWNER, DB_ARGS(db_text(id_str(&t->id)), db_text(account_id)), &st, err);
+    if (code == ERR_NOT_FOUND)
+        return ERR_OK;
+    return code ? code
+                : err_set(err, ERR_FORBIDDEN,
+                      "Lowering an owner by a share needs the role owner in the namespace; yours is %s",
+                      member_role_name(own));
+}
+
 enum err_code share_set(struct db *db, const struct actor *by, const struct tenant *t, const struct id *actor,
     const struct id *database_id, struct str account_id, enum member_role role, struct err *err)
 {
@@ -64,6 +84,8 @@ enum err_code share_set(struct db *db, const struct actor *by, const struct tena
     enum err_code code = member_require(db, &t->id, actor, MEMBER_ADMIN, &own, err);
 
     CHECK(role == MEMBER_VIEWER || role == MEMBER_EDITOR);
+    if (!code)
+        code = check_no_owner(db, t, account_id, own, err);
     if (!code)
         code = db_exec(db, SQL_SET,
             DB_ARGS(db_text(id_str(database_id)), db_text(account_id),

@@ -27,6 +27,12 @@ void token_networks_read(struct str stored, struct network *ret);
 /* As texts. Arena memory; *ret_count stays 0 when it is used up. */
 void token_networks_split(struct arena *a, struct str stored, const struct str **ret, size_t *ret_count);
 
+/* --- token_store.c --- */
+
+/* `by` was given a secret of the token: whoever stands behind that counts as who asks with it, for good. */
+MUST_CHECK enum err_code token_note_people(
+    struct db *db, const struct actor *by, struct str id, struct err *err);
+
 /* --- token_within.c --- */
 
 /* What `by` may hand on, when it is a token. */

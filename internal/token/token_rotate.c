@@ -11,8 +11,7 @@
 
 #define SQL_ROTATE                                                                                           \
     "UPDATE token SET former_hash = CASE WHEN ?4 IS NULL THEN NULL ELSE hash END, former_until = ?4,"        \
-    " hash = ?2, preview = ?3, rotated_by = coalesce(?5, (SELECT coalesce(o.account_id, o.made_by)"          \
-    " FROM token o WHERE o.id = ?6), rotated_by) WHERE id = ?1"
+    " hash = ?2, preview = ?3 WHERE id = ?1"
 
 static enum err_code find_live(struct db *db, struct arena *a, const struct id *namespace_id, struct str id,
     struct token *ret, struct err *err)
@@ -69,13 +68,8 @@ static enum err_code audit_rotated(
         err);
 }
 
-static struct db_value id_or_null(const struct id *id)
-{
-    return id->text[0] ? db_text(id_str(id)) : db_null();
-}
-
-static enum err_code store(struct db *db, const struct actor *by, struct str id, const struct secret *secret,
-    int64_t former_until, struct err *err)
+static enum err_code store(
+    struct db *db, struct str id, const struct secret *secret, int64_t former_until, struct err *err)
 {
     AUTO_STRBUF hex;
     char preview[TOKEN_MASK_MAX];
@@ -83,8 +77,8 @@ static enum err_code store(struct db *db, const struct actor *by, struct str id,
     token_hash_hex(secret_reveal(secret), &hex);
     token_mask(secret_reveal(secret), preview);
     return db_exec(db, SQL_ROTATE,
-        DB_ARGS(db_text(id), db_text(strbuf_str(&hex)), db_text(str_of(preview)),
-            db_int_or_null(former_until), id_or_null(&by->user_id), id_or_null(&by->token_id)),
+        DB_ARGS(
+            db_text(id), db_text(strbuf_str(&hex)), db_text(str_of(preview)), db_int_or_null(former_until)),
         err);
 }
 
@@ -105,7 +99,9 @@ enum err_code token_rotate(struct db *db, const struct actor *by, struct arena *
         return code;
     token_generate(was.branches_only ? TOKEN_TEST : TOKEN_LIVE, &secret);
     tx_announce(db);
-    code = store(db, by, token_id, &secret, overlap_s ? clock_wall_ms() + overlap_s * 1000 : 0, err);
+    code = store(db, token_id, &secret, overlap_s ? clock_wall_ms() + overlap_s * 1000 : 0, err);
+    if (!code)
+        code = token_note_people(db, by, token_id, err);
     if (!code)
         code = token_get(db, a, token_id, ret, err);
     if (!code)

@@ -16,9 +16,13 @@
 #define SQL_FOLLOW                                                                                           \
     "UPDATE token SET machine_id = (SELECT machine_id FROM token WHERE id = ?2),"                            \
     " assertion_id = (SELECT assertion_id FROM token WHERE id = ?2),"                                        \
-    " made_by = (SELECT coalesce(account_id, made_by) FROM token WHERE id = ?2),"                            \
-    " rotated_by = (SELECT rotated_by FROM token WHERE id = ?2) WHERE id = ?1"
-#define SQL_MADE_BY      "UPDATE token SET made_by = ?2 WHERE id = ?1"
+    " made_by = (SELECT coalesce(account_id, made_by) FROM token WHERE id = ?2) WHERE id = ?1"
+#define SQL_MADE_BY "UPDATE token SET made_by = ?2 WHERE id = ?1"
+/* They have been shown a secret of it: ?2, or whoever ever was shown one of token ?3. */
+#define SQL_PEOPLE                                                                                           \
+    "INSERT OR IGNORE INTO token_person(token_id, account_id)"                                               \
+    " SELECT ?1, ?2 WHERE ?2 <> '' UNION SELECT ?1, account_id FROM token_person WHERE token_id = ?3"        \
+    " UNION SELECT ?1, account_id FROM token WHERE id IN (?1, ?3) AND account_id IS NOT NULL"
 #define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
 #define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
 #define LOOKUP(former)                                                                                       \
@@ -446,6 +450,12 @@ static enum err_code insert_token(struct db *db, const struct token_new *in, con
         err);
 }
 
+enum err_code token_note_people(struct db *db, const struct actor *by, struct str id, struct err *err)
+{
+    return db_exec(db, SQL_PEOPLE,
+        DB_ARGS(db_text(id), db_text(id_str(&by->user_id)), db_text(id_str(&by->token_id))), err);
+}
+
 static enum err_code audit_created(struct db *db, const struct actor *by, const struct id *namespace_id,
     const struct token *t, struct err *err)
 {
@@ -532,6 +542,8 @@ enum err_code token_create(struct db *db, const struct actor *by, struct arena *
         code = db_exec(db, SQL_FOLLOW, DB_ARGS(db_text(id_str(&id)), db_text(id_str(&by->token_id))), err);
     if (!code && by->kind == ACTOR_USER)
         code = db_exec(db, SQL_MADE_BY, DB_ARGS(db_text(id_str(&id)), db_text(id_str(&by->user_id))), err);
+    if (!code)
+        code = token_note_people(db, by, id_str(&id), err);
     if (!code)
         code = insert_tables(db, in, id_str(&id), err);
     if (!code)

@@ -286,6 +286,91 @@ void test_approval__who_rotated_a_token_has_its_secret(void **state)
     end();
 }
 
+void test_approval__a_secret_of_before_a_rotation_has_its_person_behind_it(void **state)
+{
+    AUTO_SECRET secret = SECRET_INIT;
+    AUTO_SECRET other = SECRET_INIT;
+    struct err err = ERR_INIT;
+    struct token rotated;
+    begin(state);
+    struct actor by = user(&first), next = user(&second);
+    must(tx_begin_write(fx.db, NULL));
+    must(token_rotate(fx.db, &by, &arena, NULL, id_str(&token.id), 60, &rotated, &secret, NULL));
+    must(token_rotate(fx.db, &next, &arena, NULL, id_str(&token.id), 60, &rotated, &other, NULL));
+    struct account third = join("third@example.com", MEMBER_ADMIN);
+    struct actor agent = {.kind = ACTOR_TOKEN, .token_id = token.id};
+    struct token child = mint(&agent);
+    must(tx_commit(fx.db, NULL));
+    ASK(FIRST, 1);
+    token = child; /* theirs as well */
+    ASK(SECOND, 1);
+    const char *const ids[] = {FIRST, SECOND};
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        assert_int_equal(vote(ids[i], &requester, true, HASH, &err), ERR_FORBIDDEN);
+        assert_int_equal(vote(ids[i], &first, true, HASH, &err), ERR_FORBIDDEN);
+        assert_int_equal(vote(ids[i], &second, true, HASH, &err), ERR_FORBIDDEN);
+        must(vote(ids[i], &third, true, HASH, &err));
+    }
+    end();
+}
+
+static void demote_the_others(void)
+{
+    must(tx_begin_write(fx.db, NULL));
+    must(member_change(fx.db, &TEST_ACTOR, &fx.tenant, &second.id, id_str(&first.id), MEMBER_VIEWER, NULL));
+    must(member_change(fx.db, &TEST_ACTOR, &fx.tenant, &second.id, id_str(&second.id), MEMBER_VIEWER, NULL));
+    must(tx_commit(fx.db, NULL));
+}
+
+void test_approval__lowering_the_others_afterwards_makes_nobody_alone(void **state)
+{
+    struct err err = ERR_INIT;
+    begin(state);
+    ASK(FIRST, 1);
+    demote_the_others();
+    assert_int_equal(vote(FIRST, &requester, true, HASH, &err), ERR_FORBIDDEN);
+    assert_int_equal(status(FIRST), APPROVAL_PENDING);
+    ASK(SECOND, 1); /* asked when nobody else could */
+    must(vote(SECOND, &requester, true, HASH, &err));
+    end();
+}
+
+static enum err_code share_as_viewer(const struct account *by, const struct account *with)
+{
+    must(tx_begin_write(fx.db, NULL));
+    return tx_end(fx.db,
+        share_set(fx.db, &TEST_ACTOR, &fx.tenant, &by->id, &base.id, id_str(&with->id), MEMBER_VIEWER, NULL),
+        NULL);
+}
+
+void test_approval__lowering_the_others_by_a_share_makes_nobody_alone(void **state)
+{
+    struct err err = ERR_INIT;
+    begin(state);
+    assert_int_equal(share_as_viewer(&requester, &second), ERR_FORBIDDEN); /* an owner */
+    must(share_as_viewer(&requester, &first));
+    must(share_as_viewer(&second, &second));
+    ASK(FIRST, 1); /* they can take the shares off again */
+    assert_int_equal(vote(FIRST, &requester, true, HASH, &err), ERR_FORBIDDEN);
+    assert_int_equal(vote(FIRST, &first, true, HASH, &err), ERR_FORBIDDEN);
+    assert_int_equal(status(FIRST), APPROVAL_PENDING);
+    end();
+}
+
+void test_approval__who_is_not_alone_any_more_waits(void **state)
+{
+    struct err err = ERR_INIT;
+    begin(state);
+    demote_the_others();
+    ASK(FIRST, 1);
+    must(tx_begin_write(fx.db, NULL));
+    struct account third = join("third@example.com", MEMBER_ADMIN);
+    must(tx_commit(fx.db, NULL));
+    assert_int_equal(vote(FIRST, &requester, true, HASH, &err), ERR_FORBIDDEN);
+    must(vote(FIRST, &third, true, HASH, &err));
+    end();
+}
+
 void test_approval__who_is_alone_may_decide(void **state)
 {
     struct err err = ERR_INIT;
