@@ -38,7 +38,7 @@ enum err_code approval_ask(struct arena *a, const struct approval_ask *in, int *
         return rc;
     *ret_status = head.status;
     *ret_body = arena_copy(a, strbuf_str(&out));
-    if (!ret_body->ptr || jsonr_parse(a, *ret_body, &root, NULL) || jsonr_kind(root) != JSONR_OBJECT)
+    if (!ret_body->ptr || jsonr_parse_with_nul(a, *ret_body, &root, NULL) || jsonr_kind(root) != JSONR_OBJECT)
         return err_set(err, ERR_INTERNAL, "what the database's engine answers cannot be read");
     const struct jsonr_value *data = jsonr_member(root, S("data"));
     *ret_data = head.status == 200 && data && jsonr_kind(data) == JSONR_OBJECT ? data : NULL;

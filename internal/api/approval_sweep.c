@@ -61,7 +61,7 @@ static enum err_code note_end(struct sweep *s, struct approval *p, struct str co
 static struct str why(struct sweep *s, struct str body)
 {
     const struct jsonr_value *root = NULL;
-    struct str text = jsonr_parse(&s->arena, body, &root, NULL) ? STR_EMPTY : text_of(root, "error");
+    struct str text = jsonr_parse_with_nul(&s->arena, body, &root, NULL) ? STR_EMPTY : text_of(root, "error");
 
     text = text.len ? text : S("it could not be taken back");
     return str_slice(text, 0, WHY_BYTES);

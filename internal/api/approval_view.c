@@ -31,7 +31,7 @@ static void write_json(struct jsonw *w, struct arena *a, const char *key, struct
     const struct jsonr_value *v = NULL;
 
     jsonw_key(w, key);
-    if (json.ptr && jsonr_parse(a, json, &v, NULL) == ERR_OK)
+    if (json.ptr && jsonr_parse_with_nul(a, json, &v, NULL) == ERR_OK)
         jsonw_value(w, v, text);
     else
         jsonw_null(w);

@@ -69,7 +69,7 @@ enum err_code held_read(struct arena *a, struct str body, struct held_reply *ret
     const struct jsonr_value *root;
     struct said said = nothing_said();
     struct err local = ERR_INIT;
-    enum err_code rc = jsonr_parse(a, body, &root, &local);
+    enum err_code rc = jsonr_parse_with_nul(a, body, &root, &local);
 
     if (!rc)
         rc = jsonr_fields(root, "", SAID, ARRAY_LEN(SAID), JSONR_UNKNOWN_IGNORE, &said, &local);

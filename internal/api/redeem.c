@@ -61,7 +61,7 @@ static bool is_drift(struct redeem *x)
 {
     const struct jsonr_value *root = NULL, *code = NULL;
 
-    if (x->head.status == 409 && !jsonr_parse(&x->arena, strbuf_str(&x->reply), &root, NULL) &&
+    if (x->head.status == 409 && !jsonr_parse_with_nul(&x->arena, strbuf_str(&x->reply), &root, NULL) &&
         jsonr_kind(root) == JSONR_OBJECT)
         code = jsonr_member(root, S("code"));
     return code && jsonr_kind(code) == JSONR_TEXT && str_eq(jsonr_text(code), S("drift"));
@@ -95,7 +95,8 @@ static void add_result(struct jsonw *w, void *arg)
     struct redeem *x = arg;
     const struct jsonr_value *root = NULL, *data = NULL;
 
-    if (!jsonr_parse(&x->arena, strbuf_str(&x->reply), &root, NULL) && jsonr_kind(root) == JSONR_OBJECT)
+    if (!jsonr_parse_with_nul(&x->arena, strbuf_str(&x->reply), &root, NULL) &&
+        jsonr_kind(root) == JSONR_OBJECT)
         data = jsonr_member(root, S("data"));
     jsonw_key(w, "result");
     if (data)

@@ -46,7 +46,7 @@ static const struct jsonr_value *member(struct api_request *r, const char *outer
 {
     const struct jsonr_value *root;
     struct str text = arena_copy(&r->arena, strbuf_str(&r->body));
-    if (!text.ptr || jsonr_parse(&r->arena, text, &root, NULL))
+    if (!text.ptr || jsonr_parse_with_nul(&r->arena, text, &root, NULL))
         return NULL;
     if (outer)
         root = jsonr_member(root, str_of(outer));

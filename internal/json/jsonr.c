@@ -1,6 +1,7 @@
 /* The tree of a body. After the strict scan cJSON parses a text in which the literals it would change are
- * marked: written as strings that begin with the byte 0xFF, which no valid text contains. settle() then turns
- * them into what they stand for, and refuses duplicate names. The look-ups here compare names exactly;
+ * marked: written as strings that begin with the byte 0xFF, which no valid text contains. \u0000, where it is
+ * accepted, becomes the byte 0xFE. settle() then turns them into what they stand for, and refuses duplicate
+ * names. The look-ups here compare names exactly;
  * cJSON's own ignore case in places. */
 #include "json/jsonr.h"
 #include "base/check.h"
@@ -12,11 +13,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define MARK '\xff'
+#define MARK     '\xff'
+#define NUL_MARK '\xfe'
 
 enum {
-    TYPE_REAL = 1 << 16
-}; /* beside cJSON's own bits in `type`: the literal had a fraction or an exponent */
+    TYPE_REAL = 1 << 16, /* the literal had a fraction or an exponent */
+    TYPE_NUL = 1 << 17   /* a text with NUL bytes: its length is `valuedouble` */
+};                       /* beside cJSON's own bits in `type` */
 
 /* Where cJSON's allocations of this thread go. cJSON takes hooks only for the whole process. */
 static _Thread_local struct arena *t_arena;
@@ -52,11 +55,13 @@ static bool is_marked(const cJSON *n)
     return cJSON_IsString(n) && n->valuestring[0] == MARK;
 }
 
-/* Copies `text` with its changed numbers marked; ptr NULL past the arena's cap. */
-static struct str mark_numbers(struct arena *a, struct str text, size_t marks)
+/* Copies `text` with its changed numbers and NULs marked; ptr NULL past the arena's cap. */
+static struct str mark(struct arena *a, struct str text, const struct scan_found *found)
 {
     enum { MARK_BYTES = 3 };
-    char *out = arena_alloc(a, text.len + marks * MARK_BYTES);
+    const struct str nul = S("\\u0000");
+    size_t len = text.len + found->marks * MARK_BYTES - found->nuls * (nul.len - 1);
+    char *out = arena_alloc(a, len);
     if (!out)
         return (struct str){NULL, 0};
     char *p = out;
@@ -64,20 +69,25 @@ static struct str mark_numbers(struct arena *a, struct str text, size_t marks)
     for (size_t i = 0, n; i < text.len; i += n) {
         struct str rest = str_slice(text, i, text.len);
         size_t number = in_text ? 0 : scan_number_length(rest);
-        bool mark = number && scan_must_mark(str_slice(rest, 0, number));
+        bool marked = number && scan_must_mark(str_slice(rest, 0, number));
+        if (in_text && str_starts(rest, nul)) {
+            *p++ = NUL_MARK;
+            n = nul.len;
+            continue;
+        }
         n = number ? number : in_text && rest.ptr[0] == '\\' ? 2 : 1;
         in_text ^= rest.ptr[0] == '"';
-        if (mark) {
+        if (marked) {
             *p++ = '"';
             *p++ = MARK;
         }
         memcpy(p, rest.ptr, n);
         p += n;
-        if (mark)
+        if (marked)
             *p++ = '"';
     }
-    CHECK(p == out + text.len + marks * MARK_BYTES);
-    return str_make(out, (size_t)(p - out));
+    CHECK(p == out + len);
+    return str_make(out, len);
 }
 
 /* The way from the root to a value. */
@@ -144,8 +154,24 @@ static enum err_code settle_number(cJSON *n, const struct place *at, struct err 
     return ERR_OK;
 }
 
+static void settle_nul(cJSON *n)
+{
+    size_t len = strlen(n->valuestring);
+    bool any = false;
+    for (size_t i = 0; i < len; i++) {
+        if (n->valuestring[i] != NUL_MARK)
+            continue;
+        n->valuestring[i] = '\0';
+        any = true;
+    }
+    if (!any)
+        return;
+    n->type |= TYPE_NUL;
+    n->valuedouble = (double)len;
+}
+
 /* Visits every value once; as deep as the scan allows. */
-static enum err_code settle(const struct place *at, struct err *err)
+static enum err_code settle(const struct place *at, bool nuls, struct err *err)
 {
     struct place below = {.up = at};
     if (cJSON_IsObject(at->n) && (below.n = find_duplicate(at->n)) != NULL)
@@ -156,19 +182,21 @@ static enum err_code settle(const struct place *at, struct err *err)
         if (is_marked(n))
             rc = settle_number(n, &below, err);
         else if (n->child)
-            rc = settle(&below, err);
+            rc = settle(&below, nuls, err);
+        else if (nuls && cJSON_IsString(n))
+            settle_nul(n);
         if (rc)
             return rc;
     }
     return ERR_OK;
 }
 
-static cJSON *build(struct arena *a, struct str text, size_t marks)
+static cJSON *build(struct arena *a, struct str text, const struct scan_found *found)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     CHECK(pthread_once(&once, hooks_install) == 0);
-    if (marks)
-        text = mark_numbers(a, text, marks);
+    if (found->marks || found->nuls)
+        text = mark(a, text, found);
     if (!text.ptr)
         return NULL;
     t_arena = a;
@@ -177,23 +205,38 @@ static cJSON *build(struct arena *a, struct str text, size_t marks)
     return root;
 }
 
-enum err_code jsonr_parse(
-    struct arena *a, struct str text, const struct jsonr_value **ret_root, struct err *err)
+static enum err_code parse(
+    struct arena *a, struct str text, bool nul_ok, const struct jsonr_value **ret_root, struct err *err)
 {
-    size_t marks;
-    enum err_code rc = scan_check(text, &marks, err);
+    struct scan_found found;
+    enum err_code rc = scan_check(text, nul_ok, &found, err);
     if (rc)
         return rc;
-    cJSON *root = build(a, text, marks);
+    cJSON *root = build(a, text, &found);
     if (!root && arena_failed(a))
         return err_set(err, ERR_TOO_LARGE, "the JSON body has too many values; send it in smaller parts");
     if (!root)
         return err_set(err, ERR_INVALID, "the body is not valid JSON");
     const struct place top = {.n = root};
-    rc = is_marked(root) ? settle_number(root, &top, err) : settle(&top, err);
+    if (cJSON_IsString(root) && !is_marked(root))
+        settle_nul(root);
+    else
+        rc = is_marked(root) ? settle_number(root, &top, err) : settle(&top, found.nuls > 0, err);
     if (!rc)
         *ret_root = value(root);
     return rc;
+}
+
+enum err_code jsonr_parse(
+    struct arena *a, struct str text, const struct jsonr_value **ret_root, struct err *err)
+{
+    return parse(a, text, false, ret_root, err);
+}
+
+enum err_code jsonr_parse_with_nul(
+    struct arena *a, struct str text, const struct jsonr_value **ret_root, struct err *err)
+{
+    return parse(a, text, true, ret_root, err);
 }
 
 enum jsonr_kind jsonr_kind(const struct jsonr_value *v)
@@ -254,7 +297,8 @@ double jsonr_real(const struct jsonr_value *v)
 struct str jsonr_text(const struct jsonr_value *v)
 {
     CHECK(jsonr_kind(v) == JSONR_TEXT);
-    return str_of(node(v)->valuestring);
+    const cJSON *n = node(v);
+    return n->type & TYPE_NUL ? str_make(n->valuestring, (size_t)n->valuedouble) : str_of(n->valuestring);
 }
 
 const struct jsonr_value *jsonr_first(const struct jsonr_value *v)

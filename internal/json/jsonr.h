@@ -19,6 +19,10 @@ enum jsonr_kind { JSONR_NULL, JSONR_BOOL, JSONR_INT, JSONR_REAL, JSONR_TEXT, JSO
 
 MUST_CHECK enum err_code jsonr_parse(
     struct arena *a, struct str text, const struct jsonr_value **ret_root, struct err *err);
+/* For what engines of ours say of their rows: texts in a database may hold a NUL, so \u0000 is a byte like
+ * others there. In names it is refused all the same. */
+MUST_CHECK enum err_code jsonr_parse_with_nul(
+    struct arena *a, struct str text, const struct jsonr_value **ret_root, struct err *err);
 
 enum jsonr_kind jsonr_kind(const struct jsonr_value *v);
 /* Each of these asserts the kind. */

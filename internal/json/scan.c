@@ -17,7 +17,8 @@ struct scan_frame {
 
 struct scan {
     const char *start, *p, *end;
-    size_t marks;
+    struct scan_found found;
+    bool nul_ok;
     unsigned depth;
     struct err *err;
     struct scan_frame frames[JSONR_DEPTH_MAX + 1];
@@ -101,10 +102,11 @@ static bool scan_unicode_escape(struct scan *s)
     int unit = hex4(s, s->p + 1);
     if (unit < 0)
         return scan_fail(s, "\\u needs four hexadecimal digits");
-    if (unit == 0)
+    if (unit == 0 && !s->nul_ok)
         return scan_fail(s, "\\u0000 is not allowed in text");
     if (unit >= 0xdc00 && unit <= 0xdfff)
         return scan_fail(s, "lone surrogate \\u%04x", (unsigned)unit);
+    s->found.nuls += unit == 0;
     s->p += 5;
     if (unit < 0xd800 || unit > 0xdbff)
         return true;
@@ -193,7 +195,7 @@ static bool scan_number(struct scan *s)
     struct str number = str_make(from, (size_t)(s->p - from));
     if (!scan_must_mark(number))
         return true;
-    s->marks++;
+    s->found.marks++;
     s->p = from; /* the place an error names */
     if (number.len > NUMBER_MAX)
         return scan_fail(s, "number of more than %d characters; pass it as a string", NUMBER_MAX);
@@ -266,8 +268,11 @@ static bool scan_key(struct scan *s, struct scan_frame *f)
     if (peek(s) != '"')
         return scan_fail(s, "a member name in quotes is expected");
     const char *from = s->p + 1;
+    size_t nuls = s->found.nuls;
     if (!scan_string(s))
         return false;
+    if (s->found.nuls != nuls)
+        return scan_fail(s, "\\u0000 is not allowed in a member name");
     f->key = str_make(from, (size_t)(s->p - from) - 1);
     skip_space(s);
     return take(s, ':') || scan_fail(s, "':' is expected");
@@ -304,12 +309,13 @@ static bool scan_value(struct scan *s)
     }
 }
 
-enum err_code scan_check(struct str text, size_t *ret_marks, struct err *err)
+enum err_code scan_check(struct str text, bool nul_ok, struct scan_found *ret, struct err *err)
 {
     struct scan s; /* the frames stay uncleared: scan_enter sets each before use */
     s.start = s.p = text.ptr;
     s.end = text.ptr + text.len;
-    s.marks = 0;
+    s.found = (struct scan_found){0, 0};
+    s.nul_ok = nul_ok;
     s.depth = 0;
     s.err = err;
     skip_space(&s);
@@ -322,7 +328,7 @@ enum err_code scan_check(struct str text, size_t *ret_marks, struct err *err)
         (void)scan_fail(&s, "unexpected text behind the JSON value");
         return ERR_INVALID;
     }
-    *ret_marks = s.marks;
+    *ret = s.found;
     return ERR_OK;
 }
 

@@ -284,6 +284,26 @@ def drift(checks, s):
     quietly(s, "DELETE FROM orders WHERE id = 9")
 
 
+def rows_with_nul(checks, s):
+    """A NUL in a text hides nothing: neither of what is held, nor of what drifted."""
+    held = hold(s, "UPDATE orders SET status = 'x' || char(0) || 'y' WHERE id = 1")
+    shown = PEOPLE["owner"].ask("GET", f"/api/approvals/{held['approvalToken']}").json["data"]
+    checks.equal("shown", (shown["noProposalBecause"], shown["mayDecide"]), (None, True))
+    checks.equal("its row", shown["proposal"]["changes"]["rows"][0]["after"], {"status": "x\0y"})
+    checks.equal("made visible", shown["proposalDisplay"]["changes"]["rows"][0]["after"], {"status": "x\\u{0}y"})
+    checks.equal("approve", decide("owner", held["approvalToken"]).status, 200)
+    quietly(s, "UPDATE orders SET status = 'q' || char(0) WHERE id = 1")
+    a = redeem(s, held["approvalToken"])
+    checks.equal("drift", (a.status, a.json.get("code")), (409, "drift"))
+    checks.that("with its rows", "q\\u0000" in a.data.decode(), a)
+    old = get(s, held["approvalToken"]).json["data"]
+    checks.equal("void, and one anew", (old["status"], old["replacedBy"]), ("void", a.json["approvalToken"]))
+    run = decide("owner", a.json["approvalToken"], run=True)
+    checks.equal("that is done", (run.status, run.json["data"]["status"]), (200, "redeemed"))
+    checks.equal("the row", value(s, "SELECT hex(status) FROM orders WHERE id = 1"), "780079")
+    quietly(s, "UPDATE orders SET status = 'open' WHERE id = 1")
+
+
 def fails_by_now(checks, s):
     """There is nothing that could be approved anew."""
     token = hold(s, "INSERT INTO orders(id, status) VALUES(50, 'mine')")["approvalToken"]
@@ -469,7 +489,7 @@ def as_people(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (people, whole_story, every_way_to_write, at_once, denied, who_may, two_people, waiting, drift, fails_by_now, destroys_much, run_at_once, confirmation, receipts, bad_input, as_people, crashes, lists):
+        for part in (people, whole_story, every_way_to_write, at_once, denied, who_may, two_people, waiting, drift, rows_with_nul, fails_by_now, destroys_much, run_at_once, confirmation, receipts, bad_input, as_people, crashes, lists):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()

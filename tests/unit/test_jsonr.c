@@ -265,6 +265,31 @@ void test_jsonr__refuses_nul_and_lone_surrogates(void **state)
     expect_refused(S("{\"a\\u0000\":1}"), "", "\\u0000 is not allowed in text at byte 5");
 }
 
+void test_jsonr__takes_nul_where_it_is_asked_to(void **state)
+{
+    static const char TEXT[] =
+        "{\"a\":\"\\u0000\",\"b\":[\"x\\u0000\\\\u0000y\\\\\\u0000\",\"\\\\u0000\",1.5],"
+        "\"c\":\"plain\",\"d\":12345678901234567}";
+    AUTO_ARENA a;
+    const struct jsonr_value *root;
+    struct err err = ERR_INIT;
+    (void)state;
+    arena_init(&a, 1 << 20);
+    assert_int_equal(jsonr_parse_with_nul(&a, str_of(TEXT), &root, &err), ERR_OK);
+    expect_str(jsonr_text(jsonr_member(root, S("c"))), "plain");
+    assert_int_equal(jsonr_int(jsonr_member(root, S("d"))), 12345678901234567);
+    assert_true(str_eq(jsonr_text(jsonr_member(root, S("a"))), str_make("\0", 1)));
+    const struct jsonr_value *b = jsonr_first(jsonr_member(root, S("b")));
+    assert_true(str_eq(jsonr_text(b), str_make("x\0\\u0000y\\\0", 11)));
+    expect_str(jsonr_text(jsonr_next(b)), "\\u0000");
+    assert_true(jsonr_real(jsonr_next(jsonr_next(b))) == 1.5);
+    assert_int_equal(jsonr_parse_with_nul(&a, S("\"\\u0000\""), &root, &err), ERR_OK);
+    assert_int_equal(jsonr_text(root).len, 1);
+    assert_int_equal(jsonr_parse_with_nul(&a, S("{\"a\\u0000\":1}"), &root, &err), ERR_INVALID);
+    expect_str(str_of(err.message), "\\u0000 is not allowed in a member name at byte 11");
+    assert_int_equal(jsonr_parse_with_nul(&a, S("\"\\ud800\""), &root, &err), ERR_INVALID);
+}
+
 void test_jsonr__refuses_malformed_utf8(void **state)
 {
     static const char *const ROWS[] = {

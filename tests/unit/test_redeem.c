@@ -164,4 +164,8 @@ void test_redeem__an_engine_may_say_anything(void **state)
     assert_true(str_eq(h.in.hits, S("[{\"a\":\"\xe2\x80\xae\"}]")));
     assert_null(h.in.sql.ptr);
     assert_null(h.drift);
+    assert_int_equal(
+        held_read(&a, S("{" GOOD ",\"hits\":[],\"drift\":{\"rows\":[\"x\\u0000\"]}}"), &h, NULL), ERR_OK);
+    const struct jsonr_value *row = jsonr_first(jsonr_member(h.drift, S("rows")));
+    assert_true(str_eq(jsonr_text(row), str_make("x\0", 2)));
 }

@@ -45,7 +45,7 @@ enum err_code changes_refused(
 {
     const struct jsonr_value *root = NULL;
     enum err_code code = (enum err_code)head->code;
-    if (jsonr_parse(a, body, &root, NULL))
+    if (jsonr_parse_with_nul(a, body, &root, NULL))
         root = NULL; /* then it has no text */
     struct str text = text_of(root, "error");
     if (code == ERR_OK || code >= ERR_COUNT)
@@ -85,7 +85,7 @@ static enum err_code ask_state(void *arg, struct str proposal, enum merge_state 
         return rc;
     if (head.status == 404)
         *ret = MERGE_UNKNOWN;
-    if (head.status != 200 || jsonr_parse(&a, strbuf_str(&out), &root, NULL))
+    if (head.status != 200 || jsonr_parse_with_nul(&a, strbuf_str(&out), &root, NULL))
         return ERR_OK;
     struct str state = text_of(member(root, "data", JSONR_OBJECT), "status");
     bool waits = str_eq(state, S("pending")) || str_eq(state, S("stale")) || !state.len;

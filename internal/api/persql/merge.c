@@ -266,7 +266,7 @@ static enum err_code settle_tx(struct api_call *c, enum audit_outcome outcome)
 static void view_snapshot(struct api_call *c, const struct merge *m)
 {
     const struct jsonr_value *root, *meta;
-    if (!m->reply.len || jsonr_parse(c->arena, m->reply, &root, NULL))
+    if (!m->reply.len || jsonr_parse_with_nul(c->arena, m->reply, &root, NULL))
         return;
     meta = jsonr_kind(root) == JSONR_OBJECT ? jsonr_member(root, S("meta")) : NULL;
     const struct jsonr_value *snapshot =
