@@ -45,7 +45,7 @@ enum err_code approval_ask(struct arena *a, const struct approval_ask *in, int *
     return ERR_OK;
 }
 
-struct str approval_hash_body(struct arena *a, struct str hash)
+struct str approval_hash_body(struct arena *a, struct str hash, bool takes_back)
 {
     AUTO_STRBUF out;
     struct jsonw w;
@@ -54,6 +54,8 @@ struct str approval_hash_body(struct arena *a, struct str hash)
     jsonw_init(&w, &out);
     jsonw_object(&w);
     JSONW_TEXT(&w, "hash", hash);
+    if (takes_back)
+        JSONW_BOOL(&w, "takesBack", true);
     jsonw_object_end(&w);
     return arena_copy(a, strbuf_str(&out));
 }

@@ -94,7 +94,7 @@ static enum err_code apply(struct sweep *s, struct approval *p)
     const struct jsonr_value *data;
     struct str body;
     int status = 0;
-    struct str hash = approval_hash_body(&s->arena, p->undo_hash);
+    struct str hash = approval_hash_body(&s->arena, p->undo_hash, true);
     enum err_code rc = ask(s, p, WIRE_OP_REDEEM, p->undo_proposal, hash, &status, &body, &data);
 
     if (rc || passes(status))

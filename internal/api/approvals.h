@@ -42,8 +42,8 @@ struct approval_ask {
 };
 MUST_CHECK enum err_code approval_ask(struct arena *a, const struct approval_ask *in, int *ret_status,
     struct str *ret_body, const struct jsonr_value **ret_data, struct err *err);
-/* The body of REDEEM: {"hash"}. Arena memory. */
-struct str approval_hash_body(struct arena *a, struct str hash);
+/* The body of REDEEM: {"hash"}, with "takesBack" when nobody confirmed what it takes back. Arena memory. */
+struct str approval_hash_body(struct arena *a, struct str hash, bool takes_back);
 /* An approval of which its database may know more: writes what that says. ERR_OK also when it says nothing.
  */
 MUST_CHECK enum err_code approval_reconcile(

@@ -191,7 +191,7 @@ static enum err_code fill(struct api_request *r, const struct redeem *x, struct 
     call->tables = x->as->tables;
     call->arg_count = 1;
     call->args[0] = (struct wire_arg){S("id"), id_str(&x->p.proposal_id)};
-    call->body = approval_hash_body(&r->arena, str_of(x->p.hash));
+    call->body = approval_hash_body(&r->arena, str_of(x->p.hash), false);
     snapshot_ask_first(call);
     return rc;
 }

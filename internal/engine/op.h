@@ -27,6 +27,7 @@ struct op {
     struct str hits;         /* JSON array for "hits", likewise: rules that refuse the write; "" none */
     struct str invariant;    /* JSON object for "invariant", likewise: one that would not hold; "" none */
     struct str proposal;     /* id for meta.proposalId; "" none */
+    bool takes_back;         /* what was approved for a time alone: rules decided about it then */
     bool drift;              /* meta.drift: it did something else than was proposed */
     int64_t undo_until_ms;   /* for meta.undoUntil beside it; 0: null */
     struct str snapshot;     /* JSON for meta.snapshot; "" none */

@@ -199,6 +199,10 @@ static enum err_code judge(
     struct op *op, const struct proposal *p, struct rehearsal *r, bool *ret_held, struct err *err)
 {
     struct proposing in = as_before(p);
+    if (op->takes_back) {
+        *ret_held = false;
+        return ERR_OK;
+    }
     enum err_code code = rules_exist(op) ? rules_judge(op, r, &in, &in.verdict, err) : ERR_OK;
     bool denied = in.verdict.action == RULE_DENY || (in.verdict.wants_reason && !is_approved(op));
     *ret_held = !code && in.verdict.action == RULE_REQUIRE_APPROVAL && !denied && !is_approved(op);

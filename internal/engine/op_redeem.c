@@ -1,7 +1,7 @@
-/* REDEEM {"hash"}, id = a held proposal: does what people have approved, which the front knows; that it is
- * this hash and happens once is for here. data: the answer of the query or batch. 404 when it does not wait
- * for this bearer, 409 naming its state when it is decided. When it would do something else by now: 409 with
- * head.held, the held reply of a fresh proposal with "drift":{"rows", "truncated"} beside it. */
+/* REDEEM {"hash", "takesBack"?}, id = a held proposal: does what people have approved, which the front knows;
+ * that it is this hash and happens once is for here. data: the answer of the query or batch. 404 when it does
+ * not wait for this bearer, 409 naming its state when it is decided. When it would do something else by now:
+ * 409 with head.held, the held reply of a fresh proposal with "drift":{"rows", "truncated"} beside it. */
 #include "base/enc.h"
 #include "base/limits.h"
 #include "engine/applying.h"
@@ -13,9 +13,17 @@
 
 enum { DRIFT_BYTES_MAX = 8 << 20 };
 
-static enum err_code read_hash(struct op *op, struct str *ret, struct err *err)
+struct asked {
+    struct str hash;
+    bool takes_back; /* nobody confirmed what it takes back: rules of by now do not keep that */
+};
+
+static enum err_code read_asked(struct op *op, struct asked *ret, struct err *err)
 {
-    static const struct jsonr_field FIELDS[] = {{"hash", JF_TEXT, 0, JF_REQUIRED, 1, 100}};
+    static const struct jsonr_field FIELDS[] = {
+        {"hash", JF_TEXT, offsetof(struct asked, hash), JF_REQUIRED, 1, 100},
+        {"takesBack", JF_BOOL, offsetof(struct asked, takes_back), 0, 0, 0},
+    };
     const struct jsonr_value *root;
     enum err_code code = jsonr_parse(op->arena, op->call.body, &root, err);
     return code ? code : jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, ret, err);
@@ -87,9 +95,10 @@ enum err_code redeem_drifted(
 enum err_code op_run_REDEEM(struct op *op, struct err *err)
 {
     struct proposal p;
-    struct str hash, id = wire_arg(&op->call, "id");
+    struct asked asked = {.takes_back = false};
+    struct str id = wire_arg(&op->call, "id");
     bool found = false;
-    enum err_code code = read_hash(op, &hash, err);
+    enum err_code code = read_asked(op, &asked, err);
     if (!code && id.ptr)
         code = proposal_by_id(op, id, &found, &p, err);
     if (code)
@@ -100,7 +109,8 @@ enum err_code op_run_REDEEM(struct op *op, struct err *err)
         return err_set(err, ERR_NOT_FOUND, "What was approved is done already");
     if (!proposal_waits(&p))
         return err_set(err, ERR_CONFLICT, "What was approved is %s by now", proposal_state(&p));
-    if (!is_hash_of(&p, hash))
+    if (!is_hash_of(&p, asked.hash))
         return err_set(err, ERR_CONFLICT, "What was approved is something else than what waits");
+    op->takes_back = asked.takes_back && p.undo_of.ptr;
     return proposal_apply(op, &p, err);
 }

@@ -362,6 +362,8 @@ def confirmation(checks, s):
     refused(checks, "an editor confirms", PEOPLE["editor"].ask("POST", f"/api/approvals/{kept}/confirm"), 403, "forbidden")
     checks.equal("confirm", PEOPLE["second"].ask("POST", f"/api/approvals/{kept}/confirm").json["data"]["confirm"]["state"], "confirmed")
     quietly(s, "UPDATE orders SET status = 'changed since' WHERE id = 32")
+    deny = s.db("approval-rules", {"tableGlob": "orders", "action": "deny", "order": 1}).json["data"]["id"]
+    checks.equal("a rule denies by now", s.query("DELETE FROM orders WHERE id = 31").json.get("code"), "denied_by_rule")
     for token in (kept, lost, clash):
         over(token)
     s.kill()
@@ -372,7 +374,49 @@ def confirmation(checks, s):
     checks.equal("what was confirmed stays", (state(kept)["state"], value(s, "SELECT count(*) FROM orders WHERE id = 30")), ("confirmed", 1))
     checks.that("what was changed since is told, not forced", until(40, lambda: state(clash)["state"] == "conflict") and state(clash)["note"], state(clash))
     checks.equal("and stays", value(s, "SELECT status FROM orders WHERE id = 32"), "changed since")
+    checks.equal("the rule goes", s.db(f"approval-rules/{deny}", method="DELETE").status, 200)
     refused(checks, "too late", PEOPLE["owner"].ask("POST", f"/api/approvals/{lost}/confirm"), 409, "conflict")
+
+
+def no_confirmation(checks, s):
+    """What cannot take itself back is not approved for a time."""
+    token = s.query("DROP TABLE orders").json["approvalToken"]
+    a = decide("owner", token, run=True, confirmWithinSec=60)
+    checks.that("refused beforehand", a.status == 400 and a.json["pointer"] == "/confirmWithinSec" and "schema" in a.json["error"], a)
+    checks.equal("nothing was decided", get(s, token, token=s.token).json["data"]["status"], "pending")
+    checks.equal("nor done", s.query("SELECT 1 FROM orders LIMIT 1").status, 200)
+    checks.equal("deny", decide("owner", token, "deny").status, 200)
+
+
+def engines(s):
+    """Processes of the server, but itself."""
+    with open(f"/proc/{s.proc.pid}/task/{s.proc.pid}/children") as f:
+        found = [int(p) for p in f.read().split()]
+    for pid in found:
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            found += [int(p) for p in f.read().split()]
+    return found
+
+
+def not_shown(checks, s):
+    """What nobody can be shown is approved by nobody; it can be denied."""
+    token = hold(s)["approvalToken"]
+    stopped = engines(s)
+    checks.that("engines", stopped, s.proc.pid)
+    try:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        a = decide("owner", token)
+        checks.that("approve", a.status == 503 and "cannot be shown" in a.json["error"], a)
+        checks.equal("deny", decide("owner", token, "deny").status, 200)
+    finally:
+        for pid in stopped:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:  # it was ended for not answering
+                pass
+    value(s, "SELECT 1")
+    checks.equal("denied", status(s, token), "denied")
 
 
 def receipts(checks, s):
@@ -489,7 +533,7 @@ def as_people(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (people, whole_story, every_way_to_write, at_once, denied, who_may, two_people, waiting, drift, rows_with_nul, fails_by_now, destroys_much, run_at_once, confirmation, receipts, bad_input, as_people, crashes, lists):
+        for part in (people, whole_story, every_way_to_write, at_once, denied, who_may, two_people, waiting, drift, rows_with_nul, fails_by_now, destroys_much, run_at_once, confirmation, no_confirmation, not_shown, receipts, bad_input, as_people, crashes, lists):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()

@@ -8,6 +8,8 @@
 #include "json/rewrite.h"
 #include "tenant/share.h"
 
+#define SHOWN_MAX (64 << 20)
+
 route_worker_fn console_approval_inbox, console_approval_get, console_approval_receipt,
     console_approval_confirm;
 route_loop_fn console_approval_decide;
@@ -50,14 +52,14 @@ static void add_proposal(struct jsonw *w, void *arg)
     JSONW_CSTR(w, "noProposalBecause", j->no_proposal);
 }
 
-/* With the rights of whoever reads it. */
-static void read_proposal(
-    struct api_call *c, const struct approval *p, enum member_role role, struct arena *a, struct judged *j)
+/* With the rights of whoever reads it. ret->proposal NULL: *ret_status says why, or the error does. */
+static enum err_code ask_proposal(struct api_call *c, const struct approval *p, enum member_role role,
+    struct arena *a, int *ret_status, struct judged *ret, struct err *err)
 {
     struct str body;
-    int status = 0;
-    struct err failed = ERR_INIT;
-    enum err_code rc = approval_ask(a,
+
+    *ret_status = 0;
+    return approval_ask(a,
         &(struct approval_ask){.supervisor = c->opt->supervisor,
             .database_id = &p->database_id,
             .op = WIRE_OP_PROPOSAL_GET,
@@ -66,9 +68,16 @@ static void read_proposal(
             .body = STR_EMPTY,
             .token_id = id_str(&c->person->session_id),
             .request_id = c->by->request_id},
-        &status, &body, &j->proposal, &failed);
+        ret_status, &body, &ret->proposal, err);
+}
 
-    if (rc)
+static void read_proposal(
+    struct api_call *c, const struct approval *p, enum member_role role, struct arena *a, struct judged *j)
+{
+    int status;
+    struct err failed = ERR_INIT;
+
+    if (ask_proposal(c, p, role, a, &status, j, &failed))
         j->no_proposal = "the database does not answer";
     else if (!j->proposal)
         j->no_proposal = status == 404 ? "it is gone, or your role does not show it" : "it cannot be read";
@@ -80,7 +89,7 @@ static enum err_code view_for_person(struct api_call *c, struct approval *p, enu
     struct judged j = {.why_not = {NULL, 0}};
     struct err why = ERR_INIT;
 
-    arena_init(&a, 64 << 20);
+    arena_init(&a, SHOWN_MAX);
     enum err_code rc = approval_reconcile(c->db, c->opt->supervisor, &a, p, c->err);
     if (rc)
         return rc;
@@ -228,6 +237,47 @@ static enum err_code decide_tx(struct api_call *c, struct decide *d)
     return rc;
 }
 
+/* What can be seen by nobody is approved by nobody, and what cannot be taken back does not wait to be
+ * confirmed. */
+static enum err_code check_shown(
+    struct api_call *c, const struct decide *d, const struct judged *j, int status)
+{
+    const struct jsonr_value *why = j->proposal ? jsonr_member(j->proposal, S("noUndo")) : NULL;
+
+    if (!j->proposal && status == 404)
+        return err_set(c->err, ERR_CONFLICT, "What it would change is gone, or your role does not show it");
+    if (!j->proposal)
+        return err_set(c->err, ERR_UNAVAILABLE,
+            "What it would change cannot be shown now: its database does not answer as it should. It can be "
+            "denied");
+    if (d->confirm_within_s && why && jsonr_kind(why) == JSONR_TEXT)
+        return err_field(c->err, "/confirmWithinSec", "this write cannot take itself back: " STR_FMT,
+            STR_ARG(jsonr_text(why)));
+    return ERR_OK;
+}
+
+/* Before an approval is written down. */
+static enum err_code look_step(struct api_call *c)
+{
+    AUTO_ARENA a;
+    struct judged j = {.proposal = NULL};
+    struct approval p;
+    enum member_role role;
+    struct err failed = ERR_INIT;
+    int status;
+    enum err_code rc = find(c, &p, &role);
+
+    arena_init(&a, SHOWN_MAX);
+    if (rc || p.status != APPROVAL_PENDING)
+        return rc; /* deciding says so */
+    rc = approval_may_decide(c->db, &p, &c->person->account.id, NULL, c->err);
+    if (rc)
+        return rc;
+    if (ask_proposal(c, &p, role, &a, &status, &j, &failed))
+        status = 0;
+    return check_shown(c, c->flow, &j, status);
+}
+
 static enum err_code decide_step(struct api_call *c)
 {
     struct decide *d = c->flow;
@@ -258,6 +308,14 @@ static void decided(struct api_request *r)
     request_reply_body(r, 200, "application/json");
 }
 
+static void looked(struct api_request *r)
+{
+    struct err err = ERR_INIT;
+
+    if (request_run_step(r, WORKQ_WRITE, decide_step, decided, &err))
+        request_flow_fail(r, &err);
+}
+
 static enum err_code read_decision(struct api_request *r, struct decide *d, struct err *err)
 {
     enum err_code rc = request_read_body(r, DECISION, ARRAY_LEN(DECISION), REQUEST_UNKNOWN_REFUSE, d, err);
@@ -286,7 +344,9 @@ void console_approval_decide(struct api_request *r)
     d->redeem = redeem_new(r);
     d->redeem->shows_approval = true;
     r->flow = d;
-    if (request_run_step(r, WORKQ_WRITE, decide_step, decided, &err))
+    if (!approves(d))
+        looked(r);
+    else if (request_run_step(r, WORKQ_READ, look_step, looked, &err))
         request_flow_fail(r, &err);
 }
 
