@@ -60,6 +60,23 @@ void strbuf_add_visible(struct strbuf *out, struct str text)
     }
 }
 
+static bool is_space(uint32_t c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
+           c == 0x202f || c == 0x205f || c == 0x2800 || c == 0x3000;
+}
+
+bool visible_at_all(struct str text)
+{
+    for (size_t at = 0, len; at < text.len; at += len ? len : 1) {
+        len = utf8_first(str_slice(text, at, text.len));
+        uint32_t c = len ? decode(text.ptr + at, len) : 0;
+        if (len && !is_hidden(c) && !is_space(c))
+            return true;
+    }
+    return false;
+}
+
 bool visible_as_it_is(struct str text)
 {
     for (size_t at = 0; at < text.len;) {

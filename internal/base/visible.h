@@ -8,5 +8,6 @@
 
 void strbuf_add_visible(struct strbuf *out, struct str text); /* malformed bytes become U+FFFD */
 bool visible_as_it_is(struct str text);                       /* nothing in it would be spelled out */
+bool visible_at_all(struct str text);                         /* more than spaces and what hides */
 
 #endif

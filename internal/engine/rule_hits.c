@@ -1,5 +1,6 @@
 /* What is told of the rules that decided. */
 #include "base/strbuf.h"
+#include "base/visible.h"
 #include "engine/catalog.h"
 #include "engine/engine_state.h"
 #include "engine/rule.h"
@@ -102,6 +103,11 @@ void rules_write_hits(struct op *op, struct jsonw *w, struct str hits, bool all)
     jsonw_array_end(w);
 }
 
+bool rules_reason_given(struct str reason)
+{
+    return reason.ptr && visible_at_all(reason);
+}
+
 const char *rules_decision(struct op *op, struct str hits, struct str reason)
 {
     const struct jsonr_value *list = NULL;
@@ -113,7 +119,7 @@ const char *rules_decision(struct op *op, struct str hits, struct str reason)
         if (name.ptr && rule_action_read(name, &action) && action > strictest)
             strictest = action;
     }
-    if (strictest == RULE_REQUIRE_REASON && reason.ptr)
+    if (strictest == RULE_REQUIRE_REASON && rules_reason_given(reason))
         strictest = RULE_ALLOW;
     return rule_action_name(strictest);
 }

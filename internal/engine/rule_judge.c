@@ -116,7 +116,7 @@ static void sum_up(const struct judging *j, const struct proposing *in, struct v
 {
     *v = (struct verdict){.action = RULE_ALLOW, .approver_role = {NULL, 0}};
     for (const struct hit *h = j->hits; h; h = h->next) {
-        v->wants_reason |= h->action == RULE_REQUIRE_REASON && !in->reason.ptr;
+        v->wants_reason |= h->action == RULE_REQUIRE_REASON && !rules_reason_given(in->reason);
         if (h->action > v->action)
             v->action = h->action;
         if (h->action == RULE_REQUIRE_APPROVAL)

@@ -73,7 +73,7 @@ def off_work():
 
 
 def examples(checks, s):
-    found = {name.removesuffix(".json") for name in os.listdir(EXAMPLES)}
+    found = {name.removesuffix(".json") for name in os.listdir(EXAMPLES) if name.endswith(".json")}
     checks.equal("each example is tried", found, set(CASES) | {"outside-working-hours"})
     for name in sorted(found):
         with open(os.path.join(EXAMPLES, name + ".json"), encoding="utf-8") as f:
@@ -116,6 +116,16 @@ def imports_and_branches(checks, s):
     clear(s)
 
 
+def reasons(checks, s):
+    store(checks, s, {"tableGlob": "scratch", "action": "require_reason"})
+    for reason in (None, " ", "\t\n", "\u200b", "\u3000\u00a0\ufeff"):
+        a = s.db("query", {"sql": "INSERT INTO scratch VALUES(7)", "reason": reason})
+        checks.equal(f"{reason!r} is no reason", (a.status, a.json.get("code")), (403, "reason_required"))
+        checks.equal(f"{reason!r} is none for a proposal", s.db("propose", {"sql": "INSERT INTO scratch VALUES(7)", "reason": reason}).json["data"]["decision"], "require_reason")
+    checks.equal("a reason", s.db("query", {"sql": "INSERT INTO scratch VALUES(7)", "reason": " why\u200b"}).status, 200)
+    clear(s)
+
+
 def invariants(checks, s):
     path = "/v1/db/acme/main/invariants"
     made = s.call("POST", path, {"name": "solvent", "sql": "SELECT id FROM accounts WHERE balance < 0"}).json["data"]
@@ -134,7 +144,7 @@ def main():
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             checks.equal(sql, s.query(sql).status, 200)
-        for part in (routes, bad_input, examples, imports_and_branches, invariants):
+        for part in (routes, bad_input, examples, imports_and_branches, reasons, invariants):
             checks.part(part, checks, s)
     return checks.end()
 

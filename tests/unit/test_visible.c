@@ -30,6 +30,18 @@ void test_visible__what_hides_is_spelled_out(void **state)
     }
 }
 
+void test_visible__spaces_say_nothing(void **state)
+{
+    static const char *const NOTHING[] = {
+        "", " ", "\t\n ", "\xe2\x80\x8b", "\xc2\xa0\xe3\x80\x80", "\xef\xbb\xbf \xe2\xa0\x80", "\xff"};
+    static const char *const SOMETHING[] = {"x", " x", "\xe2\x80\x8b.", "\xc3\xa9", "\xf0\x9f\x98\x80"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(NOTHING); i++)
+        assert_false(visible_at_all(str_of(NOTHING[i])));
+    for (size_t i = 0; i < ARRAY_LEN(SOMETHING); i++)
+        assert_true(visible_at_all(str_of(SOMETHING[i])));
+}
+
 static void rewritten(const char *json, void (*text)(struct strbuf *, struct str), const char *wanted)
 {
     AUTO_ARENA a;
