@@ -363,24 +363,32 @@ static enum err_code empty(const char *path, struct err *err)
     return rc;
 }
 
-/* <data>/db/<id>/in and what is in out/, of every database. */
-static enum err_code clean_boxes(const char *data_dir, struct err *err)
+/* out/ itself stays for engines to write to; a snapshot needs neither. */
+static enum err_code clean_box(const char *one, bool keeps_out, struct err *err)
 {
-    char dbs[FS_PATH_MAX], one[FS_PATH_MAX], in[FS_PATH_MAX], out[FS_PATH_MAX];
-    fs_join(dbs, data_dir, "db");
-    DIR *dir = opendir(dbs);
+    char in[FS_PATH_MAX], out[FS_PATH_MAX];
+    fs_join(in, one, "in");
+    fs_join(out, one, "out");
+    enum err_code rc = fs_remove_tree(in, err);
+    if (rc)
+        return rc;
+    return keeps_out ? empty(out, err) : fs_remove_tree(out, err);
+}
+
+/* <data>/<folder>/<id>/in and out/, of every database or snapshot. */
+static enum err_code clean_boxes(const char *data_dir, const char *folder, bool keeps_out, struct err *err)
+{
+    char path[FS_PATH_MAX], one[FS_PATH_MAX];
+    fs_join(path, data_dir, folder);
+    DIR *dir = opendir(path);
     if (!dir)
         return ERR_OK;
     enum err_code rc = ERR_OK;
     for (struct dirent *e; !rc && (e = readdir(dir));) {
         if (e->d_name[0] == '.')
             continue;
-        fs_join(one, dbs, e->d_name);
-        fs_join(in, one, "in");
-        fs_join(out, one, "out");
-        rc = fs_remove_tree(in, err);
-        if (!rc)
-            rc = empty(out, err);
+        fs_join(one, path, e->d_name);
+        rc = clean_box(one, keeps_out, err);
     }
     (void)closedir(dir); /* a directory that was only read */
     return rc;
@@ -395,5 +403,7 @@ enum err_code housekeeping_clean(const char *data_dir, struct err *err)
         fs_join(path, data_dir, FOLDERS[i]);
         rc = fs_remove_tree(path, err);
     }
-    return rc ? rc : clean_boxes(data_dir, err);
+    if (!rc)
+        rc = clean_boxes(data_dir, "db", true, err);
+    return rc ? rc : clean_boxes(data_dir, "snapshots", false, err);
 }

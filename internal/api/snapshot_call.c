@@ -69,6 +69,7 @@ struct auto_flow {
     struct id database_id;
     struct registry_entry database;
     struct snapshot_new wanted;
+    bool drops; /* a table or a column */
     struct snapshot_plan plan;
     struct snapshot made;
     char why[ERR_MESSAGE_MAX]; /* "": it was made */
@@ -120,6 +121,22 @@ static enum err_code keep(struct api_call *c)
     return ERR_OK;
 }
 
+static enum err_code put_away(struct api_call *c)
+{
+    const struct auto_flow *f = c->flow;
+    registry_copy_drop(c->disk->data_dir, id_str(&f->database_id), id_str(&f->wanted.id));
+    return ERR_OK;
+}
+
+static void without_copy(struct api_request *r, const char *why)
+{
+    struct auto_flow *f = r->flow;
+    struct err err = ERR_INIT;
+    str_print_cut(f->why, sizeof f->why, "%s", why);
+    if (request_run_step(r, WORKQ_READ, put_away, send_again, &err))
+        send_again(r);
+}
+
 static void on_copied(struct engine_call *call, const struct err *failed)
 {
     struct api_request *r = call->arg;
@@ -127,7 +144,7 @@ static void on_copied(struct engine_call *call, const struct err *failed)
     struct err err = ERR_INIT;
     r->calling = false;
     if (failed || r->head.status != 200) {
-        go_on_without(r, failed ? failed->message : "the database could not be copied");
+        without_copy(r, failed ? failed->message : "the database could not be copied");
         return;
     }
     f->wanted.read_at = snapshot_call_read_at(r);
@@ -143,7 +160,7 @@ static enum err_code plan(struct api_call *c)
     struct auto_flow *f = c->flow;
     enum err_code rc = registry_get_by_id(c->db, &f->database_id, &f->database, c->err);
     if (!rc)
-        rc = snapshot_plan(c->db, c->disk, &f->database_id, &f->plan, c->err);
+        rc = snapshot_plan(c->db, c->disk, &f->database_id, f->drops, &f->plan, c->err);
     if (rc) {
         f->plan = (struct snapshot_plan){.what = SNAPSHOT_PLAN_SKIP, .why = ""};
         str_print_cut(f->why, sizeof f->why, "%s", c->err->message);
@@ -174,7 +191,7 @@ bool snapshot_before_write(struct api_request *r)
     if (!r->head.wants_snapshot || r->call.req.snapshot != WIRE_SNAPSHOT_ASK)
         return false;
     struct auto_flow *f = ARENA_NEW(&r->arena, struct auto_flow);
-    const struct jsonr_value *label = member(r, NULL, "label");
+    const struct jsonr_value *label = member(r, NULL, "label"), *drops = member(r, NULL, "drops");
     struct str text = label && jsonr_kind(label) == JSONR_TEXT ? jsonr_text(label) : S("before a write");
     *f = (struct auto_flow){
         .asked = r->call.req, .on_data = r->call.on_data, .on_done = r->call.on_done, .flow = r->flow};
@@ -183,6 +200,7 @@ bool snapshot_before_write(struct api_request *r)
     f->wanted =
         (struct snapshot_new){.label = str_slice(text, 0, utf8_cut(text, (size_t)LIMIT_SNAPSHOT_LABEL_BYTES)),
             .kind = SNAPSHOT_AUTOMATIC};
+    f->drops = drops && jsonr_kind(drops) == JSONR_BOOL && jsonr_bool(drops);
     r->flow = f;
     if (request_run_step(r, WORKQ_READ, plan, on_planned, &err)) {
         r->flow = f->flow;

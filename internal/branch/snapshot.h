@@ -37,12 +37,12 @@ MUST_CHECK enum err_code snapshot_put(struct db *db, const struct registry_disk 
 /* What a write that destroys is to do about its snapshot. */
 struct snapshot_plan {
     enum { SNAPSHOT_PLAN_MAKE, SNAPSHOT_PLAN_USE, SNAPSHOT_PLAN_SKIP } what;
-    struct snapshot
-        use;         /* there is one that will do: nothing was written since, or there were many of late */
-    const char *why; /* there can be none */
+    struct snapshot use; /* there is one that will do: nothing was written since */
+    const char *why;     /* there can be none, or there were many of late */
 };
+/* `drops`: a table or a column goes, with what is in it. However many there were of late, it has its own. */
 MUST_CHECK enum err_code snapshot_plan(struct db *db, const struct registry_disk *disk,
-    const struct id *database_id, struct snapshot_plan *ret, struct err *err);
+    const struct id *database_id, bool drops, struct snapshot_plan *ret, struct err *err);
 /* Of that database: ERR_NOT_FOUND. */
 MUST_CHECK enum err_code snapshot_get(
     struct db *db, const struct id *database_id, struct str id, struct snapshot *ret, struct err *err);

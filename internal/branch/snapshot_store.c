@@ -25,7 +25,6 @@
 #define SQL_OF_LATE                                                                                          \
     "SELECT count(*) FROM snapshot WHERE database_id = ?1 AND kind = 'automatic' AND created_at > ?2"
 #define SQL_LAST        COLUMNS " WHERE database_id = ?1 ORDER BY id DESC LIMIT 1"
-#define SQL_LAST_AUTO   COLUMNS " WHERE database_id = ?1 AND kind = 'automatic' ORDER BY id DESC LIMIT 1"
 #define SQL_DELETE      "DELETE FROM snapshot WHERE id = ?1"
 #define SQL_OLD         "DELETE FROM snapshot WHERE created_at <= ?1"
 #define SQL_KNOWN       "SELECT 1 FROM snapshot WHERE id = ?1"
@@ -103,8 +102,8 @@ static enum err_code check_room(struct db *db, const struct id *database_id, str
 
 /* --- Making --- */
 
-/* The newest, the newest automatic or the oldest automatic one of a database. */
-enum which { LAST, LAST_AUTO, OLDEST_AUTO };
+/* The newest, or the oldest automatic one of a database. */
+enum which { LAST, OLDEST_AUTO };
 
 static enum err_code find(
     struct db *db, enum which which, const struct id *database_id, struct snapshot *ret, struct err *err)
@@ -112,9 +111,7 @@ static enum err_code find(
     AUTO_STMT st = DB_STMT_INIT;
     struct str id = id_str(database_id);
     enum err_code code = which == LAST ? db_query_one(db, SQL_LAST, DB_ARGS(db_text(id)), &st, err)
-                         : which == LAST_AUTO
-                             ? db_query_one(db, SQL_LAST_AUTO, DB_ARGS(db_text(id)), &st, err)
-                             : db_query_one(db, SQL_OLDEST_AUTO, DB_ARGS(db_text(id)), &st, err);
+                                       : db_query_one(db, SQL_OLDEST_AUTO, DB_ARGS(db_text(id)), &st, err);
 
     if (!code)
         map(&st, ret);
@@ -203,7 +200,7 @@ static bool is_as_of(const struct registry_disk *disk, const struct snapshot *s)
 }
 
 enum err_code snapshot_plan(struct db *db, const struct registry_disk *disk, const struct id *database_id,
-    struct snapshot_plan *ret, struct err *err)
+    bool drops, struct snapshot_plan *ret, struct err *err)
 {
     uint64_t bytes = registry_bytes(disk->data_dir, id_str(database_id));
     int64_t late = 0,
@@ -222,11 +219,12 @@ enum err_code snapshot_plan(struct db *db, const struct registry_disk *disk, con
         ret->why = "the database is too large to be copied before a write";
         return ERR_OK;
     }
-    code = made_of_late(db, database_id, &late, err);
+    code = drops ? ERR_OK : made_of_late(db, database_id, &late, err);
     if (code || late < most)
         return code;
-    ret->what = SNAPSHOT_PLAN_USE;
-    return find(db, LAST_AUTO, database_id, &ret->use, err);
+    ret->what = SNAPSHOT_PLAN_SKIP;
+    ret->why = "the database had as many automatic snapshots within a minute as it may have";
+    return ERR_OK;
 }
 
 /* --- Reading --- */

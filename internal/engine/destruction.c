@@ -145,6 +145,8 @@ void destruction_end(struct op *op, const struct cached *c, const struct destruc
     struct engine *eng = op->eng;
     if (d->hooked)
         (void)sqlite3_preupdate_hook(eng->db, NULL, NULL); /* returns the argument of the hook before */
+    if (changes >= 0)
+        op->drops |= d->has_rows;
     if (changes < 0 || op->destroys.len || !c->destroys || op->call.snapshot == WIRE_SNAPSHOT_NEVER)
         return;
     int64_t rows = eng->destroyed - d->rows_before, inner = eng->destroyed_inner - d->inner_before;

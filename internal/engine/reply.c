@@ -48,7 +48,7 @@ void task_rewind(struct task *t)
     t->op.plain = (struct str){NULL, 0};
     t->op.proposal = t->op.snapshot = t->op.destroys = STR_EMPTY;
     t->op.undo_until_ms = 0;
-    t->op.drift = false;
+    t->op.drift = t->op.drops = false;
     t->op.statement_index = -1;
     t->rc = ERR_OK;
     t->err = (struct err)ERR_INIT;
@@ -162,8 +162,10 @@ void task_fail(struct task *t)
     }
     if (op->statement_index >= 0)
         JSONW_INT(w, "statementIndex", op->statement_index);
-    if (t->asks_snapshot)
+    if (t->asks_snapshot) {
         JSONW_TEXT(w, "label", op->destroys);
+        JSONW_BOOL(w, "drops", op->drops);
+    }
     JSONW_TEXT(w, "requestId", op->call.request_id);
     jsonw_object_end(w);
     CHECK(jsonw_done(w) && !strbuf_failed(&t->body));

@@ -45,6 +45,7 @@ struct task {
     struct err culprit_err;
     bool culprit_asks; /* it was taken back for want of a snapshot */
     struct str culprit_destroys;
+    bool culprit_drops;
     struct str culprit_detail;
 };
 

@@ -293,6 +293,7 @@ static enum err_code try_write(struct task *t)
         t->op.statement_index = t->culprit_step;
         t->asks_snapshot = t->culprit_asks;
         t->op.destroys = t->culprit_destroys;
+        t->op.drops = t->culprit_drops;
         return t->err.code;
     }
     invariants_begin(&t->op);
@@ -369,6 +370,7 @@ static void blame(struct task *t)
     t->culprit_err = t->err;
     t->culprit_asks = t->asks_snapshot;
     t->culprit_destroys = op->destroys;
+    t->culprit_drops = op->drops;
     t->culprit_detail = op->error_detail;
 }
 

@@ -167,6 +167,18 @@ static enum err_code carry_merged(const char *old, const char *stage, struct err
     return fs_exists(mark) ? move_merged(old, stage, err) : ERR_OK;
 }
 
+/* Copies for others, half made, and what waits to be read in belong to no state that is kept. */
+static void empty_boxes(const char *dir)
+{
+    static const char *const BOXES[] = {"out", "in"};
+    char box[FS_PATH_MAX];
+
+    for (size_t i = 0; i < ARRAY_LEN(BOXES); i++) {
+        fs_join(box, dir, BOXES[i]);
+        err_ignore(fs_remove_tree(box, NULL)); /* what stays is removed at the next start */
+    }
+}
+
 enum err_code disk_exchange(const char *data_dir, struct str db_id, struct str keep_as, struct err *err)
 {
     char stage[FS_PATH_MAX], live[FS_PATH_MAX], old[FS_PATH_MAX];
@@ -188,7 +200,11 @@ enum err_code disk_exchange(const char *data_dir, struct str db_id, struct str k
     }
     if (!code && keep_as.len)
         code = carry_merged(old, stage, err);
-    return code ? code : host_trouble(fs_rename(stage, live, err), err);
+    if (!code)
+        code = host_trouble(fs_rename(stage, live, err), err);
+    if (!code && keep_as.len)
+        empty_boxes(old);
+    return code;
 }
 
 enum err_code disk_unexchange(const char *data_dir, struct str db_id, struct str keep_as, struct err *err)

@@ -146,7 +146,7 @@ enum err_code registry_snapshot_use(
 void registry_copy_drop(const char *data_dir, struct str db_id, struct str copy_id)
 {
     static const char *const ENDINGS[] = {
-        ".db", ".db-journal", ".db-wal", ".from.db", ".from.db-journal", ".from.db-wal"};
+        ".db", ".db-journal", ".db-wal", ".db-shm", ".from.db", ".from.db-journal", ".from.db-wal"};
     char path[FS_PATH_MAX];
 
     for (size_t i = 0; i < ARRAY_LEN(ENDINGS); i++) {

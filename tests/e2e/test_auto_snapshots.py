@@ -156,8 +156,21 @@ def bounded(checks, s):
         good(checks, "update", s.query("UPDATE u SET v = v || 'x'"))
     labels = [x for x in listed(s) if x["kind"] == "automatic"]
     checks.that("at most five a minute", len(labels) <= 5, len(labels))
-    answer = good(checks, "update", s.query("UPDATE u SET v = 1"))
-    checks.equal("then the last one it is", answer["meta"]["snapshot"]["id"], labels[0]["id"])
+    checks.equal("and five there are", len(labels), 5)
+    fill(s, "precious", 20)
+    s.query("INSERT INTO precious(v) VALUES('last')")
+    meta = good(checks, "update", s.query("UPDATE u SET v = 1"))["meta"]
+    checks.equal("then there is none, for one that holds another state will not do", meta["snapshot"], None)
+    checks.that("and the answer says why", "within a minute" in meta.get("snapshotSkipped", ""), meta)
+    checks.equal("none was made", len([x for x in listed(s) if x["kind"] == "automatic"]), 5)
+    for sql in ("ALTER TABLE precious DROP COLUMN v", "DROP TABLE precious"):
+        s.query("INSERT INTO u(v) VALUES(3)")
+        before = s.query("SELECT sum(id), count(*) FROM u").json["data"]["rows"], s.query("SELECT * FROM precious").json["data"]["rows"]
+        made = good(checks, sql, s.query(sql))["meta"]["snapshot"]
+        checks.that(f"{sql} has its own", made and made["id"] not in [x["id"] for x in labels], made)
+        restore(s, checks, made or labels[0])
+        after = s.query("SELECT sum(id), count(*) FROM u").json["data"]["rows"], s.query("SELECT * FROM precious").json["data"].get("rows")
+        checks.equal(f"{sql}: which is the state before it", after, before)
     mine = good(checks, "manual", s.call("POST", f"{BASE}/snapshots", {"label": "mine"}))["data"]
     for _ in range(22):
         s.query("INSERT INTO u(v) VALUES(1)")

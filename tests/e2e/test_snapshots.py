@@ -130,6 +130,52 @@ def under_load(checks, s):
         checks.equal("of one moment", len({r[0] for r in s.query("SELECT v FROM pair").json["data"]["rows"]}), 1)
 
 
+def cancelled(checks, s):
+    """A client that leaves while its snapshot is made leaves no half of it."""
+    s.query("CREATE TABLE wide(id INTEGER PRIMARY KEY, pad)")
+    for _ in range(4):
+        s.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO wide(pad) SELECT zeroblob(8000) FROM n")
+    box = os.path.join(s.data, "db", os.listdir(os.path.join(s.data, "db"))[0], "out")
+    seen = 0
+    for _ in range(6):
+        c = s.connection()
+        c.request("POST", BASE + "/snapshots", '{"label": "left"}', {"Authorization": f"Bearer {s.token}", "Content-Type": "application/json"})
+        begun = until(lambda: os.listdir(box), 20)
+        c.close()
+        seen += bool(begun)
+        checks.that("nothing stays of it", until(lambda: not os.listdir(box), 20), os.listdir(box))
+    checks.that("copies were begun", seen > 0, seen)
+
+
+def until(what, seconds):
+    end = time.monotonic() + seconds
+    while not what() and time.monotonic() < end:
+        time.sleep(0.001)
+    return what()
+
+
+def boxes(checks, s):
+    """What lies half made in the boxes of a database is not kept with it by a restore, nor found after a start."""
+    s.query("CREATE TABLE t(a)")
+    one = make(s, checks, "boxes")
+    home = os.path.join(s.data, "db", os.listdir(os.path.join(s.data, "db"))[0])
+    for box in ("out", "in"):
+        os.makedirs(os.path.join(home, box), exist_ok=True)
+        with open(os.path.join(home, box, "half.db"), "wb") as f:
+            f.write(b"x" * 100000)
+    kept = os.path.join(s.data, "snapshots", restore(s, checks, one)["replaced"]["id"])
+    halves = [p for p in ("out/half.db", "in/half.db") if os.path.exists(os.path.join(kept, p))]
+    checks.equal("nothing half made is kept", (os.path.exists(os.path.join(kept, "main.db")), halves), (True, []))
+    for box in ("out", "in"):
+        os.makedirs(os.path.join(kept, box), exist_ok=True)
+        with open(os.path.join(kept, box, "half.db"), "wb") as f:
+            f.write(b"x")
+    s.stop()
+    s.start()
+    left = [p for p in ("out", "in") if os.path.exists(os.path.join(kept, p))]
+    checks.equal("a start takes away what is there", (os.path.exists(os.path.join(kept, "main.db")), left), (True, []))
+
+
 def whole_copies(checks, s):
     """Copies that are made while the log fills, is taken over and begun anew are of one commit each, page by page."""
     s.query("CREATE TABLE page(id INTEGER PRIMARY KEY, v, pad)")
@@ -336,6 +382,9 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         for part in (plain, limits, under_load, whole_copies, crashes, keeps, by_time, keys_under_load, of_a_lost_file):
+            checks.part(part, checks, s)
+    for part in (cancelled, boxes):
+        with Server(binary_argument()) as s:
             checks.part(part, checks, s)
     return checks.end()
 

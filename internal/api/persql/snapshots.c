@@ -18,6 +18,7 @@ struct snapshot_flow {
     int64_t changed_at;               /* the last commit, as the writer knows it; 0 unknown */
     struct id id;                     /* of the copy that is put in place */
     struct snapshot_new wanted;       /* to be made */
+    struct id database_id;
     struct registry_entry database;
     struct snapshot snapshot;
     int64_t sealed_us; /* when the database was told to write down what is kept */
@@ -103,14 +104,38 @@ static enum err_code keep(struct api_call *c)
     return rc;
 }
 
+/* The engine was killed, for whoever asked left, or never came to it. */
+static enum err_code put_away(struct api_call *c)
+{
+    const struct snapshot_flow *f = c->flow;
+    registry_copy_drop(c->disk->data_dir, id_str(&f->database_id), id_str(&f->wanted.id));
+    *c->err = f->failed;
+    return f->failed.code;
+}
+
+static void fail_copy(struct api_request *r, const struct err *failed)
+{
+    struct snapshot_flow *f = r->flow;
+    struct err err = ERR_INIT;
+    r->calling = false;
+    f->failed = *failed;
+    f->database_id = r->place.id;
+    if (request_run_step(r, WORKQ_READ, put_away, NULL, &err))
+        request_flow_fail(r, failed);
+}
+
 static void on_copied(struct engine_call *call, const struct err *failed)
 {
     struct api_request *r = call->arg;
     struct snapshot_flow *f = r->flow;
-    if (!failed && r->head.status == 200)
+    if (failed) {
+        fail_copy(r, failed);
+        return;
+    }
+    if (r->head.status == 200)
         f->wanted.read_at = snapshot_call_read_at(r);
     f->wanted.changed_at = supervise_last_commit_ms(r->api->opt.supervisor, id_str(&r->place.id));
-    request_flow_next(call, failed, keep);
+    request_flow_next(call, NULL, keep);
 }
 
 static enum err_code copy(struct api_request *r, struct err *err)
@@ -206,6 +231,7 @@ static enum err_code give_up(struct api_call *c)
 {
     struct snapshot_flow *f = c->flow;
     registry_unstage(c->disk->data_dir, id_str(&f->id));
+    registry_copy_drop(c->disk->data_dir, id_str(&f->database.id), id_str(&f->id));
     *c->err = f->failed;
     return f->failed.code;
 }
