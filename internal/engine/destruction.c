@@ -10,6 +10,52 @@
 
 /* --- Counting --- */
 
+enum { TABLES = 32 }; /* rows of more count for the whole call alone */
+
+struct tally_table {
+    struct str name;
+    const char *deed; /* of a statement that named it, NULL none: a trigger or a cascade */
+    int64_t removed, updated, inserted, at_once; /* at_once: removed or updated by one statement */
+};
+
+struct tally_state {
+    size_t count, last;
+    struct tally_table tables[TABLES];
+    int64_t rows;
+};
+
+struct tally {
+    struct arena *arena;
+    struct tally_state now, before; /* before: the statement that runs */
+    bool hides;                     /* under policies nobody learns how many rows are hidden */
+};
+
+static struct tally_table *tally_of(struct tally *t, struct str name)
+{
+    struct tally_state *s = &t->now;
+    if (s->last < s->count && str_eq(s->tables[s->last].name, name))
+        return &s->tables[s->last];
+    for (s->last = 0; s->last < s->count; s->last++) {
+        if (str_eq(s->tables[s->last].name, name))
+            return &s->tables[s->last];
+    }
+    struct str copy = s->count < TABLES ? arena_copy(t->arena, name) : STR_EMPTY;
+    if (!copy.len)
+        return NULL;
+    s->tables[s->count] = (struct tally_table){.name = copy};
+    return &s->tables[s->count++];
+}
+
+static void tally_count(struct tally *t, int change, struct str name)
+{
+    struct tally_table *table = tally_of(t, name);
+    if (!table)
+        return;
+    table->removed += change == SQLITE_DELETE;
+    table->updated += change == SQLITE_UPDATE;
+    table->inserted += change == SQLITE_INSERT;
+}
+
 /* Inner tables of full-text indexes are written to in ways of their own. A user's table can have such a name
  * too, so these are counted apart. */
 static bool may_be_inner(struct str table)
@@ -23,12 +69,14 @@ static bool may_be_inner(struct str table)
 
 void destruction_count(struct engine *eng, int change, const char *table)
 {
-    if (change == SQLITE_INSERT || guard_name_reserved(str_of(table)))
+    struct str name = str_of(table);
+    if ((change == SQLITE_INSERT && !eng->tally) || guard_name_reserved(name))
         return;
-    if (may_be_inner(str_of(table)))
-        eng->destroyed_inner++;
-    else
-        eng->destroyed++;
+    bool inner = may_be_inner(name);
+    if (eng->tally && !inner)
+        tally_count(eng->tally, change, name);
+    eng->destroyed_inner += inner && change != SQLITE_INSERT;
+    eng->destroyed += !inner && change != SQLITE_INSERT;
 }
 
 static void on_change(void *arg, sqlite3 *db, int change, const char *schema, const char *table,
@@ -54,14 +102,15 @@ void destruction_learn(const struct guard *g, struct cached *c)
 {
     bool drops = g->acts & (GUARD_DROPS_TABLE | GUARD_DROPS_COLUMN);
     c->acts = g->acts;
-    if (!drops && (sql_verb_changes_schema(c->verb) || !g->loses[0]))
+    bool writes = g->loses[0] || (g->acts & GUARD_TRIGGERS_DELETE);
+    if (!drops && (sql_verb_changes_schema(c->verb) || !writes))
         return;
-    c->destroys = mem_strdup(g->loses);
+    c->destroys = mem_strdup(g->loses); /* "": its triggers alone remove rows */
     c->unbounded = !(g->acts & GUARD_INSERTS) && !has_where(c->sql);
 }
 
-/* Rows of the table, at most so many. One that cannot be read counts as full. */
-static int64_t count_up_to(struct op *op, const char *table, int64_t most)
+/* Rows of the table, at most so many; `unread` where it cannot be read. */
+static int64_t count_up_to(struct op *op, const char *table, int64_t most, int64_t unread)
 {
     struct err ignored = ERR_INIT;
     struct str detail = op->error_detail;
@@ -75,7 +124,16 @@ static int64_t count_up_to(struct op *op, const char *table, int64_t most)
     guard_leave(&op->eng->guard, saved);
     sqlite3_free(sql);
     op->error_detail = detail;
-    return code ? most : rows;
+    return code ? unread : rows;
+}
+
+static void begin_tally(struct op *op)
+{
+    if (!op->tally && (op->tally = arena_alloc(op->arena, sizeof *op->tally)))
+        op->tally->arena = op->arena;
+    if (op->tally)
+        op->tally->before = op->tally->now;
+    op->eng->tally = op->tally;
 }
 
 void destruction_begin(struct op *op, const struct cached *c, struct destruction *ret)
@@ -85,9 +143,10 @@ void destruction_begin(struct op *op, const struct cached *c, struct destruction
     if (!c->destroys || op->call.snapshot == WIRE_SNAPSHOT_NEVER)
         return;
     if (c->acts & (GUARD_DROPS_TABLE | GUARD_DROPS_COLUMN)) {
-        ret->has_rows = count_up_to(op, c->destroys, 1) > 0;
+        ret->has_rows = count_up_to(op, c->destroys, 1, 1) > 0;
         return;
     }
+    begin_tally(op);
     if (eng->recorders == 0) {
         (void)sqlite3_preupdate_hook(eng->db, on_change, eng); /* there is none: so it is here */
         ret->hooked = true;
@@ -130,7 +189,7 @@ static bool is_large_share(struct op *op, const struct cached *c, int64_t rows)
         return false;
     bool removes = !(c->acts & (GUARD_INSERTS | GUARD_UPDATES));
     int64_t most = removes ? rows : rows * 2;
-    int64_t left = count_up_to(op, c->destroys, most);
+    int64_t left = count_up_to(op, c->destroys, most, most);
     return left < most && left + (removes ? rows : 0) >= least;
 }
 
@@ -140,6 +199,78 @@ static bool is_much(struct op *op, const struct cached *c, int64_t rows, int64_t
     return rows > LIMIT_DESTROYED_ROWS || (c->unbounded && own > few) || is_large_share(op, c, own);
 }
 
+/* What the hook is not told of: tables that are emptied at one stroke, virtual ones. */
+static void tally_own(struct tally *t, const struct cached *c, int64_t own)
+{
+    struct tally_table *table = c->destroys[0] ? tally_of(t, str_of(c->destroys)) : NULL;
+    if (!table)
+        return;
+    size_t i = (size_t)(table - t->now.tables);
+    int64_t seen = table->removed + table->updated;
+    if (i < t->before.count)
+        seen -= t->before.tables[i].removed + t->before.tables[i].updated;
+    table->deed = deed(c);
+    if (own <= seen || (c->acts & GUARD_INSERTS))
+        return;
+    if (c->acts & GUARD_UPDATES)
+        table->updated += own - seen;
+    else
+        table->removed += own - seen;
+}
+
+/* Returns how many rows the statement removed. */
+static int64_t tally_statement(struct tally *t)
+{
+    int64_t removed = 0;
+    for (size_t i = 0; i < t->now.count; i++) {
+        struct tally_table *table = &t->now.tables[i], was = {.removed = 0};
+        if (i < t->before.count)
+            was = t->before.tables[i];
+        int64_t gone = table->removed - was.removed, rows = gone + table->updated - was.updated;
+        table->at_once = rows > table->at_once ? rows : table->at_once;
+        removed += gone;
+    }
+    return removed;
+}
+
+/* Returns the rows of the call so far. */
+static int64_t add_to_call(struct tally *t, const struct cached *c, int64_t rows, int64_t own, bool hides)
+{
+    tally_own(t, c, own);
+    int64_t removed = tally_statement(t);
+    t->now.rows += c->destroys[0] ? rows : removed; /* that new rows are filled in by a trigger is no loss */
+    t->hides |= hides;
+    return t->now.rows;
+}
+
+/* Of the whole call: was the table emptied, were all of its rows overwritten by one statement, or is it the
+ * larger part of a table that is not small? */
+static bool is_gone(struct op *op, const struct tally_table *t)
+{
+    int64_t gone = t->removed + t->updated, most = gone * 2 + t->inserted + 1;
+    if (gone < 2)
+        return false;
+    int64_t left = count_up_to(op, t->name.ptr, most, 0);
+    int64_t before = left + t->removed - t->inserted;
+    if (left >= most || before < 2)
+        return false;
+    return (left == 0 && t->removed > 1) || t->at_once >= before ||
+           (before >= LIMIT_DESTROYED_TABLE_ROWS && gone * 2 > before);
+}
+
+static void judge_tables(struct op *op)
+{
+    const struct tally *tally = op->tally;
+    if (!tally || tally->hides)
+        return;
+    for (size_t i = 0; i < tally->now.count && !op->destroys.len; i++) {
+        const struct tally_table *t = &tally->now.tables[i];
+        const char *what = t->deed ? t->deed : t->removed ? "DELETE from" : "UPDATE of";
+        if (is_gone(op, t))
+            op->destroys = label_of(op, what, t->name.ptr);
+    }
+}
+
 void destruction_end(struct op *op, const struct cached *c, const struct destruction *d, int64_t changes)
 {
     struct engine *eng = op->eng;
@@ -147,15 +278,25 @@ void destruction_end(struct op *op, const struct cached *c, const struct destruc
         (void)sqlite3_preupdate_hook(eng->db, NULL, NULL); /* returns the argument of the hook before */
     if (changes >= 0)
         op->drops |= d->has_rows;
-    if (changes < 0 || op->destroys.len || !c->destroys || op->call.snapshot == WIRE_SNAPSHOT_NEVER)
+    eng->tally = NULL;
+    if (!c->destroys || op->call.snapshot == WIRE_SNAPSHOT_NEVER)
         return;
+    if (changes < 0) {
+        if (op->tally)
+            op->tally->now = op->tally->before;
+        return;
+    }
     int64_t rows = eng->destroyed - d->rows_before, inner = eng->destroyed_inner - d->inner_before;
     if (inner > 0 && guard_learn_scope(eng) == SQLITE_OK && eng->guard.fts5.count == 0)
         rows += inner;
-    int64_t own = c->acts & GUARD_INSERTS ? rows : changes;
+    int64_t own = !c->destroys[0] ? 0 : c->acts & GUARD_INSERTS ? rows : changes;
     rows = rows > own ? rows : own;
+    if (op->tally && !(c->acts & (GUARD_DROPS_TABLE | GUARD_DROPS_COLUMN)))
+        rows = add_to_call(op->tally, c, rows, own, eng->guard.rowsec != NULL);
+    if (op->destroys.len)
+        return;
     if (d->has_rows || (rows > 0 && is_much(op, c, rows, own)))
-        op->destroys = label_of(op, deed(c), c->destroys);
+        op->destroys = label_of(op, c->destroys[0] ? deed(c) : "a write", c->destroys);
 }
 
 void destruction_of_set(struct op *op, int64_t rows)
@@ -207,6 +348,7 @@ enum err_code destruction_check(struct task *t, struct err *err)
     struct op *op = &t->op;
     if (sqlite3_get_autocommit(op->eng->db) || !is_done(op))
         return ERR_OK;
+    judge_tables(op);
     if (op->call.snapshot == WIRE_SNAPSHOT_ASK && op->destroys.len) {
         t->keep_effects = false;
         t->asks_snapshot = true;

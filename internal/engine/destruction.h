@@ -4,9 +4,10 @@
  *   DROP TABLE of a table with rows; DROP COLUMN of one
  *   more than LIMIT_DESTROYED_ROWS rows removed or overwritten, by REPLACE, triggers and cascades too
  *   more than half of a table with at least LIMIT_DESTROYED_TABLE_ROWS
+ *   all rows of a table that had more than one: removed by the call, or overwritten by one statement
  *   DELETE without WHERE that removes a row, UPDATE without WHERE that changes more than one
  *
- * The statement runs; where nobody made a snapshot yet and somebody can (call.snapshot), the whole call is
+ * Rows count for the whole call. The statement runs; where nobody made a snapshot yet and somebody can (call.snapshot), the whole call is
  * taken back and answered with wants_snapshot. The front has a reader engine make one, which holds nobody up,
  * and sends the call again. Engine's thread. */
 #ifndef ENGINE_DESTRUCTION_H

@@ -47,6 +47,7 @@ struct engine {
     int64_t schema_version;
     bool schema_known;
     int64_t destroyed, destroyed_inner; /* destruction.c's count */
+    struct tally *tally;                /* of the call whose statement runs; NULL none */
     unsigned recorders;                 /* attached to a connection */
     struct recorder *recorder;          /* of the running rehearsal, NULL none */
     struct proposal_watch *watch;       /* proposal_watch.h */

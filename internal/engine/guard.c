@@ -446,6 +446,8 @@ static int check_tenant(struct guard *g, int action, const char *first, const ch
         note_name(g->names, first);
     unsigned act = accessor ? 0 : act_of(action, database);
     g->acts |= act;
+    if (accessor && action == SQLITE_DELETE)
+        g->acts |= GUARD_TRIGGERS_DELETE;
     if (act >= GUARD_DROPS_TABLE || (act && !g->loses[0])) /* what cascades comes later */
         str_print_cut(g->loses, sizeof g->loses, "%s", act == GUARD_DROPS_COLUMN ? second : first);
     /* The first: what foreign keys do to other tables is authorized like this too, behind it. */

@@ -23,8 +23,9 @@ enum guard_act {
     GUARD_INSERTS = 1,
     GUARD_UPDATES = 2,
     GUARD_DELETES = 4,
-    GUARD_DROPS_TABLE = 8,
-    GUARD_DROPS_COLUMN = 16,
+    GUARD_TRIGGERS_DELETE = 8,
+    GUARD_DROPS_TABLE = 16,
+    GUARD_DROPS_COLUMN = 32,
 };
 
 struct rowsec;

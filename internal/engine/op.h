@@ -32,6 +32,7 @@ struct op {
     int64_t undo_until_ms;   /* for meta.undoUntil beside it; 0: null */
     struct str snapshot;     /* JSON for meta.snapshot; "" none */
     struct str destroys;     /* label of the snapshot that the call deserves (destruction.h); "" none */
+    struct tally *tally;     /* of the call, destruction.c; NULL nothing yet */
     bool drops;              /* with it goes a table or a column that had rows */
     struct str plain;    /* arena memory; when a handler sets it (ptr not NULL), this is the whole body of the
                           * answer, of type head.content, in place of the envelope; w holds nothing then */

@@ -47,6 +47,7 @@ void task_rewind(struct task *t)
     t->op.error_detail = t->op.hits = t->op.invariant = STR_EMPTY;
     t->op.plain = (struct str){NULL, 0};
     t->op.proposal = t->op.snapshot = t->op.destroys = STR_EMPTY;
+    t->op.tally = NULL;
     t->op.undo_until_ms = 0;
     t->op.drift = t->op.drops = false;
     t->op.statement_index = -1;

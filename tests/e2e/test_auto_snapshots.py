@@ -75,7 +75,18 @@ def which(checks, s):
         ("ALTER TABLE few ADD COLUMN w", None),
         ("WITH x AS (SELECT 1) DELETE FROM few", "before DELETE from few"),
         ("DELETE FROM empty", None),
+        ("DELETE FROM few WHERE id > 0", "before DELETE from few"),
+        ("DELETE FROM small WHERE 1 = 1", "before DELETE from small"),
+        ("UPDATE small SET v = 2 WHERE id > 0", "before UPDATE of small"),
+        ("REPLACE INTO small SELECT id, 'y' FROM small", "before INSERT into small"),
+        ("REPLACE INTO small SELECT id, 'y' FROM small WHERE id < 99", None),
+        ("INSERT INTO empties VALUES(1)", "before DELETE from emptied"),
+        ("INSERT INTO touches VALUES(1)", None),
     )
+    fill(s, "small", 99)
+    fill(s, "emptied", 50)
+    s.batch(["CREATE TABLE empties(x)", "CREATE TRIGGER e AFTER INSERT ON empties BEGIN DELETE FROM emptied; END",
+             "CREATE TABLE touches(x)", "CREATE TRIGGER o AFTER INSERT ON touches BEGIN DELETE FROM emptied WHERE id = 1; UPDATE touches SET x = 2; END"])
     first = good(checks, "snapshot", s.call("POST", f"{BASE}/snapshots", {"label": "all"}))["data"]
     for sql, label in rows:
         for way in ("query", "batch", "apply"):
@@ -101,6 +112,24 @@ def which(checks, s):
             for one in listed(s):
                 if one["id"] != first["id"]:
                     s.call("DELETE", f"{BASE}/snapshots/{one['id']}")
+
+
+def calls(checks, s):
+    """What the statements of one call remove together counts."""
+    fill(s, "large", 5000)
+    fill(s, "pair", 2)
+    fill(s, "mid", 120)
+    for statements, label in (
+        ([f"DELETE FROM large WHERE id <= {n}" for n in (400, 800, 1000)], None),
+        ([f"DELETE FROM large WHERE id <= {n}" for n in (1600, 2100)], "before DELETE from large"),
+        (["UPDATE pair SET v = 1 WHERE id = 1"] * 3, None),
+        (["DELETE FROM mid WHERE id <= 40", "DELETE FROM mid WHERE id <= 70"], "before DELETE from mid"),
+        (["DELETE FROM pair WHERE id = 1", "DELETE FROM pair WHERE id = 2"], "before DELETE from pair"),
+    ):
+        lift_limits(s)
+        answer = s.batch(statements)
+        meta = good(checks, f"{statements}", answer)["meta"]
+        checks.equal(f"{statements}", (meta.get("snapshot") or {}).get("label"), label)
 
 
 def back(checks, s):
@@ -235,7 +264,7 @@ def crashes(checks, s):
 
 def main():
     checks = Checks()
-    for part in (which, back, merged, bounded, beside_writers, crashes):
+    for part in (which, calls, back, merged, bounded, beside_writers, crashes):
         with Server(binary_argument()) as s:
             checks.part(part, checks, s)
     return checks.end()
