@@ -124,7 +124,7 @@ static bool is_masked(const struct mask_rule *rules, struct str table)
     return false;
 }
 
-/* [["users", "id", "email"], …] */
+/* [["users", true, "id", "email"], …]: each table, whether it has masks, and its columns. */
 static enum err_code put_columns(
     struct op *op, const struct catalog *cat, const struct mask_rule *rules, struct err *err)
 {
@@ -134,17 +134,16 @@ static enum err_code put_columns(
     jsonw_init(&w, &json);
     jsonw_array(&w);
     for (const struct cat_table *t = cat->tables; t; t = t->next) {
-        if (!is_masked(rules, t->name))
-            continue;
         jsonw_array(&w);
         jsonw_text(&w, t->name);
+        jsonw_bool(&w, is_masked(rules, t->name));
         for (const struct cat_column *c = t->columns; c; c = c->next)
             jsonw_text(&w, c->name);
         jsonw_array_end(&w);
     }
     jsonw_array_end(&w);
     if (strbuf_failed(&json))
-        return err_set(err, ERR_TOO_LARGE, "the masked tables have too many columns");
+        return err_set(err, ERR_TOO_LARGE, "the tables have too many columns to be masked");
     const struct str texts[] = {KEY_COLUMNS, strbuf_str(&json)};
     return run(op, SQL_META_PUT, texts, ARRAY_LEN(texts), err);
 }
@@ -175,6 +174,9 @@ enum err_code mask_store_put(
 
 /* --- Do they still fit? --- */
 
+#define SET_AGAIN                                                                                            \
+    "values may stand there that no mask knows. Set the masks again: the same ones say that it needs none"
+
 static enum err_code differs(const char *what, struct str table, struct str column, struct err *err)
 {
     return err_set(err, ERR_CONFLICT,
@@ -185,22 +187,58 @@ static enum err_code differs(const char *what, struct str table, struct str colu
                    : " was renamed or dropped since the masks were set");
 }
 
-static enum err_code check_recorded(
-    const struct catalog *cat, const struct jsonr_value *recorded, struct err *err)
+/* What was recorded of a table; NULL: it was not there. */
+static const struct jsonr_value *recorded_table(const struct jsonr_value *recorded, struct str table)
 {
-    const struct jsonr_value *name = jsonr_first(recorded);
-    const struct cat_table *t = name ? catalog_table(cat, jsonr_text(name)) : NULL;
-    if (!name)
-        return ERR_OK;
-    if (!t)
-        return differs("the table", jsonr_text(name), (struct str){NULL, 0}, err);
+    const struct jsonr_value *v = jsonr_first(recorded);
+    while (v && !str_eq_nocase(jsonr_text(jsonr_first(v)), table))
+        v = jsonr_next(v);
+    return v;
+}
+
+/* The columns of then, in their order, and none besides. */
+static enum err_code check_columns(
+    const struct cat_table *t, const struct jsonr_value *recorded, struct err *err)
+{
+    const struct jsonr_value *masked = jsonr_next(jsonr_first(recorded)), *name = masked;
     const struct cat_column *c = t->columns;
     while ((name = jsonr_next(name)) != NULL) {
         if (!c || !str_eq_nocase(c->name, jsonr_text(name)))
             return differs("the column", t->name, jsonr_text(name), err);
         c = c->next;
     }
+    return c ? err_set(err, ERR_CONFLICT,
+                   "the column \"" STR_FMT "\".\"" STR_FMT "\" is new since the masks were set; " SET_AGAIN,
+                   STR_ARG(t->name), STR_ARG(c->name))
+             : ERR_OK;
+}
+
+static enum err_code check_tables(
+    const struct catalog *cat, const struct jsonr_value *recorded, struct err *err)
+{
+    for (const struct cat_table *t = cat->tables; t; t = t->next) {
+        const struct jsonr_value *then = recorded_table(recorded, t->name);
+        enum err_code code =
+            then ? check_columns(t, then, err)
+                 : err_set(err, ERR_CONFLICT,
+                       "the table \"" STR_FMT "\" is new since the masks were set; " SET_AGAIN,
+                       STR_ARG(t->name));
+        if (code)
+            return code;
+    }
     return ERR_OK;
+}
+
+static enum err_code check_recorded(
+    const struct catalog *cat, const struct jsonr_value *recorded, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct jsonr_value *v = jsonr_first(recorded); v && !code; v = jsonr_next(v)) {
+        struct str table = jsonr_text(jsonr_first(v));
+        if (jsonr_bool(jsonr_next(jsonr_first(v))) && !catalog_table(cat, table))
+            code = differs("the table", table, (struct str){NULL, 0}, err);
+    }
+    return code ? code : check_tables(cat, recorded, err);
 }
 
 /* Every table of then must be there now, with the same columns in front. */
@@ -231,7 +269,6 @@ enum err_code mask_store_check_schema(
         code = jsonr_parse(op->arena, json, &root, err);
     if (code || !json.len)
         return code;
-    for (const struct jsonr_value *v = jsonr_first(root); v && !code; v = jsonr_next(v))
-        code = check_recorded(now, v, err);
+    code = check_recorded(now, root, err);
     return code || cat == now ? code : check_past(cat, now, err);
 }

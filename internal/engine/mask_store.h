@@ -1,5 +1,5 @@
 /* The masks of a database as they are kept: rows of `_sys_mask`, and in `_sys_meta` the secret that they are
- * computed with and what the masked tables' columns were called when people set them. Inside of an operation.
+ * computed with and what tables and columns there were when people set them. Inside of an operation.
  * Engine's thread. */
 #ifndef ENGINE_MASK_STORE_H
 #define ENGINE_MASK_STORE_H
@@ -22,8 +22,8 @@ MUST_CHECK enum err_code mask_store_put(
 MUST_CHECK enum err_code mask_store_secret(
     struct op *op, unsigned char ret[MASK_SECRET_BYTES], struct err *err);
 
-/* Have the masked tables the columns that they had when the masks were set, in the same order? New ones
- * behind them are fine; what was renamed, dropped or moved may hide values under a name that no mask knows.
+/* Are the tables and columns those of when the masks were set? What is new, renamed, dropped or moved may
+ * hold values that no mask knows; a table that had no mask may be gone.
  * `cat` is what is to be copied; where that is a snapshot's, all of its tables and columns must be those of
  * `now` as well. ERR_CONFLICT tells what differs. */
 MUST_CHECK enum err_code mask_store_check_schema(

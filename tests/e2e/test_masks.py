@@ -18,7 +18,7 @@ from people import Person
 BASE = "/v1/db/acme/main"
 API = "/api/namespaces/acme/databases/main"
 EVIL = "a\"b'); DROP TABLE users;--"
-SECRETS = ["Johanna", "johanna", "Geheim", "geheim", "real.test", "1970-05", "4711", "robert'); DROP"]
+SECRETS = ["Johanna", "johanna", "Geheim", "geheim", "real.test", "1970-05-06", "1970-05-10", "4711", "robert'); DROP"]
 FILL = ["CREATE TABLE users(id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE COLLATE NOCASE, name TEXT, born TEXT, phone TEXT, boss INTEGER REFERENCES users(id))",
         "CREATE TABLE orders(id INTEGER PRIMARY KEY, buyer TEXT REFERENCES users(email), by INTEGER NOT NULL REFERENCES users(id), note TEXT)",
         f"CREATE TABLE \"{EVIL.replace(chr(34), chr(34) * 2)}\"(\"{EVIL.replace(chr(34), chr(34) * 2)}\" TEXT)",
@@ -148,6 +148,11 @@ def masked(checks, s):
     checks.equal("nothing is left behind", left_in_out(s), [])
 
 
+def say_again(checks, s):
+    """What is new needs no mask."""
+    good(checks, "the same masks", s.call("PUT", BASE + "/masks", {"masks": s.call("GET", BASE + "/masks").json["data"]["masks"]}))
+
+
 def refusals(checks, s):
     s.query("ALTER TABLE users RENAME COLUMN phone TO mobile")
     refused(checks, "a column has another name", put(s, "renamed", {"data": "masked"}), 409, "conflict", text='"users"."phone" was renamed')
@@ -156,7 +161,14 @@ def refusals(checks, s):
     s.query("ALTER TABLE users ADD COLUMN later TEXT")
     s.query("CREATE TABLE nicks(nick TEXT CHECK (nick = lower(nick) AND length(nick) < 10))")
     s.query("INSERT INTO nicks VALUES('jo1')")
-    good(checks, "a new column is fine", put(s, "renamed", {"data": "masked"}))
+    refused(checks, "a column is new", put(s, "renamed", {"data": "masked"}), 409, "conflict", text='"users"."later" is new')
+    say_again(checks, s)
+    good(checks, "that is said", put(s, "renamed", {"data": "masked"}))
+    s.query("ALTER TABLE nicks RENAME TO nicks_old")
+    s.query("CREATE TABLE nicks(nick TEXT)")
+    refused(checks, "a table has another name", put(s, "renamed", {"data": "masked"}), 409, "conflict", text='"nicks_old" is new')
+    s.query("DROP TABLE nicks")
+    s.query("ALTER TABLE nicks_old RENAME TO nicks")
     good(checks, "a mask that breaks a CHECK", s.call("PUT", BASE + "/masks", {"masks": MASKS + [{"table": "nicks", "column": "nick", "kind": "hash"}]}))
     refused(checks, "is told when it does", put(s, "broken", {"data": "masked"}), 409, "conflict", text="CHECK constraint failed")
     checks.that("without a value", "jo1" not in put(s, "broken", {"data": "masked"}).json["error"], "")
@@ -183,6 +195,7 @@ def sampled(checks, s):
     checks.equal("the same rows", rows(s, "SELECT id FROM big ORDER BY id", made["slug"]), first)
     good(checks, "another seed", put(s, "sample", {"data": "sample", "sampleRows": 100, "seed": 3}))
     checks.that("other rows", rows(s, "SELECT id FROM big ORDER BY id", made["slug"]) != first, "")
+    say_again(checks, s)
     good(checks, "masked too", put(s, "sample", {"data": "sample", "sampleRows": 50, "masked": True}))
     sound(checks, s, "masked sample", made["slug"])
     checks.equal("no file of it holds a name", holds(directory(s, made["slug"]), "Geheim"), None)
@@ -196,6 +209,7 @@ def snapshots(checks, s):
     snap = good(checks, "snapshot", s.call("POST", BASE + "/snapshots", {"label": "then"}))["id"]
     s.query("INSERT INTO orders VALUES(3, NULL, 1, 'third')")
     s.query("ALTER TABLE orders ADD COLUMN later TEXT")
+    say_again(checks, s)
     there = [["first"], ["second"]]
     made = good(checks, "schema of a snapshot", put(s, "then", {"fromSnapshot": snap}))["slug"]
     checks.equal("its schema and no rows", (rows(s, "SELECT count(*) FROM orders", made), s.query("SELECT later FROM orders", db=made).status), ([[0]], 400))
