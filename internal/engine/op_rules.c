@@ -298,7 +298,7 @@ static bool says_the_same(const struct rule *a, const struct rule *b)
     const struct str other[] = {b->table_glob, b->condition, b->approver_role, b->note};
     bool same = a->action == b->action && a->position == b->position && a->approvals == b->approvals;
     for (size_t i = 0; i < ARRAY_LEN(mine); i++)
-        same &= !mine[i].ptr == !other[i].ptr && str_eq(mine[i], other[i]);
+        same &= mine[i].ptr && other[i].ptr ? str_eq(mine[i], other[i]) : mine[i].ptr == other[i].ptr;
     return same;
 }
 
