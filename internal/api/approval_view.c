@@ -115,18 +115,31 @@ static void write_confirm(struct jsonw *w, const struct approval *p)
     jsonw_object_end(w);
 }
 
-static void write_decision(struct jsonw *w, const struct approval_decision *d, bool people)
+/* Of rows that the bearer must not see it is for people with the role that decides, and for admins without
+ * limits. */
+static bool tells_hash(struct api_call *c, const struct approval *p)
+{
+    enum member_role role = MEMBER_NONE;
+
+    if (!p->hash_hidden)
+        return true;
+    if (c->person)
+        return !approval_role(c->db, p, &c->person->account.id, &role, NULL) && role >= p->approver_role;
+    return c->who->role == WIRE_ROLE_ADMIN && !c->who->has_table_scope && !c->who->claims.len;
+}
+
+static void write_decision(struct jsonw *w, const struct approval_decision *d, const struct approval_shown *s)
 {
     jsonw_object(w);
     JSONW_TEXT(w, "userId", id_str(&d->account_id));
-    if (people) {
+    if (s->people) {
         JSONW_TEXT_OR_NULL(w, "name", d->name);
         JSONW_TEXT_OR_NULL(w, "email", d->email);
     }
     JSONW_CSTR(w, "role", member_role_name(d->role));
     JSONW_CSTR(w, "decision", d->approves ? "approve" : "deny");
     JSONW_TEXT_OR_NULL(w, "note", d->note);
-    JSONW_CSTR(w, "hash", d->hash);
+    JSONW_CSTR(w, "hash", s->tells_hash ? d->hash : NULL);
     write_time(w, "passwordConfirmedAt", d->confirmed_at);
     write_time(w, "createdAt", d->created_at);
     jsonw_object_end(w);
@@ -137,7 +150,7 @@ static void write_decisions(struct jsonw *w, const struct approval_shown *s)
     jsonw_key(w, "decisions");
     jsonw_array(w);
     for (size_t i = 0; i < s->count; i++)
-        write_decision(w, &s->decisions[i], s->people);
+        write_decision(w, &s->decisions[i], s);
     jsonw_array_end(w);
     jsonw_key(w, "decidedBy");
     if (s->count)
@@ -154,7 +167,7 @@ void approval_view(struct jsonw *w, struct arena *a, const struct approval *p, c
     JSONW_CSTR(w, "database", p->database_slug);
     JSONW_TEXT(w, "databaseId", id_str(&p->database_id));
     JSONW_TEXT(w, "proposalId", id_str(&p->proposal_id));
-    JSONW_CSTR(w, "hash", p->hash);
+    JSONW_CSTR(w, "hash", s->tells_hash ? p->hash : NULL);
     write_asked(w, a, p);
     JSONW_INT(w, "approvals", p->needed);
     JSONW_INT(w, "approvalsGiven", p->given);
@@ -177,7 +190,7 @@ enum err_code approval_view_whole(
     struct api_call *c, const struct approval *p, void (*extra)(struct jsonw *w, void *arg), void *arg)
 {
     struct approval_decision *rows;
-    struct approval_shown s = {.whole = true, .people = c->person != NULL};
+    struct approval_shown s = {.tells_hash = tells_hash(c, p), .whole = true, .people = c->person != NULL};
     enum err_code rc = approval_decisions(c->db, c->arena, p, &rows, &s.count, c->err);
 
     if (rc)
@@ -193,6 +206,9 @@ enum err_code approval_view_whole(
 
 enum err_code approval_view_receipt(struct api_call *c, const struct approval *p)
 {
+    if (!tells_hash(c, p))
+        return err_set(c->err, ERR_FORBIDDEN,
+            "This receipt has the hash of rows that are hidden from you; it is for those who decide");
     return receipt_write(c->db, &p->namespace_id, str_of(p->id), c->out, c->err);
 }
 
@@ -223,7 +239,6 @@ static void write_counts(struct jsonw *w, const int64_t *counts)
 
 enum err_code approval_view_list(struct api_call *c, struct approval_filter *f, const int64_t *counts)
 {
-    const struct approval_shown brief = {.whole = false};
     char cursor[24] = "";
     struct approval *rows;
     size_t count;
@@ -238,6 +253,7 @@ enum err_code approval_view_list(struct api_call *c, struct approval_filter *f, 
     jsonw_key(c->out, "approvals");
     jsonw_array(c->out);
     for (size_t i = 0; i < count; i++) {
+        const struct approval_shown brief = {.tells_hash = tells_hash(c, &rows[i]), .whole = false};
         jsonw_object(c->out);
         approval_view(c->out, c->arena, &rows[i], &brief);
         jsonw_object_end(c->out);

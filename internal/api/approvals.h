@@ -13,6 +13,7 @@
 struct approval_shown {
     const struct approval_decision *decisions;
     size_t count;
+    bool tells_hash;
     bool whole, people; /* `whole`: one alone, with decisions and what is made visible of its texts */
 };
 void approval_view(

@@ -14,6 +14,7 @@ struct said {
     struct str approval, proposal, hash, sql, action, role, reason, ticket, agent, model, rules_version;
     const struct jsonr_value *statements, *hits, *drift;
     int64_t affected, approvals, expires_at;
+    bool hash_hidden;
 };
 
 #define AT(member) offsetof(struct said, member)
@@ -22,6 +23,7 @@ static const struct jsonr_field SAID[] = {
     {"approvalToken", JF_TEXT, AT(approval), JF_REQUIRED, 1, APPROVAL_ID_SIZE - 1},
     {"proposalId", JF_TEXT, AT(proposal), JF_REQUIRED, 1, ID_MAX - 1},
     {"hash", JF_TEXT, AT(hash), JF_REQUIRED, 1, APPROVAL_HASH_SIZE - 1},
+    {"hashHidden", JF_BOOL, AT(hash_hidden), JF_REQUIRED, 0, 0},
     {"sql", JF_TEXT, AT(sql), JF_NULL_OK, 0, 0},
     {"statements", JF_ARRAY, AT(statements), JF_NULL_OK, 0, 0},
     {"action", JF_TEXT, AT(action), JF_REQUIRED, 1, 20},
@@ -83,6 +85,7 @@ enum err_code held_read(struct arena *a, struct str body, struct held_reply *ret
             .proposal_id = said.proposal,
             .action = said.action,
             .hash = said.hash,
+            .hash_hidden = said.hash_hidden,
             .sql = said.sql,
             .statements = text_of(a, said.statements),
             .hits = text_of(a, said.hits),
@@ -114,6 +117,7 @@ void held_tell(struct strbuf *out, const struct held_reply *h, struct str base_u
 {
     char expires[CLOCK_ISO_MAX];
     struct jsonw w;
+    struct str hash = h->in.hash_hidden ? (struct str){NULL, 0} : h->in.hash;
 
     clock_iso(h->in.expires_at, expires);
     jsonw_init(&w, out);
@@ -131,7 +135,7 @@ void held_tell(struct strbuf *out, const struct held_reply *h, struct str base_u
     jsonw_value(&w, h->hits, NULL);
     JSONW_CSTR(&w, "expiresAt", expires);
     JSONW_TEXT(&w, "proposalId", h->in.proposal_id);
-    JSONW_TEXT(&w, "hash", h->in.hash);
+    JSONW_TEXT_OR_NULL(&w, "hash", hash);
     if (h->drift) {
         jsonw_key(&w, "drift");
         jsonw_value(&w, h->drift, NULL);

@@ -53,6 +53,7 @@ struct approval {
     struct id person_id; /* behind the bearer; "" nobody */
     char namespace_slug[SLUG_SIZE], database_slug[SLUG_SIZE];
     char hash[APPROVAL_HASH_SIZE];
+    bool hash_hidden; /* there are rows in it that the bearer must not see: it is for those who decide */
     struct str action, sql, statements, hits, rules_version, reason, ticket, agent, model;
     bool sql_cut;
     int64_t affected, needed, given;
@@ -71,6 +72,7 @@ struct approval {
  * as far as it concerns that database. */
 struct approval_new {
     struct str id, proposal_id, action, hash, sql, hits, rules_version, reason, ticket, agent, model;
+    bool hash_hidden;         /* there are rows in it that the bearer must not see */
     struct str statements;    /* a JSON array of texts; ptr NULL: one statement */
     int64_t affected, needed; /* needed: at least 1 */
     struct str approver_role; /* ptr NULL: admin */

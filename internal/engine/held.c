@@ -3,6 +3,7 @@
 #include "base/enc.h"
 #include "base/limits.h"
 #include "engine/engine_state.h"
+#include "engine/proposal_view.h"
 #include "engine/proposing.h"
 #include "engine/rule.h"
 #include "engine/task.h"
@@ -38,11 +39,28 @@ static void write_digest(struct jsonw *w, const char *key, struct str bytes)
     JSONW_CSTR(w, key, bytes.ptr ? strbuf_cstr(&text) : NULL);
 }
 
+/* Are there rows in it that the caller may not see? When that cannot be told, there are. */
+static bool hides_rows(struct op *op, struct str id)
+{
+    AUTO_STRBUF set;
+    struct proposal p;
+    struct change_totals totals = {.hidden = 0};
+    bool found = false;
+    strbuf_init(&set, (size_t)LIMIT_CHANGE_BYTES);
+    if (proposal_sees_all(op))
+        return false;
+    if (proposal_by_id(op, id, &found, &p, NULL) || !found || proposal_set(op, &p, &set, NULL))
+        return true;
+    struct change_view v = proposal_rows(op, &p);
+    return change_view_count(&v, strbuf_str(&set), &totals, NULL) || totals.hidden > 0;
+}
+
 void held_write(struct op *op, struct jsonw *w, const struct proposal *p)
 {
     JSONW_TEXT(w, "approvalToken", p->approval);
     JSONW_TEXT(w, "proposalId", p->id);
     write_digest(w, "hash", p->hash);
+    JSONW_BOOL(w, "hashHidden", hides_rows(op, p->id));
     proposal_write_request(op, w, p);
     JSONW_TEXT(w, "action", p->action);
     JSONW_INT(w, "estimatedAffectedRows", p->affected);

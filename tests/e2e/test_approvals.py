@@ -521,6 +521,31 @@ def bad_input(checks, s):
     refused(checks, "decide what expired", decide("owner", token), 409, "conflict")
 
 
+def hidden_rows(checks, s):
+    """The hash of rows that the bearer must not see is for those who decide: it could be used to guess them."""
+    checks.equal("schema", s.batch(["CREATE TABLE notes(id INTEGER PRIMARY KEY, tenant TEXT, body TEXT)", "INSERT INTO notes VALUES(1, 'a', 'mine')",
+                                    "CREATE TABLE sums(id INTEGER PRIMARY KEY, v)", "INSERT INTO sums VALUES(1, 'hush')",
+                                    "CREATE TRIGGER summed AFTER UPDATE ON notes BEGIN UPDATE sums SET v = v || '!'; END"]).status, 200)
+    base = "/api/namespaces/acme/databases/main"
+    for table, expression in (("notes", "tenant = :auth_tenant"), ("sums", "0")):
+        checks.equal(f"policy of {table}", PEOPLE["owner"].ask("POST", f"{base}/policies", {"name": "own", "tableName": table, "expression": expression}).status, 200)
+    checks.equal("rule", s.db("approval-rules", {"tableGlob": "notes", "action": "require_approval"}).status, 200)
+    bound = s.mint("readwrite", "--claims", '{"tenant":"a"}')["token"]
+    s.secrets.append(bound)
+    held = s.db("query", {"sql": "UPDATE notes SET body = 'new'"}, token=bound).json
+    token = held["approvalToken"]
+    checks.equal("not in the answer", held["hash"], None)
+    checks.equal("nor later", get(s, token, token=bound).json["data"]["hash"], None)
+    checks.equal("nor in the list", [a["hash"] for a in s.db("approvals?status=pending", method="GET", token=bound).json["data"]["approvals"]], [None])
+    refused(checks, "nor in the receipt", s.db(f"approvals/{token}/receipt", method="GET", token=bound), 403, "forbidden")
+    checks.equal("nor to people who do not decide", PEOPLE["editor"].ask("GET", f"/api/approvals/{token}").json["data"]["hash"], None)
+    shown = PEOPLE["owner"].ask("GET", f"/api/approvals/{token}").json["data"]
+    checks.that("but to who decides", shown["hash"] and shown["hash"] == shown["proposal"]["hash"], shown)
+    checks.equal("who decides it", decide("owner", token, hash=shown["hash"]).status, 200)
+    checks.equal("decided, and not told either", [d["hash"] for d in get(s, token, token=bound).json["data"]["decisions"]], [None])
+    checks.equal("done", (redeem(s, token, token=bound).status, value(s, "SELECT v FROM sums")), (200, "hush!"))
+
+
 def as_people(checks, s):
     """The routes of the data plane with a cookie."""
     p, base = PEOPLE["owner"], "/api/namespaces/acme/databases/main"
@@ -533,7 +558,7 @@ def as_people(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (people, whole_story, every_way_to_write, at_once, denied, who_may, two_people, waiting, drift, rows_with_nul, fails_by_now, destroys_much, run_at_once, confirmation, no_confirmation, not_shown, receipts, bad_input, as_people, crashes, lists):
+        for part in (people, whole_story, every_way_to_write, at_once, denied, who_may, two_people, waiting, drift, rows_with_nul, fails_by_now, destroys_much, run_at_once, confirmation, no_confirmation, not_shown, receipts, bad_input, as_people, crashes, lists, hidden_rows):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()

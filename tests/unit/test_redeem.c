@@ -142,7 +142,7 @@ void test_redeem__a_rule_that_denies_by_now_denies(void **state)
 
 #define GOOD                                                                                                 \
     "\"approvalToken\":\"appr_0123456789abcdef0123456789\",\"proposalId\":\"prop_x\",\"hash\":\"sha256:"     \
-    "00\","                                                                                                  \
+    "00\",\"hashHidden\":true,"                                                                              \
     "\"action\":\"write\",\"estimatedAffectedRows\":1,\"approvals\":1,\"expiresAtMs\":1"
 
 void test_redeem__an_engine_may_say_anything(void **state)
@@ -164,6 +164,7 @@ void test_redeem__an_engine_may_say_anything(void **state)
     assert_true(str_eq(h.in.hits, S("[{\"a\":\"\xe2\x80\xae\"}]")));
     assert_null(h.in.sql.ptr);
     assert_null(h.drift);
+    assert_true(h.in.hash_hidden);
     assert_int_equal(
         held_read(&a, S("{" GOOD ",\"hits\":[],\"drift\":{\"rows\":[\"x\\u0000\"]}}"), &h, NULL), ERR_OK);
     const struct jsonr_value *row = jsonr_first(jsonr_member(h.drift, S("rows")));
