@@ -127,37 +127,166 @@ static struct str about(
     return strbuf_failed(&sql) ? STR_EMPTY : arena_copy(a, strbuf_str(&sql));
 }
 
-static struct schema_statement *alters(
-    struct arena *a, const struct schema_object *parent, const struct schema_object *branch)
+/* The columns that `is` has more than `was`, each one's declaration. false: they differ in more than that. */
+static bool new_columns(struct arena *a, struct str was, struct str is, struct schema_statement **ret)
 {
     struct insertion in;
     struct str column;
-    struct schema_statement *first = NULL;
-    struct builder b = {a, &first};
-    if (!find_insertion(parent->sql, branch->sql, &in))
-        return NULL;
+    struct builder b = {a, ret};
+    *ret = NULL;
+    if (!find_insertion(was, is, &in))
+        return false;
     for (struct str rest = in.text; rest.len;) {
         if (!next_column(&rest, &column) || is_constraint(column))
-            return NULL;
-        add(&b, about(a, "ALTER ", "TABLE", parent->name, " ADD COLUMN ", column));
+            return false;
+        add(&b, column);
     }
-    return first;
+    return true;
+}
+
+/* `"a b" INT` and `[A B]` are one name: quotes and case aside. */
+static struct str column_name(struct str column)
+{
+    size_t at = 0;
+    if (strchr("'\"`[", column.ptr[0]))
+        return str_slice(column, 1, skip(column, 0) - 1);
+    while (at < column.len && !strchr(" \t\r\n(,/-", column.ptr[at]))
+        at++;
+    return str_slice(column, 0, at);
+}
+
+static const struct schema_statement *find_column(const struct schema_statement *list, struct str column)
+{
+    while (list && !str_eq_nocase(column_name(list->sql), column_name(column)))
+        list = list->next;
+    return list;
+}
+
+/* Those of `columns` that `there` has not. false: it has one of the same name that is another. */
+static bool alter_table(struct arena *a, struct str table, const struct schema_statement *columns,
+    const struct schema_statement *there, struct schema_statement **ret)
+{
+    struct builder b = {a, ret};
+    *ret = NULL;
+    for (; columns; columns = columns->next) {
+        const struct schema_statement *same = find_column(there, columns->sql);
+        if (same && !str_eq(same->sql, columns->sql))
+            return false;
+        if (!same)
+            add(&b, about(a, "ALTER ", "TABLE", table, " ADD COLUMN ", columns->sql));
+    }
+    return true;
 }
 
 /* --- The difference --- */
 
-static void note(struct arena *a, struct schema_change ***end, const struct schema_object *parent,
-    const struct schema_object *branch)
+#define BOTH_CHANGED   "the parent changed it in another way since the branch began"
+#define PARENT_REMOVED "the parent removed it since the branch began, and the branch changed it"
+#define BRANCH_REMOVED "the branch removed it, and the parent changed it since the branch began"
+#define MORE_ON_IT                                                                                           \
+    "the branch removed it, and the parent made an index or a trigger of it since the branch began"
+#define MORE_THAN_COLUMNS "it is more than new columns, which no statement tells"
+
+struct comparison {
+    struct arena *a;
+    const struct schema_sides *sides;
+    struct schema_diff *diff;
+    struct schema_change **added, **changed, **removed; /* ends of the lists */
+};
+
+static void note(struct comparison *c, struct schema_change ***end, const struct schema_change *what)
 {
-    struct schema_change *c = arena_alloc(a, sizeof *c);
-    if (!c)
+    struct schema_change *made = arena_alloc(c->a, sizeof *made);
+    if (!made)
         return; /* arena_failed() tells */
-    *c = (struct schema_change){.parent = parent, .branch = branch};
-    if (parent && branch && parent->kind == SCHEMA_TABLE)
-        c->alters = alters(a, parent, branch);
-    **end = c;
-    *end = &c->next;
+    *made = *what;
+    c->diff->by_hand += made->by_hand != NULL;
+    **end = made;
+    *end = &made->next;
 }
+
+static bool is_same(const struct schema_object *a, const struct schema_object *b)
+{
+    return a && b && str_eq(a->sql, b->sql);
+}
+
+/* Both sides changed a table since `base`, which may be NULL: columns that both only added come together. */
+static void compare_both(struct comparison *c, const struct schema_object *base,
+    const struct schema_object *parent, const struct schema_object *branch)
+{
+    struct schema_statement *ours, *theirs = NULL;
+    struct schema_change change = {.parent = parent, .branch = branch, .by_hand = BOTH_CHANGED};
+    bool told = false;
+    if (base)
+        told = new_columns(c->a, base->sql, branch->sql, &ours) &&
+               new_columns(c->a, base->sql, parent->sql, &theirs);
+    else if (new_columns(c->a, branch->sql, parent->sql, &ours))
+        return; /* the parent's has all of it */
+    else
+        told = new_columns(c->a, parent->sql, branch->sql, &ours);
+    if (told && alter_table(c->a, parent->name, ours, theirs, &change.alters))
+        change.by_hand = NULL;
+    if (change.by_hand || change.alters)
+        note(c, &c->changed, &change);
+}
+
+static void compare_table(struct comparison *c, const struct schema_object *base,
+    const struct schema_object *parent, const struct schema_object *branch)
+{
+    struct schema_statement *ours;
+    struct schema_change change = {.parent = parent, .branch = branch};
+    if (!is_same(base, parent)) {
+        compare_both(c, base, parent, branch);
+        return;
+    }
+    if (!new_columns(c->a, parent->sql, branch->sql, &ours) ||
+        !alter_table(c->a, parent->name, ours, NULL, &change.alters))
+        change.by_hand = MORE_THAN_COLUMNS;
+    note(c, &c->changed, &change);
+}
+
+static void compare_one(struct comparison *c, const struct schema_object *branch)
+{
+    const struct schema_object *base = find(c->sides->base, branch->kind, branch->name);
+    const struct schema_object *parent = find(c->sides->parent, branch->kind, branch->name);
+    struct schema_change change = {.parent = parent, .branch = branch};
+    if (is_same(parent, branch) || is_same(base, branch))
+        return;
+    if (!parent && !base)
+        note(c, &c->added, &change);
+    else if (parent && branch->kind == SCHEMA_TABLE)
+        compare_table(c, base, parent, branch);
+    else {
+        bool ours = is_same(base, parent) || c->sides->base_unknown;
+        change.by_hand = !parent ? PARENT_REMOVED : ours ? NULL : BOTH_CHANGED;
+        note(c, &c->changed, &change);
+    }
+}
+
+/* Has the parent made what goes with a table when it is removed? */
+static bool has_more(const struct schema_sides *s, const struct schema_object *table)
+{
+    for (const struct schema_object *o = s->parent; o; o = o->next)
+        if ((o->kind == SCHEMA_INDEX || o->kind == SCHEMA_TRIGGER) && str_eq_nocase(o->table, table->name) &&
+            !find(s->base, o->kind, o->name))
+            return true;
+    return false;
+}
+
+static void compare_removed(struct comparison *c, const struct schema_object *parent)
+{
+    const struct schema_object *base = find(c->sides->base, parent->kind, parent->name);
+    struct schema_change change = {.parent = parent};
+    if (!base || find(c->sides->branch, parent->kind, parent->name))
+        return;
+    if (!is_same(base, parent))
+        change.by_hand = BRANCH_REMOVED;
+    else if (has_more(c->sides, parent))
+        change.by_hand = MORE_ON_IT;
+    note(c, &c->removed, &change);
+}
+
+/* --- In an order that runs --- */
 
 static bool is_gone(const struct schema_diff *d, struct str table)
 {
@@ -167,6 +296,27 @@ static bool is_gone(const struct schema_diff *d, struct str table)
     return false;
 }
 
+static bool is_by_hand(const struct schema_change *list, struct str table)
+{
+    for (; list; list = list->next) {
+        const struct schema_object *o = list->branch ? list->branch : list->parent;
+        if (list->by_hand && o->kind == SCHEMA_TABLE && str_eq_nocase(o->name, table))
+            return true;
+    }
+    return false;
+}
+
+/* Beside what people do: views and triggers may speak of anything, an index speaks of its table. */
+static bool is_told(const struct schema_diff *d, const struct schema_change *c)
+{
+    const struct schema_object *o = c->branch ? c->branch : c->parent;
+    if (c->by_hand)
+        return false;
+    if (!d->by_hand || o->kind == SCHEMA_TABLE)
+        return true;
+    return o->kind == SCHEMA_INDEX && !is_by_hand(d->changed, o->table) && !is_by_hand(d->removed, o->table);
+}
+
 static void drop_all(
     struct builder *b, const struct schema_diff *d, const struct schema_change *list, enum schema_kind kind)
 {
@@ -174,15 +324,16 @@ static void drop_all(
     for (; list; list = list->next) {
         const struct schema_object *o = list->parent;
         bool with_table = kind == SCHEMA_INDEX || kind == SCHEMA_TRIGGER;
-        if (o->kind == kind && !(with_table && is_gone(d, o->table)))
+        if (is_told(d, list) && o->kind == kind && !(with_table && is_gone(d, o->table)))
             add(b, about(b->a, "DROP ", words[kind], o->name, "", STR_EMPTY));
     }
 }
 
-static void create_all(struct builder *b, const struct schema_change *list, enum schema_kind kind)
+static void create_all(
+    struct builder *b, const struct schema_diff *d, const struct schema_change *list, enum schema_kind kind)
 {
     for (; list; list = list->next)
-        if (list->branch->kind == kind)
+        if (is_told(d, list) && list->branch->kind == kind)
             add(b, list->branch->sql);
 }
 
@@ -209,33 +360,25 @@ static void order(struct arena *a, struct schema_diff *d)
         drop_all(&b, d, d->changed, drops[i]);
     }
     drop_all(&b, d, d->removed, SCHEMA_TABLE);
-    create_all(&b, d->added, SCHEMA_TABLE);
-    for (const struct schema_change *c = d->changed; c; c = c->next) {
-        d->by_hand += c->parent->kind == SCHEMA_TABLE && !c->alters;
-        for (const struct schema_statement *s = c->alters; s; s = s->next)
+    create_all(&b, d, d->added, SCHEMA_TABLE);
+    for (const struct schema_change *c = d->changed; c; c = c->next)
+        for (const struct schema_statement *s = c->by_hand ? NULL : c->alters; s; s = s->next)
             add(&b, s->sql);
-    }
     for (size_t i = 0; i < ARRAY_LEN(creates); i++) {
-        create_all(&b, d->changed, creates[i]);
-        create_all(&b, d->added, creates[i]);
+        create_all(&b, d, d->changed, creates[i]);
+        create_all(&b, d, d->added, creates[i]);
     }
 }
 
-enum err_code schema_diff(struct arena *a, const struct schema_object *parent,
-    const struct schema_object *branch, struct schema_diff *ret, struct err *err)
+enum err_code schema_diff(
+    struct arena *a, const struct schema_sides *sides, struct schema_diff *ret, struct err *err)
 {
-    *ret = (struct schema_diff){.by_hand = 0};
-    struct schema_change **added = &ret->added, **changed = &ret->changed, **removed = &ret->removed;
-    for (const struct schema_object *o = branch; o; o = o->next) {
-        const struct schema_object *was = find(parent, o->kind, o->name);
-        if (!was)
-            note(a, &added, NULL, o);
-        else if (!str_eq(was->sql, o->sql))
-            note(a, &changed, was, o);
-    }
-    for (const struct schema_object *o = parent; o; o = o->next)
-        if (!find(branch, o->kind, o->name))
-            note(a, &removed, o, NULL);
+    struct comparison c = {a, sides, ret, &ret->added, &ret->changed, &ret->removed};
+    *ret = (struct schema_diff){.base_unknown = sides->base_unknown};
+    for (const struct schema_object *o = sides->branch; o; o = o->next)
+        compare_one(&c, o);
+    for (const struct schema_object *o = sides->parent; o; o = o->next)
+        compare_removed(&c, o);
     ret->removed = reversed(ret->removed);
     order(a, ret);
     return arena_failed(a) ? err_set(err, ERR_TOO_LARGE, "the schemas are too large to be compared") : ERR_OK;

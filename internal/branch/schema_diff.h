@@ -1,6 +1,8 @@
-/* What tells the schema of a branch from its parent's: objects that were added, changed and removed, and SQL
- * that would make the parent's into the branch's, in an order that runs. Works on the text that made each
- * object; says what it cannot put into a statement. Pure: no I/O, arena memory. Any thread. */
+/* What a branch did to its schema since it began: objects that it added, changed and removed, and SQL that
+ * does the same to the parent's, in an order that runs. Three schemas tell: the one that the branch began
+ * with, the parent's and the branch's of now. What the parent alone did is left as it is, what both did alike
+ * is nothing, and what both did in two ways is for people, as is what no statement tells. Works on the text
+ * that made each object. Pure: no I/O, arena memory. Any thread. */
 #ifndef BRANCH_SCHEMA_DIFF_H
 #define BRANCH_SCHEMA_DIFF_H
 
@@ -24,20 +26,26 @@ struct schema_statement {
 
 struct schema_change {
     struct schema_change *next;
-    const struct schema_object *parent, *branch; /* one of them NULL: added or removed */
-    struct schema_statement *
-        alters; /* of a table: what was done to it; NULL for a changed table: more than statements can tell */
+    const struct schema_object *parent, *branch; /* NULL: it has none */
+    struct schema_statement *alters;             /* of a changed table: what was done to it */
+    const char *by_hand;                         /* why people have to do it; NULL: statements do */
 };
 
 struct schema_diff {
     struct schema_change *added, *changed, *removed;
-    struct schema_statement
-        *statements; /* the way from the parent's schema to the branch's, but for what `by_hand` counts */
-    int by_hand;     /* changed tables without statements */
+    struct schema_statement *statements; /* but for what `by_hand` counts and what may rest on that */
+    int by_hand;
+    bool base_unknown; /* so nothing is known to be removed */
+};
+
+struct schema_sides {
+    const struct schema_object *base; /* what the branch began with */
+    bool base_unknown;                /* nobody wrote it down: a branch of an older version */
+    const struct schema_object *parent, *branch;
 };
 
 /* ERR_TOO_LARGE: the arena is used up. */
-MUST_CHECK enum err_code schema_diff(struct arena *a, const struct schema_object *parent,
-    const struct schema_object *branch, struct schema_diff *ret, struct err *err);
+MUST_CHECK enum err_code schema_diff(
+    struct arena *a, const struct schema_sides *sides, struct schema_diff *ret, struct err *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "engine/dump_db.h"
 #include "engine/engine_state.h"
 #include "engine/mask_store.h"
+#include "engine/start_schema.h"
 
 enum { PAGE_BYTES = 4096 };
 
@@ -66,6 +67,8 @@ static enum err_code fill(
         code = dump_run(dump, cat, err);
     if (!code)
         code = copy_kept(dump, err);
+    if (!code)
+        code = dump_db_exec(copy, START_SCHEMA_KEEP_SQL, err);
     dump->sink = NULL;
     return code;
 }

@@ -16,6 +16,7 @@
 #include "engine/mask_store.h"
 #include "engine/proposal.h"
 #include "engine/rule.h"
+#include "engine/start_schema.h"
 #include "engine/vfs.h"
 
 enum { STEP_PAGES = 256 }; /* a megabyte between two looks at the time */
@@ -30,7 +31,7 @@ static const char SQL_TAKE_LOG[] =
 static const char SQL_BECOME_NEW[] =
     "BEGIN; DELETE FROM _sys_applied; DELETE FROM _sys_query_log;"
     " " PROPOSALS_PURGE_SQL "; " RULES_PURGE_SQL ";"
-    " " MASK_SECRET_RENEW_SQL ";"
+    " " MASK_SECRET_RENEW_SQL "; " START_SCHEMA_KEEP_SQL ";"
     " UPDATE _sys_meta SET value = lower(hex(randomblob(16))) WHERE key = 'file';"
     " COMMIT; PRAGMA wal_checkpoint(TRUNCATE)";
 

@@ -2,9 +2,11 @@
  * data: {"tables":[{"name","type":"table"|"virtual","sql"}], "indexes":[{"name","table","sql"}],
  * "triggers":[{"name","table","sql"}], "views":[{"name","sql"}], "schemaHash"}. Indexes that a constraint
  * makes are part of their table's SQL. The hash covers kinds, names and SQL of what is shown: it changes
- * exactly when one of them does. */
+ * exactly when one of them does. For the front (.base=1) a copy tells under "base" what it began with, and
+ * under "now" a name of the schema of now that no other has. */
 #include "engine/catalog.h"
 #include "engine/op.h"
+#include "engine/start_schema.h"
 
 /* FNV-1a, 64 bits: tells schemas apart; it does not have to withstand an adversary. */
 static void hash_str(uint64_t *hash, struct str s)
@@ -63,6 +65,17 @@ static void write_triggers(struct op *op, const struct cat_table *list, uint64_t
     }
 }
 
+static enum err_code write_start(struct op *op, struct err *err)
+{
+    struct str name;
+    enum err_code code = start_schema_name(op, &name, err);
+    if (code)
+        return code;
+    JSONW_TEXT(op->w, "now", name);
+    jsonw_key(op->w, "base");
+    return start_schema_write(op, err);
+}
+
 enum err_code op_run_SCHEMA(struct op *op, struct err *err)
 {
     uint64_t hash = 0xcbf29ce484222325u;
@@ -80,6 +93,8 @@ enum err_code op_run_SCHEMA(struct op *op, struct err *err)
     jsonw_array_end(op->w);
     write_tables(op, cat.views, "views", &hash);
     JSONW_TEXT(op->w, "schemaHash", arena_printf(op->arena, "%016llx", (unsigned long long)hash));
+    if (wire_arg(&op->call, ".base").ptr)
+        code = write_start(op, err);
     jsonw_object_end(op->w);
-    return ERR_OK;
+    return code;
 }

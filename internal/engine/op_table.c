@@ -36,6 +36,7 @@ static op_fn *const HANDLERS[WIRE_OP_COUNT] = {
     [WIRE_OP_COPY] = op_run_COPY,
     [WIRE_OP_CARRY] = op_run_CARRY,
     [WIRE_OP_BRANCH_CHANGES] = op_run_BRANCH_CHANGES,
+    [WIRE_OP_BRANCH_MERGED] = op_run_BRANCH_MERGED,
     [WIRE_OP_MERGE] = op_run_MERGE,
     [WIRE_OP_PROPOSE] = op_run_PROPOSE,
     [WIRE_OP_APPLY] = op_run_APPLY,

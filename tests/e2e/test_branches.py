@@ -435,6 +435,41 @@ def previews(checks, s):
         s.query(sql)
 
 
+def one_after_the_other(checks, s):
+    """Pull requests that began together, and what the parent got meanwhile."""
+    merge = lambda ref: s.call("POST", at(ref) + "/merge", {"mode": "schema"})
+    plan = lambda ref: good(checks, "preview", s.call("GET", at(ref) + "/preview"))["plan"]
+    nothing = {"added": [], "changed": [], "removed": [], "statements": [], "byHand": 0}
+    s.query("CREATE TABLE kept(a, b)")
+    s.query("CREATE VIEW shown AS SELECT a FROM kept")
+    for ref, body in (("pr-1", {}), ("pr-2", {"data": "full"}), ("pr-3", {"data": "sample", "sampleRows": 1}), ("pr-4", {"data": "full"})):
+        good(checks, "PUT", s.call("PUT", at(ref), body))
+    for ref, sqls in (("pr-1", ("CREATE TABLE t1(a)", "ALTER TABLE kept ADD COLUMN one")), ("pr-2", ("CREATE TABLE t2(a)", "ALTER TABLE kept ADD COLUMN two")),
+                      ("pr-3", ("DROP VIEW shown", "DROP TABLE kept"))):
+        for sql in sqls:
+            checks.equal(sql, s.query(sql, db=f"main-{ref}").status, 200)
+    checks.equal("the first", good(checks, "merge", merge("pr-1"))["applied"], ["CREATE TABLE t1(a)", 'ALTER TABLE "kept" ADD COLUMN one'])
+    s.query("INSERT INTO t1 VALUES (1), (2)")
+    checks.equal("the second does its own alone", good(checks, "merge", merge("pr-2"))["applied"], ["CREATE TABLE t2(a)", 'ALTER TABLE "kept" ADD COLUMN two'])
+    checks.equal("what the first brought is there", rows(s, "SELECT a FROM t1"), [[1], [2]])
+    checks.equal("both columns", [r[0] for r in rows(s, "SELECT name FROM pragma_table_info('kept')")], ["a", "b", "one", "two"])
+    checks.equal("merged is nothing more", [plan("pr-1"), plan("pr-2"), plan("pr-4")], [nothing] * 3)
+    told = plan("pr-3")
+    checks.equal("removed here and changed there", (told["byHand"], sorted((r["name"], "byHand" in r) for r in told["removed"]), told["statements"]), (1, [("kept", True), ("shown", False)], []))
+    refused(checks, "is for people", merge("pr-3"), 409, "conflict", text="kept")
+    for sql in ("DROP VIEW shown", "CREATE VIEW shown AS SELECT b FROM kept", "DROP TABLE t1"):
+        checks.equal(sql, s.query(sql, db="main-pr-1").status, 200)
+    checks.equal("a second merge of the same branch", good(checks, "merge", merge("pr-1"))["applied"], ['DROP VIEW "shown"', 'DROP TABLE "t1"', "CREATE VIEW shown AS SELECT b FROM kept"])
+    s.query("DROP VIEW shown", db="main-pr-2")
+    s.query("CREATE VIEW shown AS SELECT two FROM kept", db="main-pr-2")
+    refused(checks, "in two ways", merge("pr-2"), 409, "conflict", text="shown")
+    good(checks, "made anew", s.call("PUT", at("pr-2")))
+    checks.equal("begins with the schema of now", plan("pr-2"), nothing)
+    clear(s)
+    for sql in ("DROP VIEW shown", "DROP TABLE kept", "DROP TABLE t2"):
+        checks.equal(sql, s.query(sql).status, 200)
+
+
 def merges(checks, s):
     merge = lambda body=None, ref="next", **more: s.call("POST", at(ref) + "/merge", body, **more)
     good(checks, "PUT", s.call("PUT", at("next")))
@@ -554,7 +589,7 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         fill(s)
-        for part in (plain, names, bodies, claims, who_may, test_tokens, handoffs, carried, full, forks, previews, merges, at_once, expiry, crashes):
+        for part in (plain, names, bodies, claims, who_may, test_tokens, handoffs, carried, full, forks, previews, merges, one_after_the_other, at_once, expiry, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

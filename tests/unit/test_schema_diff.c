@@ -75,25 +75,91 @@ static int count(const struct schema_change *list)
     return n;
 }
 
-/* Runs `then` on the branch, and the statements of the difference on the parent. */
-static void expect(const char *both, const char *then, int added, int changed, int removed, int by_hand)
+static int by_hand(const struct schema_change *list)
 {
-    sqlite3 *parent = made(both), *branch = made(both);
+    int n = 0;
+    for (; list; list = list->next)
+        n += list->by_hand != NULL;
+    return n;
+}
+
+struct side {
+    const char *base, *parent, *branch; /* what made the first, and what each side did to it */
+};
+
+struct sides {
+    sqlite3 *base, *parent, *branch;
+};
+
+static struct sides open_sides(const struct side *s)
+{
+    struct sides out = {made(s->base), made(s->base), made(s->base)};
+    run(out.parent, s->parent);
+    run(out.branch, s->branch);
+    return out;
+}
+
+static void close_sides(const struct sides *s)
+{
+    assert_int_equal(sqlite3_close(s->base), SQLITE_OK);
+    assert_int_equal(sqlite3_close(s->parent), SQLITE_OK);
+    assert_int_equal(sqlite3_close(s->branch), SQLITE_OK);
+}
+
+static struct schema_diff compare(const struct sides *s, bool base_unknown)
+{
     struct schema_diff d;
-    run(branch, then);
-    assert_int_equal(schema_diff(&arena, schema_of(parent), schema_of(branch), &d, NULL), ERR_OK);
+    const struct schema_sides in = {.base = base_unknown ? NULL : schema_of(s->base),
+        .base_unknown = base_unknown,
+        .parent = schema_of(s->parent),
+        .branch = schema_of(s->branch)};
+    assert_int_equal(schema_diff(&arena, &in, &d, NULL), ERR_OK);
+    assert_int_equal(by_hand(d.added) + by_hand(d.changed) + by_hand(d.removed), d.by_hand);
+    return d;
+}
+
+static void run_statements(sqlite3 *db, const struct schema_diff *d)
+{
+    for (const struct schema_statement *s = d->statements; s; s = s->next)
+        run(db, arena_printf(&arena, STR_FMT, STR_ARG(s->sql)).ptr);
+}
+
+/* Runs `then` on the branch, and the statements of the difference on the parent. */
+static void expect(const char *both, const char *then, int added, int changed, int removed, int hands)
+{
+    const struct side side = {both, "", then};
+    struct sides s = open_sides(&side);
+    struct schema_diff d = compare(&s, false);
     assert_int_equal(count(d.added), added);
     assert_int_equal(count(d.changed), changed);
     assert_int_equal(count(d.removed), removed);
-    assert_int_equal(d.by_hand, by_hand);
-    for (const struct schema_statement *s = d.statements; s; s = s->next)
-        run(parent, arena_printf(&arena, STR_FMT, STR_ARG(s->sql)).ptr);
-    assert_int_equal(schema_diff(&arena, schema_of(parent), schema_of(branch), &d, NULL), ERR_OK);
+    assert_int_equal(d.by_hand, hands);
+    run_statements(s.parent, &d);
+    d = compare(&s, false);
     assert_null(d.added);
     assert_null(d.removed);
-    assert_int_equal(count(d.changed), by_hand);
-    assert_int_equal(sqlite3_close(parent), SQLITE_OK);
-    assert_int_equal(sqlite3_close(branch), SQLITE_OK);
+    assert_int_equal(count(d.changed), hands);
+    close_sides(&s);
+}
+
+/* `told`: the statements, each behind a line break. */
+static void expect_told(const struct side *side, bool base_unknown, const char *told, int hands)
+{
+    struct sides s = open_sides(side);
+    struct schema_diff d = compare(&s, base_unknown);
+    struct str all = STR_EMPTY;
+    for (const struct schema_statement *t = d.statements; t; t = t->next)
+        all = arena_printf(&arena, STR_FMT "\n" STR_FMT, STR_ARG(all), STR_ARG(t->sql));
+    if (!str_eq(all, str_of(told)) || d.by_hand != hands)
+        fail_msg("%s | %s | %s: %d by hand, " STR_FMT, side->base, side->parent, side->branch, d.by_hand,
+            STR_ARG(all));
+    if (!hands) {
+        run_statements(s.parent, &d);
+        d = compare(&s, base_unknown);
+        assert_null(d.statements); /* merged twice is merged once */
+        assert_int_equal(d.by_hand, 0);
+    }
+    close_sides(&s);
 }
 
 void test_schemadiff__statements_make_the_one_the_other(void **state)
@@ -132,4 +198,69 @@ void test_schemadiff__statements_make_the_one_the_other(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++)
         expect(ROWS[i].both, ROWS[i].then, ROWS[i].added, ROWS[i].changed, ROWS[i].removed, ROWS[i].by_hand);
+}
+
+void test_schemadiff__only_what_the_branch_did(void **state)
+{
+    static const struct {
+        struct side side;
+        const char *told;
+        int by_hand;
+    } ROWS[] = {
+        {{"", "CREATE TABLE t1(a)", "CREATE TABLE t2(a)"}, "\nCREATE TABLE t2(a)", 0},
+        {{"CREATE TABLE t(a)", "ALTER TABLE t ADD COLUMN b", ""}, "", 0},
+        {{"CREATE TABLE t(a)", "ALTER TABLE t RENAME COLUMN a TO b", ""}, "", 0},
+        {{"CREATE TABLE t(a)", "DROP TABLE t", ""}, "", 0},
+        {{"CREATE TABLE t(a)", "DROP TABLE t", "DROP TABLE t"}, "", 0},
+        {{"CREATE TABLE t(a)", "ALTER TABLE t ADD COLUMN b", "ALTER TABLE t ADD COLUMN b"}, "", 0},
+        {{"CREATE TABLE t(a)", "ALTER TABLE t ADD COLUMN b", "ALTER TABLE t ADD COLUMN c"},
+            "\nALTER TABLE \"t\" ADD COLUMN c", 0},
+        {{"CREATE TABLE t(a)", "ALTER TABLE t ADD COLUMN b",
+             "ALTER TABLE t ADD COLUMN b; ALTER TABLE t ADD COLUMN c"},
+            "\nALTER TABLE \"t\" ADD COLUMN c", 0},
+        {{"CREATE TABLE t(a)", "ALTER TABLE t ADD COLUMN b INT", "ALTER TABLE t ADD COLUMN \"B\" TEXT"}, "",
+            1},
+        {{"CREATE TABLE t(a)", "ALTER TABLE t RENAME COLUMN a TO b", "ALTER TABLE t ADD COLUMN c"}, "", 1},
+        {{"", "CREATE TABLE t(a)", "CREATE TABLE t(a, b)"}, "\nALTER TABLE \"t\" ADD COLUMN b", 0},
+        {{"", "CREATE TABLE t(a, b)", "CREATE TABLE t(a)"}, "", 0},
+        {{"", "CREATE TABLE t(a)", "CREATE TABLE t(b)"}, "", 1},
+        {{"CREATE TABLE t(a)", "DROP TABLE t", "ALTER TABLE t ADD COLUMN c"}, "", 1},
+        {{"CREATE TABLE t(a)", "ALTER TABLE t ADD COLUMN c", "DROP TABLE t"}, "", 1},
+        {{"CREATE TABLE t(a)", "CREATE INDEX i ON t(a)", "DROP TABLE t"}, "", 1},
+        {{"CREATE TABLE t(a); CREATE INDEX i ON t(a)", "DROP INDEX i", "DROP TABLE t"}, "\nDROP TABLE \"t\"",
+            0},
+        {{"CREATE VIEW v AS SELECT 1", "DROP VIEW v; CREATE VIEW v AS SELECT 2", ""}, "", 0},
+        {{"CREATE VIEW v AS SELECT 1", "DROP VIEW v; CREATE VIEW v AS SELECT 2",
+             "DROP VIEW v; CREATE VIEW v AS SELECT 3"},
+            "", 1},
+        {{"CREATE VIEW v AS SELECT 1", "", "DROP VIEW v; CREATE VIEW v AS SELECT 3"},
+            "\nDROP VIEW \"v\"\nCREATE VIEW v AS SELECT 3", 0},
+        {{"CREATE TABLE t(a); CREATE TABLE u(a)", "",
+             "ALTER TABLE t RENAME COLUMN a TO b; CREATE INDEX i ON t(b); CREATE VIEW v AS SELECT b FROM t;"
+             " CREATE INDEX j ON u(a); CREATE TABLE w(a)"},
+            "\nCREATE TABLE w(a)\nCREATE INDEX j ON u(a)", 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++)
+        expect_told(&ROWS[i].side, false, ROWS[i].told, ROWS[i].by_hand);
+}
+
+void test_schemadiff__an_unknown_start_removes_nothing(void **state)
+{
+    static const struct {
+        struct side side;
+        const char *told;
+        int by_hand;
+    } ROWS[] = {
+        {{"CREATE TABLE t(a)", "CREATE TABLE t1(a)", "CREATE TABLE t2(a)"}, "\nCREATE TABLE t2(a)", 0},
+        {{"CREATE TABLE t(a)", "", "DROP TABLE t"}, "", 0},
+        {{"CREATE TABLE t(a)", "ALTER TABLE t ADD COLUMN b", ""}, "", 0},
+        {{"CREATE TABLE t(a)", "", "ALTER TABLE t ADD COLUMN b"}, "\nALTER TABLE \"t\" ADD COLUMN b", 0},
+        {{"CREATE TABLE t(a)", "", "ALTER TABLE t RENAME COLUMN a TO b"}, "", 1},
+        {{"CREATE VIEW v AS SELECT 1", "", "DROP VIEW v; CREATE VIEW v AS SELECT 3"},
+            "\nDROP VIEW \"v\"\nCREATE VIEW v AS SELECT 3", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++)
+        expect_told(&ROWS[i].side, true, ROWS[i].told, ROWS[i].by_hand);
 }

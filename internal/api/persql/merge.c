@@ -1,5 +1,5 @@
-/* POST …/branches/{ref}/merge: makes the parent's schema what the branch's is, or writes the rows that the
- * branch changed into the parent; either in one transaction of the parent's engine.
+/* POST …/branches/{ref}/merge: does to the parent's schema what the branch did to its own, or writes the rows
+ * that the branch changed into the parent; either in one transaction of the parent's engine.
  *
  *   plan (worker) ─► note in the audit log (worker) ─► batch | merge (engine) ─► settle (worker) ─► answer
  *
@@ -17,6 +17,7 @@
 route_loop_fn persql_branch_merge;
 
 #define PARSED_MAX (64 << 20)
+#define TELL_MS    2000
 
 struct merge_wish {
     struct str mode;
@@ -29,6 +30,7 @@ struct merge {
     const struct jsonr_value *root; /* the client's body; NULL: none */
     bool data, only_shown;
     struct branch_changes b;
+    struct str schema;  /* the branch's, by its engine's name for it */
     struct arena arena; /* holds the difference */
     int count;          /* of statements; of rows when they are more than none */
     struct strbuf body;
@@ -104,13 +106,16 @@ static enum err_code read_body(struct api_request *r, struct merge *m, struct er
 static enum err_code refuse_by_hand(const struct schema_diff *d, struct err *err)
 {
     const struct schema_change *c = d->changed;
-    while (c->parent->kind != SCHEMA_TABLE || c->alters)
+    while (c && !c->by_hand)
         c = c->next;
+    for (c = c ? c : d->removed; !c->by_hand;)
+        c = c->next;
+    const struct schema_object *o = c->branch ? c->branch : c->parent;
     return err_set(err, ERR_CONFLICT,
-        "Table \"" STR_FMT
-        "\" was changed in more than new columns, which no statement tells: change it in the parent by "
-        "hand first (GET …/preview shows both)",
-        STR_ARG(str_slice(c->parent->name, 0, 100)));
+        "The %s \"" STR_FMT
+        "\" cannot be merged: %s. Make it in the parent by hand what it is to be, or the branch anew (GET "
+        "…/preview shows both)",
+        schema_kind_name(o->kind), STR_ARG(str_slice(o->name, 0, 100)), c->by_hand);
 }
 
 /* What the client says beside the mode: why, for how long, how conflicts are settled. */
@@ -149,7 +154,7 @@ static void write_batch(struct merge *m)
 
 static enum err_code plan_schema(struct api_call *c, struct merge *m)
 {
-    enum err_code rc = plan_read(c, &m->arena, CAP_SCHEMA_EDIT, &m->b.branch, &m->b.schema);
+    enum err_code rc = plan_read_named(c, &m->arena, CAP_SCHEMA_EDIT, &m->b.branch, &m->b.schema, &m->schema);
     if (!rc && m->b.schema.by_hand)
         rc = refuse_by_hand(&m->b.schema, c->err);
     if (rc)
@@ -304,9 +309,25 @@ static enum err_code done(struct api_call *c)
     struct merge *m = c->flow;
     enum err_code rc = m->intent.text[0] ? settle_tx(c, AUDIT_DONE) : ERR_OK;
     let_go(c, m, true);
-    if (!rc && !m->data)
-        view(c, m);
     return rc;
+}
+
+/* From here on the branch's schema is what it will be compared with. One that does not hear of it is compared
+ * with what it began with, as before. */
+static enum err_code told(struct api_call *c)
+{
+    const struct merge *m = c->flow;
+    struct wire_call call = changes_call(c, WIRE_OP_BRANCH_MERGED, TELL_MS);
+    struct wire_reply_head head;
+    struct err ignored = ERR_INIT;
+    AUTO_STRBUF out;
+    strbuf_init(&out, LIMIT_RESULT_BYTES);
+    call.args[call.arg_count++] = (struct wire_arg){S("schema"), m->schema};
+    if (!m->only_shown)
+        err_ignore(
+            supervise_call_sync(c->opt->supervisor, id_str(&m->b.branch.id), &call, &head, &out, &ignored));
+    view(c, m);
+    return ERR_OK;
 }
 
 static enum err_code not_done(struct api_call *c)
@@ -333,6 +354,13 @@ static void tell(struct api_request *r)
 
 /* --- The steps --- */
 
+static void on_settled(struct api_request *r)
+{
+    struct err err = ERR_INIT;
+    if (request_run_step(r, WORKQ_READ, told, NULL, &err))
+        fail(r, &err);
+}
+
 static void on_applied(struct engine_call *call, const struct err *failed)
 {
     struct api_request *r = call->arg;
@@ -352,7 +380,7 @@ static void on_applied(struct engine_call *call, const struct err *failed)
         (void)err_set(&m->failed, ERR_TOO_LARGE, "The answer is too large");
     m->held = !failed && r->head.held;
     bool shown = good && (m->data || m->only_shown);
-    if (request_run_step(r, WORKQ_WRITE, good ? done : not_done, good && !shown ? NULL : tell, &err))
+    if (request_run_step(r, WORKQ_WRITE, good ? done : not_done, good && !shown ? on_settled : tell, &err))
         fail(r, &err);
 }
 
@@ -399,7 +427,7 @@ static void on_planned(struct api_request *r)
     else if (m->data || m->count)
         rc = request_run_step(r, WORKQ_WRITE, intend, on_intended, &err);
     else
-        rc = request_run_step(r, WORKQ_WRITE, done, NULL, &err);
+        rc = request_run_step(r, WORKQ_WRITE, done, on_settled, &err);
     if (rc)
         fail(r, &err);
 }

@@ -33,24 +33,48 @@ static void read_list(
     }
 }
 
-static enum err_code read_schema(
-    struct api_call *c, struct arena *a, const struct id *db, int64_t deadline_us, struct schema_object **ret)
+/* What the branch began with; `ret_unknown`: its file does not tell. */
+static struct schema_object *read_base(struct arena *a, const struct jsonr_value *data, bool *ret_unknown)
 {
-    const struct jsonr_value *data;
-    struct schema_object **end = ret;
-    enum err_code rc = schema_ask(c, a, db, deadline_us, &data);
-    *ret = NULL;
-    for (size_t i = 0; !rc && i < ARRAY_LEN(LISTS); i++)
-        read_list(a, jsonr_member(data, str_of(LISTS[i].list)), LISTS[i].kind, &end);
-    return rc;
+    struct schema_object *list = NULL, **end = &list;
+    const struct jsonr_value *base = jsonr_member(data, S("base"));
+    *ret_unknown = !base || jsonr_kind(base) != JSONR_OBJECT;
+    for (size_t i = 0; !*ret_unknown && i < ARRAY_LEN(LISTS); i++)
+        read_list(a, jsonr_member(base, str_of(LISTS[i].list)), LISTS[i].kind, &end);
+    return list;
 }
 
-enum err_code plan_read(struct api_call *c, struct arena *a, enum capability cap,
-    struct registry_entry *ret_branch, struct schema_diff *ret)
+static struct schema_object *read_schema(struct arena *a, const struct jsonr_value *data)
+{
+    struct schema_object *list = NULL, **end = &list;
+    for (size_t i = 0; i < ARRAY_LEN(LISTS); i++)
+        read_list(a, jsonr_member(data, str_of(LISTS[i].list)), LISTS[i].kind, &end);
+    return list;
+}
+
+static enum err_code read_sides(struct api_call *c, struct arena *a, const struct id *parent_id,
+    const struct id *branch_id, struct schema_sides *ret, struct str *ret_name)
+{
+    int64_t deadline_us = clock_mono_us() + LIMIT_TEMPLATE_MS * 1000;
+    const struct jsonr_value *data;
+    enum err_code rc = schema_ask(c, a, parent_id, false, deadline_us, &data);
+    if (rc)
+        return rc;
+    ret->parent = read_schema(a, data);
+    rc = schema_ask(c, a, branch_id, true, deadline_us, &data);
+    if (rc)
+        return rc;
+    ret->branch = read_schema(a, data);
+    ret->base = read_base(a, data, &ret->base_unknown);
+    *ret_name = text_of(data, "now");
+    return ERR_OK;
+}
+
+enum err_code plan_read_named(struct api_call *c, struct arena *a, enum capability cap,
+    struct registry_entry *ret_branch, struct schema_diff *ret, struct str *ret_name)
 {
     struct registry_entry parent;
-    struct schema_object *was = NULL, *is = NULL;
-    int64_t deadline_us = clock_mono_us() + LIMIT_TEMPLATE_MS * 1000;
+    struct schema_sides sides = {.base = NULL};
     enum err_code rc = ERR_OK;
     if (c->who->has_table_scope)
         rc = err_set(c->err, ERR_FORBIDDEN, "This shows all tables: it needs a token without a table scope");
@@ -61,8 +85,13 @@ enum err_code plan_read(struct api_call *c, struct arena *a, enum capability cap
     if (!rc)
         rc = registry_get_branch(c->db, &parent.id, c->item, ret_branch, c->err);
     if (!rc)
-        rc = read_schema(c, a, &parent.id, deadline_us, &was);
-    if (!rc)
-        rc = read_schema(c, a, &ret_branch->id, deadline_us, &is);
-    return rc ? rc : schema_diff(a, was, is, ret, c->err);
+        rc = read_sides(c, a, &parent.id, &ret_branch->id, &sides, ret_name);
+    return rc ? rc : schema_diff(a, &sides, ret, c->err);
+}
+
+enum err_code plan_read(struct api_call *c, struct arena *a, enum capability cap,
+    struct registry_entry *ret_branch, struct schema_diff *ret)
+{
+    struct str name;
+    return plan_read_named(c, a, cap, ret_branch, ret, &name);
 }

@@ -9,6 +9,9 @@
  * table scope. */
 MUST_CHECK enum err_code plan_read(struct api_call *c, struct arena *a, enum capability cap,
     struct registry_entry *ret_branch, struct schema_diff *ret);
+/* The same; `ret_name`: what the branch's engine calls the schema that was compared. */
+MUST_CHECK enum err_code plan_read_named(struct api_call *c, struct arena *a, enum capability cap,
+    struct registry_entry *ret_branch, struct schema_diff *ret, struct str *ret_name);
 
 /* plan_view.c */
 

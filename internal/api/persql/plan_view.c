@@ -2,6 +2,10 @@
 #include "api/persql/plan.h"
 #include "base/enc.h"
 
+#define BASE_UNKNOWN                                                                                         \
+    "What this branch began with was not written down, so nothing is told as removed; make it anew to have " \
+    "that told too."
+
 /* --- As JSON --- */
 
 static void write_change(struct jsonw *w, const struct schema_change *c)
@@ -10,12 +14,14 @@ static void write_change(struct jsonw *w, const struct schema_change *c)
     jsonw_object(w);
     JSONW_CSTR(w, "type", schema_kind_name(o->kind));
     JSONW_TEXT(w, "name", o->name);
-    if (!c->parent)
+    if (!c->parent && !c->by_hand)
         JSONW_TEXT(w, "sql", o->sql);
-    if (c->parent && c->branch) {
-        JSONW_TEXT(w, "parentSql", c->parent->sql);
+    else if (c->branch) {
+        JSONW_TEXT_OR_NULL(w, "parentSql", c->parent ? c->parent->sql : ((struct str){NULL, 0}));
         JSONW_TEXT(w, "branchSql", c->branch->sql);
     }
+    if (c->by_hand)
+        JSONW_CSTR(w, "byHand", c->by_hand);
     jsonw_object_end(w);
 }
 
@@ -40,6 +46,8 @@ void plan_write(struct jsonw *w, const struct schema_diff *d)
         jsonw_text(w, s->sql);
     jsonw_array_end(w);
     JSONW_INT(w, "byHand", d->by_hand);
+    if (d->base_unknown)
+        JSONW_CSTR(w, "note", BASE_UNKNOWN);
     jsonw_object_end(w);
 }
 
@@ -113,8 +121,8 @@ static void add_changes(struct strbuf *out, const char *what, const struct schem
         const struct schema_object *o = list->branch ? list->branch : list->parent;
         strbuf_addf(out, "- %s %s ", what, schema_kind_name(o->kind));
         plan_markdown_text(out, o->name);
-        if (list->parent && list->branch && o->kind == SCHEMA_TABLE && !list->alters)
-            strbuf_add_cstr(out, " (to be done by hand: it is more than new columns)");
+        if (list->by_hand)
+            strbuf_addf(out, " (to be done by hand: %s)", list->by_hand);
         strbuf_add_char(out, '\n');
     }
 }
@@ -125,10 +133,12 @@ void plan_write_markdown(struct strbuf *out, struct str ref, const struct schema
     plan_markdown_text(out, ref);
     strbuf_add_cstr(out, "\n\n");
     if (!d->added && !d->changed && !d->removed)
-        strbuf_add_cstr(out, "The same as its parent's.\n");
+        strbuf_add_cstr(out, "It changes nothing of its parent's.\n");
     add_changes(out, "added", d->added);
     add_changes(out, "changed", d->changed);
     add_changes(out, "removed", d->removed);
+    if (d->base_unknown)
+        strbuf_add_cstr(out, "\n" BASE_UNKNOWN "\n");
     for (const struct schema_statement *s = d->statements; s; s = s->next)
         add_fenced(out, s->sql);
 }

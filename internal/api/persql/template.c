@@ -50,12 +50,13 @@ static enum err_code read_data(
     return rc;
 }
 
-enum err_code schema_ask(struct api_call *c, struct arena *a, const struct id *db, int64_t deadline_us,
-    const struct jsonr_value **ret)
+enum err_code schema_ask(struct api_call *c, struct arena *a, const struct id *db, bool with_base,
+    int64_t deadline_us, const struct jsonr_value **ret)
 {
+    static const struct wire_arg base = {{".base", 5}, {"1", 1}};
     AUTO_STRBUF out;
     strbuf_init(&out, LIMIT_RESULT_BYTES);
-    enum err_code rc = ask(c, db, WIRE_OP_SCHEMA, NULL, STR_EMPTY, deadline_us, &out);
+    enum err_code rc = ask(c, db, WIRE_OP_SCHEMA, with_base ? &base : NULL, STR_EMPTY, deadline_us, &out);
     if (!rc)
         rc = read_data(c, a, strbuf_str(&out), ret);
     return rc == ERR_CONFLICT ? err_set(c->err, rc, "The schema cannot be read") : rc;

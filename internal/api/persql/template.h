@@ -11,8 +11,9 @@
  * the engine's other errors. */
 MUST_CHECK enum err_code template_copy(struct api_call *c, const struct id *from, const struct id *to);
 
-/* What GET …/schema answers under "data"; arena memory. ERR_CONFLICT it cannot be read. */
-MUST_CHECK enum err_code schema_ask(struct api_call *c, struct arena *a, const struct id *db,
+/* What GET …/schema answers under "data", with what a branch began with under "base"; arena memory.
+ * ERR_CONFLICT it cannot be read. */
+MUST_CHECK enum err_code schema_ask(struct api_call *c, struct arena *a, const struct id *db, bool with_base,
     int64_t deadline_us, const struct jsonr_value **ret);
 
 #endif
