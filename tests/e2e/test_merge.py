@@ -382,9 +382,8 @@ def restored(checks, s):
 
 def crashes(checks, s):
     """SIGKILL in the middle of merges: each change is in the parent once or not at all, and the next merge brings the rest."""
-    main, b = fresh(s, "killed")
-    written = 0
     for n in range(8):
+        main, b = fresh(s, f"killed{n}")  # one branch takes 200 merges
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             def work():
                 done = 0
@@ -399,7 +398,7 @@ def crashes(checks, s):
             job = pool.submit(work)
             time.sleep(0.1 + 0.07 * n)
             s.kill()
-            written += job.result()
+            written = job.result()
         s.start()
         answer = merge(s, "b", db=main)
         good(checks, f"{n}: the merge after", answer)
