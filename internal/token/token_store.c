@@ -21,8 +21,8 @@
 /* They have been shown a secret of it: ?2, or whoever ever was shown one of token ?3. */
 #define SQL_PEOPLE                                                                                           \
     "INSERT OR IGNORE INTO token_person(token_id, account_id)"                                               \
-    " SELECT ?1, ?2 WHERE ?2 <> '' UNION SELECT ?1, account_id FROM token_person WHERE token_id = ?3"        \
-    " UNION SELECT ?1, account_id FROM token WHERE id IN (?1, ?3) AND account_id IS NOT NULL"
+    " SELECT ?1, ?2 WHERE ?2 <> '' UNION ALL SELECT ?1, account_id FROM token_person WHERE token_id = ?3"    \
+    " UNION ALL SELECT ?1, account_id FROM token WHERE id IN (?1, ?3) AND account_id IS NOT NULL"
 #define SQL_INSERT_TABLE "INSERT INTO token_table(token_id, table_name) VALUES(?1, ?2)"
 #define SQL_TABLES       "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
 #define LOOKUP(former)                                                                                       \
