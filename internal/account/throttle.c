@@ -117,10 +117,8 @@ static int64_t account_wait(struct entry *e, int64_t now_us)
 
 static enum err_code refuse(int64_t wait_us, struct err *err)
 {
-    enum err_code rc = err_set(err, ERR_RATE_LIMITED, "Too many attempts; try again later");
-    if (err)
-        err->retry_after_s = (int)((wait_us + US_PER_S - 1) / US_PER_S);
-    return rc;
+    return err_retry(err, ERR_RATE_LIMITED, (int)((wait_us + US_PER_S - 1) / US_PER_S),
+        "Too many attempts; try again later");
 }
 
 static int64_t count_attempt(struct throttle *t, struct str address, struct str account, int64_t now_us)

@@ -320,9 +320,7 @@ static enum err_code refuse_new(const struct api_request *r, struct err *err)
 {
     if (!r->api->draining || r->route->auth == AUTH_NONE)
         return ERR_OK;
-    err_set(err, ERR_UNAVAILABLE, "the server is shutting down");
-    err->retry_after_s = RETRY_STOPPING_S;
-    return ERR_UNAVAILABLE;
+    return err_retry(err, ERR_UNAVAILABLE, RETRY_STOPPING_S, "the server is shutting down");
 }
 
 void api_on_request(void *arg, struct http_request *http)

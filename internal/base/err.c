@@ -52,6 +52,17 @@ static void PRINTF_LIKE(4, 0)
     err->retry_after_s = 0;
 }
 
+enum err_code err_retry(struct err *err, enum err_code code, int seconds, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    err_fill(err, code, "", fmt, ap);
+    va_end(ap);
+    if (err)
+        err->retry_after_s = seconds;
+    return code;
+}
+
 enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...)
 {
     va_list ap;

@@ -33,6 +33,10 @@ struct err {
  * `err` may be NULL when the caller wants the code alone. */
 enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* As err_set, and the client is told after how many seconds to try again. */
+enum err_code err_retry(struct err *err, enum err_code code, int seconds, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
 /* As err_set with ERR_INVALID, for a field of a JSON body or a query parameter; `pointer` is copied, and
  * stands in front of the message: err_field(err, "/limit", "must be %d to %d", 1, 100) reads "/limit: must be
  * 1 to 100". */

@@ -72,10 +72,8 @@ static enum err_code begin(struct op *op, struct err *err)
     proposals_forget(op->eng);
     rules_forget(op->eng);
     int rc = own_run(op->eng, OWN_BEGIN_WRITE);
-    if ((rc & 0xff) == SQLITE_BUSY) {
-        err->retry_after_s = 1;
-        return err_set(err, ERR_BUSY, "the database is busy; try again");
-    }
+    if ((rc & 0xff) == SQLITE_BUSY)
+        return err_retry(err, ERR_BUSY, 1, "the database is busy; try again");
     return rc ? op_sql_error(op, rc, STR_EMPTY, err) : ERR_OK;
 }
 
@@ -111,8 +109,8 @@ static enum err_code check_same(struct op *op, const struct rehearsal *r, struct
         code = rules_version(op, &rules, err);
     if (code || (digest_eq(&schema, &r->schema) && digest_eq(&rules, &r->rules)))
         return code;
-    err->retry_after_s = 1;
-    return err_set(err, ERR_BUSY, "the schema or the rules changed while the write was rehearsed; try again");
+    return err_retry(
+        err, ERR_BUSY, 1, "the schema or the rules changed while the write was rehearsed; try again");
 }
 
 enum err_code beside_store(struct op *op, const struct rehearsal *r, enum err_code code, struct err *err)

@@ -75,8 +75,6 @@ enum err_code carry_check_write(const struct engine *eng, struct err *err)
 {
     if (eng->sealed_until_us == 0 || clock_mono_us() >= eng->sealed_until_us)
         return ERR_OK;
-    (void)err_set(
-        err, ERR_UNAVAILABLE, "the database is being put back to a snapshot; try again in a moment");
-    err->retry_after_s = 1;
-    return ERR_UNAVAILABLE;
+    return err_retry(
+        err, ERR_UNAVAILABLE, 1, "the database is being put back to a snapshot; try again in a moment");
 }

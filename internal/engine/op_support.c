@@ -98,15 +98,12 @@ enum err_code op_check_time(struct op *op, struct err *err)
     if (eng->stop == STOP_DEADLINE)
         return err_set(
             err, ERR_QUERY_TIMEOUT, "the call took longer than the server allows; nothing of it was kept");
-    if (eng->stop == STOP_GIVES_WAY) {
-        (void)err_set(err, ERR_BUSY,
+    if (eng->stop == STOP_GIVES_WAY)
+        return err_retry(err, ERR_BUSY, 1,
             "the rehearsal took more than %d ms while other calls waited, and gave way to them: try again, "
             "or "
             "split the write by ranges of a key",
             (int)LIMIT_REHEARSAL_HOLDS_MS);
-        err->retry_after_s = 1;
-        return err->code;
-    }
     return err_set(err, ERR_UNAVAILABLE, "the call was cancelled; nothing of it was kept");
 }
 

@@ -390,8 +390,7 @@ bool engine_note_failure(struct engine *eng, int rc, struct err *err)
         /* After a failed write or fsync nobody knows what the kernel still holds: this process must not touch
          * the file again. The next engine recovers from the log. */
         eng->leaving = true;
-        (void)err_set(err, ERR_IO, "the disk failed; nothing of this call was kept; try again");
-        err->retry_after_s = 1;
+        (void)err_retry(err, ERR_IO, 1, "the disk failed; nothing of this call was kept; try again");
         return true;
     default: return false;
     }

@@ -103,11 +103,9 @@ static enum err_code take_under_policies(struct engine *eng, struct err *err)
     if (!eng->under_policies)
         change_places(eng);
     if (eng->db && !eng->policies_current && !rowsec_is_current(eng, &eng->seat->rowsec)) {
-        if (is_held(eng)) {
-            err->retry_after_s = 1;
-            return err_set(
-                err, ERR_BUSY, "the policies or the schema changed while the call waited; try again");
-        }
+        if (is_held(eng))
+            return err_retry(
+                err, ERR_BUSY, 1, "the policies or the schema changed while the call waited; try again");
         close_seated(eng);
     }
     enum err_code code = eng->db ? ERR_OK : open_seated(eng, err);

@@ -58,10 +58,8 @@ static void fetch(struct issuers *all, struct issuer *i)
 
 static enum err_code cannot_ask(const struct issuer *i, int64_t now_us, struct err *err)
 {
-    err_set(err, ERR_UNAVAILABLE, "the keys of %s cannot be fetched: %s", i->url, i->failure.message);
-    if (err)
-        err->retry_after_s = (int)((i->next_fetch_us - now_us) / US_PER_S) + 1;
-    return ERR_UNAVAILABLE;
+    return err_retry(err, ERR_UNAVAILABLE, (int)((i->next_fetch_us - now_us) / US_PER_S) + 1,
+        "the keys of %s cannot be fetched: %s", i->url, i->failure.message);
 }
 
 /* One look at what is there, under the lock. false: something may have changed, look again. *ret is ERR_OK:

@@ -107,11 +107,9 @@ static enum err_code check_rate(struct db *db, const struct id *machine, struct 
 
     if (code || count < LIMIT_MACHINE_TOKENS_PER_HOUR)
         return code;
-    code = err_set(err, ERR_RATE_LIMITED, "It was given %d tokens within an hour; use one of them, or wait",
+    return err_retry(err, ERR_RATE_LIMITED, RETRY_S,
+        "It was given %d tokens within an hour; use one of them, or wait",
         (int)LIMIT_MACHINE_TOKENS_PER_HOUR);
-    if (err)
-        err->retry_after_s = RETRY_S;
-    return code;
 }
 
 enum err_code machine_mint(struct db *db, const struct actor *by, struct arena *a,

@@ -99,12 +99,9 @@ static enum err_code check_rate(struct db *db, struct str issuer, struct err *er
             (int)LIMIT_SELF_SIGNUPS);
     if (db_col_int(&hour, 0) < LIMIT_SELF_SIGNUPS_PER_HOUR)
         return ERR_OK;
-    code =
-        err_set(err, ERR_RATE_LIMITED, "%d machines of this issuer signed up within an hour; try again later",
-            (int)LIMIT_SELF_SIGNUPS_PER_HOUR);
-    if (err)
-        err->retry_after_s = RETRY_S;
-    return code;
+    return err_retry(err, ERR_RATE_LIMITED, RETRY_S,
+        "%d machines of this issuer signed up within an hour; try again later",
+        (int)LIMIT_SELF_SIGNUPS_PER_HOUR);
 }
 
 /* "octo/widgets" is "octo-widgets"; where that is taken or is the server's own, four digits follow. */

@@ -294,13 +294,9 @@ enum err_code registry_lookup(
         return no_such(slug, "", err);
     if (code)
         return code;
-    if (e.status != REGISTRY_HEALTHY) {
-        code = err_set(err, ERR_UNAVAILABLE, "the database \"%s\" is %s; try again in a moment", e.slug,
+    if (e.status != REGISTRY_HEALTHY)
+        return err_retry(err, ERR_UNAVAILABLE, 1, "the database \"%s\" is %s; try again in a moment", e.slug,
             NAMES[e.status]);
-        if (err)
-            err->retry_after_s = 1;
-        return code;
-    }
     *ret = e;
     return ERR_OK;
 }

@@ -69,12 +69,8 @@ static enum err_code give_up(struct db *db, const struct registry_disk *disk, co
 {
     struct registry_entry gone;
 
-    if (left->entry.created_at > clock_wall_ms() - MAKING_MS) {
-        enum err_code code = err_set(err, ERR_BUSY, "The database of this subject is being made; try again");
-        if (err)
-            err->retry_after_s = 1;
-        return code;
-    }
+    if (left->entry.created_at > clock_wall_ms() - MAKING_MS)
+        return err_retry(err, ERR_BUSY, 1, "The database of this subject is being made; try again");
     if (left->entry.status == REGISTRY_PROVISIONING)
         return ERR_OK;
     return registry_delete(db, disk, by, &left->entry.namespace_id, str_of(left->entry.slug), &gone, err);

@@ -112,10 +112,7 @@ void database_touch(struct database *db)
 
 enum err_code database_tell_held(struct err *err)
 {
-    err_set(err, ERR_UNAVAILABLE, "the database is being made anew; try again in a moment");
-    if (err)
-        err->retry_after_s = 1;
-    return ERR_UNAVAILABLE;
+    return err_retry(err, ERR_UNAVAILABLE, 1, "the database is being made anew; try again in a moment");
 }
 
 enum err_code database_admit(struct database *db, bool *ret_trial, struct err *err)
@@ -130,19 +127,13 @@ enum err_code database_admit(struct database *db, bool *ret_trial, struct err *e
         return err_set(err, ERR_CORRUPT,
             "the database file is damaged, missing or not this database's; it was set aside and needs a "
             "restore");
-    if (db->open >= opt->calls_per_db_max) {
-        err_set(err, ERR_RATE_LIMITED, "too many requests are open for this database; at most %u",
+    if (db->open >= opt->calls_per_db_max)
+        return err_retry(err, ERR_RATE_LIMITED, 1, "too many requests are open for this database; at most %u",
             opt->calls_per_db_max);
-        if (err)
-            err->retry_after_s = 1;
-        return ERR_RATE_LIMITED;
-    }
     if (breaker_admit(&db->breaker, clock_mono_us(), ret_trial, &retry_s))
         return ERR_OK;
-    err_set(err, ERR_UNAVAILABLE, "the engine of this database crashed repeatedly and rests for a moment");
-    if (err)
-        err->retry_after_s = retry_s;
-    return ERR_UNAVAILABLE;
+    return err_retry(err, ERR_UNAVAILABLE, retry_s,
+        "the engine of this database crashed repeatedly and rests for a moment");
 }
 
 void database_quarantine(struct database *db)

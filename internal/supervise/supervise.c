@@ -224,12 +224,8 @@ static enum err_code find_database(
         *ret = database_get(s, call->db_id);
         return ERR_OK;
     }
-    if (s->scratch_count >= SCRATCH_MAX) {
-        err_set(err, ERR_BUSY, "too many uploaded files are being checked at this time");
-        if (err)
-            err->retry_after_s = 2;
-        return ERR_BUSY;
-    }
+    if (s->scratch_count >= SCRATCH_MAX)
+        return err_retry(err, ERR_BUSY, 2, "too many uploaded files are being checked at this time");
     char *dir =
         realpath(call->scratch_dir, NULL); /* the zygote lives elsewhere and takes absolute paths alone */
     if (!dir) {
@@ -243,7 +239,7 @@ static enum err_code find_database(
 
 enum err_code supervise_submit(struct supervisor *s, struct engine_call *call, struct err *err)
 {
-    struct database *db;
+    struct database *db = NULL;
     bool trial;
     CHECK(loop_is_current(s->loop));
     if (s->stopping)

@@ -151,12 +151,7 @@ enum err_code workq_submit(
     pthread_mutex_lock(&q->lock);
     enum err_code code = job_queue(q, l, lane, job);
     pthread_mutex_unlock(&q->lock);
-    if (code != ERR_OK) {
-        err_set(err, code, "the server is busy; try again in a moment");
-        if (err)
-            err->retry_after_s = 1;
-    }
-    return code;
+    return code ? err_retry(err, code, 1, "the server is busy; try again in a moment") : ERR_OK;
 }
 
 unsigned workq_depth(struct workq *q)

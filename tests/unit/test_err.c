@@ -27,6 +27,10 @@ void test_err__sets_code_and_text(void **state)
     expect_str(str_of(err.message), "branch dev exists");
     expect_str(str_of(err.pointer), "");
     assert_int_equal(err_set(NULL, ERR_CONFLICT, "%s", "nobody listens"), ERR_CONFLICT);
+    assert_int_equal(err_retry(&err, ERR_BUSY, 3, "%d are", 2), ERR_BUSY);
+    expect_str(str_of(err.message), "2 are");
+    assert_int_equal(err.retry_after_s, 3);
+    assert_int_equal(err_retry(NULL, ERR_BUSY, 3, "nobody is told"), ERR_BUSY);
 }
 
 void test_err__puts_the_field_in_front(void **state)

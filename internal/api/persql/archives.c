@@ -262,10 +262,8 @@ static void begin(struct api_request *r)
     struct archive_flow *x = r->flow;
     struct err err = ERR_INIT;
     enum err_code rc = ERR_OK;
-    if (r->api->archiving >= LIMIT_ARCHIVES_AT_ONCE) {
-        rc = err_set(&err, ERR_BUSY, "Other archives are being made; try again in a moment");
-        err.retry_after_s = 1;
-    }
+    if (r->api->archiving >= LIMIT_ARCHIVES_AT_ONCE)
+        rc = err_retry(&err, ERR_BUSY, 1, "Other archives are being made; try again in a moment");
     if (!rc)
         rc = dump(r, &err);
     if (rc) {

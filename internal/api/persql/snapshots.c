@@ -203,8 +203,8 @@ static enum err_code check_sealed(const struct snapshot_flow *f, struct err *err
 {
     if (f->lost || clock_mono_us() - f->sealed_us < LIMIT_RESTORE_SEAL_MS * 1000 / 2)
         return ERR_OK;
-    err->retry_after_s = 1;
-    return err_set(err, ERR_UNAVAILABLE, "The server was busy for too long; nothing was restored, try again");
+    return err_retry(
+        err, ERR_UNAVAILABLE, 1, "The server was busy for too long; nothing was restored, try again");
 }
 
 static enum err_code restore(struct api_call *c)
@@ -255,8 +255,7 @@ static void on_carried(struct engine_call *call, const struct err *failed)
     r->calling = false;
     if (!failed && r->head.status != 200) {
         failed = &err;
-        err.retry_after_s = 1;
-        (void)err_set(&err, r->head.code ? (enum err_code)r->head.code : ERR_INTERNAL,
+        (void)err_retry(&err, r->head.code ? (enum err_code)r->head.code : ERR_INTERNAL, 1,
             "What the restore is to keep could not be written down; nothing was changed");
     }
     go_on(r, failed);

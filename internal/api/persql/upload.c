@@ -58,10 +58,9 @@ static uint64_t held_by_namespace(const struct api *api, struct str ns)
 
 static enum err_code refuse(struct err *err, enum err_code code, const char *whose, int64_t limit)
 {
-    (void)err_set(err, code, "Uploads%s that are coming in may fill %lld MiB together; try again in a moment",
-        whose, (long long)(limit >> 20));
-    err->retry_after_s = 1;
-    return code;
+    return err_retry(err, code, 1,
+        "Uploads%s that are coming in may fill %lld MiB together; try again in a moment", whose,
+        (long long)(limit >> 20));
 }
 
 /* Is there room for so much more? Uploads have a bound together and for each namespace, and leave the disk
