@@ -7,6 +7,7 @@
 #include "engine/rowsec.h"
 #include "engine/sqlerr.h"
 #include "engine/task.h"
+#include "engine/turn_error.h"
 #include "json/jsonr.h"
 
 struct exec_statement {
@@ -278,6 +279,10 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
     enum err_code code = ERR_OK;
     sqlite3_stmt_scanstatus_reset(c->stmt);
     destruction_begin(op, c, &destruction);
+    if (task_of(op)->write && sqlite3_get_autocommit(eng->db)) { /* it would commit by itself */
+        destruction_end(op, c, &destruction, -1);
+        return turn_ended(err);
+    }
     jsonw_object(op->w);
     int rc = write_result(op, c->stmt, &o, &code, err);
     o.read = rows_visited(c->stmt);

@@ -10,6 +10,7 @@
 #include "engine/rule.h"
 #include "engine/sql_text.h"
 #include "engine/task.h"
+#include "engine/turn_error.h"
 
 enum { DIFF_MAX = 4 << 20 };
 
@@ -91,7 +92,7 @@ static enum err_code run_statements(struct rehearsal *r, struct err *err)
     r->op->w = outer;
     r->affected = t->changes;
     if (!code && sqlite3_get_autocommit(r->op->eng->db))
-        return err_set(err, ERR_SQL, "the statement ended the transaction; nothing of it was kept");
+        return turn_ended(err);
     if (!code)
         code = op_check_deferred(r->op, exec_text(t, 64), err);
     if (r->op->eng->guard.makes_virtual_table && !r->as_asked)

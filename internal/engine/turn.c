@@ -112,6 +112,8 @@ static enum err_code run_handler(struct task *t)
         rc = rowsec_check_op(&t->op, &t->err);
     if (rc != ERR_OK)
         return rc;
+    if (t->write && t->op.eng->cfg.mode == ENGINE_WRITER && sqlite3_get_autocommit(t->op.eng->db))
+        return turn_ended(&t->err); /* by what was asked before: its writes would commit by themselves */
     task_begin(t);
     rc = handler(&t->op, &t->err);
     if (!t->op.eng->read_refused)
@@ -363,7 +365,7 @@ static void blame(struct task *t)
     struct op *op = &t->op;
     if (t->rc ==
         ERR_OK) /* a statement that ended the transaction and yet succeeded: there is none that we know */
-        t->rc = err_set(&t->err, ERR_SQL, "the statement ended the transaction; nothing of it was kept");
+        t->rc = turn_ended(&t->err);
     t->culprit = true;
     t->culprit_partial = t->keep_effects;
     t->culprit_step = op->statement_index;
@@ -399,10 +401,9 @@ static void fail_group(struct engine *eng, size_t first, size_t last, int sql, b
 static void give_up(struct engine *eng, size_t first, size_t last)
 {
     struct err err = ERR_INIT;
-    enum err_code rc = err_set(&err, ERR_IO,
+    enum err_code rc = err_retry(&err, ERR_IO, 1,
         "the engine had to stop, for want of a working disk or of memory; nothing of this call was kept; try "
         "again");
-    err.retry_after_s = 1;
     fail_all(eng, first, last, rc, &err);
 }
 
@@ -532,10 +533,8 @@ static bool is_stale(struct engine *eng, size_t first, size_t last)
 
 static void fail_stale(struct engine *eng, size_t first, size_t last, struct err *err)
 {
-    if (!err->code) {
-        err->retry_after_s = 1;
-        (void)err_set(err, ERR_BUSY, "row-level security was changed while the call waited; try again");
-    }
+    if (!err->code)
+        (void)err_retry(err, ERR_BUSY, 1, "row-level security was changed while the call waited; try again");
     for (size_t i = first; i < last; i++) {
         if (!eng->tasks[i]->write)
             continue;

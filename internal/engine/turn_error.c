@@ -1,6 +1,12 @@
 /* Errors of whole groups. */
 #include "engine/turn_error.h"
 
+enum err_code turn_ended(struct err *err)
+{
+    return err_retry(err, ERR_UNAVAILABLE, 1,
+        "the transaction ended, for want of memory or of a working disk; nothing of it was kept; try again");
+}
+
 /* Every other failure of a COMMIT comes before the last page is written. */
 bool turn_may_be_in_log(int sql)
 {
@@ -12,12 +18,10 @@ bool turn_may_be_in_log(int sql)
 static enum err_code commit_unknown(struct engine *eng, int sql, struct err *err)
 {
     eng->leaving = true;
-    (void)err_set(err, ERR_IO,
+    return err_retry(err, ERR_IO, 1,
         "%s while the write was made durable: it may have been kept. Look before you send it again; with an "
         "Idempotency-Key it can be sent again safely",
         (sql & 0xff) == SQLITE_IOERR ? "the disk failed" : sqlite3_errstr(sql));
-    err->retry_after_s = 1;
-    return ERR_IO;
 }
 
 /* What a failed BEGIN or COMMIT means for all calls of the group. */
@@ -35,7 +39,6 @@ enum err_code turn_group_error(struct engine *eng, int sql, bool committing, str
     if (committing)
         return err_set(
             err, ERR_SQL, "the write could not be committed, and was undone: %s", sqlite3_errstr(sql));
-    err->retry_after_s = 1;
-    return err_set(err, ERR_UNAVAILABLE,
+    return err_retry(err, ERR_UNAVAILABLE, 1,
         "the transaction could not begin (%s); nothing was written, try again", sqlite3_errstr(sql));
 }
