@@ -7,9 +7,9 @@
  *   all rows of a table that had more than one: removed by the call, or overwritten by one statement
  *   DELETE without WHERE that removes a row, UPDATE without WHERE that changes more than one
  *
- * Rows count for the whole call. The statement runs; where nobody made a snapshot yet and somebody can (call.snapshot), the whole call is
- * taken back and answered with wants_snapshot. The front has a reader engine make one, which holds nobody up,
- * and sends the call again. Engine's thread. */
+ * Rows count for the whole call. The statement runs; where nobody made a snapshot yet and somebody can
+ * (call.snapshot), the whole call is taken back and answered with wants_snapshot. The front has a reader
+ * engine make one, which holds nobody up, and sends the call again. Engine's thread. */
 #ifndef ENGINE_DESTRUCTION_H
 #define ENGINE_DESTRUCTION_H
 
