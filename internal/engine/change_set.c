@@ -51,7 +51,8 @@ char *change_write_cell(char *out, const struct change_cell *cell)
     case CHANGE_TEXT:
     case CHANGE_BLOB:
         out += write_number(out, cell->bytes.len);
-        memcpy(out, cell->bytes.ptr, cell->bytes.len);
+        if (cell->bytes.len)
+            memcpy(out, cell->bytes.ptr, cell->bytes.len);
         return out + cell->bytes.len;
     default: return out;
     }
