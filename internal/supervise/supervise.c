@@ -217,39 +217,38 @@ bool supervise_ready(const struct supervisor *s)
 
 /* --- calls --- */
 
-static enum err_code find_database(
-    struct supervisor *s, const struct engine_call *call, struct database **ret, struct err *err)
+/* The database of a call, or NULL with `err` set. */
+static struct database *find_database(struct supervisor *s, const struct engine_call *call, struct err *err)
 {
-    if (call->place != ENGINE_SCRATCH) {
-        *ret = database_get(s, call->db_id);
-        return ERR_OK;
+    if (call->place != ENGINE_SCRATCH)
+        return database_get(s, call->db_id);
+    if (s->scratch_count >= SCRATCH_MAX) {
+        (void)err_retry(err, ERR_BUSY, 2, "too many uploaded files are being checked at this time");
+        return NULL;
     }
-    if (s->scratch_count >= SCRATCH_MAX)
-        return err_retry(err, ERR_BUSY, 2, "too many uploaded files are being checked at this time");
     char *dir =
         realpath(call->scratch_dir, NULL); /* the zygote lives elsewhere and takes absolute paths alone */
     if (!dir) {
         err_errno(err, ERR_IO, "finding the uploaded file");
-        return ERR_IO;
+        return NULL;
     }
-    *ret = database_new_scratch(s, dir);
+    struct database *db = database_new_scratch(s, dir);
     free(dir);
-    return ERR_OK;
+    return db;
 }
 
 enum err_code supervise_submit(struct supervisor *s, struct engine_call *call, struct err *err)
 {
-    struct database *db = NULL;
     bool trial;
     CHECK(loop_is_current(s->loop));
     if (s->stopping)
         return err_set(err, ERR_UNAVAILABLE, "the server is shutting down");
     if (wire_call_size(&call->req) > WIRE_FRAME_MAX)
         return err_set(err, ERR_TOO_LARGE, "the request is too large for the database engine");
-    enum err_code code = find_database(s, call, &db, err);
-    if (code != ERR_OK)
-        return code;
-    code = database_admit(db, &trial, err);
+    struct database *db = find_database(s, call, err);
+    if (!db)
+        return err->code;
+    enum err_code code = database_admit(db, &trial, err);
     if (code != ERR_OK) {
         database_touch(db); /* it may be a new one without anything to remember */
         return code;
