@@ -22,6 +22,11 @@ int64_t clock_mono_us(void)
                                                                  : clock_read_us(CLOCK_MONOTONIC);
 }
 
+int64_t clock_cpu_us(void)
+{
+    return clock_read_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 int64_t clock_wall_ms(void)
 {
     int64_t us = atomic_load_explicit(&g_frozen, memory_order_relaxed) ? atomic_load(&g_wall_ms_us)

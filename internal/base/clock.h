@@ -9,6 +9,8 @@
 
 int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void);
+int64_t clock_cpu_us(
+    void); /* processor time of the calling thread: what others do on the machine does not count */
 
 #define CLOCK_WALL_MS_END INT64_C(253402300800000) /* the year 10000: times that can be written are below */
 #define CLOCK_ISO_MAX     25                       /* "2026-05-05T12:30:00.000Z" and its terminator */

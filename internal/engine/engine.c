@@ -78,6 +78,8 @@ enum stop_reason engine_stop_reason(struct engine *eng)
         eng->stop = STOP_BOUNCE;
     else if (should_give_way(eng, now))
         eng->stop = STOP_GIVES_WAY;
+    else if (eng->invariant_until_us && clock_cpu_us() >= eng->invariant_until_us)
+        eng->stop = STOP_INVARIANT;
     else if (eng->running_reads && !eng->stands_back && eng->cfg.mode != ENGINE_SCRATCH_MODE &&
              now - eng->running_since_us > STAND_BACK_US)
         stand_back(eng);
@@ -127,7 +129,8 @@ static bool on_file(void *arg, bool may_refuse)
     if (engine_stop_reason(eng) == STOP_NONE)
         return false;
     sqlite3_interrupt(eng->db);
-    if (!may_refuse || eng->read_refused || clock_mono_us() - eng->looked_us < REFUSE_US)
+    if (!may_refuse || eng->read_refused || eng->stop == STOP_INVARIANT ||
+        clock_mono_us() - eng->looked_us < REFUSE_US)
         return false;
     eng->read_refused = true;
     return true;

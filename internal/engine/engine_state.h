@@ -26,7 +26,7 @@ struct invariants;
 struct when;
 
 /* Why the progress handler stopped a statement. */
-enum stop_reason { STOP_NONE, STOP_DEADLINE, STOP_CANCELLED, STOP_BOUNCE, STOP_GIVES_WAY };
+enum stop_reason { STOP_NONE, STOP_DEADLINE, STOP_CANCELLED, STOP_BOUNCE, STOP_GIVES_WAY, STOP_INVARIANT };
 
 /* Is it on for any table of the database? */
 enum row_security { ROW_SECURITY_UNKNOWN, ROW_SECURITY_OFF, ROW_SECURITY_ON };
@@ -70,6 +70,7 @@ struct engine {
     int64_t running_since_us;
     bool running_reads; /* may be bounced */
     enum stop_reason stop;
+    int64_t invariant_until_us; /* clock_cpu_us, of the invariant that is being asked; 0 none */
     int64_t looked_us; /* when the time was last looked at for the running call: then it was stopped, if so */
     bool stands_back;  /* see board */
     bool read_refused; /* to the running call, which whatever it says of the file is not to be believed */

@@ -489,6 +489,10 @@ static int authorize(
         return check_system(g, action, first, second);
     if (g->names && action == SQLITE_READ)
         note_name(g->names, first);
+    if (accessor && g->accessors) {
+        note_name(g->accessors, accessor);
+        return SQLITE_OK;
+    }
     /* A trigger or a view of the tenant must not run with the engine's own rights. */
     return accessor ? SQLITE_DENY : SQLITE_OK;
 }

@@ -47,7 +47,9 @@ struct guard {
     struct rowsec *rowsec;        /* of the connection under policies; NULL: the other */
     const struct wire_call *call; /* GUARD_TENANT: whose role and scope */
     enum sql_verb verb;
-    struct guard_names *names; /* not NULL: takes tables read in GUARD_OWN, written in GUARD_TENANT */
+    struct guard_names *names;     /* not NULL: takes tables read in GUARD_OWN, written in GUARD_TENANT */
+    struct guard_names *accessors; /* not NULL: in GUARD_OWN views and common table expressions are let be and
+                                      named here: to be looked at before anything runs */
     bool policy_text;   /* a policy is looked at before it is stored: its own functions, and the same answer
                            twice */
     struct str sql;     /* the statement, for what the authorizer is not told */

@@ -1,11 +1,14 @@
 /* Asking invariants. */
 #include "engine/invariant.h"
+#include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "engine/binding.h"
 #include "engine/catalog.h"
 #include "engine/engine_state.h"
 #include "engine/proposal_view.h"
+#include "engine/rowsec.h"
 
 enum { ROWS_TOLD = 20, TOLD_BYTES_MAX = 256 << 10, LOADED_BYTES_MAX = 16 << 20 };
 
@@ -163,7 +166,7 @@ static void tell_rows(struct op *op, const struct invariant *i, sqlite3_stmt *st
     for (; all && rc == SQLITE_ROW && told < ROWS_TOLD && !strbuf_failed(&out); rc = step(op, stmt), told++)
         write_row(&w, stmt);
     jsonw_array_end(&w);
-    JSONW_BOOL(&w, "truncated", !all || rc == SQLITE_ROW);
+    JSONW_BOOL(&w, "truncated", !all || rc != SQLITE_DONE);
     jsonw_object_end(&w);
     op->invariant = strbuf_failed(&out) ? STR_EMPTY : arena_copy(op->arena, strbuf_str(&out));
 }
@@ -177,13 +180,14 @@ static enum err_code broken(const struct invariant *i, struct err *err)
         STR_ARG(i->note.ptr ? i->note : STR_EMPTY));
 }
 
-static enum err_code cannot_ask(struct op *op, const struct invariant *i, struct err *err)
+static enum err_code cannot_ask(
+    struct op *op, const struct invariant *i, const char *because, struct err *err)
 {
     char why[200];
     enum err_code late = op_check_time(op, err);
     if (late)
         return late;
-    str_print_cut(why, sizeof why, "%s", sqlite3_errmsg(op->eng->db));
+    str_print_cut(why, sizeof why, "%s", because);
     op->error_detail = STR_EMPTY;
     return err_set(err, ERR_INVARIANT,
         "The invariant \"" STR_FMT
@@ -192,24 +196,49 @@ static enum err_code cannot_ask(struct op *op, const struct invariant *i, struct
         STR_ARG(i->name), why);
 }
 
+static bool is_view(struct op *op, struct str name)
+{
+    struct err ignored = ERR_INIT;
+    const struct guard *g = &op->eng->guard;
+    if (g->rowsec && rowsec_is_shadow(g->rowsec, name))
+        return true;
+    struct binding b = binding_of(op, OWN_VIEW);
+    bind_text(&b, name);
+    bool found = binding_step(op, &b);
+    return binding_end(op, &b, &ignored) || found;
+}
+
+/* What is no view of these names is a common table expression of the query's own. */
+static enum err_code check_views(
+    struct op *op, const struct invariant *i, const struct guard_names *through, struct err *err)
+{
+    struct str names = str_make(through->text, through->len), one;
+    while (str_cut(&names, '\0', &one)) {
+        if (one.len && is_view(op, one))
+            return cannot_ask(op, i, "it goes through a view", err);
+    }
+    return through->full ? cannot_ask(op, i, "it has too many names", err) : ERR_OK;
+}
+
 static enum err_code prepare(struct op *op, struct invariant *i, sqlite3_stmt **ret, struct err *err)
 {
     struct guard *g = &op->eng->guard;
-    struct guard_names names = {.len = 0};
+    struct guard_names names = {.len = 0}, through = {.len = 0};
     g->own_reads = true;
     struct guard_saved saved = guard_enter_own(g);
     g->names = &names;
+    g->accessors = &through;
     int rc = sqlite3_prepare_v2(op->eng->db, i->query.ptr, (int)i->query.len, ret, NULL);
-    g->names = NULL;
+    g->names = g->accessors = NULL;
     guard_leave(g, saved);
     if (rc != SQLITE_OK || !*ret)
-        return cannot_ask(op, i, err);
+        return cannot_ask(op, i, sqlite3_errmsg(op->eng->db), err);
     if (!i->reads.ptr && !names.full && op->eng->invariants && !g->rowsec)
         i->reads = arena_copy(&op->eng->invariants->arena, str_make(names.text, names.len));
-    return ERR_OK;
+    return check_views(op, i, &through, err);
 }
 
-enum err_code invariant_ask(struct op *op, struct invariant *i, struct err *err)
+static enum err_code ask(struct op *op, struct invariant *i, struct err *err)
 {
     AUTO_SQL *stmt = NULL;
     enum err_code code = prepare(op, i, &stmt, err);
@@ -219,9 +248,33 @@ enum err_code invariant_ask(struct op *op, struct invariant *i, struct err *err)
     if (rc == SQLITE_DONE)
         return ERR_OK;
     if (rc != SQLITE_ROW)
-        return cannot_ask(op, i, err);
+        return cannot_ask(op, i, sqlite3_errmsg(op->eng->db), err);
     tell_rows(op, i, stmt);
     return broken(i, err);
+}
+
+static enum err_code too_long(struct op *op, const struct invariant *i, struct err *err)
+{
+    op->error_detail = STR_EMPTY;
+    return err_set(err, ERR_INVARIANT,
+        "The invariant \"" STR_FMT "\" took too long: more than %d ms of processor time, while other writes "
+                                   "waited; nothing was changed. "
+        "An admin may exchange it for one that an index answers",
+        STR_ARG(i->name), (int)LIMIT_INVARIANT_MS);
+}
+
+/* Its end is not that of the call, which goes on to take itself back. */
+enum err_code invariant_ask(struct op *op, struct invariant *i, struct err *err)
+{
+    struct engine *eng = op->eng;
+    op->invariant = STR_EMPTY;
+    eng->invariant_until_us = clock_cpu_us() + LIMIT_INVARIANT_MS * 1000;
+    enum err_code code = ask(op, i, err);
+    eng->invariant_until_us = 0;
+    if (eng->stop != STOP_INVARIANT)
+        return code;
+    eng->stop = STOP_NONE;
+    return op->invariant.len ? code : too_long(op, i, err);
 }
 
 enum err_code invariants_check(struct op *op, struct err *err)

@@ -5,7 +5,7 @@
  * An invariant is looked at with the rights of a reader of everything when it is stored, and run with the
  * engine's own afterwards, which see all rows, but go through no view: a table that became one since, or
  * whose name is a shadow of row-level security (then it must say main.<table>), fails the write instead of
- * passing it. Engine's thread. */
+ * passing it. So does one that takes more than LIMIT_INVARIANT_MS of processor time. Engine's thread. */
 #ifndef ENGINE_INVARIANT_H
 #define ENGINE_INVARIANT_H
 

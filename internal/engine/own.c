@@ -112,6 +112,7 @@ static const char *const SQL[OWN_COUNT] = {
         " approver_role, note, created_at_ms, updated_at_ms)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     [OWN_INVARIANTS] = "SELECT id, name, query, note, created_at_ms FROM _sys_invariant ORDER BY name",
+    [OWN_VIEW] = "SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = ?1 COLLATE NOCASE",
     [OWN_INVARIANT_PUT] =
         "INSERT INTO _sys_invariant (id, name, query, note, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
     [OWN_INVARIANT_DROP] = "DELETE FROM _sys_invariant WHERE id = ?1",

@@ -68,6 +68,7 @@ enum own_sql {
     OWN_RULE_DROP,
     OWN_RULES_CLEAR,
     OWN_INVARIANTS,
+    OWN_VIEW, /* of that name? */
     OWN_INVARIANT_PUT,
     OWN_INVARIANT_DROP,
     OWN_PROPOSAL_SNAPSHOT,

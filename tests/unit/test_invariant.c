@@ -126,6 +126,25 @@ void test_invariant__that_cannot_be_asked_stops_the_write(void **state)
     finds("SELECT count(*) FROM accounts", "2");
 }
 
+/* A slow one ends by itself, long before the call's deadline, and the engine goes on as before. */
+void test_invariant__has_a_time_of_its_own(void **state)
+{
+    (void)state;
+    fresh();
+    op_fixture_ok(&f, WIRE_OP_INVARIANT_SET,
+        S("{\"name\":\"steps\",\"sql\":\"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+          "WHERE i < "
+          "(SELECT max(balance) FROM accounts)) SELECT i FROM n WHERE i < 0\"}"),
+        NULL);
+    assert_int_equal(query("UPDATE accounts SET balance = 1000000000 WHERE id = 1"), ERR_INVARIANT);
+    assert_non_null(strstr(f.error.ptr, "\"steps\" took too long"));
+    finds("SELECT max(balance) FROM accounts", "100");
+    assert_int_equal(query("CREATE VIEW n AS SELECT 1"), ERR_INVARIANT); /* nobody knows which is meant */
+    assert_int_equal(query("CREATE VIEW m AS SELECT 1"), ERR_OK);
+    assert_int_equal(query("DROP VIEW m"), ERR_OK);
+    assert_int_equal(query("UPDATE accounts SET balance = 1000 WHERE id = 1"), ERR_OK);
+}
+
 void test_invariant__is_stored_when_it_holds(void **state)
 {
     static const struct {
