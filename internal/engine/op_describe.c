@@ -194,6 +194,7 @@ static enum err_code answer_compact(struct op *op, const struct describe *d, str
     AUTO_STRBUF text;
     strbuf_init(&text, COMPACT_MAX);
     describe_compact(d, op->call.has_table_scope, &text);
+    rules_describe_lines(op, &text, &d->cat);
     op->plain = arena_copy(op->arena, strbuf_str(&text));
     op->head.content = WIRE_CONTENT_TEXT;
     if (strbuf_failed(&text) || !op->plain.ptr)

@@ -69,6 +69,9 @@ void rules_read_terms(const struct jsonr_value *hits, struct verdict *ret);
 void rules_write_hits(struct op *op, struct jsonw *w, struct str hits, bool all);
 /* The rules that a write of the caller's can meet, as an array. */
 void rules_describe(struct op *op, struct jsonw *w, const struct catalog *cat);
+/* The same as text, a line each. */
+struct strbuf;
+void rules_describe_lines(struct op *op, struct strbuf *out, const struct catalog *cat);
 /* Does it say anything? Spaces and what nobody sees do not. */
 bool rules_reason_given(struct str reason);
 /* What follows from stored hits: the name of an action. `reason` ptr NULL: none was given. */

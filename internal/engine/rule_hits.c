@@ -131,17 +131,25 @@ static bool meets(const struct op *op, const struct rule *r, const struct cat_ta
     return op_table_visible(op, t->name) && rule_glob_matches(r->table_glob, t->name);
 }
 
-static void describe_one(struct op *op, struct jsonw *w, const struct rule *r, const struct catalog *cat)
+static bool may_be_met(const struct op *op, const struct rule *r, const struct catalog *cat)
 {
-    static const struct str NONE = {NULL, 0};
-    bool scoped = op->call.has_table_scope, any = !r->table_glob.ptr || !scoped;
+    bool any = !r->table_glob.ptr || !op->call.has_table_scope;
     for (const struct cat_table *t = cat->tables; t && !any; t = t->next)
         any = meets(op, r, t);
-    if (!any)
-        return;
+    return any;
+}
+
+static struct str condition_seen(const struct op *op, const struct rule *r)
+{
+    static const struct str NONE = {NULL, 0};
+    return op->call.has_table_scope ? NONE : r->condition;
+}
+
+static void describe_one(struct op *op, struct jsonw *w, const struct rule *r, const struct catalog *cat)
+{
     jsonw_object(w);
     JSONW_TEXT_OR_NULL(w, "tableGlob", r->table_glob);
-    JSONW_TEXT_OR_NULL(w, "when", scoped ? NONE : r->condition);
+    JSONW_TEXT_OR_NULL(w, "when", condition_seen(op, r));
     JSONW_CSTR(w, "action", rule_action_name(r->action));
     JSONW_TEXT_OR_NULL(w, "note", r->note);
     jsonw_key(w, "tables");
@@ -154,16 +162,61 @@ static void describe_one(struct op *op, struct jsonw *w, const struct rule *r, c
     jsonw_object_end(w);
 }
 
-void rules_describe(struct op *op, struct jsonw *w, const struct catalog *cat)
+static struct rule *rules_to_tell(struct op *op)
 {
     struct rule *r;
     struct err ignored = ERR_INIT;
     if (rules_load(op, &r, &ignored))
         op->error_detail = STR_EMPTY; /* the schema is told all the same */
+    return r;
+}
+
+void rules_describe(struct op *op, struct jsonw *w, const struct catalog *cat)
+{
     jsonw_array(w);
-    for (; r; r = r->next)
-        describe_one(op, w, r, cat);
+    for (const struct rule *r = rules_to_tell(op); r; r = r->next) {
+        if (may_be_met(op, r, cat))
+            describe_one(op, w, r, cat);
+    }
     jsonw_array_end(w);
+}
+
+/* What stands in a note must not break the line. */
+static void add_on_line(struct strbuf *out, const char *before, struct str text)
+{
+    if (!text.ptr)
+        return;
+    strbuf_add_cstr(out, before);
+    for (size_t i = 0; i < text.len; i++)
+        strbuf_add_char(out, (unsigned char)text.ptr[i] < ' ' ? ' ' : text.ptr[i]);
+}
+
+static void describe_line(struct op *op, struct strbuf *out, const struct rule *r, const struct catalog *cat)
+{
+    const char *before = " (";
+    strbuf_addf(out, "rule %s", rule_action_name(r->action));
+    add_on_line(out, ": ", r->table_glob.ptr ? r->table_glob : S("any write"));
+    for (const struct cat_table *t = r->table_glob.ptr ? cat->tables : NULL; t; t = t->next) {
+        if (!meets(op, r, t) || str_eq_nocase(t->name, r->table_glob))
+            continue;
+        add_on_line(out, before, t->name);
+        before = ", ";
+    }
+    if (before[0] == ',')
+        strbuf_add_char(out, ')');
+    add_on_line(out, " when ", condition_seen(op, r));
+    if (r->condition.ptr && op->call.has_table_scope)
+        strbuf_add_cstr(out, " under a condition");
+    add_on_line(out, " -- ", r->note);
+    strbuf_add_char(out, '\n');
+}
+
+void rules_describe_lines(struct op *op, struct strbuf *out, const struct catalog *cat)
+{
+    for (const struct rule *r = rules_to_tell(op); r; r = r->next) {
+        if (may_be_met(op, r, cat))
+            describe_line(op, out, r, cat);
+    }
 }
 
 /* --- Refusals --- */

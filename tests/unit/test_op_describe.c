@@ -181,6 +181,35 @@ void test_opdescribe__compact_is_one_line_a_table(void **state)
     (void)ask(WIRE_OP_DESCRIBE_SET, "{\"table\":\"tags\",\"description\":null}");
 }
 
+void test_opdescribe__compact_tells_the_rules(void **state)
+{
+    static const struct str scope[] = {{"tags", 4}};
+    const struct op_arg args[] = {{"format", "compact"}, {NULL, NULL}};
+    (void)state;
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLACE,
+        S("{\"rules\":[{\"tableGlob\":\"ORDERS\",\"action\":\"allow\"},"
+          "{\"tableGlob\":\"*s\",\"action\":\"deny\",\"when\":\"(SELECT role FROM caller) <> 'admin'\"},"
+          "{\"tableGlob\":\"log_*\",\"action\":\"deny\"},"
+          "{\"action\":\"require_approval\",\"note\":\"ask\\nLin\"}]}"),
+        NULL);
+    op_fixture_ok(&f, WIRE_OP_DESCRIBE, STR_EMPTY, args);
+    assert_non_null(strstr(f.out.ptr,
+        "view broken()\n"
+        "rule allow: ORDERS\n"
+        "rule deny: *s (customers, orders, tags, docs) when (SELECT role FROM caller) <> 'admin'\n"
+        "rule deny: log_*\n"
+        "rule require_approval: any write -- ask Lin\n"));
+    f.tables = scope;
+    f.table_count = 1;
+    op_fixture_ok(&f, WIRE_OP_DESCRIBE, STR_EMPTY, args);
+    assert_non_null(strstr(f.out.ptr, "rule deny: *s (tags) under a condition\n"
+                                      "rule require_approval: any write -- ask Lin\n"));
+    assert_null(strstr(f.out.ptr, "log_*"));
+    f.tables = NULL;
+    f.table_count = 0;
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLACE, S("{\"rules\":[]}"), NULL);
+}
+
 void test_opdescribe__descriptions_are_stored_replaced_and_removed(void **state)
 {
     (void)state;
