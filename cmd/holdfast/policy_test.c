@@ -2,7 +2,7 @@
  * server whose engines judge as any other's.
  *
  *   { "schema": ["CREATE TABLE …"], "data": ["INSERT …"],
- *     "cases": [ { "name": "…", "write": {"sql", "params"} or {"statements"}, "reason", "agent", "at",
+ *     "cases": [ { "name": "…", "write": {"sql", "params"} or {"statements"}, "reason", "tokenId", "at",
  *                  "decision": "allow", "rule": "100-many-rows" } ] }
  *
  * Each fixture has a database of its own, which no case changes. */
@@ -49,6 +49,7 @@ static const struct option_command TEST = {
         "require_approval, deny, or invariant where one would not hold) and, if need be, \"rule\" (the file "
         "that decides, without .json, or the invariant), "
         "\"reason\", "
+        "\"tokenId\" and \"role\" (whose write it is), "
         "\"agent\", \"model\", \"ticket\" and \"at\" (the time it is done, in ISO form). Exit status 0: all "
         "as expected.",
     .example = "  holdfast policy test --dir policy\n",
@@ -67,7 +68,7 @@ static const struct jsonr_field FIXTURE_FIELDS[] = {
 };
 
 struct fixture_case {
-    struct str name, decision, rule, reason, agent, model, ticket, at; /* ptr NULL: none */
+    struct str name, decision, rule, reason, token_id, role, agent, model, ticket, at; /* ptr NULL: none */
     const struct jsonr_value *write;
 };
 
@@ -76,6 +77,8 @@ static const struct jsonr_field CASE_FIELDS[] = {
     {"decision", JF_TEXT, offsetof(struct fixture_case, decision), JF_REQUIRED, 1, 50},
     {"rule", JF_TEXT, offsetof(struct fixture_case, rule), JF_NULL_OK, 1, 300},
     {"reason", JF_TEXT, offsetof(struct fixture_case, reason), JF_NULL_OK, 0, 0},
+    {"tokenId", JF_TEXT, offsetof(struct fixture_case, token_id), JF_NULL_OK, 0, 0},
+    {"role", JF_TEXT, offsetof(struct fixture_case, role), JF_NULL_OK, 0, 0},
     {"agent", JF_TEXT, offsetof(struct fixture_case, agent), JF_NULL_OK, 0, 0},
     {"model", JF_TEXT, offsetof(struct fixture_case, model), JF_NULL_OK, 0, 0},
     {"ticket", JF_TEXT, offsetof(struct fixture_case, ticket), JF_NULL_OK, 0, 0},
@@ -187,6 +190,8 @@ static enum err_code ask(
     jsonw_key(&w, "write");
     jsonw_value(&w, c->write, NULL);
     put_text(&w, "reason", c->reason);
+    put_text(&w, "tokenId", c->token_id);
+    put_text(&w, "role", c->role);
     put_text(&w, "agent", c->agent);
     put_text(&w, "model", c->model);
     put_text(&w, "ticket", c->ticket);

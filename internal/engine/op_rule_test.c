@@ -1,14 +1,15 @@
 /* What rules would decide, for an admin who stands under no limit; nothing is changed and nothing is stored.
  *
- * RULE_TEST {"rules"?, "write":{"sql","params"?} or {"statements"}, "at"?, "reason"?, "agent"?, "model"?,
- * "ticket"?} rehearses the write and judges it by the rules given, or else by those that are stored; `at` is
- * the time it takes for now. data: {"decision","hits","brokenInvariants": names,
- * "estimatedAffectedRows"}.
+ * RULE_TEST {"rules"?, "write":{"sql","params"?} or {"statements"}, "at"?, "tokenId"?, "role"?, "reason"?,
+ * "agent"?, "model"?, "ticket"?} rehearses the write and judges it by the rules given, or else by those that
+ * are stored; `at` is the time it takes for now, `tokenId` and `role` are whose write it is. data:
+ * {"decision","hits","brokenInvariants": names, "estimatedAffectedRows"}.
  *
  * RULE_REPLAY {"rules", "sinceMs", "cursor"?} judges proposals that are still kept by the stored rules and
  * by the given ones, newest first, a page at a time. data:
  * {"judged","skipped","proposals":[{…,"before","after"}] of those that differ,"nextCursor"}. What a proposal
- * did to rows is judged as it was recorded. */
+ * did to rows is judged as it was recorded, as a write of its bearer's, whose role of then nobody knows: it
+ * is taken for the caller's. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/rand.h"
@@ -20,7 +21,7 @@
 #include "engine/task.h"
 #include "json/jsonr.h"
 
-enum { PAGE_MAX = 50, PAGE_US = 20000, SEQ_MAX_TEXT = 20 };
+enum { PAGE_MAX = 50, PAGE_US = 20000, SEQ_MAX_TEXT = 20, BEARER_MAX_TEXT = 200 };
 
 static const char *decision_of(const struct verdict *v)
 {
@@ -40,7 +41,7 @@ static void write_verdict(struct op *op, struct jsonw *w, const struct verdict *
 
 struct question {
     const struct jsonr_value *rules, *write;
-    struct str at;
+    struct str at, token_id, role;
     int64_t clock_ms;
 };
 
@@ -48,22 +49,36 @@ static const struct jsonr_field QUESTION[] = {
     {"rules", JF_ARRAY, offsetof(struct question, rules), JF_NULL_OK, 0, 0},
     {"write", JF_OBJECT, offsetof(struct question, write), JF_REQUIRED, 0, 0},
     {"at", JF_TEXT, offsetof(struct question, at), JF_NULL_OK, 0, 0},
+    {"tokenId", JF_TEXT, offsetof(struct question, token_id), JF_NULL_OK, 1, BEARER_MAX_TEXT},
+    {"role", JF_TEXT, offsetof(struct question, role), JF_NULL_OK, 0, 0},
 };
+
+static enum err_code check_role(struct str role, struct err *err)
+{
+    bool known =
+        !role.ptr || str_eq(role, S("readonly")) || str_eq(role, S("readwrite")) || str_eq(role, S("admin"));
+    return known ? ERR_OK : err_field(err, "/role", "must be readonly, readwrite or admin");
+}
 
 static enum err_code read_question(struct op *op, struct question *q, struct proposing *in, struct err *err)
 {
     const struct jsonr_value *root;
     *in = proposing_new(op->call.body);
-    *q = (struct question){.at = {NULL, 0}, .clock_ms = clock_wall_ms()};
+    static const struct str NONE = {NULL, 0};
+    *q = (struct question){.at = NONE, .token_id = NONE, .role = NONE, .clock_ms = clock_wall_ms()};
     enum err_code code = jsonr_parse(op->arena, op->call.body, &root, err);
     if (!code)
         code = jsonr_fields(root, "", QUESTION, ARRAY_LEN(QUESTION), JSONR_UNKNOWN_IGNORE, q, err);
     if (!code && q->at.ptr && !clock_parse_iso(q->at, &q->clock_ms))
         code = err_field(err, "/at", "must be a time like 2026-06-01T10:00:00.000Z");
     if (!code)
+        code = check_role(q->role, err);
+    if (!code)
         code = proposing_read(in, root, err);
     if (code)
         return code;
+    in->token_id = q->token_id;
+    in->role = q->role;
     code = propose_take(op, q->write, err);
     return code ? err_within(err, code, "/write") : ERR_OK;
 }
@@ -167,6 +182,7 @@ static enum err_code judge_stored(
 {
     struct rehearsal r;
     struct proposing in = proposing_new(p->body);
+    in.token_id = p->bearer;
     in.reason = p->reason;
     in.ticket = p->ticket;
     in.agent = p->agent;

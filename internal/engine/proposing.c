@@ -18,6 +18,8 @@ struct proposing proposing_new(struct str body)
         .ticket = NONE,
         .agent = NONE,
         .model = NONE,
+        .token_id = NONE,
+        .role = NONE,
         .undo_of = NONE,
         .id = NONE,
         .ttl_s = LIMIT_PROPOSAL_TTL_S,

@@ -11,6 +11,7 @@ struct jsonr_value;
 
 struct proposing {
     struct str reason, ticket, agent, model; /* ptr NULL: none */
+    struct str token_id, role;               /* whose it is for rules to see; ptr NULL: the caller's */
     int64_t ttl_s;
     struct str body;        /* the request, stored as it is */
     const char *action;     /* "write", "schema", "undo", "merge" */

@@ -271,8 +271,8 @@ static int caller_column(const struct cursor *c, sqlite3_context *ctx, int colum
         [WIRE_ROLE_READONLY] = "readonly", [WIRE_ROLE_READWRITE] = "readwrite", [WIRE_ROLE_ADMIN] = "admin"};
     const struct when_facts *f = table_of(c)->when->facts;
     switch (column) {
-    case 0: result_str(ctx, f->op->call.token_id); break;
-    case 1: sqlite3_result_text(ctx, ROLES[f->op->call.role], -1, SQLITE_STATIC); break;
+    case 0: result_str(ctx, f->in->token_id.ptr ? f->in->token_id : f->op->call.token_id); break;
+    case 1: result_str(ctx, f->in->role.ptr ? f->in->role : str_of(ROLES[f->op->call.role])); break;
     case 2: result_str(ctx, f->in->agent); break;
     case 3: result_str(ctx, f->in->model); break;
     case 4: result_str(ctx, f->in->reason); break;

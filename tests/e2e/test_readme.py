@@ -13,7 +13,7 @@ from holdfast import Checks, Server, binary_argument
 EXPECTED = [  # in this order somewhere in the tour's output
     '"namespaceSlug":"home"', '"success":true', "Invisible Cities", "unknown_column", "did you mean", "books", "findings", '"changes":1',
     '"changes":1', '"slug":"copy"', '"outcome":"created"', '"databaseSlug":"main-pr-43"', '"success":true', '"after":{"title":"THE DISPOSSESSED"}', '"proposals":[{"proposalId"', '"changes":1',
-    '"action":"undo"', '"changes":1', '"code":"approval_required"', '"status":"pending"']
+    '"action":"undo"', '"changes":1', '"note":"the log only grows"', '"code":"denied_by_rule"', '"name":"books have titles"', '"code":"invariant"', '"rows":[[1]]', '"code":"approval_required"', '"status":"pending"']
 
 
 def tour(server, text, checks):

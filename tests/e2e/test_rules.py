@@ -25,7 +25,7 @@ CASES = {
     "deletes-by-cascade": ("DELETE FROM people WHERE id = 1", "DELETE FROM people WHERE id = 2", {}),
     "more-than-a-tenth": ("DELETE FROM people WHERE id > 179", "DELETE FROM people WHERE id > 180", {}),
     "any-schema-change": ("ALTER TABLE scratch ADD COLUMN b", "INSERT INTO scratch VALUES(1)", {}),
-    "this-agent-only": ("INSERT INTO reports VALUES('x')", "INSERT INTO scratch VALUES(1)", {"agent": "clerk"}),
+    "this-agent-only": ("INSERT INTO reports VALUES('x')", "INSERT INTO scratch VALUES(1)", {"agent": "tok_reporter"}),
 }
 
 ALSO_MEET = {"balance-moves": [f"UPDATE accounts SET balance = {value} WHERE id = 190" for value in ("9e999", "-9e999", "x'39'", "'9z'")]}
@@ -99,6 +99,18 @@ def examples(checks, s):
         clear(s)
 
 
+def one_bearer_only(checks, s):
+    """What the body says of the agent proves nothing; the id of the token does."""
+    with open(os.path.join(EXAMPLES, "this-agent-only.json"), encoding="utf-8") as f:
+        rule = json.load(f)
+    reporter = s.mint("readwrite")
+    store(checks, s, {**rule, "when": rule["when"].replace("tok_reporter", reporter["id"])})
+    write = {"sql": "INSERT INTO reports VALUES('mine')", "agent": reporter["id"]}
+    checks.equal("the reporter's token writes", s.call("POST", "/v1/db/acme/main/query", write, token=reporter["token"]).status, 200)
+    checks.equal("another one does not", s.db("query", write).json["code"], "denied_by_rule")
+    clear(s)
+
+
 def imports_and_branches(checks, s):
     store(checks, s, {"tableGlob": "people", "action": "deny"})
     store(checks, s, {"tableGlob": "accounts", "action": "require_approval"})
@@ -111,6 +123,8 @@ def imports_and_branches(checks, s):
     checks.equal("nothing of it", s.query("SELECT count(*) FROM people WHERE id IN (150, 9999)").json["data"]["rows"], [[1]])
     checks.equal("nor its table", s.query("SELECT count(*) FROM sqlite_schema WHERE name = 'more'").json["data"]["rows"], [[0]])
     described = s.call("GET", "/v1/db/acme/main/describe").json["data"]["rules"]
+    prompt = s.call("GET", "/v1/db/acme/main/describe?format=compact").data.decode()
+    checks.that("describe for a prompt", prompt.endswith("rule deny: people\nrule require_approval: accounts\n"), prompt)
     checks.equal("describe", [(r["tableGlob"], r["action"], r["tables"]) for r in described], [("people", "deny", ["people"]), ("accounts", "require_approval", ["accounts"])])
     s.call("PUT", "/v1/db/acme/main/branches/free", {"data": "full"})
     checks.equal("a branch begins without rules", s.call("GET", "/v1/db/acme/main-free/approval-rules").json["data"], [])
@@ -148,7 +162,7 @@ def main():
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             checks.equal(sql, s.query(sql).status, 200)
-        for part in (routes, bad_input, examples, imports_and_branches, reasons, invariants):
+        for part in (routes, bad_input, examples, one_bearer_only, imports_and_branches, reasons, invariants):
             checks.part(part, checks, s)
     return checks.end()
 

@@ -202,7 +202,20 @@ void test_rule_test__conditions(void **state)
         ",\"rules\":[{\"id\":\"m\",\"action\":\"require_approval\",\"when\":\"(SELECT sum(row_count) FROM "
         "effects) > 1\"}]}",
         "require_approval", "m");
+    static const char *const OWN = "\"rules\":[{\"id\":\"o\",\"action\":\"deny\",\"when\":\"(SELECT token_id "
+                                   "|| role FROM caller) IS NOT "
+                                   "'tok_botreadwrite'\"}]";
+    str_print(body, sizeof body, "{" ALL ",\"agent\":\"tok_bot\",%s}", OWN);
+    decides(body, "deny", "o");
+    str_print(body, sizeof body, "{" ALL ",\"tokenId\":\"tok_bot\",\"role\":\"readwrite\",%s}", OWN);
+    decides(body, "allow", NULL);
     propose("UPDATE orders SET status = 'x' WHERE id = 1");
+    f.token_id = S("tok_other"); /* who asks is not whose proposals they were */
+    assert_int_equal(
+        differing("{\"sinceMs\":0,\"rules\":[{\"action\":\"deny\",\"when\":\"(SELECT token_id FROM caller) = "
+                  "'tok_other'\"}]}"),
+        0);
+    f.token_id = S("tok_test");
     propose("UPDATE orders SET status = 'x'");
     assert_int_equal(
         differing(
