@@ -29,6 +29,7 @@ enum err_code api_new(const struct api_options *opt, struct api **ret, struct er
     list_init(&api->unwritten);
     list_init(&api->health.waiting);
     list_init(&api->approval_waits);
+    list_init(&api->applied);
     strbuf_init(&api->openapi, OPENAPI_BYTES_MAX);
     openapi_write(&api->openapi, str_of(opt->public_url));
     last_used_init(&api->last_used, api);

@@ -326,53 +326,21 @@ static void not_settled(struct api_request *r, const struct err *why)
     request_fail(r, &err);
 }
 
+void request_settled(struct api_request *r, const struct err *failed)
+{
+    if (failed->code)
+        not_settled(r, failed);
+    else
+        answer(r);
+}
+
 static void settle_done(struct workq_job *job)
 {
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     struct err err = r->err;
     if (action_of(r) == AUDIT_PROPOSAL_WITHDRAWN)
         approvals_changed(r->api);
-    if (err.code)
-        not_settled(r, &err);
-    else
-        answer(r);
-}
-
-/* --- A proposal that was applied --- */
-
-/* Which one it was is known afterwards alone, so its row is appended then. A crash in between loses the row
- * and not the truth: the database keeps who applied what, in the transaction of the write itself. */
-static struct str applied_proposal(const struct api_request *r)
-{
-    static const struct str NAME = {"\"proposalId\":\"", 14}; /* in meta, behind all data */
-    struct str body = strbuf_str(&r->body);
-    size_t at = body.len;
-    while (at >= NAME.len && !str_ends(str_slice(body, 0, at), NAME))
-        at--;
-    size_t end = at;
-    while (end < body.len && body.ptr[end] != '"')
-        end++;
-    struct str id = str_slice(body, at, end);
-    return id_valid(id, "prop") ? id : STR_EMPTY;
-}
-
-static enum err_code append_applied(struct db *db, struct api_request *r, struct err *err)
-{
-    return audit_append(db,
-        &(struct audit_event){.by = r->by,
-            .action = AUDIT_PROPOSAL_APPLIED,
-            .namespace_id = &r->who->id->namespace_id,
-            .target_id = id_str(&r->place.id),
-            .target_name = r->db,
-            .after = AUDIT_VALUES(audit_text_or_null("proposal", applied_proposal(r)))},
-        err);
-}
-
-static void applied_run(struct workq_job *job, unsigned worker)
-{
-    struct api_request *r = CONTAINER_OF(job, struct api_request, job);
-    r->err = (struct err)ERR_INIT;
-    r->err.code = in_transaction(r, worker, append_applied, &r->err);
+    request_settled(r, &err);
 }
 
 static bool has_applied(const struct api_request *r)
@@ -385,10 +353,7 @@ void request_reply_audited(struct api_request *r, const struct err *failed)
     struct err err = ERR_INIT;
     r->failed = failed ? *failed : (struct err)ERR_INIT;
     if (has_applied(r)) {
-        (void)request_actor(r); /* kept in r->by */
-        r->job = (struct workq_job){.run = applied_run, .done = settle_done};
-        if (workq_submit(r->api->opt.workq, r->api->opt.loop, WORKQ_WRITE, &r->job, &err))
-            not_settled(r, &err);
+        applied_append(r);
         return;
     }
     if (!r->intent.text[0]) {

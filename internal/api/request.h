@@ -53,6 +53,8 @@ struct api {
     struct list approval_waits; /* approval_wait.c: those that wait for a decision */
     unsigned approval_waiters;
     uint64_t approval_changes;
+    struct list applied;    /* applied.c: those whose row of the audit log waits for the next transaction */
+    bool appending;         /* one is under way */
     bool sweeping;          /* approvals, by the clock */
     struct loop_timer tick; /* disk guard, trash, temporary files */
     int64_t purged_us, signed_us, expired_us;
@@ -90,10 +92,11 @@ struct api_request {
     const struct actor *by;       /* the same, once request_actor() was asked */
     struct place place;           /* of {ns}/{db} */
     struct workq_job job;
-    uint64_t statements; /* that the job ran on control.db */
-    struct err err;      /* of the job */
-    struct id intent;    /* "" none: audited.c */
-    struct err failed;   /* what the request is answered with once that is settled; code 0: the reply */
+    uint64_t statements;  /* that the job ran on control.db */
+    struct err err;       /* of the job */
+    struct id intent;     /* "" none: audited.c */
+    struct list settling; /* of api->applied */
+    struct err failed;    /* what the request is answered with once that is settled; code 0: the reply */
     void (*intended)(struct api_request *r, const struct err *err);
     struct strbuf body; /* reply being gathered */
     struct wire_reply_head head;
@@ -168,13 +171,20 @@ bool request_is_audited(const struct api_request *r);
  * filled. */
 MUST_CHECK enum err_code request_intend(
     struct api_request *r, void (*then)(struct api_request *r, const struct err *err), struct err *err);
-/* Answers with what was gathered, or with `failed` (NULL: it did not), after the row of the audit log where
- * something was intended. */
 /* What failed with another code than these has surely left nothing. */
 bool request_may_be_done(enum err_code code);
+/* Answers with what was gathered, or with `failed` (NULL: it did not), after the row of the audit log where
+ * something was intended. */
 void request_reply_audited(struct api_request *r, const struct err *failed);
+/* The row is written, or `failed` has a code: answers. */
+void request_settled(struct api_request *r, const struct err *failed);
 /* For supervise_on_quarantine(); arg is the struct api. */
 void audited_quarantine(void *arg, struct str db_id);
+
+/* --- applied.c --- */
+
+/* Writes the row of a proposal that was applied, together with others' that wait; then request_settled(). */
+void applied_append(struct api_request *r);
 
 /* --- worker_route.c --- */
 

@@ -235,6 +235,27 @@ def races(checks, s):
     checks.equal("races", value(s, "SELECT n FROM counter"), 40)
 
 
+def together(checks, s):
+    """Applied at once, their rows of the audit log share transactions: each proposal has one row, in one chain."""
+    s.query("CREATE TABLE seats(id INTEGER PRIMARY KEY, taken INTEGER)")
+    made = [propose(s, "INSERT INTO seats VALUES(?, 1)", [n])[1] for n in range(48)]
+    told, barrier = [], threading.Barrier(16)
+
+    def some(mine):
+        barrier.wait()
+        told.extend(apply(s, p["executionToken"]).status for p in mine)
+
+    threads = [threading.Thread(target=some, args=(made[i::16],)) for i in range(16)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    checks.equal("all were applied", (told, value(s, "SELECT count(*) FROM seats")), ([200] * 48, 48))
+    rows = s.call("GET", "/api/namespaces/acme/audit?action=proposal.applied&limit=100").json["data"]
+    recorded = sorted(row["after"]["proposal"] for row in rows[:48])
+    checks.equal("each is recorded once", recorded, sorted(p["proposalId"] for p in made))
+
+
 def crashes(checks, s):
     """Engines and the whole server are killed at random while 8 callers apply: each 0 or 1 times, and told truthfully afterwards."""
     s.query("CREATE TABLE ledger(proposal INTEGER)")
@@ -327,7 +348,7 @@ def main():
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             s.query(sql)
-        for part in (shape, cascades, bearers, errors, keys, schema, row_security, undo, races, beside, on_drift):
+        for part in (shape, cascades, bearers, errors, keys, schema, row_security, undo, races, together, beside, on_drift):
             checks.part(part, checks, s)
     with Server(binary_argument()) as s:
         checks.part(crashes, checks, s)
