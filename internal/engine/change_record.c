@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "engine/catalog.h"
+#include "engine/change_apply.h"
 #include "engine/change_table.h"
 #include "engine/engine_state.h"
 #include <stdlib.h>
@@ -17,7 +19,7 @@ static void fail(struct recorder *r, enum recorder_failure why, struct str table
         return;
     r->failure = why;
     r->failed_table = table;
-    if (r->mode == RECORDER_ROWS)
+    if (r->mode == RECORDER_ROWS && r->db)
         sqlite3_interrupt(r->db); /* nothing more of it is needed; who only watches stops nobody */
 }
 
@@ -48,6 +50,7 @@ static struct recorder_table *renew_table(struct recorder *r, struct str name, s
     }
     if (known && recorder_table_same(known, t)) {
         known->schema = r->schema;
+        known->bare = t->bare;
         return known;
     }
     if (known) {
@@ -244,7 +247,8 @@ static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const 
     if (r->mode == RECORDER_KEYS && !map_get(r->watched, str_of(name)))
         return;
     struct recorder_table *t = table_of(r, name);
-    r->index_only |= t && t->bare;
+    if (t)
+        t->written |= t->bare;
     r->inner_events += t && t->inner_of.len;
     if (!t || t->ignored)
         return;
@@ -257,6 +261,71 @@ static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const 
         note(r, t, op, op == SQLITE_INSERT ? after : before, indirect);
     if (strbuf_failed(&r->cells))
         fail(r, RECORDER_TOO_LARGE, t->shown);
+}
+
+/* --- Tables that were made with their rows --- */
+
+static bool put_cells(struct recorder *r, struct recorder_entry *e, sqlite3_stmt *stmt)
+{
+    struct change_cell rowid = {.kind = CHANGE_INT, .integer = e->rowid, .bytes = STR_EMPTY};
+    size_t at = r->cells.len;
+    if (shows_rowid(e->table))
+        change_put_cell(&r->cells, &rowid);
+    for (size_t i = 0; i < e->table->column_count; i++) {
+        struct change_cell cell = change_cell_column(stmt, (int)i + 1);
+        change_put_cell(&r->cells, &cell);
+    }
+    e->at = (uint32_t)at;
+    e->len = (uint32_t)(r->cells.len - at);
+    e->is = true;
+    e->was = e->same = e->indirect = false;
+    return !strbuf_failed(&r->cells);
+}
+
+static void select_rows(const struct recorder_table *t, const char *rowid, struct strbuf *out)
+{
+    strbuf_addf(out, "SELECT %s", rowid);
+    for (size_t i = 0; i < t->column_count; i++) {
+        strbuf_add_char(out, ',');
+        catalog_quote(out, t->columns[i].name);
+    }
+    strbuf_add_cstr(out, " FROM main.");
+    catalog_quote(out, t->name);
+}
+
+bool recorder_add_table(struct recorder *r, struct op *op, struct str name, struct err *err)
+{
+    AUTO_STRBUF sql;
+    AUTO_SQL *stmt = NULL;
+    bool is_new;
+    int rc = SQLITE_ROW;
+    strbuf_init(&sql, CHANGE_NAME_MAX * 40);
+    struct recorder_table *t = table_of(r, name.ptr);
+    const char *rowid = t && !t->ignored && !t->without_rowid ? recorder_table_rowid(t) : NULL;
+    if (!rowid)
+        return false;
+    for (size_t i = 0; i < r->entry_count; i++) {
+        if (r->entries[i].table == t)
+            r->entries[i].was = r->entries[i].is = false;
+    }
+    select_rows(t, rowid, &sql);
+    if (strbuf_failed(&sql) || op_prepare_internal(op, strbuf_cstr(&sql), &stmt, err))
+        return false;
+    while (r->failure == RECORDER_FINE && (rc = change_step(op->eng, stmt)) == SQLITE_ROW) {
+        size_t key_at = r->cells.len;
+        struct recorder_entry *e = entry_of(r, t, sqlite3_column_int64(stmt, 0), key_at, &is_new);
+        if (e && !put_cells(r, e, stmt))
+            fail(r, RECORDER_TOO_LARGE, t->shown);
+    }
+    return r->failure != RECORDER_FINE || rc == SQLITE_DONE; /* the check tells of a failure */
+}
+
+bool recorder_touched(const struct recorder *r, struct str table)
+{
+    bool touched = false;
+    for (size_t i = 0; i < r->entry_count && !touched; i++)
+        touched = str_eq_nocase(r->entries[i].table->name, table);
+    return touched;
 }
 
 /* --- Life --- */
@@ -372,10 +441,20 @@ enum err_code recorder_too_much(const struct recorder *r, struct err *err)
         (long long)LIMIT_CHANGE_BYTES >> 20, STR_ARG(r->failed_table));
 }
 
+/* While a full-text table is made, its parts are written before all of them are there. */
+static void look_at_bare(struct recorder *r, struct recorder_table *t)
+{
+    struct recorder_table *now = t->schema == r->schema ? t : recorder_table_read(r, t->name);
+    t->bare = !now || now->bare;
+    r->index_only |= t->written && t->bare;
+}
+
 /* Every table whose rows were changed must still be what it was. */
 static void check_tables(struct recorder *r)
 {
     for (struct recorder_table *t = r->tables; t && r->failure == RECORDER_FINE; t = t->next) {
+        if (t->bare)
+            look_at_bare(r, t);
         if (t->bare && is_target(r, t->inner_of)) {
             r->failure = RECORDER_BARE_INDEX;
             r->failed_table = t->inner_of;

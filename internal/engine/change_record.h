@@ -106,6 +106,13 @@ typedef enum err_code recorder_key_fn(void *arg, uint64_t key, struct err *err);
 MUST_CHECK enum err_code recorder_keys(struct recorder *r, recorder_key_fn *fn, void *arg, struct err *err);
 size_t recorder_key_count(const struct recorder *r);
 
+/* A table that was made with its rows, as by CREATE TABLE … AS, of which the hook was not told: all that it
+ * holds now counts as inserted, whatever was recorded of it. false: it cannot be listed, or SQLite failed. */
+struct op;
+MUST_CHECK bool recorder_add_table(struct recorder *r, struct op *op, struct str name, struct err *err);
+/* Was any of its rows changed, under this name? */
+bool recorder_touched(const struct recorder *r, struct str table);
+
 /* How many rows of that table are there that were not. */
 size_t recorder_inserted(const struct recorder *r, struct str table);
 

@@ -237,21 +237,33 @@ bool recorder_table_same(const struct recorder_table *a, const struct recorder_t
     return same;
 }
 
+static const char *const ROWIDS[] = {"rowid", "_rowid_", "oid"};
+
 /* A column may have the name of the row id; then it has another one. */
-static const char *highest_sql(const struct recorder_table *t)
+static size_t rowid_of(const struct recorder_table *t)
 {
-    static const struct {
-        const char *name, *sql;
-    } ROWIDS[] = {{"rowid", "SELECT max(rowid) FROM main.\"%w\""},
-        {"_rowid_", "SELECT max(_rowid_) FROM main.\"%w\""}, {"oid", "SELECT max(oid) FROM main.\"%w\""}};
     for (size_t n = 0; n < ARRAY_LEN(ROWIDS); n++) {
         bool taken = false;
         for (size_t i = 0; i < t->column_count; i++)
-            taken |= str_eq_nocase(t->columns[i].name, str_of(ROWIDS[n].name)) && (int)i != t->alias;
+            taken |= str_eq_nocase(t->columns[i].name, str_of(ROWIDS[n])) && (int)i != t->alias;
         if (!taken)
-            return ROWIDS[n].sql;
+            return n;
     }
-    return NULL;
+    return ARRAY_LEN(ROWIDS);
+}
+
+const char *recorder_table_rowid(const struct recorder_table *t)
+{
+    size_t n = rowid_of(t);
+    return n < ARRAY_LEN(ROWIDS) ? ROWIDS[n] : NULL;
+}
+
+static const char *highest_sql(const struct recorder_table *t)
+{
+    static const char *const SQL[] = {"SELECT max(rowid) FROM main.\"%w\"",
+        "SELECT max(_rowid_) FROM main.\"%w\"", "SELECT max(oid) FROM main.\"%w\""};
+    size_t n = rowid_of(t);
+    return n < ARRAY_LEN(SQL) ? SQL[n] : NULL;
 }
 
 bool recorder_table_highest(struct recorder *r, const struct recorder_table *t, int64_t *ret)

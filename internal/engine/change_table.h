@@ -18,8 +18,9 @@ struct recorder_table {
     struct str shown;    /* the full-text table whose rows it keeps, else the same */
     struct str inner_of; /* a full-text table of which it is a part, "" none */
     bool ignored;
-    bool gone; /* there is no such table any more */
-    bool bare; /* part of a full-text table that keeps no rows of its own, or not all of their columns */
+    bool gone;    /* there is no such table any more */
+    bool bare;    /* part of a full-text table that keeps no rows of its own, or not all of their columns */
+    bool written; /* while it was bare */
     bool without_rowid;
     int alias; /* index of the column that is the row id; -1 none */
     size_t column_count;
@@ -39,6 +40,8 @@ struct recorder_table *recorder_table_read(struct recorder *r, struct str name);
 void recorder_table_assigns(struct recorder *r, struct recorder_table *t);
 /* Same columns in the same places? */
 bool recorder_table_same(const struct recorder_table *a, const struct recorder_table *b);
+/* How the row id is called beside its columns; NULL: they have taken all of its names. */
+const char *recorder_table_rowid(const struct recorder_table *t);
 /* The highest row id that there is; false: unknown. */
 bool recorder_table_highest(struct recorder *r, const struct recorder_table *t, int64_t *ret);
 

@@ -344,7 +344,7 @@ static enum err_code run_statement(struct op *op, struct exec_statement *s, int 
         if (rc != ERR_OK)
             return rc;
     }
-    task_of(op)->wrote |= !s->cached->reads;
+    task_of(op)->wrote |= !s->cached->reads && !sql_is_explain(s->cached->sql);
     invariants_touch(op, s->cached);
     enum err_code rc = run_cached(op, s->cached, s->params, statement, err);
     if (op->eng->recorder)

@@ -54,11 +54,6 @@ static enum err_code hold(
     task_of(op)->keep_effects = false;
     if (r->failed.code)
         return refuse_part(op, r, err);
-    if (op->eng->guard.makes_virtual_table)
-        return err_set(err, ERR_CONFLICT,
-            "A rule holds this write, and CREATE VIRTUAL TABLE cannot be held, because SQLite cannot take "
-            "back this "
-            "alone; nothing was changed");
     if (r->unseen.ptr)
         return rehearsal_cannot_show(r->unseen, err);
     enum err_code code = invariants_broken(op, &r->broken, err);

@@ -7,7 +7,7 @@
  * schema; the share is that of the rows the table had before caller(token_id, role, agent, model, reason,
  * ticket)   one row
  *
- * Rows of a table that was dropped, and of one that CREATE TABLE … AS or a rename made, are counted in
+ * Rows of a table that was dropped or renamed are counted in
  * effects but not listed: reading changes then fails, as does reading row_count and share_of_table of the
  * effect whose rows are not known; and what fails holds the write. Infinity is 9e999 in JSON, blobs are
  * {"$blob":…}, text with a NUL or not UTF-8 {"$text":…}.

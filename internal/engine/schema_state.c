@@ -4,6 +4,11 @@
 #include "engine/engine_state.h"
 #include "engine/proposal.h"
 
+bool schema_is_virtual(const struct schema_object *o)
+{
+    return str_starts_nocase(o->sql, S("CREATE VIRTUAL TABLE"));
+}
+
 /* The same answer after any history that led to it. */
 static void add_column(struct digest_stream *digest, sqlite3_stmt *stmt, int column)
 {
@@ -59,6 +64,33 @@ void schema_digest_forget(struct engine *eng)
     proposals_forget_tables(eng);
 }
 
+/* The inner tables of full-text tables come and go with these. */
+static bool is_inner(const struct schema_object *list, const struct schema_object *o)
+{
+    static const char *const ENDS[] = {"_data", "_idx", "_content", "_docsize", "_config"};
+    for (size_t i = 0; i < ARRAY_LEN(ENDS); i++) {
+        struct str end = str_of(ENDS[i]);
+        if (!str_ends(o->name, end))
+            continue;
+        struct str owner = str_slice(o->name, 0, o->name.len - end.len);
+        for (const struct schema_object *t = list; t; t = t->next) {
+            if (str_eq(t->name, owner) && schema_is_virtual(t))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void drop_inner(struct schema_object **list)
+{
+    for (struct schema_object **link = list; *link;) {
+        if (str_eq((*link)->type, S("table")) && is_inner(*list, *link))
+            *link = (*link)->next;
+        else
+            link = &(*link)->next;
+    }
+}
+
 enum err_code schema_objects(struct op *op, struct schema_object **ret, struct err *err)
 {
     sqlite3_stmt *stmt = own_get(op->eng, OWN_SCHEMA_OBJECTS);
@@ -73,12 +105,14 @@ enum err_code schema_objects(struct op *op, struct schema_object **ret, struct e
         o->name = catalog_text(op->arena, stmt, 1);
         o->table = catalog_text(op->arena, stmt, 2);
         o->sql = catalog_text(op->arena, stmt, 3);
+        o->renamed = (struct str){NULL, 0};
         *tail = o;
         tail = &o->next;
     }
     (void)sqlite3_reset(stmt); /* as above */
     if (arena_failed(op->arena))
         return err_set(err, ERR_TOO_LARGE, "the schema is too large");
+    drop_inner(ret);
     return stmt && rc == SQLITE_DONE ? ERR_OK : op_sql_error(op, rc, STR_EMPTY, err);
 }
 
@@ -126,6 +160,8 @@ static void write_object(struct op *op, struct jsonw *w, const char *change, con
         jsonw_int(w, rows->rows);
     else
         jsonw_null(w);
+    if (o->renamed.ptr)
+        JSONW_TEXT(w, o == was ? "renamedTo" : "renamedFrom", o->renamed);
     jsonw_object_end(w);
 }
 
@@ -170,7 +206,7 @@ enum err_code schema_count_removed(struct op *op, const struct schema_object *be
     enum err_code code = ERR_OK;
     *ret = NULL;
     for (const struct schema_object *o = before; o && !code; o = o->next) {
-        if (!is_table(o) || find(after, o))
+        if (!is_table(o) || o->renamed.ptr || find(after, o))
             continue;
         struct schema_rows *r = arena_alloc(op->arena, sizeof *r);
         if (!r)
@@ -181,13 +217,4 @@ enum err_code schema_count_removed(struct op *op, const struct schema_object *be
         code = schema_count_rows(op, o->name, &r->rows, err);
     }
     return code;
-}
-
-const struct schema_object *schema_next_added(
-    const struct schema_object *before, const struct schema_object *after, const struct schema_object *last)
-{
-    const struct schema_object *o = last ? last->next : after;
-    while (o && (!is_table(o) || find(before, o)))
-        o = o->next;
-    return o;
 }

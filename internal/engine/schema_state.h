@@ -14,11 +14,27 @@ void schema_digest_forget(struct engine *eng);
 struct schema_object {
     struct schema_object *next; /* in the order of type and name */
     struct str type, name, table, sql;
+    struct str
+        renamed; /* a table: what it was called before, or is called after; ptr NULL: it was not renamed */
     bool passed;
 };
 
-/* Everything that is there now; arena memory. */
+/* ALTER TABLE … RENAME TO … of the call's statements, the last one first. */
+struct schema_rename {
+    struct schema_rename *next;
+    struct str from, to;
+};
+struct schema_rename *schema_renames(struct op *op);
+/* Marks tables of `after` that are tables of `before` under another name. ERR_INVALID: rows of one were
+ * changed before. */
+struct recorder;
+MUST_CHECK enum err_code schema_mark_renames(const struct schema_rename *list, struct schema_object *before,
+    struct schema_object *after, const struct recorder *r, struct err *err);
+
+/* Everything that is there now, the inner tables of full-text tables aside; arena memory. */
 MUST_CHECK enum err_code schema_objects(struct op *op, struct schema_object **ret, struct err *err);
+
+bool schema_is_virtual(const struct schema_object *o);
 
 /* The object of `list` with this type and name; NULL: it has none. */
 const struct schema_object *schema_find_named(
@@ -28,8 +44,8 @@ const struct schema_object *schema_find_same(
     const struct schema_object *list, const struct schema_object *like);
 
 /* The difference as a JSON array of {"change":"added"|"changed"|"removed","type","name","table","sql"|null,
- * "before"|null,"rows"|null}: rows is how many a removed table holds. Call it where `before` is the schema,
- * or with `rows` NULL. Objects are the arena's of the call. */
+ * "before"|null,"rows"|null,"renamedFrom"?,"renamedTo"?}: rows is how many a removed table holds. Call it
+ * where `before` is the schema, or with `rows` NULL. Objects are the arena's of the call. */
 struct schema_rows {
     struct schema_rows *next;
     struct str table;
@@ -40,9 +56,6 @@ void schema_diff_write(struct op *op, const struct schema_object *before, const 
 /* Tables that are in `before` alone. */
 MUST_CHECK enum err_code schema_count_removed(struct op *op, const struct schema_object *before,
     const struct schema_object *after, struct schema_rows **ret, struct err *err);
-/* Tables that are in `after` alone. */
-const struct schema_object *schema_next_added(
-    const struct schema_object *before, const struct schema_object *after, const struct schema_object *last);
 MUST_CHECK enum err_code schema_count_rows(struct op *op, struct str table, int64_t *ret, struct err *err);
 
 #endif

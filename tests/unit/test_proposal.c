@@ -317,9 +317,15 @@ void test_proposal__refusals(void **state)
         {"{\"sql\":\"DELETE FROM orders\",\"ttlSec\":3601}", "3600", ERR_INVALID, WIRE_ROLE_ADMIN},
         {"{\"sql\":\"DELETE FROM orders\",\"statements\":[]}", "one of both", ERR_INVALID, WIRE_ROLE_ADMIN},
         {"{}", "one of both", ERR_INVALID, WIRE_ROLE_ADMIN},
-        {"{\"sql\":\"CREATE VIRTUAL TABLE x USING fts5(a)\"}", "cannot be rehearsed", ERR_INVALID,
+        {"{\"sql\":\"EXPLAIN DELETE FROM orders\"}", "only reads: send it to query", ERR_INVALID,
             WIRE_ROLE_ADMIN},
-        {"{\"sql\":\"CREATE TABLE x AS SELECT * FROM orders\"}", "INSERT INTO", ERR_INVALID, WIRE_ROLE_ADMIN},
+        {"{\"sql\":\"EXPLAIN QUERY PLAN DELETE FROM orders\"}", "only reads", ERR_INVALID, WIRE_ROLE_ADMIN},
+        {"{\"statements\":[{\"sql\":\"CREATE TABLE x (k PRIMARY KEY) WITHOUT ROWID\"},"
+         "{\"sql\":\"INSERT INTO x VALUES (1)\"},{\"sql\":\"ALTER TABLE x RENAME TO y\"}]}",
+            "INSERT INTO", ERR_INVALID, WIRE_ROLE_ADMIN},
+        {"{\"statements\":[{\"sql\":\"UPDATE orders SET status = 'x'\"},"
+         "{\"sql\":\"ALTER TABLE orders RENAME TO y\"}]}",
+            "before it was renamed", ERR_INVALID, WIRE_ROLE_ADMIN},
         {"{\"sql\":\"INSERT OR ROLLBACK INTO orders VALUES (1, 2, 3)\"}", "UNIQUE", ERR_SQL, WIRE_ROLE_ADMIN},
         {"{\"sql\":\"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 200001)"
          " INSERT INTO notes (body) SELECT x FROM c\"}",
