@@ -18,11 +18,6 @@ OTHER = "nine lamps along an empty street"
 NOBODY = {"Authorization": None}
 
 
-def refused(checks, what, answer, status, code):
-    ok = checks.that(f"{what}: {status} {code}", answer.status == status and answer.json.get("code") == code, answer)
-    return answer.json if ok else {}
-
-
 def sign_up(s, email, password=GOOD, headers=None, **more):
     return s.call("POST", "/api/auth/sign-up/email", {"email": email, "password": password, **more}, headers={**NOBODY, **(headers or {})})
 
@@ -55,7 +50,7 @@ def cookies(checks, s):
     for cookie in ("", "holdfast=", "holdfast", "holdfast=hfs_x", "x" + p.cookie, p.cookie[:-1], p.cookie + "x", p.cookie.replace("holdfast", "__Host-holdfast"),
                    "holdfast=" + s.token):
         a = s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": cookie})
-        refused(checks, f"the cookie {cookie[:20]}…", a, 401, "unauthorized")
+        checks.refused(f"the cookie {cookie[:20]}…", a, 401, "unauthorized")
     a = s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": "a=1; " + p.cookie + "; b=2"})
     checks.equal("among other cookies", a.status, 200)
     checks.equal("a bearer is not looked at", s.call("GET", "/api/auth/get-session", token=s.token).status, 401)
@@ -72,9 +67,9 @@ def secure_cookies(checks, binary):
         line = a.headers.get("set-cookie", "")
         checks.that("over HTTPS", re.fullmatch(r"__Host-holdfast=hfs_\w{49}; Path=/; HttpOnly; SameSite=Lax; Max-Age=43200; Secure", line), line)
         checks.equal("and it is read again", p.session().status, 200)
-        refused(checks, "the plain name is not taken then", s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": p.cookie.replace("__Host-", "")}),
+        checks.refused("the plain name is not taken then", s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": p.cookie.replace("__Host-", "")}),
                 401, "unauthorized")
-        refused(checks, "another origin", p.sign_in(headers={"Origin": "https://evil.example.com"}), 403, "csrf_failed")
+        checks.refused("another origin", p.sign_in(headers={"Origin": "https://evil.example.com"}), 403, "csrf_failed")
 
 
 def csrf(checks, s):
@@ -87,18 +82,18 @@ def csrf(checks, s):
     for headers in good:
         checks.equal(f"end others with {headers}", p.ask("POST", "/api/auth/revoke-other-sessions", headers=headers).status, 200)
     for headers in bad:
-        refused(checks, f"end others with {headers}", p.ask("POST", "/api/auth/revoke-other-sessions", headers=headers), 403, "csrf_failed")
+        checks.refused(f"end others with {headers}", p.ask("POST", "/api/auth/revoke-other-sessions", headers=headers), 403, "csrf_failed")
         a = s.call("POST", "/api/auth/sign-in/email", {"email": p.email, "password": GOOD}, headers={**NOBODY, **headers})
-        refused(checks, f"sign in with {headers}", a, 403, "csrf_failed")
-        refused(checks, f"sign up with {headers}", sign_up(s, "x@example.com", headers=headers), 403, "csrf_failed")
+        checks.refused(f"sign in with {headers}", a, 403, "csrf_failed")
+        checks.refused(f"sign up with {headers}", sign_up(s, "x@example.com", headers=headers), 403, "csrf_failed")
     other = person(s, "csrf2@example.com")
     for token in (None, "", "0" * 64, p.csrf[:-1], p.csrf + "0", p.csrf.upper() if p.csrf.upper() != p.csrf else "A" * 64, other.csrf):
         a = p.ask("POST", "/api/auth/sign-out", headers={"X-CSRF-Token": token}, csrf=False)
-        refused(checks, f"sign out with the token {token and token[:8]}", a, 403, "csrf_failed")
+        checks.refused(f"sign out with the token {token and token[:8]}", a, 403, "csrf_failed")
     checks.equal("reading needs none", p.ask("GET", "/api/auth/list-sessions", csrf=False).status, 200)
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         a = s.call("POST", "/api/auth/sign-in/email", {"email": p.email, "password": GOOD}, headers={**NOBODY, "Content-Type": kind})
-        refused(checks, f"sign in by a form: {kind}", a, 415, "unsupported_media_type")
+        checks.refused(f"sign in by a form: {kind}", a, 415, "unsupported_media_type")
 
 
 def first_sign_in(checks, s):
@@ -117,10 +112,10 @@ def first_sign_in(checks, s):
         a = p.ask("POST", f"/api/namespaces/{control[0][0]}/databases/main/import", b"CREATE TABLE t(a);", headers={"Content-Type": "application/sql"})
         checks.equal(f"{email}: may fill it", a.status, 200)
         a = p.ask("POST", f"/api/namespaces/{control[0][0]}/databases/main/import", b"CREATE TABLE u(a);", headers={"Content-Type": "application/sql"}, csrf=False)
-        refused(checks, f"{email}: not without the token", a, 403, "csrf_failed")
+        checks.refused(f"{email}: not without the token", a, 403, "csrf_failed")
         theirs = p.ask("GET", "/api/namespaces/acme/databases/main/export")
         missing = p.ask("GET", "/api/namespaces/never-made/databases/main/export")
-        refused(checks, "another's namespace", theirs, 404, "not_found")
+        checks.refused("another's namespace", theirs, 404, "not_found")
         checks.equal("looks like a missing one", blank(theirs), blank(missing))
         checks.that("the listing of tokens still works", found.returncode == 0)
 
@@ -146,11 +141,11 @@ def sessions(checks, s):
     row = next(r for r in rows if not r["current"])
     checks.equal("as it called itself", (row["userAgent"], row["address"]), ("Elsewhere/1.0", "127.0.0.1"))
     for sid in (other.session().json["session"]["id"], "ses_none", "x"):
-        refused(checks, f"end {sid[:8]}, which is not mine", here.ask("POST", "/api/auth/revoke-session", {"id": sid}), 404, "not_found")
+        checks.refused(f"end {sid[:8]}, which is not mine", here.ask("POST", "/api/auth/revoke-session", {"id": sid}), 404, "not_found")
     checks.equal("the other person is still there", other.session().status, 200)
     checks.equal("end the other one", here.ask("POST", "/api/auth/revoke-session", {"id": row["id"]}).json["data"], {"id": row["id"]})
-    refused(checks, "which is over at once", there.session(), 401, "unauthorized")
-    refused(checks, "twice", here.ask("POST", "/api/auth/revoke-session", {"id": row["id"]}), 404, "not_found")
+    checks.refused("which is over at once", there.session(), 401, "unauthorized")
+    checks.refused("twice", here.ask("POST", "/api/auth/revoke-session", {"id": row["id"]}), 404, "not_found")
     there.sign_in()
     third = Person(s, "many@example.com", GOOD)
     third.sign_in()
@@ -165,19 +160,19 @@ def passwords(checks, s):
     p, elsewhere = person(s, "change@example.com"), Person(s, "change@example.com", GOOD)
     elsewhere.sign_in()
     before = p.cookie, p.csrf
-    body = refused(checks, "change with a wrong password", p.ask("POST", "/api/auth/change-password", {"currentPassword": OTHER, "newPassword": OTHER}), 403, "forbidden")
+    body = checks.refused("change with a wrong password", p.ask("POST", "/api/auth/change-password", {"currentPassword": OTHER, "newPassword": OTHER}), 403, "forbidden")
     checks.equal("which is named", body.get("pointer"), "/currentPassword")
     for weak in ("short", "passwordpassword", "change@example.com", "a" * 20):
-        body = refused(checks, f"change to {weak}", p.ask("POST", "/api/auth/change-password", {"currentPassword": GOOD, "newPassword": weak}), 400, "invalid_request")
+        body = checks.refused(f"change to {weak}", p.ask("POST", "/api/auth/change-password", {"currentPassword": GOOD, "newPassword": weak}), 400, "invalid_request")
         checks.equal("the new one is named", body.get("pointer"), "/newPassword")
     checks.equal("nothing happened", elsewhere.session().status, 200)
     a = p.ask("POST", "/api/auth/change-password", {"currentPassword": GOOD, "newPassword": OTHER})
     checks.equal("change", a.status, 200)
     checks.that("with a new cookie and token", p.cookie != before[0] and p.csrf != before[1])
-    refused(checks, "the old cookie is worth nothing", s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": before[0]}), 401, "unauthorized")
+    checks.refused("the old cookie is worth nothing", s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": before[0]}), 401, "unauthorized")
     checks.equal("the new one is", p.session().status, 200)
-    refused(checks, "the other session is over", elsewhere.session(), 401, "unauthorized")
-    refused(checks, "the old password", elsewhere.sign_in(), 401, "unauthorized")
+    checks.refused("the other session is over", elsewhere.session(), 401, "unauthorized")
+    checks.refused("the old password", elsewhere.sign_in(), 401, "unauthorized")
     checks.equal("the new password", elsewhere.sign_in(OTHER).status, 200)
     s.secrets.append(OTHER)
 
@@ -186,20 +181,20 @@ def confirmation(checks, s):
     """What asks for the password again does so after 15 minutes: the clock is moved in control.db."""
     p = person(s, "confirm@example.com")
     age(s, "confirm@example.com", "confirmed_at", 15 * 60 * 1000 + 1)
-    body = refused(checks, "delete after 15 minutes", p.ask("POST", "/api/auth/delete-user"), 403, "confirmation_required")
+    body = checks.refused("delete after 15 minutes", p.ask("POST", "/api/auth/delete-user"), 403, "confirmation_required")
     checks.that("says what would pass", "/api/auth/confirm-password" in body.get("error", ""), body)
-    refused(checks, "confirm with a wrong password", p.ask("POST", "/api/auth/confirm-password", {"password": OTHER}), 403, "forbidden")
+    checks.refused("confirm with a wrong password", p.ask("POST", "/api/auth/confirm-password", {"password": OTHER}), 403, "forbidden")
     before = p.cookie
     checks.equal("confirm", p.ask("POST", "/api/auth/confirm-password", {"password": GOOD}).status, 200)
     checks.that("rotates", p.cookie != before)
-    refused(checks, "the cookie before is worth nothing", s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": before}), 401, "unauthorized")
-    body = refused(checks, "delete is now about the namespace", p.ask("POST", "/api/auth/delete-user"), 409, "conflict")
+    checks.refused("the cookie before is worth nothing", s.call("GET", "/api/auth/get-session", headers={**NOBODY, "Cookie": before}), 401, "unauthorized")
+    body = checks.refused("delete is now about the namespace", p.ask("POST", "/api/auth/delete-user"), 409, "conflict")
     checks.that("which it names", "confirm-" in body.get("error", ""), body)
     checks.equal("still there", p.session().status, 200)
     home = p.ask("GET", "/api/namespaces").json["data"][0]["slug"]
     checks.equal("the namespace goes first", p.ask("DELETE", f"/api/namespaces/{home}").status, 200)
     checks.equal("then the account, within the days of grace", p.ask("POST", "/api/auth/delete-user").status, 200)
-    refused(checks, "who is gone", p.session(), 401, "unauthorized")
+    checks.refused("who is gone", p.session(), 401, "unauthorized")
 
 
 def write(s, sql, values):
@@ -223,7 +218,7 @@ def lifetimes(checks, s):
         age(s, p.email, column, ms - 60000)
         checks.equal(f"a minute before the end of {column}", p.session().status, 200)
         age(s, p.email, column, ms if column == "seen_at" else 60000)
-        refused(checks, f"at the end of {column}", p.session(), 401, "unauthorized")
+        checks.refused(f"at the end of {column}", p.session(), 401, "unauthorized")
         checks.equal("and in again", p.sign_in().status, 200)
 
 
@@ -257,9 +252,9 @@ def throttling(checks, s):
         seen = [p.sign_in(OTHER).status for _ in range(5)]
         checks.equal(f"{email}: five free failures", seen, [401] * 5)
         a = p.sign_in(OTHER)
-        refused(checks, f"{email}: then a wait", a, 429, "rate_limited")
+        checks.refused(f"{email}: then a wait", a, 429, "rate_limited")
         checks.equal(f"{email}: of a second", a.headers.get("retry-after"), "1")
-        refused(checks, f"{email}: also with the right password", p.sign_in(), 429, "rate_limited")
+        checks.refused(f"{email}: also with the right password", p.sign_in(), 429, "rate_limited")
     p = person(s, "parallel@example.com")
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         seen = list(pool.map(lambda _: Person(s, "parallel@example.com", GOOD).sign_in(OTHER).status, range(40)))
@@ -293,7 +288,7 @@ def old_hashes(checks, s):
     old = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"  # of "password", by argon2's own tests
     write(s, "UPDATE account SET password_hash = ? WHERE email = ?", (old, p.email))
     stored = lambda: control_rows(s, "SELECT password_hash FROM account WHERE email = ?", [p.email])[0][0]
-    refused(checks, "another password", p.sign_in(OTHER), 401, "unauthorized")
+    checks.refused("another password", p.sign_in(OTHER), 401, "unauthorized")
     checks.equal("a wrong one changes nothing", stored(), old)
     checks.equal("the right one", p.sign_in("password").status, 200)
     checks.that("is hashed anew", stored().startswith("$argon2id$v=19$m=19456,t=2,p=1$"), stored())
@@ -313,29 +308,29 @@ def bad_input(checks, s):
             for what, value in values.items():
                 if value in also.get(field, ()) and not isinstance(value, bool):
                     continue
-                body = refused(checks, f"{path} {field} is {what}", p.ask("POST", path, {**good, field: value}), status, "invalid_request")
+                body = checks.refused(f"{path} {field} is {what}", p.ask("POST", path, {**good, field: value}), status, "invalid_request")
                 checks.equal(f"{path} {field} is {what}: pointer", body.get("pointer"), "/" + field)
-            body = refused(checks, f"{path} {field} is too long", p.ask("POST", path, {**good, field: "x" * 300}), status, "invalid_request")
+            body = checks.refused(f"{path} {field} is too long", p.ask("POST", path, {**good, field: "x" * 300}), status, "invalid_request")
             checks.equal(f"{path} {field} is too long: pointer", body.get("pointer"), "/" + field)
             for what, raw in (("a NUL", '"a\\u0000b"'), ("a lone surrogate", '"a\\ud800b"')):
                 text = json.dumps({**good, field: "MARK"}).replace('"MARK"', raw)
-                refused(checks, f"{path} {field} holds {what}", p.ask("POST", path, text.encode()), status, "invalid_request")
+                checks.refused(f"{path} {field} holds {what}", p.ask("POST", path, text.encode()), status, "invalid_request")
             if field not in also:
                 rest = {k: v for k, v in good.items() if k != field}
-                body = refused(checks, f"{path} without {field}", p.ask("POST", path, rest), status, "invalid_request")
+                body = checks.refused(f"{path} without {field}", p.ask("POST", path, rest), status, "invalid_request")
                 checks.equal(f"{path} without {field}: pointer", body.get("pointer"), "/" + field)
-        body = refused(checks, f"{path} with an unknown field", p.ask("POST", path, {**good, "more": 1}), status, "invalid_request")
+        body = checks.refused(f"{path} with an unknown field", p.ask("POST", path, {**good, "more": 1}), status, "invalid_request")
         checks.equal(f"{path} with an unknown field: pointer", body.get("pointer"), "/more")
         for what, raw in (("nothing", b""), ("no JSON", b"{"), ("an array", b"[]"), ("a text", b'"x"'), ("null", b"null"), ("two", b"{}{}"),
                           ("depth 33", b'{"a":' * 33 + b"1" + b"}" * 33), ("bad UTF-8", b'{"email":"\xff"}')):
-            refused(checks, f"{path} with {what}", p.ask("POST", path, raw), status, "invalid_request")
+            checks.refused(f"{path} with {what}", p.ask("POST", path, raw), status, "invalid_request")
         twice = json.dumps(good)[:-1] + "," + json.dumps(good)[1:]
-        refused(checks, f"{path} with a field twice", p.ask("POST", path, twice.encode()), status, "invalid_request")
+        checks.refused(f"{path} with a field twice", p.ask("POST", path, twice.encode()), status, "invalid_request")
     for email in ("ada", "@example.com", "ada@", "a@b@c", "a b@c", "a\n@c", "x" * 254 + "@c"):
-        body = refused(checks, f"sign up as {email[:20]!r}", sign_up(s, email), 400, "invalid_request")
+        body = checks.refused(f"sign up as {email[:20]!r}", sign_up(s, email), 400, "invalid_request")
         checks.equal("the address is named", body.get("pointer"), "/email")
     for weak in ("short", "password12345678", "aaaaaaaaaaaaaaaaaaaa", "bad.input@bad.input"):
-        body = refused(checks, f"sign up with {weak}", sign_up(s, "bad.input@example.com", weak), 400, "invalid_request")
+        body = checks.refused(f"sign up with {weak}", sign_up(s, "bad.input@example.com", weak), 400, "invalid_request")
         checks.equal("the password is named", body.get("pointer"), "/password")
     checks.equal("nobody was made", control_rows(s, "SELECT email FROM account WHERE email IN ('a@example.com', 'bad.input@example.com')"), [])
     checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())
@@ -362,7 +357,7 @@ def who_may_sign_up(checks, binary):
     for mode in ("closed", "invite"):
         with Server(binary, args=["--signup", mode]) as s:
             for email in ("owner@example.com", "new@example.com"):
-                refused(checks, f"{mode}: sign up as {email}", sign_up(s, email), 403, "forbidden")
+                checks.refused(f"{mode}: sign up as {email}", sign_up(s, email), 403, "forbidden")
             checks.equal(f"{mode}: nobody was made", control_rows(s, "SELECT count(*) FROM account"), [(1,)])
             checks.equal(f"{mode}: signing in is not concerned", Person(s, "owner@example.com", PASSWORD).sign_in().status, 200)
 
@@ -386,7 +381,7 @@ def commands(checks, s):
     checks.equal("create: name", p.session().json["user"]["name"], "Cli")
     checks.equal("create: a viewer reads", p.ask("GET", "/api/namespaces/acme/databases/main/export").status, 200)
     a = p.ask("POST", "/api/namespaces/acme/databases/main/import", b"CREATE TABLE t(a);", headers={"Content-Type": "application/sql"})
-    body = refused(checks, "create: a viewer imports nothing", a, 403, "forbidden")
+    body = checks.refused("create: a viewer imports nothing", a, 403, "forbidden")
     checks.that("create: says which role would", "admin" in body.get("error", "") and "viewer" in body.get("error", ""), body)
     checks.equal("create: whoever has a namespace gets no other", control_rows(
         s, "SELECT count(*) FROM namespace_member WHERE account_id = ?", [made["id"]]), [(1,)])
@@ -410,16 +405,16 @@ def commands(checks, s):
     checks.equal("list: namespaces", rows["cli@example.com"]["namespaces"], [{"slug": "acme", "role": "viewer"}])
     checks.that("list: for people", re.search(r"^usr_\w+ +active +cli@example.com  acme \(viewer\)$", user(s, "list").stdout, re.M), user(s, "list").stdout)
     checks.equal("suspend", user(s, "suspend", "CLI@example.com").stdout, "cli@example.com is suspended.\n")
-    refused(checks, "suspend: the session is over at once", p.session(), 401, "unauthorized")
-    refused(checks, "suspend: the right password says so", p.sign_in(), 403, "forbidden")
-    refused(checks, "suspend: a wrong one does not", p.sign_in(OTHER), 401, "unauthorized")
+    checks.refused("suspend: the session is over at once", p.session(), 401, "unauthorized")
+    checks.refused("suspend: the right password says so", p.sign_in(), 403, "forbidden")
+    checks.refused("suspend: a wrong one does not", p.sign_in(OTHER), 401, "unauthorized")
     checks.that("suspend: is listed", re.search(r"suspended +cli@example.com", user(s, "list").stdout))
     checks.equal("resume", user(s, "resume", "cli@example.com").stdout, "cli@example.com may sign in again.\n")
     checks.equal("resume: signs in", p.sign_in().status, 200)
     fresh = json.loads(user(s, "reset-password", "cli@example.com", "--json").stdout)["password"]
     s.secrets.append(fresh)
-    refused(checks, "reset: the session is over", p.session(), 401, "unauthorized")
-    refused(checks, "reset: the old password", p.sign_in(), 401, "unauthorized")
+    checks.refused("reset: the session is over", p.session(), 401, "unauthorized")
+    checks.refused("reset: the old password", p.sign_in(), 401, "unauthorized")
     checks.equal("reset: the new password", p.sign_in(fresh).status, 200)
     for command in ("suspend", "resume", "reset-password"):
         done = user(s, command, "nobody@example.com", input=GOOD, check=False)

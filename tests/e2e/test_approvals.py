@@ -9,7 +9,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from holdfast import PASSWORD, Checks, Server, binary_argument
+from holdfast import PASSWORD, Checks, Server, binary_argument, until
 from people import Person
 
 GOOD = "seven grey geese over the harbour"
@@ -85,10 +85,6 @@ def redeem(s, approval, **more):
     return s.db("redeem_approval", {"approvalToken": approval}, **{"token": s.agent, **more})
 
 
-def refused(checks, what, answer, status, code):
-    return checks.that(f"{what}: {status} {code}", answer.status == status and answer.json.get("code") == code, answer)
-
-
 # --- ---
 
 def whole_story(checks, s):
@@ -107,7 +103,7 @@ def whole_story(checks, s):
         checks.equal(f"get: {key}", mine[key], wanted)
     checks.equal("what hides is spelled out beside it", mine["display"]["agent"], "bot \\u{202E}")
     checks.that("what is somebody else's is named", {"sql", "reason", "agent", "model", "ticket"} <= set(mine["untrusted"]), mine["untrusted"])
-    refused(checks, "redeem before anybody decided", redeem(s, token), 409, "conflict")
+    checks.refused("redeem before anybody decided", redeem(s, token), 409, "conflict")
     inbox = PEOPLE["owner"].ask("GET", "/api/namespaces/acme/approvals?status=pending").json["data"]
     checks.equal("inbox", ([a["approvalToken"] for a in inbox["approvals"]], inbox["counts"]["pending"]), ([token], 1))
     shown = PEOPLE["owner"].ask("GET", f"/api/approvals/{token}").json["data"]
@@ -123,8 +119,8 @@ def whole_story(checks, s):
     checks.equal("status", status(s, token), "redeemed")
     again = redeem(s, token, headers={"Idempotency-Key": "redeem-1"})
     checks.equal("the same key has the first answer", (again.status, again.headers.get("idempotency-replayed"), again.json["data"]), (200, "true", done.json["data"]))
-    refused(checks, "redeem twice", redeem(s, token), 404, "not_found")
-    refused(checks, "decide afterwards", decide("second", token), 409, "conflict")
+    checks.refused("redeem twice", redeem(s, token), 404, "not_found")
+    checks.refused("decide afterwards", decide("second", token), 409, "conflict")
     checks.equal("once", value(s, "SELECT count(*) FROM orders WHERE status = 'shipped'"), 2)
     rows = [(r["action"], r["actorUserId"]) for r in PEOPLE["owner"].ask("GET", "/api/namespaces/acme/audit?limit=4").json["data"] if r["targetId"] == token]
     checks.equal("audit", [r[0] for r in rows], ["approval.redeemed", "approval.approved", "approval.requested"])
@@ -180,7 +176,7 @@ def at_once(checks, s):
 def denied(checks, s):
     token = hold(s)["approvalToken"]
     checks.equal("deny", decide("owner", token, "deny", note="not today").json["data"]["status"], "denied")
-    refused(checks, "redeem what was denied", redeem(s, token), 409, "conflict")
+    checks.refused("redeem what was denied", redeem(s, token), 409, "conflict")
     mine = get(s, token).json["data"]
     checks.equal("the reason is told", (mine["status"], mine["decisions"][0]["note"]), ("denied", "not today"))
     a = s.query("INSERT INTO never VALUES(1)", token=s.agent)
@@ -189,13 +185,13 @@ def denied(checks, s):
 
 def who_may(checks, s):
     token = hold(s)["approvalToken"]
-    refused(checks, "an editor", decide("editor", token), 403, "forbidden")
-    refused(checks, "who made the token", decide("first", token), 403, "forbidden")
-    refused(checks, "a stranger", decide("stranger", token), 404, "not_found")
+    checks.refused("an editor", decide("editor", token), 403, "forbidden")
+    checks.refused("who made the token", decide("first", token), 403, "forbidden")
+    checks.refused("a stranger", decide("stranger", token), 404, "not_found")
     checks.equal("to a stranger it does not exist", PEOPLE["stranger"].ask("GET", f"/api/approvals/{token}").status, 404)
     checks.equal("a bearer", s.call("POST", f"/api/approvals/{token}/decision", {"decision": "approve"}).status, 401)
-    refused(checks, "without the session's token", PEOPLE["owner"].ask("POST", f"/api/approvals/{token}/decision", {"decision": "approve"}, csrf=False), 403, "csrf_failed")
-    refused(checks, "another hash was shown", decide("owner", token, hash="sha256:" + "0" * 64), 409, "conflict")
+    checks.refused("without the session's token", PEOPLE["owner"].ask("POST", f"/api/approvals/{token}/decision", {"decision": "approve"}, csrf=False), 403, "csrf_failed")
+    checks.refused("another hash was shown", decide("owner", token, hash="sha256:" + "0" * 64), 409, "conflict")
     s.control("UPDATE session SET confirmed_at = confirmed_at - 3600000 WHERE account_id = ?", (PEOPLE["second"].id,), write=True)
     stale = Person(s, "second@example.com", GOOD)
     stale.cookie, stale.csrf = PEOPLE["second"].cookie, PEOPLE["second"].csrf
@@ -203,30 +199,30 @@ def who_may(checks, s):
     made = PEOPLE["owner"].ask("POST", "/api/namespaces/acme/tokens", {"name": "moves the generation"})  # caches look again
     checks.equal("token", made.status, 200)
     s.secrets.append(made.json["data"]["token"])
-    refused(checks, "password given long ago", stale.ask("POST", f"/api/approvals/{token}/decision", {"decision": "approve"}), 403, "confirmation_required")
+    checks.refused("password given long ago", stale.ask("POST", f"/api/approvals/{token}/decision", {"decision": "approve"}), 403, "confirmation_required")
     PEOPLE["second"].sign_in()
     PEOPLE["second"].session()
-    refused(checks, "another bearer", get(s, token, token=s.mint("readwrite")["token"]), 404, "not_found")
-    refused(checks, "another bearer redeems", redeem(s, token, token=s.token), 404, "not_found")
+    checks.refused("another bearer", get(s, token, token=s.mint("readwrite")["token"]), 404, "not_found")
+    checks.refused("another bearer redeems", redeem(s, token, token=s.token), 404, "not_found")
     checks.equal("an admin without limits sees it", get(s, token, token=s.token).status, 200)
     checks.equal("nothing of this decided it", status(s, token), "pending")
     checks.equal("somebody else", decide("second", token).status, 200)
-    refused(checks, "another bearer redeems what is approved", redeem(s, token, token=s.token), 404, "not_found")
+    checks.refused("another bearer redeems what is approved", redeem(s, token, token=s.token), 404, "not_found")
     s.call("POST", "/v1/databases", {"slug": "other"})
-    refused(checks, "at another database", redeem(s, token, db="other"), 404, "not_found")
+    checks.refused("at another database", redeem(s, token, db="other"), 404, "not_found")
     checks.equal("and is not seen there", get(s, token, db="other").status, 404)
     proposal = get(s, token).json["data"]["proposalId"]
     checks.equal("withdraw", s.db(f"proposals/{proposal}/withdraw", token=s.agent).status, 200)
     checks.equal("withdrawn with its proposal", status(s, token), "withdrawn")
-    refused(checks, "redeem what was withdrawn", redeem(s, token), 409, "conflict")
+    checks.refused("redeem what was withdrawn", redeem(s, token), 409, "conflict")
 
 
 def two_people(checks, s):
     held = hold(s, "INSERT INTO two VALUES(1)")
     token, answers = held["approvalToken"], []
     checks.equal("the first", decide("owner", token).json["data"]["status"], "pending")
-    refused(checks, "the same person again", decide("owner", token), 409, "conflict")
-    refused(checks, "one of two is not enough", redeem(s, token), 409, "conflict")
+    checks.refused("the same person again", decide("owner", token), 409, "conflict")
+    checks.refused("one of two is not enough", redeem(s, token), 409, "conflict")
     checks.equal("the second", decide("second", token).json["data"]["status"], "approved")
     checks.equal("redeem", redeem(s, token).status, 200)
     token = hold(s, "INSERT INTO two VALUES(2)")["approvalToken"]
@@ -275,7 +271,7 @@ def drift(checks, s):
     mine = get(s, token).json["data"]
     checks.equal("void", (mine["status"], mine["replacedBy"]), ("void", new))
     checks.equal("nothing was done", value(s, "SELECT count(*) FROM orders WHERE status = 'shipped'"), 0)
-    refused(checks, "redeem what is void", redeem(s, token), 409, "conflict")
+    checks.refused("redeem what is void", redeem(s, token), 409, "conflict")
     fresh = get(s, new).json["data"]
     checks.equal("the new one", (fresh["status"], fresh["replaces"], fresh["estimatedAffectedRows"], fresh["hash"] != held["hash"]), ("pending", token, 3, True))
     checks.equal("approve that", decide("second", new, hash=fresh["hash"]).status, 200)
@@ -339,16 +335,9 @@ def run_at_once(checks, s):
     a = s.db("query", {"sql": "INSERT INTO orders(id, status) VALUES(21, 'run')"}, token=gone["token"])
     token = a.json["approvalToken"]
     PEOPLE["first"].ask("DELETE", f"/api/namespaces/acme/tokens/{gone['id']}")
-    refused(checks, "the requester's token is revoked", decide("owner", token, run=True), 409, "conflict")
+    checks.refused("the requester's token is revoked", decide("owner", token, run=True), 409, "conflict")
     checks.equal("nothing was decided", get(s, token, token=s.token).json["data"]["status"], "pending")
     checks.equal("nothing was done", value(s, "SELECT count(*) FROM orders WHERE id = 21"), 0)
-
-
-def until(seconds, check):
-    end = time.monotonic() + seconds
-    while not check() and time.monotonic() < end:
-        time.sleep(0.2)
-    return check()
 
 
 def confirmation(checks, s):
@@ -359,7 +348,7 @@ def confirmation(checks, s):
     for token in (kept, lost, clash):
         a = decide("owner", token, run=True, confirmWithinSec=60)
         checks.equal("waits to be confirmed", (a.status, a.json["data"]["confirm"]["state"]), (200, "waiting"))
-    refused(checks, "an editor confirms", PEOPLE["editor"].ask("POST", f"/api/approvals/{kept}/confirm"), 403, "forbidden")
+    checks.refused("an editor confirms", PEOPLE["editor"].ask("POST", f"/api/approvals/{kept}/confirm"), 403, "forbidden")
     checks.equal("confirm", PEOPLE["second"].ask("POST", f"/api/approvals/{kept}/confirm").json["data"]["confirm"]["state"], "confirmed")
     quietly(s, "UPDATE orders SET status = 'changed since' WHERE id = 32")
     deny = s.db("approval-rules", {"tableGlob": "orders", "action": "deny", "order": 1}).json["data"]["id"]
@@ -369,13 +358,13 @@ def confirmation(checks, s):
     s.kill()
     s.start()
     state = lambda token: get(s, token).json["data"]["confirm"]
-    checks.that("the server takes back what nobody confirmed", until(40, lambda: state(lost)["state"] == "undone"), state(lost))
+    checks.that("the server takes back what nobody confirmed", until(lambda: state(lost)["state"] == "undone", 40), state(lost))
     checks.equal("it is gone", value(s, "SELECT count(*) FROM orders WHERE id = 31"), 0)
     checks.equal("what was confirmed stays", (state(kept)["state"], value(s, "SELECT count(*) FROM orders WHERE id = 30")), ("confirmed", 1))
-    checks.that("what was changed since is told, not forced", until(40, lambda: state(clash)["state"] == "conflict") and state(clash)["note"], state(clash))
+    checks.that("what was changed since is told, not forced", until(lambda: state(clash)["state"] == "conflict", 40) and state(clash)["note"], state(clash))
     checks.equal("and stays", value(s, "SELECT status FROM orders WHERE id = 32"), "changed since")
     checks.equal("the rule goes", s.db(f"approval-rules/{deny}", method="DELETE").status, 200)
-    refused(checks, "too late", PEOPLE["owner"].ask("POST", f"/api/approvals/{lost}/confirm"), 409, "conflict")
+    checks.refused("too late", PEOPLE["owner"].ask("POST", f"/api/approvals/{lost}/confirm"), 409, "conflict")
 
 
 def no_confirmation(checks, s):
@@ -518,7 +507,7 @@ def bad_input(checks, s):
     checks.equal("nothing of this decided it", status(s, token), "pending")
     s.control("UPDATE approval SET expires_at = 1 WHERE id = ?", (token,), write=True)
     checks.equal("expired by the time alone", status(s, token), "expired")
-    refused(checks, "decide what expired", decide("owner", token), 409, "conflict")
+    checks.refused("decide what expired", decide("owner", token), 409, "conflict")
 
 
 def hidden_rows(checks, s):
@@ -537,7 +526,7 @@ def hidden_rows(checks, s):
     checks.equal("not in the answer", held["hash"], None)
     checks.equal("nor later", get(s, token, token=bound).json["data"]["hash"], None)
     checks.equal("nor in the list", [a["hash"] for a in s.db("approvals?status=pending", method="GET", token=bound).json["data"]["approvals"]], [None])
-    refused(checks, "nor in the receipt", s.db(f"approvals/{token}/receipt", method="GET", token=bound), 403, "forbidden")
+    checks.refused("nor in the receipt", s.db(f"approvals/{token}/receipt", method="GET", token=bound), 403, "forbidden")
     checks.equal("nor to people who do not decide", PEOPLE["editor"].ask("GET", f"/api/approvals/{token}").json["data"]["hash"], None)
     shown = PEOPLE["owner"].ask("GET", f"/api/approvals/{token}").json["data"]
     checks.that("but to who decides", shown["hash"] and shown["hash"] == shown["proposal"]["hash"], shown)
@@ -552,7 +541,7 @@ def as_people(checks, s):
     token = hold(s)["approvalToken"]
     checks.equal("list", p.ask("GET", f"{base}/approvals?limit=1").json["data"]["approvals"][0]["approvalToken"], token)
     checks.equal("get", p.ask("GET", f"{base}/approvals/{token}").json["data"]["status"], "pending")
-    refused(checks, "redeem another's", p.ask("POST", f"{base}/redeem_approval", {"approvalToken": token}), 404, "not_found")
+    checks.refused("redeem another's", p.ask("POST", f"{base}/redeem_approval", {"approvalToken": token}), 404, "not_found")
 
 
 def main():

@@ -14,25 +14,16 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from holdfast import PASSWORD, Checks, Server, binary_argument
+from beside import beside
+from holdfast import PASSWORD, Checks, Server, binary_argument, until
 from people import Person
 
 BASE = "/v1/db/acme/main"
 WIDE = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) INSERT INTO {table} SELECT i, hex(randomblob(500)) FROM n"
 
 
-def good(checks, what, answer):
-    checks.that(f"{what}: 200", answer.status == 200 and answer.json["success"], answer)
-    return answer.json.get("data") or {}
-
-
-def refused(checks, what, answer, status, code, pointer=None):
-    body = answer.json
-    checks.that(f"{what}: {status} {code} {pointer or ''}", answer.status == status and body.get("code") == code and (pointer is None or body.get("pointer") == pointer), answer)
-
-
 def make(s, checks, label=None, db="main"):
-    return good(checks, f"archive {label}", s.call("POST", f"/v1/db/acme/{db}/archives", {"label": label} if label else None))
+    return checks.good(f"archive {label}", s.call("POST", f"/v1/db/acme/{db}/archives", {"label": label} if label else None))
 
 
 def listed(s, db="main"):
@@ -63,13 +54,6 @@ def open_there(s):
     return found
 
 
-def until(check, seconds=20):
-    end = time.monotonic() + seconds
-    while not check() and time.monotonic() < end:
-        time.sleep(0.02)
-    return check()
-
-
 def plain(checks, s):
     s.query("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b BLOB)")
     s.query("INSERT INTO t(a, b) VALUES(?, ?), (?, ?), (1.5, NULL)", ["it''s; é\nline", {"$blob": "AAEC/w=="}, 9223372036854775807, {"$blob": ""}])
@@ -88,7 +72,7 @@ def plain(checks, s):
         db.executescript(got.data.decode())
         checks.equal("which SQLite reads", db.execute("SELECT count(*), max(typeof(a)) FROM t").fetchall(), [(3, "text")])
     s.call("POST", "/v1/databases", {"slug": "again"})
-    good(checks, "import", s.db("import", got.data, db="again", headers={"Content-Type": "application/sql"}))
+    checks.good("import", s.db("import", got.data, db="again", headers={"Content-Type": "application/sql"}))
     rows = s.query("SELECT id, a, b, typeof(a) FROM t ORDER BY id", db="again").json["data"]["rows"]
     checks.equal("the same rows", rows, [[1, "it''s; é\nline", {"$blob": "AAEC/w=="}, "text"], [2, 9223372036854775807, {"$blob": ""}, "integer"], [3, 1.5, None, "real"]])
     checks.equal("and schema", s.query("SELECT name FROM sqlite_schema WHERE name IN ('t', 't_a', 'v') ORDER BY 1", db="again").json["data"]["rows"], [["t"], ["t_a"], ["v"]])
@@ -97,84 +81,84 @@ def plain(checks, s):
     checks.equal("by pages", page + s.call("GET", f"{BASE}/archives?after={page[0]['id']}").json["data"], [two, one])
     checks.equal("one file each", files(s), sorted(a["id"] + ".sql" for a in (one, two)))
     checks.equal("for nobody else", {os.stat(os.path.join(directory(s), f)).st_mode & 0o777 for f in files(s)}, {0o600})
-    checks.equal("delete", good(checks, "delete", s.call("DELETE", f"{BASE}/archives/{one['id']}")), one)
+    checks.equal("delete", checks.good("delete", s.call("DELETE", f"{BASE}/archives/{one['id']}")), one)
     checks.equal("its file is gone", files(s), [two["id"] + ".sql"])
-    refused(checks, "download of what is gone", download(s, one), 404, "not_found")
-    refused(checks, "twice", s.call("DELETE", f"{BASE}/archives/{one['id']}"), 404, "not_found")
+    checks.refused("download of what is gone", download(s, one), 404, "not_found")
+    checks.refused("twice", s.call("DELETE", f"{BASE}/archives/{one['id']}"), 404, "not_found")
     log = [e["action"] for e in s.call("GET", "/api/namespaces/acme/audit?limit=100").json["data"]]
     checks.equal("audit", [log.count(f"archive.{x}") for x in ("created", "deleted")], [2, 1])
     s.stop()
     s.start()
     checks.equal("they outlive the server", (listed(s), download(s, two).status), ([two], 200))
-    good(checks, "delete", s.call("DELETE", f"{BASE}/archives/{two['id']}"))
+    checks.good("delete", s.call("DELETE", f"{BASE}/archives/{two['id']}"))
 
 
 def bad_input(checks, s):
     for body, pointer in (({"label": ""}, "/label"), ({"label": "x" * 81}, "/label"), ({"label": "a\nb"}, "/label"), ({"label": 5}, "/label"), ({"name": "x"}, "/name")):
-        refused(checks, f"create {body}", s.call("POST", BASE + "/archives", body), 400, "invalid_request", pointer)
-    refused(checks, "no JSON", s.call("POST", BASE + "/archives", b"{"), 400, "invalid_request")
-    refused(checks, "no JSON by its type", s.call("POST", BASE + "/archives", b"a=b", headers={"Content-Type": "text/plain"}), 415, "unsupported_media_type")
+        checks.refused(f"create {body}", s.call("POST", BASE + "/archives", body), 400, "invalid_request", pointer)
+    checks.refused("no JSON", s.call("POST", BASE + "/archives", b"{"), 400, "invalid_request")
+    checks.refused("no JSON by its type", s.call("POST", BASE + "/archives", b"a=b", headers={"Content-Type": "text/plain"}), 415, "unsupported_media_type")
     for limit in ("0", "501", "x"):
-        refused(checks, f"limit {limit}", s.call("GET", f"{BASE}/archives?limit={limit}"), 400, "invalid_request")
+        checks.refused(f"limit {limit}", s.call("GET", f"{BASE}/archives?limit={limit}"), 400, "invalid_request")
     for name in ("arch_0", "..", "%2e%2e%2fcontrol.db", "a" * 500, "arch_" + "0" * 26, "snap_" + "0" * 26):
-        refused(checks, f"download {name[:40]}", s.call("GET", f"{BASE}/archives/{name}/download"), 404, "not_found")
-        refused(checks, f"delete {name[:40]}", s.call("DELETE", f"{BASE}/archives/{name}"), 404, "not_found")
+        checks.refused(f"download {name[:40]}", s.call("GET", f"{BASE}/archives/{name}/download"), 404, "not_found")
+        checks.refused(f"delete {name[:40]}", s.call("DELETE", f"{BASE}/archives/{name}"), 404, "not_found")
     checks.equal("nothing was made", (listed(s), files(s)), ([], []))
     checks.equal("80 characters", make(s, checks, "é" * 80)["label"], "é" * 80)
     one = listed(s)[0]
     path = os.path.join(directory(s), one["id"] + ".sql")
     with open(path, "ab") as f:
         f.write(b"more")
-    refused(checks, "another file than was kept", download(s, one), 503, "corrupt")
+    checks.refused("another file than was kept", download(s, one), 503, "corrupt")
     os.unlink(path)
     os.symlink(os.path.join(s.data, "control.db"), path)
     checks.that("a link is not followed", download(s, one).status >= 500, "")
     os.unlink(path)
-    refused(checks, "a file that is lost", download(s, one), 503, "corrupt")
-    good(checks, "is deleted", s.call("DELETE", f"{BASE}/archives/{one['id']}"))
+    checks.refused("a file that is lost", download(s, one), 503, "corrupt")
+    checks.good("is deleted", s.call("DELETE", f"{BASE}/archives/{one['id']}"))
     first = make(s, checks, "full")
     row = s.control("SELECT database_id FROM archive")[0][0]
     for n in range(99):
         s.control("INSERT INTO archive VALUES(?, ?, 'x', 1, 1)", [f"arch_{n:026d}", row], write=True)
-    refused(checks, "the 101st", s.call("POST", BASE + "/archives", {}), 409, "conflict")
+    checks.refused("the 101st", s.call("POST", BASE + "/archives", {}), 409, "conflict")
     s.control("DELETE FROM archive WHERE label = 'x'", write=True)
     checks.equal("nothing of it is left", files(s), [first["id"] + ".sql"])
-    good(checks, "delete", s.call("DELETE", f"{BASE}/archives/{first['id']}"))
+    checks.good("delete", s.call("DELETE", f"{BASE}/archives/{first['id']}"))
 
 
 def others(checks, s):
     """Who sees all rows, and nobody else."""
     s.call("POST", "/v1/databases", {"slug": "other"})
     one, of_other = make(s, checks, "one"), make(s, checks, "of other", "other")
-    refused(checks, "another database's", download(s, of_other), 404, "not_found")
-    refused(checks, "nor deleted here", s.call("DELETE", f"{BASE}/archives/{of_other['id']}"), 404, "not_found")
+    checks.refused("another database's", download(s, of_other), 404, "not_found")
+    checks.refused("nor deleted here", s.call("DELETE", f"{BASE}/archives/{of_other['id']}"), 404, "not_found")
     owner = Person(s, "owner@example.com", PASSWORD)
     owner.sign_in()
-    foreign = good(checks, "another tenant", owner.ask("POST", "/api/namespaces", {"name": "Foreign"}))["slug"]
+    foreign = checks.good("another tenant", owner.ask("POST", "/api/namespaces", {"name": "Foreign"}))["slug"]
     of_foreign = s.mint("admin", namespace=foreign)["token"]
     tokens = [("readonly", s.mint("readonly")["token"]), ("readwrite", s.mint("readwrite")["token"]), ("a table scope", s.mint("admin", "--tables", "t")["token"]),
               ("claims", s.mint("admin", "--claims", '{"a":"b"}')["token"]), ("another database", s.mint("admin", "--database", "other")["token"]), ("another namespace", of_foreign)]
     for what, token in tokens:
-        refused(checks, f"make with {what}", s.call("POST", BASE + "/archives", {}, token=token), 403, "forbidden")
-        refused(checks, f"download with {what}", download(s, one, token=token), 403, "forbidden")
-        refused(checks, f"delete with {what}", s.call("DELETE", f"{BASE}/archives/{one['id']}", token=token), 403, "forbidden")
-    good(checks, "a database there", s.call("POST", "/v1/databases", {"slug": "theirs"}, token=of_foreign))
+        checks.refused(f"make with {what}", s.call("POST", BASE + "/archives", {}, token=token), 403, "forbidden")
+        checks.refused(f"download with {what}", download(s, one, token=token), 403, "forbidden")
+        checks.refused(f"delete with {what}", s.call("DELETE", f"{BASE}/archives/{one['id']}", token=token), 403, "forbidden")
+    checks.good("a database there", s.call("POST", "/v1/databases", {"slug": "theirs"}, token=of_foreign))
     for method, path in (("GET", f"{one['id']}/download"), ("DELETE", one["id"])):
-        refused(checks, f"{method} through a database of theirs", s.call(method, f"/v1/db/{foreign}/theirs/archives/{path}", token=of_foreign), 404, "not_found")
+        checks.refused(f"{method} through a database of theirs", s.call(method, f"/v1/db/{foreign}/theirs/archives/{path}", token=of_foreign), 404, "not_found")
     checks.equal("which has none", s.call("GET", f"/v1/db/{foreign}/theirs/archives", token=of_foreign).json["data"], [])
     checks.equal("readers see the list", s.call("GET", BASE + "/archives", token=tokens[0][1]).json["data"], [one])
     s.query("CREATE TABLE secret(a)")
     s.query("INSERT INTO secret VALUES('in a row that a policy hides')")
-    good(checks, "row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "secret", "enabled": True}))
+    checks.good("row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "secret", "enabled": True}))
     all_rows = make(s, checks, "all")
     checks.that("an admin's holds all rows", b"that a policy hides" in download(s, all_rows).data, "")
     there = "/api/namespaces/acme/databases/main/archives"
-    made = good(checks, "a person makes one", owner.ask("POST", there, {"label": "by hand"}))
+    made = checks.good("a person makes one", owner.ask("POST", there, {"label": "by hand"}))
     checks.equal("and sees it", owner.ask("GET", there + "?limit=1").json["data"], [made])
     got = owner.ask("GET", f"{there}/{made['id']}/download")
     checks.equal("downloads it", (got.status, len(got.data)), (200, made["bytes"]))
-    refused(checks, "not without the page's token", owner.ask("DELETE", f"{there}/{made['id']}", csrf=False), 403, "csrf_failed")
-    good(checks, "and deletes it", owner.ask("DELETE", f"{there}/{made['id']}"))
+    checks.refused("not without the page's token", owner.ask("DELETE", f"{there}/{made['id']}", csrf=False), 403, "csrf_failed")
+    checks.good("and deletes it", owner.ask("DELETE", f"{there}/{made['id']}"))
     for a in listed(s):
         s.call("DELETE", f"{BASE}/archives/{a['id']}")
     s.call("DELETE", "/v1/databases/other")
@@ -194,23 +178,17 @@ def beside_writers(checks, s):
     s.query("INSERT INTO pair VALUES(1, 0), (2, 0)")
     s.query("CREATE TABLE between_them(id INTEGER PRIMARY KEY, v)")
     s.query(WIDE.format(rows=5000, table="between_them"))
-    stop = [False]
 
     def write():
-        seen = set()
-        while not stop[0]:
-            seen.add(s.batch(["UPDATE pair SET v = v + 1 WHERE id = 1", "UPDATE pair SET v = v + 1 WHERE id = 2"]).status)
-        return seen
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        writer = pool.submit(write)
+        return s.batch(["UPDATE pair SET v = v + 1 WHERE id = 1", "UPDATE pair SET v = v + 1 WHERE id = 2"]).status
+    with beside(write) as written:
         made = [make(s, checks, f"n{n}") for n in range(4)]
-        stop[0] = True
-        checks.equal("no write failed", writer.result(), {200})
+    checks.equal("no write failed", set(written), {200})
     for one in made:
         data = download(s, one).data
         seen = re.findall(rb'INSERT INTO "?pair"? VALUES\s*\(1,(\d+)\)[^;]*?\(?2,(\d+)\)', data) or re.findall(rb"pair[^;]*\(1,(\d+)\);[^;]*\(2,(\d+)\)", data)
         checks.that("of one moment", len(seen) == 1 and seen[0][0] == seen[0][1], seen)
-        good(checks, "delete", s.call("DELETE", f"{BASE}/archives/{one['id']}"))
+        checks.good("delete", s.call("DELETE", f"{BASE}/archives/{one['id']}"))
     s.query("DROP TABLE between_them")
 
 
@@ -242,7 +220,7 @@ def leaving(checks, s):
     conn.request("GET", f"{BASE}/archives/{whole['id']}/download", headers={"Authorization": f"Bearer {s.token}"})
     slow = conn.getresponse()
     first = slow.read(1000)
-    good(checks, "deleted under a reader", s.call("DELETE", f"{BASE}/archives/{whole['id']}"))
+    checks.good("deleted under a reader", s.call("DELETE", f"{BASE}/archives/{whole['id']}"))
     checks.equal("who gets all of it", hashlib.sha256(first + slow.read()).hexdigest(), digest)
     conn.close()
     checks.that("then it is gone", until(lambda: not open_there(s)), open_there(s))

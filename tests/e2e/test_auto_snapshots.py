@@ -6,15 +6,16 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from beside import beside
 from holdfast import Checks, Server, binary_argument
 
 BASE = "/v1/db/acme/main"
 ROWS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) INSERT INTO {} SELECT i, 'x' FROM n"
 
 
-def good(checks, what, answer):
-    checks.that(f"{what}: 200", answer.status == 200 and answer.json["success"], answer)
-    return answer.json
+def told(checks, what, answer):
+    checks.good(what, answer)
+    return answer.json["meta"]
 
 
 def fill(s, table, rows):
@@ -27,7 +28,7 @@ def listed(s):
 
 
 def restore(s, checks, snapshot):
-    return good(checks, "restore", s.call("POST", f"{BASE}/restore", {"snapshotId": snapshot["id"]}))
+    return checks.good("restore", s.call("POST", f"{BASE}/restore", {"snapshotId": snapshot["id"]}))
 
 
 def count(s, table):
@@ -87,7 +88,7 @@ def which(checks, s):
     fill(s, "emptied", 50)
     s.batch(["CREATE TABLE empties(x)", "CREATE TRIGGER e AFTER INSERT ON empties BEGIN DELETE FROM emptied; END",
              "CREATE TABLE touches(x)", "CREATE TRIGGER o AFTER INSERT ON touches BEGIN DELETE FROM emptied WHERE id = 1; UPDATE touches SET x = 2; END"])
-    first = good(checks, "snapshot", s.call("POST", f"{BASE}/snapshots", {"label": "all"}))["data"]
+    first = checks.good("snapshot", s.call("POST", f"{BASE}/snapshots", {"label": "all"}))
     for sql, label in rows:
         for way in ("query", "batch", "apply"):
             s.query("PRAGMA optimize")
@@ -102,7 +103,7 @@ def which(checks, s):
             else:
                 made = s.call("POST", f"{BASE}/propose", {"sql": sql})
                 answer = s.call("POST", f"{BASE}/apply", {"executionToken": made.json["data"]["executionToken"]}) if made.status == 200 else made
-            meta = good(checks, f"{way} {sql}", answer)["meta"]
+            meta = told(checks, f"{way} {sql}", answer)
             checks.equal(f"{way} {sql}", (meta.get("snapshot") or {}).get("label"), label)
             new = listed(s)
             checks.equal(f"{way} {sql}: so many more", len(new) - before, 1 if label else 0)
@@ -128,19 +129,18 @@ def calls(checks, s):
     ):
         lift_limits(s)
         answer = s.batch(statements)
-        meta = good(checks, f"{statements}", answer)["meta"]
+        meta = told(checks, f"{statements}", answer)
         checks.equal(f"{statements}", (meta.get("snapshot") or {}).get("label"), label)
 
 
 def back(checks, s):
     fill(s, "t", 3)
-    answer = good(checks, "drop", s.query("DROP TABLE t"))
-    restore(s, checks, answer["meta"]["snapshot"])
+    restore(s, checks, told(checks, "drop", s.query("DROP TABLE t"))["snapshot"])
     checks.equal("the table is back", count(s, "t"), 3)
     s.query("INSERT INTO t VALUES(4, 'y')")
-    answer = good(checks, "delete", s.query("DELETE FROM t"))
+    meta = told(checks, "delete", s.query("DELETE FROM t"))
     checks.equal("gone", count(s, "t"), 0)
-    restore(s, checks, answer["meta"]["snapshot"])
+    restore(s, checks, meta["snapshot"])
     checks.equal("the last row too", count(s, "t"), 4)
     key = {"Idempotency-Key": "k1"}
     answer = s.call("POST", f"{BASE}/query", {"sql": "DELETE FROM t"}, headers=key)
@@ -149,7 +149,7 @@ def back(checks, s):
     checks.equal("with a key: once", (answer.status, again.status, again.json, len(listed(s))), (200, 200, answer.json, snapshots))
     restore(s, checks, answer.json["meta"]["snapshot"])
     made = s.call("POST", f"{BASE}/propose", {"sql": "DELETE FROM t"}).json["data"]
-    good(checks, "apply", s.call("POST", f"{BASE}/apply", {"executionToken": made["executionToken"]}))
+    checks.good("apply", s.call("POST", f"{BASE}/apply", {"executionToken": made["executionToken"]}))
     checks.equal("a proposal is used up", s.call("POST", f"{BASE}/apply", {"executionToken": made["executionToken"]}).status, 404)
     log = s.query("SELECT count(*) FROM _persql_meta_query_log WHERE status = 503").json["data"]["rows"][0][0]
     checks.equal("what was taken back is not in the log", log, 0)
@@ -157,7 +157,7 @@ def back(checks, s):
     checks.equal("a batch that fails half way keeps what came before", (failed.status, count(s, "t")), (400, 0))
     checks.that("and has a snapshot of that", listed(s)[0]["label"] == "before DELETE from t", listed(s)[0])
     made = s.batch(["CREATE VIRTUAL TABLE words USING fts5(w)", "INSERT INTO t VALUES(1, 1)", "DELETE FROM t"])
-    checks.that("beside what cannot be undone alone", "snapshot" in good(checks, "batch", made)["meta"], made)
+    checks.that("beside what cannot be undone alone", "snapshot" in told(checks, "batch", made), made)
     token = s.mint("readwrite")["token"]
     s.query("INSERT INTO t VALUES(1, 2), (2, 3)")
     checks.that("whoever may write, has one", "snapshot" in s.query("DELETE FROM t", token=token).json["meta"], "")
@@ -167,13 +167,13 @@ def merged(checks, s):
     """What a merge of a branch destroys in its parent is kept too."""
     fill(s, "m", 1200)
     fill(s, "dropped", 3)
-    good(checks, "branch", s.call("PUT", f"{BASE}/branches/one", {"data": "full"}))
+    checks.good("branch", s.call("PUT", f"{BASE}/branches/one", {"data": "full"}))
     s.query("DROP TABLE dropped", db="main-one")
     s.query("UPDATE m SET v = 'y'", db="main-one")
     for mode, label in (("schema", "before DROP TABLE dropped"), ("data", "before a change set")):
         lift_limits(s)
         before = len(listed(s))
-        good(checks, f"merge {mode}", s.call("POST", f"{BASE}/branches/one/merge", {"mode": mode}))
+        checks.good(f"merge {mode}", s.call("POST", f"{BASE}/branches/one/merge", {"mode": mode}))
         new = listed(s)
         checks.equal(f"merge {mode}", (len(new) - before, new[0]["kind"], new[0]["label"]), (1, "automatic", label))
 
@@ -182,29 +182,29 @@ def bounded(checks, s):
     fill(s, "u", 10)
     for _ in range(8):
         s.query("INSERT INTO u(v) VALUES(1)")
-        good(checks, "update", s.query("UPDATE u SET v = v || 'x'"))
+        checks.good("update", s.query("UPDATE u SET v = v || 'x'"))
     labels = [x for x in listed(s) if x["kind"] == "automatic"]
     checks.that("at most five a minute", len(labels) <= 5, len(labels))
     checks.equal("and five there are", len(labels), 5)
     fill(s, "precious", 20)
     s.query("INSERT INTO precious(v) VALUES('last')")
-    meta = good(checks, "update", s.query("UPDATE u SET v = 1"))["meta"]
+    meta = told(checks, "update", s.query("UPDATE u SET v = 1"))
     checks.equal("then there is none, for one that holds another state will not do", meta["snapshot"], None)
     checks.that("and the answer says why", "within a minute" in meta.get("snapshotSkipped", ""), meta)
     checks.equal("none was made", len([x for x in listed(s) if x["kind"] == "automatic"]), 5)
     for sql in ("ALTER TABLE precious DROP COLUMN v", "DROP TABLE precious"):
         s.query("INSERT INTO u(v) VALUES(3)")
         before = s.query("SELECT sum(id), count(*) FROM u").json["data"]["rows"], s.query("SELECT * FROM precious").json["data"]["rows"]
-        made = good(checks, sql, s.query(sql))["meta"]["snapshot"]
+        made = told(checks, sql, s.query(sql))["snapshot"]
         checks.that(f"{sql} has its own", made and made["id"] not in [x["id"] for x in labels], made)
         restore(s, checks, made or labels[0])
         after = s.query("SELECT sum(id), count(*) FROM u").json["data"]["rows"], s.query("SELECT * FROM precious").json["data"].get("rows")
         checks.equal(f"{sql}: which is the state before it", after, before)
-    mine = good(checks, "manual", s.call("POST", f"{BASE}/snapshots", {"label": "mine"}))["data"]
+    mine = checks.good("manual", s.call("POST", f"{BASE}/snapshots", {"label": "mine"}))
     for _ in range(22):
         s.query("INSERT INTO u(v) VALUES(1)")
         lift_limits(s)
-        good(checks, "update", s.query("UPDATE u SET v = v || 'x'"))
+        checks.good("update", s.query("UPDATE u SET v = v || 'x'"))
     kinds = [x["kind"] for x in listed(s)]
     checks.equal("twenty are kept", kinds.count("automatic"), 20)
     checks.that("and those that people made", mine["id"] in [x["id"] for x in listed(s)], "")
@@ -212,26 +212,16 @@ def bounded(checks, s):
     checks.equal("no files of others are left", files(s), known)
     s.control("UPDATE snapshot SET kind = 'manual'", [], write=True)
     s.query("INSERT INTO u(v) VALUES(1)")
-    checks.that("manual ones take no room from them", "snapshot" in good(checks, "update", s.query("UPDATE u SET v = 1"))["meta"], "")
+    checks.that("manual ones take no room from them", "snapshot" in told(checks, "update", s.query("UPDATE u SET v = 1")), "")
 
 
 def beside_writers(checks, s):
     """Writers go on while a snapshot is made, and each destructive write has one that holds what it removed."""
     s.query("CREATE TABLE w(a)")
     s.query("INSERT INTO w VALUES(0)")
-    stop = [False]
-
-    def write():
-        seen = set()
-        while not stop[0]:
-            seen.add(s.query("INSERT INTO w VALUES(1)").status)
-        return seen
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        writers = [pool.submit(write) for _ in range(2)]
+    with beside(*[lambda: s.query("INSERT INTO w VALUES(1)").status] * 2) as written:
         answers = [s.query("DELETE FROM w") for _ in range(5)]
-        stop[0] = True
-        for w in writers:
-            checks.equal("no write failed", w.result(), {200})
+    checks.equal("no write failed", set(written), {200})
     checks.equal("nor one that destroys", {a.status for a in answers}, {200})
 
 

@@ -2,6 +2,7 @@
 """Damage: files spoilt while the server is stopped and while it serves, engines that die again and again, a full disk, a used-up
 quota. One database suffers, the front and the others never do, and nothing acknowledged is lost. Usage: test_damage.py PATH-OF-HOLDFAST"""
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -11,10 +12,10 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from beside import beside
 from holdfast import Checks, Server, binary_argument
 
 FILL = ("CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)", "CREATE INDEX t_v ON t(v)",
@@ -161,25 +162,17 @@ def serving(checks, s):
         for load in (False, True):
             db = f"y-{how.replace(' ', '-')}-{'busy' if load else 'idle'}"
             make(s, db)
-            path, stop, odd = path_of(s, db), threading.Event(), []
+            path = path_of(s, db)
 
             def busy():
-                while not stop.is_set():
-                    a = s.query("INSERT INTO t(v) VALUES(hex(zeroblob(300)))", db=db)
-                    if a.status not in (200, 503, 500):
-                        odd.append(a)
-            threads = [threading.Thread(target=busy) for _ in range(2 if load else 0)]
-            for t in threads:
-                t.start()
-            s.query("SELECT 1", db=db)
-            spoil(checks, s, how, path)
-            for _ in range(3):
-                a = s.query(SCAN, db=db)
-                checks.that(f"serving, {how}: a scan answers", a.status in (200, 503, 500), a)
-            stop.set()
-            for t in threads:
-                t.join(30)
-            checks.equal(f"serving, {how}: odd answers to writes", odd[:3], [])
+                return s.query("INSERT INTO t(v) VALUES(hex(zeroblob(300)))", db=db)
+            with beside(*[busy] * (2 if load else 0)) as answers:
+                s.query("SELECT 1", db=db)
+                spoil(checks, s, how, path)
+                for _ in range(3):
+                    a = s.query(SCAN, db=db)
+                    checks.that(f"serving, {how}: a scan answers", a.status in (200, 503, 500), a)
+            checks.equal(f"serving, {how}: odd answers to writes", [a for a in answers if a.status not in (200, 503, 500)][:3], [])
             checks.equal(f"serving, {how}: can be deleted", s.call("DELETE", f"/v1/databases/{db}").status, 200)
     front_lives(checks, s, "serving")
 
@@ -258,37 +251,30 @@ def rights(checks, s):
 
 def breaker(checks, s):
     """Leaves a database with an open breaker; returns what looks at its recovery."""
-    acked, stop = [], threading.Event()
+    numbers = itertools.count(1)
 
-    def load(number):
-        n = 0
-        while not stop.is_set():
-            n += 1
-            try:
-                if s.query("INSERT INTO t(v) VALUES(?)", [f"{number}-{n}"], db="fragile").status == 200:
-                    acked.append(f"{number}-{n}")
-            except OSError:
-                pass
+    def load():
+        name = f"load-{next(numbers)}"
+        try:
+            return name if s.query("INSERT INTO t(v) VALUES(?)", [name], db="fragile").status == 200 else None
+        except OSError:
+            return None
     s.query("SELECT 1")
     others = set(s.children("hf-engine"))
     make(s, "fragile")
-    threads = [threading.Thread(target=load, args=(i,)) for i in range(3)]
-    for t in threads:
-        t.start()
     kills, end, last = 0, time.monotonic() + 20, None
-    while time.monotonic() < end:
-        for pid in set(s.children("hf-engine")) - others:
-            try:
-                os.kill(pid, signal.SIGKILL)
-                kills += 1
-            except ProcessLookupError:
-                pass
-        last = s.query("SELECT 1", db="fragile")
-        if last.status == 503 and "retry-after" in last.headers:
-            break
-    stop.set()
-    for t in threads:
-        t.join(30)
+    with beside(load, load, load) as seen:
+        while time.monotonic() < end:
+            for pid in set(s.children("hf-engine")) - others:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+                except ProcessLookupError:
+                    pass
+            last = s.query("SELECT 1", db="fragile")
+            if last.status == 503 and "retry-after" in last.headers:
+                break
+    acked = [name for name in seen if name]
     checks.that(f"after {kills} kills the database rests", last.status == 503 and last.json["code"] == "unavailable" and 0 < int(last.headers.get("retry-after", 0)) <= 60, last)
     checks.that("three were enough, or a few more that came at once", 3 <= kills < 20, kills)
     front_lives(checks, s, "breaker")
@@ -377,34 +363,29 @@ def disk_full(checks, binary):
         with Server(binary, data=os.path.join(disk.dir, "data")) as s:
             make(s, "main")
             make(s, "second")
-            acked, stop, odd = [], threading.Event(), []
+            numbers, acked = itertools.count(1), []
 
-            def load(number):
-                n = 0
-                while not stop.is_set():
-                    n += 1
-                    a = s.query("INSERT INTO t(v) VALUES(?)", [f"{number}-{n}"])
-                    if a.status == 200:
-                        acked.append(f"{number}-{n}")
-                    elif a.status not in (507, 503):
-                        odd.append(a)
-            threads = [threading.Thread(target=load, args=(i,)) for i in range(2)]
-            for t in threads:
-                t.start()
-            while len(acked) < 50 and not odd:
-                s.query("SELECT 1")
-            disk.fill(0)  # at once, before the server can have looked
-            full = until(507, lambda: s.query("INSERT INTO t(v) VALUES(hex(randomblob(200000)))"))
-            checks.that("a full disk: 507 and words", full.status == 507 and full.json["error"], full)
-            checks.equal("reads go on", s.query("SELECT count(*) FROM t WHERE id <= 400").json["data"]["rows"], [[400]])
-            checks.that("also of the other database", s.query(SCAN, db="second").status == 200, s.query(SCAN, db="second"))
-            imported = s.db("import?table=t", b"v\n" + b"x" * 100000 + b"\n", headers={"Content-Type": "text/csv"})
-            checks.that("an import is refused", imported.status == 507, imported)
-            created = s.call("POST", "/v1/databases", {"slug": "third"})
-            checks.that("a new database is refused or made, clearly", created.status in (200, 201, 503, 507), created)
-            stop.set()
-            for t in threads:
-                t.join(30)
+            def load():
+                name = f"load-{next(numbers)}"
+                a = s.query("INSERT INTO t(v) VALUES(?)", [name])
+                if a.status == 200:
+                    acked.append(name)
+                return a
+            with beside(load, load) as answers:
+                end = time.monotonic() + 20
+                while len(acked) < 50 and time.monotonic() < end:
+                    s.query("SELECT 1")
+                checks.that("writes go on", len(acked) >= 50, answers[-1:])
+                disk.fill(0)  # at once, before the server can have looked
+                full = until(507, lambda: s.query("INSERT INTO t(v) VALUES(hex(randomblob(200000)))"))
+                checks.that("a full disk: 507 and words", full.status == 507 and full.json["error"], full)
+                checks.equal("reads go on", s.query("SELECT count(*) FROM t WHERE id <= 400").json["data"]["rows"], [[400]])
+                checks.that("also of the other database", s.query(SCAN, db="second").status == 200, s.query(SCAN, db="second"))
+                imported = s.db("import?table=t", b"v\n" + b"x" * 100000 + b"\n", headers={"Content-Type": "text/csv"})
+                checks.that("an import is refused", imported.status == 507, imported)
+                created = s.call("POST", "/v1/databases", {"slug": "third"})
+                checks.that("a new database is refused or made, clearly", created.status in (200, 201, 503, 507), created)
+            odd = [a for a in answers if a.status not in (200, 503, 507)]
             checks.equal("odd answers", odd[:3], [])
             s.kill()  # with the disk full
             s.start()

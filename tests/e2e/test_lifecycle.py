@@ -2,6 +2,7 @@
 """Start, stop and everything that dies in between: first start, second server, SIGTERM, SIGKILL, killed engines and zygote,
 timeouts, damaged files. Usage: test_lifecycle.py PATH-OF-HOLDFAST"""
 import http.client
+import itertools
 import os
 import re
 import shlex
@@ -15,18 +16,10 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from holdfast import Checks, Server, binary_argument
+from beside import beside
+from holdfast import Checks, Server, binary_argument, until
 
 HANG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-
-
-def until(what, seconds=20):
-    """True as soon as what() is, asking again and again; it must do some work itself."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if what():
-            return True
-    return False
 
 
 def first_start(checks, binary):
@@ -193,30 +186,21 @@ def durable(checks, s):
     """Writers run until the server is killed; what was acknowledged must be there, once."""
     s.query("CREATE TABLE IF NOT EXISTS log(n INTEGER PRIMARY KEY)")
     for how in (signal.SIGKILL, signal.SIGTERM):
-        acknowledged, stop = [], threading.Event()
+        acknowledged = []
         base = s.query("SELECT coalesce(max(n), 0) FROM log").json["data"]["rows"][0][0]
 
         def writer(w):
-            n = base + w + 1
-            while not stop.is_set():
-                try:
-                    if s.query("INSERT INTO log VALUES(?)", [n]).status == 200:
-                        acknowledged.append(n)
-                except (OSError, ValueError, EOFError):
-                    return
-                except Exception:  # http.client's own kinds: the connection ended
-                    return
-                n += 8
+            numbers = itertools.count(base + w + 1, 8)
 
-        threads = [threading.Thread(target=writer, args=(w,)) for w in range(8)]
-        for t in threads:
-            t.start()
-        until(lambda: len(acknowledged) > 200 or time.sleep(0.01))
-        s.proc.send_signal(how)
-        status = s.proc.wait(40)
-        stop.set()
-        for t in threads:
-            t.join()
+            def write():
+                n = next(numbers)
+                if s.query("INSERT INTO log VALUES(?)", [n]).status == 200:
+                    acknowledged.append(n)
+            return write
+        with beside(*[writer(w) for w in range(8)], ended_by=(OSError, http.client.HTTPException)):
+            until(lambda: len(acknowledged) > 200)
+            s.proc.send_signal(how)
+            status = s.proc.wait(40)
         checks.equal(f"{how.name}: exit status", status, 0 if how == signal.SIGTERM else -how)
         s.proc.stdout.close()
         s.start()

@@ -15,16 +15,6 @@ GOOD = "seven grey geese over the harbour"
 NOBODY = {"Authorization": None}
 
 
-def refused(checks, what, answer, status, code):
-    ok = checks.that(f"{what}: {status} {code}", answer.status == status and answer.json.get("code") == code, answer)
-    return answer.json if ok else {}
-
-
-def data(checks, what, answer):
-    ok = checks.that(f"{what}: 200", answer.status == 200 and answer.json.get("success") is True, answer)
-    return answer.json.get("data") if ok else {}
-
-
 def blank(answer):
     return answer.status, {k: v for k, v in answer.headers.items() if k not in ("x-request-id", "date")}, {**answer.json, "requestId": None}
 
@@ -45,26 +35,26 @@ def role_in(p, ns):
 
 def namespaces(checks, s):
     p = make(s, "ns@example.com")
-    first = data(checks, "list", p.ask("GET", "/api/namespaces"))
+    first = checks.good("list", p.ask("GET", "/api/namespaces"))
     checks.equal("list: the one of the first sign-in", [(n["role"], re.sub("-[0-9a-f]{4}$", "", n["slug"])) for n in first], [("owner", "ns")])
-    made = data(checks, "create", p.ask("POST", "/api/namespaces", {"name": "Acme Works", "slug": "acme-works"}))
+    made = checks.good("create", p.ask("POST", "/api/namespaces", {"name": "Acme Works", "slug": "acme-works"}))
     checks.equal("create: row", {k: made.get(k) for k in ("slug", "name", "role", "memberCount")}, {"slug": "acme-works", "name": "Acme Works", "role": "owner", "memberCount": 1})
-    checks.equal("create: slug from the name", data(checks, "create by name", p.ask("POST", "/api/namespaces", {"name": "Blue Sky!"}))["slug"], "blue-sky")
-    refused(checks, "create: taken", p.ask("POST", "/api/namespaces", {"slug": "acme"}), 409, "conflict")
+    checks.equal("create: slug from the name", checks.good("create by name", p.ask("POST", "/api/namespaces", {"name": "Blue Sky!"}))["slug"], "blue-sky")
+    checks.refused("create: taken", p.ask("POST", "/api/namespaces", {"slug": "acme"}), 409, "conflict")
     for slug in ("A", "-a", "a-", "a_b", "oauth", "api", "\u00e9"):
-        body = refused(checks, f"create {slug}", p.ask("POST", "/api/namespaces", {"slug": slug}), 400, "invalid_request")
+        body = checks.refused(f"create {slug}", p.ask("POST", "/api/namespaces", {"slug": slug}), 400, "invalid_request")
         checks.equal(f"create {slug}: pointer", body.get("pointer"), "/slug")
-    checks.equal("create: nothing to make a slug from", refused(checks, "create {}", p.ask("POST", "/api/namespaces", {}), 400, "invalid_request").get("pointer"), "/slug")
-    checks.equal("get", data(checks, "get", p.ask("GET", "/api/namespaces/acme-works"))["memberCount"], 1)
+    checks.equal("create: nothing to make a slug from", checks.refused("create {}", p.ask("POST", "/api/namespaces", {}), 400, "invalid_request").get("pointer"), "/slug")
+    checks.equal("get", checks.good("get", p.ask("GET", "/api/namespaces/acme-works"))["memberCount"], 1)
     every = [n["slug"] for n in p.ask("GET", "/api/namespaces").json["data"]]
     pages, after = [], ""
     for _ in every:
-        pages += [n["slug"] for n in data(checks, f"page after {after}", p.ask("GET", f"/api/namespaces?limit=1&after={after}"))]
+        pages += [n["slug"] for n in checks.good(f"page after {after}", p.ask("GET", f"/api/namespaces?limit=1&after={after}"))]
         after = pages[-1]
     checks.equal("list: by page", (pages, p.ask("GET", f"/api/namespaces?after={after}").json["data"]), (every, []))
-    checks.equal("rename", data(checks, "rename", p.ask("PATCH", "/api/namespaces/acme-works", {"name": "Acme Inc."}))["name"], "Acme Inc.")
+    checks.equal("rename", checks.good("rename", p.ask("PATCH", "/api/namespaces/acme-works", {"name": "Acme Inc."}))["name"], "Acme Inc.")
     checks.equal("rename is kept", p.ask("GET", "/api/namespaces/acme-works").json["data"]["name"], "Acme Inc.")
-    db = data(checks, "a database in it", p.ask("POST", "/api/namespaces/acme-works/databases", {"slug": "orders"}))
+    db = checks.good("a database in it", p.ask("POST", "/api/namespaces/acme-works/databases", {"slug": "orders"}))
     checks.equal("is listed", [d["id"] for d in p.ask("GET", "/api/namespaces/acme-works/databases").json["data"]], [db["id"]])
     checks.equal("and shown", p.ask("GET", "/api/namespaces/acme-works/databases/orders").json["data"]["slug"], "orders")
 
@@ -76,25 +66,25 @@ def deletion(checks, s):
     admin = make(s, "del-admin@example.com", "doomed", "admin")
     token = s.mint("admin", namespace="doomed")["token"]
     checks.equal("the token works", s.call("GET", "/v1/me", token=token).status, 200)
-    refused(checks, "an admin deletes no namespace", admin.ask("DELETE", "/api/namespaces/doomed"), 403, "forbidden")
-    gone = data(checks, "delete", p.ask("DELETE", "/api/namespaces/doomed"))
+    checks.refused("an admin deletes no namespace", admin.ask("DELETE", "/api/namespaces/doomed"), 403, "forbidden")
+    gone = checks.good("delete", p.ask("DELETE", "/api/namespaces/doomed"))
     checks.that("delete: says when", gone.get("deletedAt"), gone)
     checks.equal("its token is refused at once", s.call("GET", "/v1/me", token=token).status, 401)
     for who in (p, admin):
-        refused(checks, "nobody gets in", who.ask("GET", "/api/namespaces/doomed"), 404, "not_found")
+        checks.refused("nobody gets in", who.ask("GET", "/api/namespaces/doomed"), 404, "not_found")
     checks.equal("its owner sees it", [n["slug"] for n in p.ask("GET", "/api/namespaces").json["data"] if n.get("deletedAt")], ["doomed"])
     checks.equal("its admin does not", role_in(admin, "doomed"), None)
-    refused(checks, "the slug stays taken", admin.ask("POST", "/api/namespaces", {"slug": "doomed"}), 409, "conflict")
-    refused(checks, "an admin restores nothing", admin.ask("POST", "/api/namespaces/doomed/restore"), 404, "not_found")
-    refused(checks, "nobody restores what is not deleted", p.ask("POST", "/api/namespaces/acme/restore"), 404, "not_found")
-    back = data(checks, "restore", p.ask("POST", "/api/namespaces/doomed/restore"))
+    checks.refused("the slug stays taken", admin.ask("POST", "/api/namespaces", {"slug": "doomed"}), 409, "conflict")
+    checks.refused("an admin restores nothing", admin.ask("POST", "/api/namespaces/doomed/restore"), 404, "not_found")
+    checks.refused("nobody restores what is not deleted", p.ask("POST", "/api/namespaces/acme/restore"), 404, "not_found")
+    back = checks.good("restore", p.ask("POST", "/api/namespaces/doomed/restore"))
     checks.that("restore: no deletedAt", "deletedAt" not in back, back)
     checks.equal("the token works again", s.call("GET", "/v1/me", token=token).status, 200)
     checks.equal("so does the database", p.ask("GET", "/api/namespaces/doomed/databases/main/export").status, 200)
 
 
 def invite(checks, who, ns, email, role):
-    made = data(checks, f"invite {email} as {role}", who.ask("POST", f"/api/namespaces/{ns}/invitations", {"email": email, "role": role}))
+    made = checks.good(f"invite {email} as {role}", who.ask("POST", f"/api/namespaces/{ns}/invitations", {"email": email, "role": role}))
     url = made.get("url", "")
     checks.that("the link", re.fullmatch(r"http://127\.0\.0\.1:\d+/invite/hfi_[0-9A-Za-z]{49}", url), made)
     secret = url.rsplit("/", 1)[-1]
@@ -114,36 +104,36 @@ def invitations(checks, s):
     checks.that("its own other name", link.startswith(f"http://localhost:{s.port}/invite/hfi_"), link)
     made, secret = invite(checks, owner, "club", "Lin@Example.com", "editor")
     checks.equal("shape", (made["email"], made["role"], made["emailed"]), ("Lin@Example.com", "editor", False))
-    listed = data(checks, "list", owner.ask("GET", "/api/namespaces/club/invitations"))
+    listed = checks.good("list", owner.ask("GET", "/api/namespaces/club/invitations"))
     checks.equal("the list does not hold the link", [(i["id"], "url" in i) for i in listed], [(made["id"], False)])
     for other in (secret[:-1] + ("a" if secret[-1] != "a" else "b"), "hfi_x", "x", s.token):
         checks.equal("another's invitation looks like none", blank(eve.ask("POST", f"/api/invitations/{secret}/accept")),
                      blank(eve.ask("POST", f"/api/invitations/{other}/accept")))
-    refused(checks, "another's invitation", eve.ask("POST", f"/api/invitations/{secret}/accept"), 404, "not_found")
+    checks.refused("another's invitation", eve.ask("POST", f"/api/invitations/{secret}/accept"), 404, "not_found")
     cookie, csrf, before = lin.cookie, lin.csrf, lin.session().json
-    got = data(checks, "accept", lin.ask("POST", f"/api/invitations/{secret}/accept"))
+    got = checks.good("accept", lin.ask("POST", f"/api/invitations/{secret}/accept"))
     renewed(checks, s, "accept", lin, cookie, csrf, before)
     checks.equal("accept: the namespace", (got.get("slug"), got.get("role")), ("club", "editor"))
-    refused(checks, "accept again", lin.ask("POST", f"/api/invitations/{secret}/accept"), 404, "not_found")
+    checks.refused("accept again", lin.ask("POST", f"/api/invitations/{secret}/accept"), 404, "not_found")
     checks.equal("it is used up", owner.ask("GET", "/api/namespaces/club/invitations").json["data"], [])
     _, again = invite(checks, owner, "club", "lin@example.com", "viewer")
-    refused(checks, "who is a member", lin.ask("POST", f"/api/invitations/{again}/accept"), 409, "conflict")
+    checks.refused("who is a member", lin.ask("POST", f"/api/invitations/{again}/accept"), 409, "conflict")
     first, old = invite(checks, owner, "club", "eve@example.com", "viewer")
     second, new = invite(checks, owner, "club", "EVE@example.com", "admin")
-    refused(checks, "the second takes the place of the first", eve.ask("POST", f"/api/invitations/{old}/accept"), 404, "not_found")
-    refused(checks, "take back what is gone", owner.ask("DELETE", f"/api/namespaces/club/invitations/{first['id']}"), 404, "not_found")
+    checks.refused("the second takes the place of the first", eve.ask("POST", f"/api/invitations/{old}/accept"), 404, "not_found")
+    checks.refused("take back what is gone", owner.ask("DELETE", f"/api/namespaces/club/invitations/{first['id']}"), 404, "not_found")
     other = make(s, "inv2@example.com")
     other.ask("POST", "/api/namespaces", {"slug": "other-club"})
-    refused(checks, "take back in another namespace", other.ask("DELETE", f"/api/namespaces/other-club/invitations/{second['id']}"), 404, "not_found")
+    checks.refused("take back in another namespace", other.ask("DELETE", f"/api/namespaces/other-club/invitations/{second['id']}"), 404, "not_found")
     checks.equal("take back", owner.ask("DELETE", f"/api/namespaces/club/invitations/{second['id']}").status, 200)
-    refused(checks, "which ends it", eve.ask("POST", f"/api/invitations/{new}/accept"), 404, "not_found")
+    checks.refused("which ends it", eve.ask("POST", f"/api/invitations/{new}/accept"), 404, "not_found")
     _, late = invite(checks, owner, "club", "eve@example.com", "viewer")
     s.control("UPDATE invitation SET expires_at = created_at", write=True)
-    refused(checks, "a late one", eve.ask("POST", f"/api/invitations/{late}/accept"), 404, "not_found")
+    checks.refused("a late one", eve.ask("POST", f"/api/invitations/{late}/accept"), 404, "not_found")
     checks.equal("is not listed", owner.ask("GET", "/api/namespaces/club/invitations").json["data"], [])
-    refused(checks, "an editor invites nobody", lin.ask("POST", "/api/namespaces/club/invitations", {"email": "x@example.com", "role": "viewer"}), 403, "forbidden")
+    checks.refused("an editor invites nobody", lin.ask("POST", "/api/namespaces/club/invitations", {"email": "x@example.com", "role": "viewer"}), 403, "forbidden")
     admin = make(s, "inv-admin@example.com", "club", "admin")
-    refused(checks, "an admin invites no owner", admin.ask("POST", "/api/namespaces/club/invitations", {"email": "x@example.com", "role": "owner"}), 403, "forbidden")
+    checks.refused("an admin invites no owner", admin.ask("POST", "/api/namespaces/club/invitations", {"email": "x@example.com", "role": "owner"}), 403, "forbidden")
     checks.that("the secret is nowhere", secret not in "\n".join(map(str, s.control("SELECT * FROM invitation") + s.control("SELECT * FROM audit"))))
     _, race = invite(checks, owner, "club", "race@example.com", "viewer")
     racers = [make(s, "race@example.com")]
@@ -160,16 +150,16 @@ def sign_up_by_invitation(checks, s):
     owner.ask("POST", "/api/namespaces", {"slug": "guests"})
     _, secret = invite(checks, owner, "guests", "guest@example.com", "viewer")
     up = lambda **body: s.call("POST", "/api/auth/sign-up/email", {"password": GOOD, **body}, headers=NOBODY)
-    refused(checks, "without one", up(email="guest@example.com"), 403, "forbidden")
-    refused(checks, "with one for another address", up(email="other@example.com", invitation=secret), 403, "forbidden")
-    refused(checks, "with nonsense", up(email="guest@example.com", invitation="hfi_x"), 403, "forbidden")
+    checks.refused("without one", up(email="guest@example.com"), 403, "forbidden")
+    checks.refused("with one for another address", up(email="other@example.com", invitation=secret), 403, "forbidden")
+    checks.refused("with nonsense", up(email="guest@example.com", invitation="hfi_x"), 403, "forbidden")
     checks.equal("nobody was made", s.control("SELECT 1 FROM account WHERE email IN ('guest@example.com', 'other@example.com')"), [])
     checks.equal("with the right one", up(email="Guest@example.com", invitation=secret).json, {"success": True})
     guest = Person(s, "guest@example.com", GOOD)
     checks.equal("sign in", guest.sign_in().status, 200)
     checks.equal("accept", guest.ask("POST", f"/api/invitations/{secret}/accept").status, 200)
     checks.equal("is in", role_in(guest, "guests"), "viewer")
-    refused(checks, "it is used up for signing up too", up(email="guest@example.com", invitation=secret), 403, "forbidden")
+    checks.refused("it is used up for signing up too", up(email="guest@example.com", invitation=secret), 403, "forbidden")
 
 
 def roles(checks, s):
@@ -178,29 +168,29 @@ def roles(checks, s):
     owner.id = owner.session().json["user"]["id"]
     admin, editor = make(s, "roles-admin@example.com", "roles", "admin"), make(s, "roles-editor@example.com", "roles", "editor")
     path = "/api/namespaces/roles/members/"
-    checks.equal("members", [(m["userId"], m["role"]) for m in data(checks, "members", editor.ask("GET", "/api/namespaces/roles/members"))],
+    checks.equal("members", [(m["userId"], m["role"]) for m in checks.good("members", editor.ask("GET", "/api/namespaces/roles/members"))],
                  [(owner.id, "owner"), (admin.id, "admin"), (editor.id, "editor")])
-    page = data(checks, "page", editor.ask("GET", f"/api/namespaces/roles/members?limit=1&after={owner.id}"))
+    page = checks.good("page", editor.ask("GET", f"/api/namespaces/roles/members?limit=1&after={owner.id}"))
     checks.equal("members by page", [m["userId"] for m in page], [admin.id])
     for query in ("limit=0", "limit=501", "limit=x", "limit=1&limit=2"):
-        refused(checks, f"members with {query}", editor.ask("GET", f"/api/namespaces/roles/members?{query}"), 400, "invalid_request")
-    refused(checks, "an admin makes no owner", admin.ask("PATCH", path + admin.id, {"role": "owner"}), 403, "forbidden")
-    refused(checks, "an admin does not touch an owner", admin.ask("PATCH", path + owner.id, {"role": "viewer"}), 403, "forbidden")
-    refused(checks, "nor removes one", admin.ask("DELETE", path + owner.id), 403, "forbidden")
-    refused(checks, "nobody", admin.ask("PATCH", path + "usr_none", {"role": "viewer"}), 404, "not_found")
-    refused(checks, "no member", admin.ask("DELETE", path + make(s, "roles-out@example.com").id), 404, "not_found")
+        checks.refused(f"members with {query}", editor.ask("GET", f"/api/namespaces/roles/members?{query}"), 400, "invalid_request")
+    checks.refused("an admin makes no owner", admin.ask("PATCH", path + admin.id, {"role": "owner"}), 403, "forbidden")
+    checks.refused("an admin does not touch an owner", admin.ask("PATCH", path + owner.id, {"role": "viewer"}), 403, "forbidden")
+    checks.refused("nor removes one", admin.ask("DELETE", path + owner.id), 403, "forbidden")
+    checks.refused("nobody", admin.ask("PATCH", path + "usr_none", {"role": "viewer"}), 404, "not_found")
+    checks.refused("no member", admin.ask("DELETE", path + make(s, "roles-out@example.com").id), 404, "not_found")
     checks.equal("an admin raises an editor", admin.ask("PATCH", path + editor.id, {"role": "admin"}).json["data"], {"userId": editor.id, "role": "admin"})
     checks.equal("who sees it at once", role_in(editor, "roles"), "admin")
     checks.equal("and is lowered", admin.ask("PATCH", path + editor.id, {"role": "viewer"}).status, 200)
-    refused(checks, "which holds at once", editor.ask("PATCH", "/api/namespaces/roles", {"name": "x"}), 403, "forbidden")
+    checks.refused("which holds at once", editor.ask("PATCH", "/api/namespaces/roles", {"name": "x"}), 403, "forbidden")
     checks.equal("the only owner steps down", owner.ask("PATCH", path + owner.id, {"role": "editor"}).status, 200)
     checks.equal("the admin takes over", (role_in(owner, "roles"), role_in(admin, "roles")), ("editor", "owner"))
-    refused(checks, "without an admin that is refused", admin.ask("PATCH", path + admin.id, {"role": "viewer"}), 409, "conflict")
-    refused(checks, "leaving too", admin.ask("POST", "/api/namespaces/roles/leave"), 409, "conflict")
+    checks.refused("without an admin that is refused", admin.ask("PATCH", path + admin.id, {"role": "viewer"}), 409, "conflict")
+    checks.refused("leaving too", admin.ask("POST", "/api/namespaces/roles/leave"), 409, "conflict")
     checks.equal("removal", admin.ask("DELETE", path + editor.id).json["data"], {"userId": editor.id, "role": None})
-    refused(checks, "ends all sessions at once", editor.session(), 401, "unauthorized")
+    checks.refused("ends all sessions at once", editor.session(), 401, "unauthorized")
     editor.sign_in()
-    refused(checks, "and is over afterwards", editor.ask("GET", "/api/namespaces/roles"), 404, "not_found")
+    checks.refused("and is over afterwards", editor.ask("GET", "/api/namespaces/roles"), 404, "not_found")
     checks.equal("an editor leaves", owner.ask("POST", "/api/namespaces/roles/leave").json, {"success": True})
     checks.equal("and is out", role_in(owner, "roles"), None)
 
@@ -234,15 +224,15 @@ def shares(checks, s):
     checks.equal("narrowed there alone, at once", (load(admin, "closed"), load(admin, "open")), (403, 200))
     checks.equal("reading stays", admin.ask("GET", "/api/namespaces/shared/databases/closed/export").status, 200)
     checks.equal("widen", owner.ask("PUT", path.format("open", viewer.id), {"role": "editor"}).status, 200)
-    listed = data(checks, "list", viewer.ask("GET", "/api/namespaces/shared/databases/open/shares"))
+    listed = checks.good("list", viewer.ask("GET", "/api/namespaces/shared/databases/open/shares"))
     checks.equal("list", [(r["userId"], r["email"], r["role"]) for r in listed], [(viewer.id, viewer.email, "editor")])
     checks.equal("again is fine", owner.ask("PUT", path.format("open", viewer.id), {"role": "viewer"}).status, 200)
-    refused(checks, "with a stranger", owner.ask("PUT", path.format("open", out.id), {"role": "viewer"}), 404, "not_found")
-    refused(checks, "with nobody", owner.ask("PUT", path.format("open", "usr_none"), {"role": "viewer"}), 404, "not_found")
-    refused(checks, "of no database", owner.ask("PUT", path.format("none", viewer.id), {"role": "viewer"}), 404, "not_found")
+    checks.refused("with a stranger", owner.ask("PUT", path.format("open", out.id), {"role": "viewer"}), 404, "not_found")
+    checks.refused("with nobody", owner.ask("PUT", path.format("open", "usr_none"), {"role": "viewer"}), 404, "not_found")
+    checks.refused("of no database", owner.ask("PUT", path.format("none", viewer.id), {"role": "viewer"}), 404, "not_found")
     checks.equal("end", owner.ask("DELETE", path.format("closed", admin.id)).status, 200)
     checks.equal("the namespace's role again", load(admin, "closed"), 200)
-    refused(checks, "end again", owner.ask("DELETE", path.format("closed", admin.id)), 404, "not_found")
+    checks.refused("end again", owner.ask("DELETE", path.format("closed", admin.id)), 404, "not_found")
     owner.ask("PUT", path.format("open", viewer.id), {"role": "editor"})
     owner.ask("DELETE", f"/api/namespaces/shared/members/{viewer.id}")
     checks.equal("removal ends shares", s.control("SELECT count(*) FROM database_share WHERE account_id = ?", [viewer.id]), [(0,)])
@@ -257,7 +247,7 @@ def confirmation(checks, s):
     for method, path, body in (("DELETE", "", None), ("POST", "/invitations", {"email": "a@example.com", "role": "viewer"}), ("PATCH", f"/members/{owner.id}", {"role": "owner"}),
                                ("DELETE", "/databases/main", None), ("POST", "/oauth-clients", {"name": "App"}), ("POST", "/oauth-clients/oc_0/rotate-secret", None),
                                ("DELETE", f"/members/{owner.id}", None), ("PUT", f"/databases/main/shares/{owner.id}", {"role": "viewer"})):
-        refused(checks, f"{method} {path} after 15 minutes", owner.ask(method, "/api/namespaces/late" + path, body), 403, "confirmation_required")
+        checks.refused(f"{method} {path} after 15 minutes", owner.ask(method, "/api/namespaces/late" + path, body), 403, "confirmation_required")
     checks.equal("reading does not ask", owner.ask("GET", "/api/namespaces/late/members").status, 200)
     checks.equal("confirm", owner.ask("POST", "/api/auth/confirm-password", {"password": GOOD}).status, 200)
     checks.equal("then it passes", owner.ask("DELETE", "/api/namespaces/late").status, 200)
@@ -278,23 +268,23 @@ def bad_input(checks, s):
             for what, value in values.items():
                 if value is None and field in nullable:
                     continue
-                body = refused(checks, f"{method} {path} {field} is {what}", p.ask(method, path, {**good, field: value}), 400, "invalid_request")
+                body = checks.refused(f"{method} {path} {field} is {what}", p.ask(method, path, {**good, field: value}), 400, "invalid_request")
                 checks.equal(f"{method} {path} {field} is {what}: pointer", body.get("pointer"), "/" + field)
             for what, raw in (("a NUL", '"a\\u0000b"'), ("a lone surrogate", '"a\\ud800b"')):
                 text = json.dumps({**good, field: "MARK"}).replace('"MARK"', raw)
-                refused(checks, f"{method} {path} {field} holds {what}", p.ask(method, path, text.encode()), 400, "invalid_request")
+                checks.refused(f"{method} {path} {field} holds {what}", p.ask(method, path, text.encode()), 400, "invalid_request")
             if field not in nullable:
-                body = refused(checks, f"{method} {path} without {field}", p.ask(method, path, {k: v for k, v in good.items() if k != field}), 400, "invalid_request")
+                body = checks.refused(f"{method} {path} without {field}", p.ask(method, path, {k: v for k, v in good.items() if k != field}), 400, "invalid_request")
                 checks.equal(f"{method} {path} without {field}: pointer", body.get("pointer"), "/" + field)
         for what, raw in (("nothing", b""), ("no JSON", b"{"), ("an array", b"[]"), ("a text", b'"x"'), ("null", b"null"), ("depth 33", b'{"a":' * 33 + b"1" + b"}" * 33)):
-            refused(checks, f"{method} {path} with {what}", p.ask(method, path, raw), 400, "invalid_request")
+            checks.refused(f"{method} {path} with {what}", p.ask(method, path, raw), 400, "invalid_request")
     for path in (ns + "/invitations", f"{ns}/members/{p.id}", f"{ns}/databases/main/shares/{p.id}"):
         method = {"/invitations": "POST"}.get(path[len(ns):], "PATCH" if "/members/" in path else "PUT")
         for role in ("Viewer", "king", "none", " viewer", "readonly"):
-            body = refused(checks, f"{path} with the role {role!r}", p.ask(method, path, {"email": "a@example.com", "role": role} if method == "POST" else {"role": role}), 400, "invalid_request")
+            body = checks.refused(f"{path} with the role {role!r}", p.ask(method, path, {"email": "a@example.com", "role": role} if method == "POST" else {"role": role}), 400, "invalid_request")
             checks.equal(f"{path} with the role {role!r}: pointer", body.get("pointer"), "/role")
     for role in ("admin", "owner"):
-        refused(checks, f"share as {role}", p.ask("PUT", f"{ns}/databases/main/shares/{p.id}", {"role": role}), 400, "invalid_request")
+        checks.refused(f"share as {role}", p.ask("PUT", f"{ns}/databases/main/shares/{p.id}", {"role": role}), 400, "invalid_request")
     checks.equal("nothing was made", s.control("SELECT (SELECT count(*) FROM namespace), (SELECT count(*) FROM invitation), (SELECT count(*) FROM database)"), before)
     checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())
 
@@ -316,11 +306,11 @@ def own_role(checks, s):
     members = owner.ask("GET", "/api/namespaces/acme/members").json["data"]
     mine = next(m["userId"] for m in members if m["email"] == "owner@example.com")
     cookie, csrf, before = owner.cookie, owner.csrf, owner.session().json
-    data(checks, "my own role", owner.ask("PATCH", f"/api/namespaces/acme/members/{mine}", {"role": "owner"}))
+    checks.good("my own role", owner.ask("PATCH", f"/api/namespaces/acme/members/{mine}", {"role": "owner"}))
     renewed(checks, s, "my own role", owner, cookie, csrf, before)
     checks.equal("my other browser", other.ask("GET", "/api/namespaces").status, 200)
     cookie = owner.cookie
-    refused(checks, "nothing there", owner.ask("PATCH", "/api/namespaces/acme/members/usr_none", {"role": "viewer"}), 404, "not_found")
+    checks.refused("nothing there", owner.ask("PATCH", "/api/namespaces/acme/members/usr_none", {"role": "viewer"}), 404, "not_found")
     checks.equal("a refusal renews nothing", owner.cookie, cookie)
 
 

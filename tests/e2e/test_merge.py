@@ -19,17 +19,6 @@ SCHEMA = ["CREATE TABLE items(id INTEGER PRIMARY KEY, name TEXT, size INT, tag T
           "INSERT INTO log VALUES ('start')", "INSERT INTO pairs VALUES (1, 'x', 1), (2, 'y', 2)", "INSERT INTO parts VALUES ('p', 4, 1)"]
 
 
-def good(checks, what, answer):
-    checks.that(f"{what}: 200", answer.status == 200 and answer.json["success"], answer)
-    return answer.json.get("data") or {}
-
-
-def refused(checks, what, answer, status, code, pointer=None, text=""):
-    body = answer.json
-    checks.that(f"{what}: {status} {code} {pointer or ''} {text}",
-                answer.status == status and body.get("code") == code and (pointer is None or body.get("pointer") == pointer) and text in body["error"], answer)
-
-
 def rows(s, sql, db="main"):
     return s.query(sql, db=db).json["data"]["rows"]
 
@@ -62,11 +51,11 @@ def counts(data):
 
 def differences(checks, s):
     main, b = fresh(s, "differs")
-    none = good(checks, "nothing yet", diff(s, "b", db=main))
+    none = checks.good("nothing yet", diff(s, "b", db=main))
     checks.equal("no rows", (none["tables"], none["rows"], none["truncated"], none["base"]["rows"], none["branchRef"]), ([], [], False, True, "b"))
     write(s, b, "UPDATE items SET name = 'TWO' WHERE id = 2", "INSERT INTO items VALUES (9, 'nine', 9, 't9')", "DELETE FROM pairs WHERE a = 1",
           "INSERT INTO log VALUES ('branch')", "UPDATE items SET size = size WHERE id = 1", "ALTER TABLE log ADD COLUMN at INT DEFAULT 5")
-    data = good(checks, "a diff", diff(s, "b", db=main))
+    data = checks.good("a diff", diff(s, "b", db=main))
     checks.equal("its counts", counts(data), {"items": (1, 1, 0), "log": (1, 0, 0), "pairs": (0, 0, 1)})
     checks.equal("a changed row", [r for r in data["rows"] if r["op"] == "update"],
                  [{"table": "items", "op": "update", "indirect": False, "key": {"id": 2}, "before": {"name": "two"}, "after": {"name": "TWO"}}])
@@ -75,14 +64,14 @@ def differences(checks, s):
     checks.equal("the schema", [c["name"] for c in data["schema"]["changed"]], ["log"])
     pages, cursor = [], ""
     for _ in range(9):
-        page = good(checks, "a page", diff(s, "b", f"?limit=1{cursor}", db=main))
+        page = checks.good("a page", diff(s, "b", f"?limit=1{cursor}", db=main))
         pages += page["rows"]
         checks.equal("its counts are of all", counts(page), counts(data))
         cursor = f"&cursor={page['nextCursor']}"
         if not page["truncated"]:
             break
     checks.equal("page by page the same", pages, data["rows"])
-    checks.equal("one table", counts(good(checks, "by table", diff(s, "b", "?table=PAIRS", db=main))), {"pairs": (0, 0, 1)})
+    checks.equal("one table", counts(checks.good("by table", diff(s, "b", "?table=PAIRS", db=main))), {"pairs": (0, 0, 1)})
     checks.equal("for people, over the other surface", s.call("GET", f"/api/namespaces/acme/databases/{main}/branches/b/diff").json["data"]["rows"], data["rows"])
     write(s, b, "INSERT INTO items VALUES (10, '<b>|x`\u202e', 1, NULL)")
     text = diff(s, "b", "?format=markdown", db=main)
@@ -92,30 +81,30 @@ def differences(checks, s):
     checks.that("the preview's text has a summary", preview.status == 200 and b"| items | 2 | 1 | 0 |" in preview.data, preview.data)
     for query, pointer in (("?limit=0", "/limit"), ("?limit=1001", "/limit"), ("?limit=x", "/limit"), ("?cursor=-1", "/cursor"), ("?cursor=x", "/cursor"),
                            ("?format=xml", "/format"), ("?table=", "/table"), ("?table=" + "t" * 1001, "/table")):
-        refused(checks, query[:20], diff(s, "b", query, db=main), 400, "invalid_request", pointer)
-    refused(checks, "no such branch", diff(s, "none", db=main), 404, "not_found")
-    refused(checks, "no ref", diff(s, "-x", db=main), 400, "invalid_request", "/ref")
-    refused(checks, "a readonly token", diff(s, "b", db=main, token=s.mint("readonly")["token"]), 403, "forbidden")
+        checks.refused(query[:20], diff(s, "b", query, db=main), 400, "invalid_request", pointer)
+    checks.refused("no such branch", diff(s, "none", db=main), 404, "not_found")
+    checks.refused("no ref", diff(s, "-x", db=main), 400, "invalid_request", "/ref")
+    checks.refused("a readonly token", diff(s, "b", db=main, token=s.mint("readonly")["token"]), 403, "forbidden")
 
 
 def without_rows(checks, s):
     main, b = fresh(s, "bare", data="schema")
     write(s, b, "INSERT INTO items VALUES (7, 'seven', 7, 't7')", "INSERT INTO log VALUES ('branch')")
-    data = good(checks, "a branch that began without rows", diff(s, "b", db=main))
+    data = checks.good("a branch that began without rows", diff(s, "b", db=main))
     checks.equal("has added all it has", (counts(data), data["base"]["rows"]), ({"items": (1, 0, 0), "log": (1, 0, 0)}, False))
-    checks.equal("and merges it", good(checks, "merge", merge(s, "b", db=main))["rows"], 2)
+    checks.equal("and merges it", checks.good("merge", merge(s, "b", db=main))["rows"], 2)
     checks.equal("beside what was there", rows(s, "SELECT count(*) FROM items", main) + rows(s, "SELECT what FROM log", main), [[5], ["start"], ["branch"]])
-    checks.equal("once", good(checks, "again", merge(s, "b", db=main))["rows"], 0)
+    checks.equal("once", checks.good("again", merge(s, "b", db=main))["rows"], 0)
 
 
 def kinds_of_rows(checks, s):
     """A branch with a part of the rows, with masked ones, or with those of a snapshot begins with just them."""
     main, _ = fresh(s, "kinds")
     write(s, main, "INSERT INTO items SELECT 100 + value, 'n' || value, value, NULL FROM (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 500) SELECT value FROM n)")
-    good(checks, "masks", s.call("PUT", f"/v1/db/acme/{main}/masks", {"masks": [{"table": "items", "column": "name", "kind": "hash"}]}))
-    snap = good(checks, "a snapshot", s.call("POST", f"/v1/db/acme/{main}/snapshots", {"label": "then"}))["id"]
+    checks.good("masks", s.call("PUT", f"/v1/db/acme/{main}/masks", {"masks": [{"table": "items", "column": "name", "kind": "hash"}]}))
+    snap = checks.good("a snapshot", s.call("POST", f"/v1/db/acme/{main}/snapshots", {"label": "then"}))["id"]
     write(s, main, "UPDATE items SET size = -1 WHERE id = 101")
-    kept = good(checks, "another", s.call("POST", f"/v1/db/acme/{main}/snapshots", {"label": "with a log"}))["id"]
+    kept = checks.good("another", s.call("POST", f"/v1/db/acme/{main}/snapshots", {"label": "with a log"}))["id"]
     write(s, main, "UPDATE items SET size = -1 WHERE id = 101")
     id = s.control("SELECT id FROM database WHERE slug = ? AND deleted_at IS NULL", (main,))[0][0]
     for name in ("main.db", "main.db-wal"):  # as a restore leaves what it replaces, when its engine had to be killed
@@ -124,18 +113,18 @@ def kinds_of_rows(checks, s):
     for n, (what, body, size) in enumerate((("a sample", {"data": "sample", "sampleRows": 50}, None), ("masked", {"data": "masked"}, 504), ("a masked sample", {"data": "sample", "masked": True, "sampleRows": 50}, None),
                                             ("of a snapshot", {"data": "full", "fromSnapshot": snap}, 504), ("of a snapshot with a log", {"data": "full", "fromSnapshot": kept}, 504),
                                             ("a sample of that", {"data": "sample", "fromSnapshot": kept, "sampleRows": 50}, None), ("masked, of that", {"data": "masked", "fromSnapshot": kept}, 504))):
-        good(checks, what, s.call("PUT", f"/v1/db/acme/{main}/branches/b", body))
+        checks.good(what, s.call("PUT", f"/v1/db/acme/{main}/branches/b", body))
         there = rows(s, "SELECT count(*) FROM items", f"{main}-b")[0][0]
         checks.that(f"{what}: its rows", there == size or (size is None and 0 < there < 504), there)
-        data = good(checks, what, diff(s, "b", db=main))
+        data = checks.good(what, diff(s, "b", db=main))
         checks.equal(f"{what}: nothing is changed yet", (data["tables"], data["rows"], data["notCompared"], data["base"]["rows"]), ([], [], [], True))
-        checks.equal(f"{what}: nor is there anything to merge", good(checks, what, merge(s, "b", db=main))["rows"], 0)
+        checks.equal(f"{what}: nor is there anything to merge", checks.good(what, merge(s, "b", db=main))["rows"], 0)
         before = rows(s, "SELECT * FROM items ORDER BY id", main)
         id = rows(s, "SELECT max(id) FROM items", f"{main}-b")[0][0]
         write(s, f"{main}-b", f"UPDATE items SET tag = 'tag{n}' WHERE id = {id}")
-        checks.equal(f"{what}: one row is", counts(good(checks, what, diff(s, "b", db=main))), {"items": (0, 1, 0)})
+        checks.equal(f"{what}: one row is", counts(checks.good(what, diff(s, "b", db=main))), {"items": (0, 1, 0)})
         write(s, main, f"UPDATE items SET tag = NULL WHERE id = {id}")
-        checks.equal(f"{what}: and is merged", good(checks, what, merge(s, "b", {"resolve": {"default": "theirs"}}, db=main))["rows"], 1)
+        checks.equal(f"{what}: and is merged", checks.good(what, merge(s, "b", {"resolve": {"default": "theirs"}}, db=main))["rows"], 1)
         checks.equal(f"{what}: and nothing else", rows(s, "SELECT * FROM items ORDER BY id", main), [[*row[:3], f"tag{n}"] if row[0] == id else row for row in before])
     checks.equal("of the snapshot with a log: what its log held", (s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "full", "fromSnapshot": kept}).status, rows(s, "SELECT size FROM items WHERE id = 101", f"{main}-b")), (200, [[-1]]))
 
@@ -144,31 +133,31 @@ def merging(checks, s):
     main, b = fresh(s, "merges")
     write(s, b, "UPDATE items SET name = 'TWO' WHERE id = 2", "INSERT INTO items VALUES (9, 'nine', 9, 't9')", "DELETE FROM items WHERE id = 4", "INSERT INTO log VALUES ('branch')")
     write(s, main, "UPDATE items SET size = 22 WHERE id = 2", "INSERT INTO log VALUES ('parent')", "UPDATE pairs SET v = 9 WHERE a = 1")
-    shown = good(checks, "only shown", merge(s, "b", {"dryRun": True, "reason": "look first", "ticket": "T-1"}, db=main))
+    shown = checks.good("only shown", merge(s, "b", {"dryRun": True, "reason": "look first", "ticket": "T-1"}, db=main))
     checks.equal("as a proposal", (shown["action"], shown["status"], shown["reason"], shown["ticket"], counts(shown["changes"])),
                  ("merge", "pending", "look first", "T-1", {"items": (1, 1, 1), "log": (1, 0, 0), "parts": (0, 0, 1)}))
     checks.equal("nothing was changed", rows(s, "SELECT name FROM items WHERE id = 2", main), [["two"]])
-    done = good(checks, "merge", merge(s, "b", db=main))
+    done = checks.good("merge", merge(s, "b", db=main))
     checks.equal("what it says", (done["branchRef"], done["mode"], done["rows"], done["applied"]), ("b", "data", 5, []))
     checks.equal("both sides' columns", rows(s, "SELECT * FROM items", main), [[1, "one", 1, "t1"], [2, "TWO", 22, "t2"], [3, "three", 3, "t3"], [9, "nine", 9, "t9"]])
     checks.equal("both sides' rows of a table without a key", rows(s, "SELECT what FROM log ORDER BY 1", main), [["branch"], ["parent"], ["start"]])
     checks.equal("what followed by a foreign key", rows(s, "SELECT count(*) FROM parts", main), [[0]])
     checks.equal("the parent's own", rows(s, "SELECT v FROM pairs", main), [[9], [2]])
-    refused(checks, "what was shown before drifted", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": shown["executionToken"]}), 409, "drift")
-    checks.equal("the branch has nothing left to merge", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
+    checks.refused("what was shown before drifted", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": shown["executionToken"]}), 409, "drift")
+    checks.equal("the branch has nothing left to merge", checks.good("diff", diff(s, "b", db=main))["tables"], [])
     write(s, main, "UPDATE items SET name = 'parent' WHERE id = 2")
-    checks.equal("what was merged is no conflict later", good(checks, "merge", merge(s, "b", db=main))["rows"], 0)
+    checks.equal("what was merged is no conflict later", checks.good("merge", merge(s, "b", db=main))["rows"], 0)
     write(s, b, "UPDATE items SET name = 'uno' WHERE id = 1")
-    second = good(checks, "the next change alone", merge(s, "b", db=main))
+    second = checks.good("the next change alone", merge(s, "b", db=main))
     checks.equal("its row", (second["rows"], rows(s, "SELECT name FROM items ORDER BY id", main)), (1, [["uno"], ["parent"], ["three"], ["nine"]]))
-    undo = good(checks, "undo", s.call("POST", f"/v1/db/acme/{main}/proposals/{second['proposalId']}/undo"))
-    good(checks, "apply it", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": undo["executionToken"]}))
+    undo = checks.good("undo", s.call("POST", f"/v1/db/acme/{main}/proposals/{second['proposalId']}/undo"))
+    checks.good("apply it", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": undo["executionToken"]}))
     checks.equal("the row is back", rows(s, "SELECT name FROM items WHERE id = 1", main), [["one"]])
     write(s, b, "UPDATE items SET name = 'later' WHERE id = 3")
-    later = good(checks, "proposed", merge(s, "b", {"propose": True}, db=main))
-    good(checks, "and applied", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": later["executionToken"]}))
+    later = checks.good("proposed", merge(s, "b", {"propose": True}, db=main))
+    checks.good("and applied", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": later["executionToken"]}))
     checks.equal("its row", rows(s, "SELECT name FROM items WHERE id = 3", main), [["later"]])
-    checks.equal("that counts as merged too", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
+    checks.equal("that counts as merged too", checks.good("diff", diff(s, "b", db=main))["tables"], [])
     actions = [e["action"] for e in s.call("GET", "/api/namespaces/acme/audit?limit=100").json["data"]]
     checks.that("the audit log tells", "database.branch_merged" in actions and "proposal.applied" in actions, actions)
 
@@ -180,7 +169,7 @@ def conflicts(checks, s):
     write(s, main, "UPDATE items SET name = 'p1' WHERE id = 1", "DELETE FROM items WHERE id = 2", "UPDATE items SET size = 33 WHERE id = 3",
           "INSERT INTO items VALUES (20, 'p20', 20, 'tp')", "UPDATE pairs SET v = 'p' WHERE a = 1", "INSERT INTO items VALUES (5, 'five', 5, 'same')")
     answer = merge(s, "b", db=main)
-    refused(checks, "conflicts", answer, 409, "conflict")
+    checks.refused("conflicts", answer, 409, "conflict")
     found = {(c["table"], str(c["key"])): c for c in answer.json["conflicts"]}
     checks.equal("all of them", sorted((k[1], c["kind"], c["op"]) for k, c in found.items()),
                  sorted([("{'id': 1}", "differs", "update"), ("{'id': 2}", "missing", "update"), ("{'id': 3}", "differs", "delete"), ("{'id': 20}", "exists", "insert"),
@@ -189,20 +178,20 @@ def conflicts(checks, s):
     checks.equal("with all three states", (one["base"]["name"], one["ours"]["name"], one["theirs"]["name"]), ("one", "p1", "b1"))
     checks.equal("their number", (answer.json["conflictCount"], answer.json["truncated"]), (6, False))
     checks.equal("nothing was changed", rows(s, "SELECT name FROM items ORDER BY id", main), [["p1"], ["three"], ["four"], ["five"], ["p20"]])
-    refused(checks, "what no choice settles stays", merge(s, "b", {"resolve": {"default": "theirs"}}, db=main), 409, "conflict")
-    refused(checks, "one that is left open", merge(s, "b", {"resolve": {"default": "theirs", "tables": {"pairs": "fail"}, "rows": [{"table": "items", "key": {"id": 4}, "choose": "ours"}]}}, db=main), 409, "conflict")
+    checks.refused("what no choice settles stays", merge(s, "b", {"resolve": {"default": "theirs"}}, db=main), 409, "conflict")
+    checks.refused("one that is left open", merge(s, "b", {"resolve": {"default": "theirs", "tables": {"pairs": "fail"}, "rows": [{"table": "items", "key": {"id": 4}, "choose": "ours"}]}}, db=main), 409, "conflict")
     choice = {"default": "theirs", "tables": {"PAIRS": "ours"}, "rows": [{"table": "items", "key": {"id": 4}, "choose": "ours"}, {"table": "items", "key": {"id": 1}, "choose": "ours"}]}
-    done = good(checks, "chosen", merge(s, "b", {"resolve": choice}, db=main, headers={"Idempotency-Key": "once"}))
+    done = checks.good("chosen", merge(s, "b", {"resolve": choice}, db=main, headers={"Idempotency-Key": "once"}))
     checks.equal("what was chosen", rows(s, "SELECT id, name, size, tag FROM items ORDER BY id", main),
                  [[1, "p1", 1, "t1"], [2, "b2", 2, "t2"], [4, "four", 4, "t4"], [5, "five", 5, "same"], [20, "b20", 20, "tb"]])
     checks.equal("the table's choice", rows(s, "SELECT v FROM pairs WHERE a = 1", main), [["p"]])
     again = merge(s, "b", {"resolve": choice}, db=main, headers={"Idempotency-Key": "once"})
     checks.that("the same key is the same merge", again.json["data"]["proposalId"] == done["proposalId"] and again.headers.get("idempotency-replayed") == "true", again)
-    checks.equal("what was decided is no conflict any more", good(checks, "again", merge(s, "b", db=main))["rows"], 0)
+    checks.equal("what was decided is no conflict any more", checks.good("again", merge(s, "b", db=main))["rows"], 0)
     write(s, b, "UPDATE items SET name = 'b1 again' WHERE id = 1")
-    refused(checks, "but a new change of it is", merge(s, "b", db=main), 409, "conflict")
+    checks.refused("but a new change of it is", merge(s, "b", db=main), 409, "conflict")
     for resolve in ({"default": "ours"}, {"tables": {"items": "ours"}}, {"rows": [{"table": "items", "key": {"id": 1}, "choose": "ours"}]}):
-        good(checks, f"{resolve} only shown", merge(s, "b", {"resolve": resolve, "dryRun": True}, db=main))
+        checks.good(f"{resolve} only shown", merge(s, "b", {"resolve": resolve, "dryRun": True}, db=main))
 
 
 def bodies(checks, s):
@@ -217,12 +206,12 @@ def bodies(checks, s):
                           ({"resolve": {"rows": [dict(row, table=7)]}}, "/resolve/rows/0/table"), ({"resolve": {"other": 1}}, "/resolve/other"), ({"dryRun": "yes"}, "/dryRun"), ({"propose": 1}, "/propose"),
                           ({"ttlSec": 5}, "/ttlSec"), ({"reason": ""}, "/reason"), ({"reason": "r" * 2001}, "/reason"), ({"agent": 1}, "/agent"),
                           ({"mode": "schema", "tables": ["items"]}, "/tables"), ({"mode": "schema", "resolve": {"default": "ours"}}, "/resolve")):
-        refused(checks, str(body)[:60], merge(s, "b", body, db=main), 400, "invalid_request", pointer)
-    refused(checks, "no such branch", merge(s, "none", db=main), 404, "not_found")
-    refused(checks, "too low a role", merge(s, "b", db=main, token=s.mint("readwrite")["token"]), 403, "forbidden")
+        checks.refused(str(body)[:60], merge(s, "b", body, db=main), 400, "invalid_request", pointer)
+    checks.refused("no such branch", merge(s, "none", db=main), 404, "not_found")
+    checks.refused("too low a role", merge(s, "b", db=main, token=s.mint("readwrite")["token"]), 403, "forbidden")
     key = {"Idempotency-Key": "k" * 300}
-    refused(checks, "a long key", merge(s, "b", db=main, headers=key), 400, "invalid_request")
-    good(checks, "members that nobody knows", merge(s, "b", {"unknown": 1, "dryRun": None}, db=main))
+    checks.refused("a long key", merge(s, "b", db=main, headers=key), 400, "invalid_request")
+    checks.good("members that nobody knows", merge(s, "b", {"unknown": 1, "dryRun": None}, db=main))
     checks.equal("it is merged", rows(s, "SELECT name FROM items WHERE id = 1", main), [["b1"]])
     checks.equal("no change set waits in the parent's or the branch's directory",
                  [f for path, _, files in os.walk(os.path.join(s.data, "db")) for f in files if f.endswith(".set") and "merged" not in path], [])
@@ -232,15 +221,15 @@ def schemas(checks, s):
     main, b = fresh(s, "schemas")
     write(s, b, "ALTER TABLE items ADD COLUMN more TEXT DEFAULT 'd'", "UPDATE items SET more = 'm' WHERE id = 1", "CREATE TABLE made(a PRIMARY KEY)", "INSERT INTO made VALUES (1)",
           "DROP TABLE pairs", "DROP TABLE parts", "CREATE TABLE parts(other INTEGER PRIMARY KEY, v)", "INSERT INTO parts VALUES (1, 2)")
-    data = good(checks, "diff", diff(s, "b", db=main))
+    data = checks.good("diff", diff(s, "b", db=main))
     checks.equal("rows by columns of the same name", counts(data), {"items": (0, 1, 0), "made": (1, 0, 0)})
     checks.equal("what cannot be compared is told", sorted((n["table"], "key" in n["reason"]) for n in data["notCompared"]), [("pairs", False), ("parts", True)])
-    refused(checks, "another key refuses", merge(s, "b", db=main), 409, "conflict", text="\"parts\"")
+    checks.refused("another key refuses", merge(s, "b", db=main), 409, "conflict", text="\"parts\"")
     answer = merge(s, "b", {"tables": ["items", "made"]}, db=main)
-    refused(checks, "the schema comes first", answer, 409, "conflict")
+    checks.refused("the schema comes first", answer, 409, "conflict")
     checks.equal("as conflicts of that kind", {c["kind"] for c in answer.json["conflicts"]}, {"schema"})
     write(s, main, "ALTER TABLE items ADD COLUMN more TEXT DEFAULT 'd'", "CREATE TABLE made(a PRIMARY KEY)")
-    checks.equal("then the rows", good(checks, "merge", merge(s, "b", {"tables": ["ITEMS", "made"]}, db=main))["rows"], 2)
+    checks.equal("then the rows", checks.good("merge", merge(s, "b", {"tables": ["ITEMS", "made"]}, db=main))["rows"], 2)
     checks.equal("with the new column", rows(s, "SELECT more FROM items WHERE id < 3 ORDER BY id", main), [["m"], ["d"]])
     main, b = fresh(s, "indexed")
     fts = ["CREATE VIRTUAL TABLE found USING fts5(name, content='items', content_rowid='id')",
@@ -250,7 +239,7 @@ def schemas(checks, s):
     write(s, main, *fts)
     s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "full"})
     write(s, b, "UPDATE items SET name = 'banana' WHERE id = 2", "INSERT INTO items VALUES (30, 'cherry', 1, NULL)")
-    done = good(checks, "a table with an index that follows it", merge(s, "b", db=main))
+    done = checks.good("a table with an index that follows it", merge(s, "b", db=main))
     checks.equal("the index is built anew", rows(s, "SELECT rowid FROM found WHERE found MATCH 'banana OR cherry OR two' ORDER BY 1", main), [[2], [30]])
     checks.equal("so it says that it cannot be taken back", bool(s.call("GET", f"/v1/db/acme/{main}/proposals/{done['proposalId']}").json["data"]["noUndo"]), True)
 
@@ -263,19 +252,19 @@ def rules(checks, s):
     answer = merge(s, "b", db=main)
     checks.that("holds for a merge", answer.status == 403 and answer.json["code"] == "denied_by_rule", answer)
     checks.equal("nothing was changed", rows(s, "SELECT name FROM items WHERE id = 1", main), [["one"]])
-    checks.equal("and the branch still has it", counts(good(checks, "diff", diff(s, "b", db=main))), {"items": (0, 1, 0)})
+    checks.equal("and the branch still has it", counts(checks.good("diff", diff(s, "b", db=main))), {"items": (0, 1, 0)})
 
 
 def destructive(checks, s):
     main, b = fresh(s, "destroys", data="schema")
     write(s, b, "DROP TABLE log")
-    done = good(checks, "a schema that loses a table", s.call("POST", f"/v1/db/acme/{main}/branches/b/merge", {"mode": "schema"}))
+    done = checks.good("a schema that loses a table", s.call("POST", f"/v1/db/acme/{main}/branches/b/merge", {"mode": "schema"}))
     checks.equal("is merged", done["applied"], ['DROP TABLE "log"'])
     checks.that("after a snapshot", done.get("snapshot", {}).get("id", "").startswith("snap_"), done)
     write(s, b, "CREATE TABLE more(a)")
-    shown = good(checks, "a schema only shown", s.call("POST", f"/v1/db/acme/{main}/branches/b/merge", {"mode": "schema", "propose": True, "reason": "look"}))
+    shown = checks.good("a schema only shown", s.call("POST", f"/v1/db/acme/{main}/branches/b/merge", {"mode": "schema", "propose": True, "reason": "look"}))
     checks.equal("is a proposal", (shown["action"], shown["reason"], rows(s, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'", main)), ("schema", "look", [[0]]))
-    good(checks, "and applied", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": shown["executionToken"]}))
+    checks.good("and applied", s.call("POST", f"/v1/db/acme/{main}/apply", {"executionToken": shown["executionToken"]}))
     checks.equal("makes it", rows(s, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'", main), [[1]])
 
 
@@ -290,25 +279,25 @@ def approvals(checks, s):
     same = merge(s, "b", {"reason": "please"}, db=main, headers={"Idempotency-Key": "held"})
     checks.equal("the same request is the same approval", same.json.get("approvalToken"), held.json["approvalToken"])
     checks.equal("nothing was changed", rows(s, "SELECT name FROM items WHERE id = 1", main), [["one"]])
-    checks.equal("nor merged", counts(good(checks, "diff", diff(s, "b", db=main))), {"items": (0, 1, 0)})
+    checks.equal("nor merged", counts(checks.good("diff", diff(s, "b", db=main))), {"items": (0, 1, 0)})
     owner = Person(s, "owner@example.com", PASSWORD)
     owner.sign_in()
     owner.session()
     decided = owner.ask("POST", f"/api/approvals/{held.json['approvalToken']}/decision", {"decision": "approve"})
     checks.equal("approved", decided.status, 200)
     redeem = lambda: s.call("POST", f"/v1/db/acme/{main}/redeem_approval", {"approvalToken": held.json["approvalToken"]})
-    good(checks, "redeemed", redeem())
+    checks.good("redeemed", redeem())
     checks.equal("once", redeem().status, 404)
     checks.equal("it is done", rows(s, "SELECT name FROM items WHERE id = 1", main), [["b1"]])
-    checks.equal("and counts as merged", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
+    checks.equal("and counts as merged", checks.good("diff", diff(s, "b", db=main))["tables"], [])
     write(s, b, "UPDATE items SET name = 'b2' WHERE id = 2")
     held = merge(s, "b", db=main)
     s.call("DELETE", f"/v1/db/acme/{main}/approval-rules/{rule.json['data']['id']}")
     write(s, main, "UPDATE items SET name = 'p2' WHERE id = 2")
     owner.ask("POST", f"/api/approvals/{held.json['approvalToken']}/decision", {"decision": "approve"})
-    refused(checks, "what is no longer as it was shown", redeem(), 409, "drift")
+    checks.refused("what is no longer as it was shown", redeem(), 409, "drift")
     checks.equal("is left alone", rows(s, "SELECT name FROM items WHERE id = 2", main), [["p2"]])
-    checks.equal("and still to be merged", counts(good(checks, "diff", diff(s, "b", db=main))), {"items": (0, 1, 0)})
+    checks.equal("and still to be merged", counts(checks.good("diff", diff(s, "b", db=main))), {"items": (0, 1, 0)})
 
 
 def what_it_began_with(checks, s):
@@ -323,15 +312,15 @@ def what_it_began_with(checks, s):
             s.kill()
             s.start()
         if n in (0, 6, 13):
-            data = good(checks, f"after {n}", diff(s, "b", "?limit=1", db=main))
+            data = checks.good(f"after {n}", diff(s, "b", "?limit=1", db=main))
             checks.equal(f"after {n} writes: the same rows", counts(data), {"wide": (0, 3990, 0)})
     checks.that("the base is a file of its own by now", os.path.exists(os.path.join(folder, "base.kept")), os.listdir(folder))
     write(s, b, "DELETE FROM wide WHERE id > 10", "INSERT INTO wide SELECT id, t FROM (SELECT 11 AS id, 'x' AS t)")
-    checks.equal("still", counts(good(checks, "diff", diff(s, "b", "?limit=1", db=main))), {"wide": (0, 1, 3989)})
+    checks.equal("still", counts(checks.good("diff", diff(s, "b", "?limit=1", db=main))), {"wide": (0, 1, 3989)})
     s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "full"})
-    checks.equal("made anew it begins anew", (good(checks, "diff", diff(s, "b", db=main))["tables"], os.path.exists(os.path.join(folder, "base.kept"))), ([], False))
+    checks.equal("made anew it begins anew", (checks.good("diff", diff(s, "b", db=main))["tables"], os.path.exists(os.path.join(folder, "base.kept"))), ([], False))
     os.unlink(os.path.join(folder, "base"))
-    refused(checks, "who does not know what it began with says so", diff(s, "b", db=main), 409, "conflict", text="Make the branch anew")
+    checks.refused("who does not know what it began with says so", diff(s, "b", db=main), 409, "conflict", text="Make the branch anew")
 
 
 def restored(checks, s):
@@ -341,9 +330,9 @@ def restored(checks, s):
         at = f"/v1/db/acme/{b}"
         folder = os.path.join(s.data, "db", s.control("SELECT id FROM database WHERE slug = ? AND deleted_at IS NULL", (b,))[0][0])
         write(s, b, "UPDATE items SET name = 'uno' WHERE id = 1")
-        checks.equal("a merge", good(checks, "merge", merge(s, "b", db=main))["rows"], 1)
+        checks.equal("a merge", checks.good("merge", merge(s, "b", db=main))["rows"], 1)
         write(s, b, "UPDATE items SET name = 'TWO' WHERE id = 2")
-        snap = good(checks, "snapshot", s.call("POST", at + "/snapshots", {"label": "then"}))["id"]
+        snap = checks.good("snapshot", s.call("POST", at + "/snapshots", {"label": "then"}))["id"]
         write(s, b, "UPDATE items SET name = 'THREE' WHERE id = 3")
         if big:
             write(s, b, "CREATE TABLE wide(t)")
@@ -352,31 +341,31 @@ def restored(checks, s):
                 if os.path.exists(os.path.join(folder, "base.kept")):
                     break
         checks.equal("the base is a file of its own", os.path.exists(os.path.join(folder, "base.kept")), big)
-        later = good(checks, "restore", s.call("POST", at + "/restore", {"snapshotId": snap}))["replaced"]["id"]
-        data = good(checks, "diff of what is restored", diff(s, "b", db=main))
+        later = checks.good("restore", s.call("POST", at + "/restore", {"snapshotId": snap}))["replaced"]["id"]
+        data = checks.good("diff of what is restored", diff(s, "b", db=main))
         checks.equal("what it changed until then, but for what was merged", (data["base"]["rows"], [(r["key"], r["before"], r["after"]) for r in data["rows"]]), (True, [({"id": 2}, {"name": "two"}, {"name": "TWO"})]))
         s.kill()
         s.start()
         write(s, b, "UPDATE items SET name = 'one' WHERE id = 1")
         write(s, main, "UPDATE items SET size = 7 WHERE id = 3")
-        checks.equal("is merged", good(checks, "merge", merge(s, "b", db=main))["rows"], 2)
+        checks.equal("is merged", checks.good("merge", merge(s, "b", db=main))["rows"], 2)
         checks.equal("and nothing else", rows(s, "SELECT id, name, size FROM items", main), [[1, "one", 1], [2, "TWO", 2], [3, "three", 7], [4, "four", 4]])
-        checks.equal("then it is all", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
-        good(checks, "forth again", s.call("POST", at + "/restore", {"snapshotId": later}))
-        checks.equal("what the restore brought", [(r["key"], r["after"]) for r in good(checks, "diff", diff(s, "b", "?table=items", db=main))["rows"]], [({"id": 1}, {"name": "uno"}), ({"id": 3}, {"name": "THREE"})])
+        checks.equal("then it is all", checks.good("diff", diff(s, "b", db=main))["tables"], [])
+        checks.good("forth again", s.call("POST", at + "/restore", {"snapshotId": later}))
+        checks.equal("what the restore brought", [(r["key"], r["after"]) for r in checks.good("diff", diff(s, "b", "?table=items", db=main))["rows"]], [({"id": 1}, {"name": "uno"}), ({"id": 3}, {"name": "THREE"})])
         s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "full"})
-        made_anew = good(checks, "snapshot", s.call("POST", at + "/snapshots", {"label": "anew"}))["id"]
-        good(checks, "restore that", s.call("POST", at + "/restore", {"snapshotId": made_anew}))
-        checks.equal("what was merged of the branch before does not count", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
-        good(checks, "back behind its making", s.call("POST", at + "/restore", {"snapshotId": snap}))
-        refused(checks, "began with something else", diff(s, "b", db=main), 409, "conflict", text="Make the branch anew")
-        refused(checks, "nor is it merged", merge(s, "b", db=main), 409, "conflict", text="Make the branch anew")
+        made_anew = checks.good("snapshot", s.call("POST", at + "/snapshots", {"label": "anew"}))["id"]
+        checks.good("restore that", s.call("POST", at + "/restore", {"snapshotId": made_anew}))
+        checks.equal("what was merged of the branch before does not count", checks.good("diff", diff(s, "b", db=main))["tables"], [])
+        checks.good("back behind its making", s.call("POST", at + "/restore", {"snapshotId": snap}))
+        checks.refused("began with something else", diff(s, "b", db=main), 409, "conflict", text="Make the branch anew")
+        checks.refused("nor is it merged", merge(s, "b", db=main), 409, "conflict", text="Make the branch anew")
         s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "schema"})
-        bare = good(checks, "snapshot", s.call("POST", at + "/snapshots", {"label": "bare"}))["id"]
+        bare = checks.good("snapshot", s.call("POST", at + "/snapshots", {"label": "bare"}))["id"]
         write(s, b, "INSERT INTO log VALUES ('lost')")
-        good(checks, "restore one without rows", s.call("POST", at + "/restore", {"snapshotId": bare}))
+        checks.good("restore one without rows", s.call("POST", at + "/restore", {"snapshotId": bare}))
         write(s, b, "INSERT INTO log VALUES ('new')")
-        data = good(checks, "diff", diff(s, "b", db=main))
+        data = checks.good("diff", diff(s, "b", db=main))
         checks.equal("it added what it has", (data["base"]["rows"], [r["after"] for r in data["rows"]]), (False, [{"what": "new"}]))
 
 
@@ -401,10 +390,10 @@ def crashes(checks, s):
             written = job.result()
         s.start()
         answer = merge(s, "b", db=main)
-        good(checks, f"{n}: the merge after", answer)
+        checks.good(f"{n}: the merge after", answer)
         mine, theirs = rows(s, "SELECT count(*) FROM log WHERE what = 'b'", main)[0][0], rows(s, "SELECT count(*) FROM log WHERE what = 'b'", b)[0][0]
         checks.that(f"{n}: every row once", mine == theirs and theirs >= written, (mine, theirs, written))
-        checks.equal(f"{n}: nothing is left to merge", good(checks, "diff", diff(s, "b", db=main))["tables"], [])
+        checks.equal(f"{n}: nothing is left to merge", checks.good("diff", diff(s, "b", db=main))["tables"], [])
     checks.equal("the audit log holds", s.run("audit", "verify", "--data", s.data, check=False).returncode, 0)
 
 

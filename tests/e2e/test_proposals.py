@@ -9,6 +9,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from beside import beside
 from holdfast import Checks, Server, binary_argument
 
 SCHEMA = ["CREATE TABLE orders(id INTEGER PRIMARY KEY, status TEXT, total REAL)",
@@ -295,24 +296,14 @@ def crashes(checks, s):
     checks.that("some were applied", applied > 0, applied)
 
 
-def beside(checks, s):
+def beside_writes(checks, s):
     """A long rehearsal holds up nobody: it goes on on a copy while the database is written."""
     s.query("CREATE TABLE big(id INTEGER PRIMARY KEY, v INTEGER)")
     s.query("CREATE TABLE small(id INTEGER PRIMARY KEY)")
     s.query("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 20000) INSERT INTO big SELECT x, 0 FROM c")
     slow = "UPDATE big SET v = (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 500 + big.v) SELECT sum(x) FROM c)"
-    done, answers, statuses = threading.Event(), [], []
-
-    def rehearse():
-        answers.append(propose(s, slow))
-        done.set()
-
-    thread = threading.Thread(target=rehearse)
-    thread.start()
-    while not done.is_set():
-        statuses.append(s.query("INSERT INTO small DEFAULT VALUES").status)
-    thread.join()
-    status, p = answers[0]
+    with beside(lambda: s.query("INSERT INTO small DEFAULT VALUES").status) as statuses:
+        status, p = propose(s, slow)
     checks.equal("rehearsed on a copy", (status, p.get("rehearsedOn"), p.get("estimatedAffectedRows")), (200, "copy", 20000))
     checks.equal("every write beside it was done", (set(statuses), value(s, "SELECT count(*) FROM small")), ({200}, len(statuses)))
     checks.that("and more than waited for it at once", len(statuses) > 10, len(statuses))
@@ -348,7 +339,7 @@ def main():
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             s.query(sql)
-        for part in (shape, cascades, bearers, errors, keys, schema, row_security, undo, races, together, beside, on_drift):
+        for part in (shape, cascades, bearers, errors, keys, schema, row_security, undo, races, together, beside_writes, on_drift):
             checks.part(part, checks, s)
     with Server(binary_argument()) as s:
         checks.part(crashes, checks, s)

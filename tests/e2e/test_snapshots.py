@@ -4,6 +4,7 @@ Usage: test_snapshots.py PATH-OF-HOLDFAST"""
 import concurrent.futures
 import contextlib
 import datetime
+import itertools
 import os
 import random
 import sqlite3
@@ -11,28 +12,19 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from holdfast import PASSWORD, Checks, Server, binary_argument
+from beside import beside
+from holdfast import PASSWORD, Checks, Server, binary_argument, until
 from people import Person
 
 BASE = "/v1/db/acme/main"
 
 
-def good(checks, what, answer):
-    checks.that(f"{what}: 200", answer.status == 200 and answer.json["success"], answer)
-    return answer.json.get("data") or {}
-
-
-def refused(checks, what, answer, status, code, pointer=None):
-    body = answer.json
-    checks.that(f"{what}: {status} {code} {pointer or ''}", answer.status == status and body.get("code") == code and (pointer is None or body.get("pointer") == pointer), answer)
-
-
 def make(s, checks, label=None, db="main"):
-    return good(checks, f"snapshot {label}", s.call("POST", f"/v1/db/acme/{db}/snapshots", {"label": label} if label else None))
+    return checks.good(f"snapshot {label}", s.call("POST", f"/v1/db/acme/{db}/snapshots", {"label": label} if label else None))
 
 
 def restore(s, checks, snapshot):
-    return good(checks, "restore", s.call("POST", BASE + "/restore", {"snapshotId": snapshot["id"]}))
+    return checks.good("restore", s.call("POST", BASE + "/restore", {"snapshotId": snapshot["id"]}))
 
 
 def listed(s, db="main"):
@@ -64,10 +56,10 @@ def plain(checks, s):
     restore(s, checks, two)
     checks.equal("a snapshot can be restored more than once, in any order", values(s), [1, 2])
     checks.equal("it is written to as ever", (s.query("INSERT INTO t(a) VALUES(4)").status, values(s)), (200, [1, 2, 4]))
-    checks.equal("delete", good(checks, "delete", s.call("DELETE", f"{BASE}/snapshots/{one['id']}"))["id"], one["id"])
+    checks.equal("delete", checks.good("delete", s.call("DELETE", f"{BASE}/snapshots/{one['id']}"))["id"], one["id"])
     checks.that("its files are gone", not os.path.exists(os.path.join(s.data, "snapshots", one["id"])), "")
-    refused(checks, "and it", s.call("POST", BASE + "/restore", {"snapshotId": one["id"]}), 404, "not_found")
-    refused(checks, "twice", s.call("DELETE", f"{BASE}/snapshots/{one['id']}"), 404, "not_found")
+    checks.refused("and it", s.call("POST", BASE + "/restore", {"snapshotId": one["id"]}), 404, "not_found")
+    checks.refused("twice", s.call("DELETE", f"{BASE}/snapshots/{one['id']}"), 404, "not_found")
     page = s.call("GET", f"{BASE}/snapshots?limit=2").json["data"]
     rest = s.call("GET", f"{BASE}/snapshots?limit=100&after={page[-1]['id']}").json["data"]
     checks.equal("by pages", page + rest, listed(s))
@@ -77,23 +69,23 @@ def plain(checks, s):
 
 def limits(checks, s):
     for body, pointer in (({"label": ""}, "/label"), ({"label": "x" * 81}, "/label"), ({"label": "a\nb"}, "/label"), ({"label": 5}, "/label"), ({"name": "x"}, "/name")):
-        refused(checks, f"create {body}", s.call("POST", BASE + "/snapshots", body), 400, "invalid_request", pointer)
+        checks.refused(f"create {body}", s.call("POST", BASE + "/snapshots", body), 400, "invalid_request", pointer)
     for body, pointer in (({}, None), ({"snapshotId": 5}, "/snapshotId"), ({"timestamp": 5, "snapshotId": "x"}, None), ({"timestamp": 5}, "/timestamp"), ({"timestamp": "5"}, "/timestamp"), ({"timestamp": 99999999999999}, "/timestamp"), ({"bookmark": 5}, "/bookmark"), ({"bookmark": "x", "timestamp": 5}, None), ({"snapshot": "x"}, "/snapshot"), ({"snapshotId": ""}, "/snapshotId")):
-        refused(checks, f"restore {body}", s.call("POST", BASE + "/restore", body), 400, "invalid_request", pointer)
+        checks.refused(f"restore {body}", s.call("POST", BASE + "/restore", body), 400, "invalid_request", pointer)
     checks.equal("80 characters", make(s, checks, "é" * 80)["label"], "é" * 80)
     s.call("POST", "/v1/databases", {"slug": "other"})
     of_other = make(s, checks, "of other", "other")
-    refused(checks, "another database's", s.call("POST", BASE + "/restore", {"snapshotId": of_other["id"]}), 404, "not_found")
-    refused(checks, "nor deleted here", s.call("DELETE", f"{BASE}/snapshots/{of_other['id']}"), 404, "not_found")
+    checks.refused("another database's", s.call("POST", BASE + "/restore", {"snapshotId": of_other["id"]}), 404, "not_found")
+    checks.refused("nor deleted here", s.call("DELETE", f"{BASE}/snapshots/{of_other['id']}"), 404, "not_found")
     for token in (s.mint("readwrite")["token"], s.mint("admin", "--tables", "t")["token"], s.mint("admin", "--claims", '{"a":"b"}')["token"], s.mint("admin", "--database", "other")["token"]):
-        refused(checks, "not by everybody", s.call("POST", BASE + "/snapshots", {}, token=token), 403, "forbidden")
-        refused(checks, "nor restored", s.call("POST", BASE + "/restore", {"snapshotId": of_other["id"]}, token=token), 403, "forbidden")
+        checks.refused("not by everybody", s.call("POST", BASE + "/snapshots", {}, token=token), 403, "forbidden")
+        checks.refused("nor restored", s.call("POST", BASE + "/restore", {"snapshotId": of_other["id"]}, token=token), 403, "forbidden")
     owner = Person(s, "owner@example.com", PASSWORD)
     owner.sign_in()
     there = "/api/namespaces/acme/databases/main"
-    made = good(checks, "a person makes one", owner.ask("POST", there + "/snapshots", {"label": "by hand"}))
-    good(checks, "restores it", owner.ask("POST", there + "/restore", {"snapshotId": made["id"]}))
-    good(checks, "and deletes it", owner.ask("DELETE", f"{there}/snapshots/{made['id']}"))
+    made = checks.good("a person makes one", owner.ask("POST", there + "/snapshots", {"label": "by hand"}))
+    checks.good("restores it", owner.ask("POST", there + "/restore", {"snapshotId": made["id"]}))
+    checks.good("and deletes it", owner.ask("DELETE", f"{there}/snapshots/{made['id']}"))
     s.control("UPDATE snapshot SET created_at = 1 WHERE id = ?", [of_other["id"]], write=True)
     s.stop()
     os.makedirs(os.path.join(s.data, "snapshots", "snap_" + "0" * 26))
@@ -107,24 +99,16 @@ def under_load(checks, s):
     """Writers go on while a snapshot is made, and are told to wait while one is restored; the state is of one moment."""
     s.query("CREATE TABLE pair(id INTEGER PRIMARY KEY, v)")
     s.query("INSERT INTO pair VALUES(1, 0), (2, 0)")
-    stop = [False]
 
     def write():
-        seen = set()
-        while not stop[0]:
-            seen.add(s.batch(["UPDATE pair SET v = v + 1 WHERE id = 1", "UPDATE pair SET v = v + 1 WHERE id = 2"]).status)
-        return seen
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        writer = pool.submit(write)
+        return s.batch(["UPDATE pair SET v = v + 1 WHERE id = 1", "UPDATE pair SET v = v + 1 WHERE id = 2"]).status
+    with beside(write) as written:
         made = [make(s, checks, f"n{n}") for n in range(5)]
-        stop[0] = True
-        checks.equal("no write failed", writer.result(), {200})
-        stop[0] = False
-        writer = pool.submit(write)
+    checks.equal("no write failed", set(written), {200})
+    with beside(write) as written:
         for one in made:
             restore(s, checks, one)
-        stop[0] = True
-        checks.that("they work or wait", writer.result() <= {200, 503}, "")
+    checks.that("they work or wait", set(written) <= {200, 503}, set(written))
     for one in made:
         restore(s, checks, one)
         checks.equal("of one moment", len({r[0] for r in s.query("SELECT v FROM pair").json["data"]["rows"]}), 1)
@@ -145,13 +129,6 @@ def cancelled(checks, s):
         seen += bool(begun)
         checks.that("nothing stays of it", until(lambda: not os.listdir(box), 20), os.listdir(box))
     checks.that("copies were begun", seen > 0, seen)
-
-
-def until(what, seconds):
-    end = time.monotonic() + seconds
-    while not what() and time.monotonic() < end:
-        time.sleep(0.001)
-    return what()
 
 
 def boxes(checks, s):
@@ -180,20 +157,17 @@ def whole_copies(checks, s):
     """Copies that are made while the log fills, is taken over and begun anew are of one commit each, page by page."""
     s.query("CREATE TABLE page(id INTEGER PRIMARY KEY, v, pad)")
     s.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO page SELECT i, 0, randomblob(2000) FROM n")
-    stop = [False]
 
-    def write(seed):
-        rng, seen = random.Random(seed), set()
-        while not stop[0]:
+    def writer(seed):
+        rng = random.Random(seed)
+
+        def write():
             low, n = rng.randrange(1, 1700), rng.choice((1, 3, 300))
-            seen.add(s.query(f"UPDATE page SET v = (SELECT max(v) FROM page) + 1, pad = randomblob(2000) WHERE id = 1 OR id = 2000 OR id BETWEEN {low} AND {low + n}").status)
-        return seen
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        writers = [pool.submit(write, k) for k in range(2)]
+            return s.query(f"UPDATE page SET v = (SELECT max(v) FROM page) + 1, pad = randomblob(2000) WHERE id = 1 OR id = 2000 OR id BETWEEN {low} AND {low + n}").status
+        return write
+    with beside(writer(0), writer(1)) as written:
         made = [make(s, checks, f"p{n}") for n in range(25)]
-        stop[0] = True
-        for w in writers:
-            checks.equal("no write failed", w.result(), {200})
+    checks.equal("no write failed", set(written), {200})
     last = 0
     for one in made:
         path = os.path.join(s.data, "snapshots", one["id"])
@@ -260,19 +234,19 @@ def keeps(checks, s):
     s.query("INSERT INTO k VALUES(1, 1)")
     policies = "/api/namespaces/acme/databases/main/policies"
     spent, withdrawn = propose(s, "UPDATE k SET b = 2 WHERE a = 1"), propose(s, "UPDATE k SET b = 3 WHERE a = 1")
-    good(checks, "row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "gone", "enabled": True}))
-    good(checks, "policy", s.call("POST", policies, {"name": "of gone", "tableName": "gone", "expression": "a = 1"}))
+    checks.good("row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "gone", "enabled": True}))
+    checks.good("policy", s.call("POST", policies, {"name": "of gone", "tableName": "gone", "expression": "a = 1"}))
     one = make(s, checks, "one")
-    good(checks, "apply", apply(s, spent["executionToken"]))
-    good(checks, "withdraw", s.call("POST", f"{BASE}/proposals/{withdrawn['proposalId']}/withdraw"))
-    good(checks, "key", keyed(s, "key", "INSERT INTO k VALUES(2, 2)"))
+    checks.good("apply", apply(s, spent["executionToken"]))
+    checks.good("withdraw", s.call("POST", f"{BASE}/proposals/{withdrawn['proposalId']}/withdraw"))
+    checks.good("key", keyed(s, "key", "INSERT INTO k VALUES(2, 2)"))
     late = propose(s, "UPDATE k SET b = 9 WHERE a = 1")
-    good(checks, "off", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "gone", "enabled": False}))
+    checks.good("off", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "gone", "enabled": False}))
     s.query("DROP TABLE gone")
     s.query("CREATE TABLE later(a)")
-    good(checks, "row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "k", "enabled": True}))
-    good(checks, "policy", s.call("POST", policies, {"name": "of k", "tableName": "k", "expression": "a = 1"}))
-    good(checks, "row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "later", "enabled": True}))
+    checks.good("row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "k", "enabled": True}))
+    checks.good("policy", s.call("POST", policies, {"name": "of k", "tableName": "k", "expression": "a = 1"}))
+    checks.good("row security", s.call("PUT", "/api/namespaces/acme/databases/main/row-security", {"tableName": "later", "enabled": True}))
     restore(s, checks, one)
     checks.equal("the rows are those of then", s.query("SELECT a, b FROM k").json["data"]["rows"], [[1, 1]])
     checks.equal("a spent token stays spent", apply(s, spent["executionToken"]).status, 404)
@@ -281,7 +255,7 @@ def keeps(checks, s):
     checks.equal("states", [states.get(p["proposalId"]) for p in (spent, withdrawn, late)], ["applied", "withdrawn", "stale"])
     again = keyed(s, "key", "INSERT INTO k VALUES(2, 2)")
     checks.equal("a key is remembered", (again.status, again.headers.get("idempotency-replayed"), s.query("SELECT count(*) FROM k").json["data"]["rows"]), (200, "true", [[1]]))
-    seen = good(checks, "policies", s.call("GET", policies))
+    seen = checks.good("policies", s.call("GET", policies))
     names = sorted(p["name"] for p in (seen if isinstance(seen, list) else seen["policies"]))
     checks.equal("policies of now, and those of a table that only the snapshot has", names, ["of gone", "of k"])
     reader = s.mint("readonly", "--claims", '{"a":"b"}')["token"]
@@ -309,24 +283,24 @@ def by_time(checks, s):
 
     def rows():
         return [r[0] for r in s.query("SELECT a FROM m ORDER BY a").json["data"]["rows"]]
-    good(checks, "bookmark", at(bookmark=one["bookmark"]))
+    checks.good("bookmark", at(bookmark=one["bookmark"]))
     checks.equal("by its bookmark", rows(), [1])
     for moment in (one["exactFrom"], one["exactTo"]):
-        good(checks, "time", at(timestamp=unix_ms(moment)))
+        checks.good("time", at(timestamp=unix_ms(moment)))
         checks.equal("the first by its time", rows(), [1])
-    good(checks, "time", at(timestamp=unix_ms(two["exactTo"])))
+    checks.good("time", at(timestamp=unix_ms(two["exactTo"])))
     checks.equal("the second by its time", rows(), [1, 2])
     for bookmark in ("bm_", "bm_" + "0" * 26, one["id"], "x" * 64):
-        refused(checks, f"bookmark {bookmark}", at(bookmark=bookmark), 404, "not_found")
+        checks.refused(f"bookmark {bookmark}", at(bookmark=bookmark), 404, "not_found")
     early = at(timestamp=unix_ms(one["exactFrom"]) - 1)
-    refused(checks, "a moment sooner", early, 409, "conflict")
+    checks.refused("a moment sooner", early, 409, "conflict")
     checks.that("names the first after it", f"the first after it: {one['id']}" in early.json["error"], early)
     s.query("INSERT INTO m VALUES(4)")
     now = unix_ms(s.call("POST", BASE + "/query", {"sql": "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"}).json["data"]["rows"][0][0])
-    refused(checks, "as it is", at(timestamp=now), 409, "conflict")
+    checks.refused("as it is", at(timestamp=now), 409, "conflict")
     s.query("INSERT INTO m VALUES(5)")
     between = at(timestamp=now)
-    refused(checks, "of which there is no snapshot", between, 409, "conflict")
+    checks.refused("of which there is no snapshot", between, 409, "conflict")
     newest = listed(s)[0]["id"]
     checks.that("names the last before it", newest in between.json["error"], (between, newest))
     checks.equal("nothing was restored", rows(), [1, 2, 4, 5])
@@ -334,29 +308,23 @@ def by_time(checks, s):
     s.start()
     three = make(s, checks, "three")
     checks.that("a server that was started anew knows too", three["exactFrom"] and unix_ms(three["exactFrom"]) <= unix_ms(three["exactTo"]), three)
-    good(checks, "time", at(timestamp=unix_ms(three["exactTo"])))
+    checks.good("time", at(timestamp=unix_ms(three["exactTo"])))
 
 
 def keys_under_load(checks, s):
     """A key that was answered is never run again, whatever was restored in between."""
     s.query("CREATE TABLE n(a INTEGER PRIMARY KEY AUTOINCREMENT, k)")
     base = make(s, checks, "base")
-    stop, done = [False], {}
+    numbers, done = itertools.count(), {}
 
-    def write(thread):
-        n = 0
-        while not stop[0]:
-            key, n = f"{thread}-{n}", n + 1
-            answer = keyed(s, key, f"INSERT INTO n(k) VALUES('{key}') RETURNING a")
-            if answer.status == 200:
-                done[key] = answer.data
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        writers = [pool.submit(write, t) for t in range(2)]
+    def write():
+        key = f"key-{next(numbers)}"
+        answer = keyed(s, key, f"INSERT INTO n(k) VALUES('{key}') RETURNING a")
+        if answer.status == 200:
+            done[key] = answer.data
+    with beside(write, write):
         for _ in range(6):
             restore(s, checks, base)
-        stop[0] = True
-        for w in writers:
-            w.result()
     wrong = [k for k, data in done.items() if keyed(s, k, f"INSERT INTO n(k) VALUES('{k}') RETURNING a").data != data]
     checks.equal(f"{len(done)} keys, answered as before", wrong, [])
 
@@ -372,7 +340,7 @@ def of_a_lost_file(checks, s):
     with open(where, "r+b") as f:
         f.write(b"no database" * 400)
     s.start()
-    refused(checks, "closed", s.query("SELECT a FROM d"), 503, "corrupt")
+    checks.refused("closed", s.query("SELECT a FROM d"), 503, "corrupt")
     restore(s, checks, one)
     checks.equal("it is back", s.query("SELECT a FROM d").json["data"]["rows"], [[1]])
     checks.equal("what waited is void", apply(s, waits["executionToken"]).status, 404)

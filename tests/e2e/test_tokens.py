@@ -19,18 +19,6 @@ GOOD = "seven grey geese over the harbour"
 MEMBERS = ["claims", "createdAt", "kind", "database", "branch", "expiresAt", "id", "lastUsedAt", "name", "namespace", "overlapEndsAt", "preview", "revokedAt", "role", "tableScope", "allowedAddresses"]
 
 
-def refused(checks, what, answer, status, code, pointer=None):
-    body = answer.json
-    checks.that(f"{what}: {status} {code} {pointer or ''}", answer.status == status and body.get("code") == code and (pointer is None or body.get("pointer") == pointer), answer)
-    return body
-
-
-def data(checks, what, answer):
-    ok = checks.that(f"{what}: 200", answer.status == 200 and answer.json.get("success") is True, answer)
-    found = answer.json.get("data") if ok else {}
-    return found
-
-
 def kept(s, made):
     if made.get("token"):
         s.secrets.append(made["token"])
@@ -38,7 +26,7 @@ def kept(s, made):
 
 
 def make(s, checks, body=None, token=None):
-    return kept(s, data(checks, f"create {body}", s.call("POST", TOKENS, body or {}, token=token)))
+    return kept(s, checks.good(f"create {body}", s.call("POST", TOKENS, body or {}, token=token)))
 
 
 def status(s, secret, address=None):
@@ -56,30 +44,30 @@ def by_people(checks, s):
     p = Person(s, "owner@example.com", PASSWORD)
     p.sign_in()
     wish = {"name": "Reporting", "role": "readonly", "tableScope": ["orders"], "database": "main", "expiresIn": 3600, "allowedAddresses": ["127.0.0.0/8", "::1"]}
-    made = kept(s, data(checks, "create", p.ask("POST", TOKENS, wish)))
+    made = kept(s, checks.good("create", p.ask("POST", TOKENS, wish)))
     checks.equal("its members", sorted(made), sorted([*MEMBERS, "token"]))
     checks.equal("its wishes", {k: made[k] for k in ("name", "role", "tableScope", "database", "allowedAddresses")}, {k: wish[k] for k in ("name", "role", "tableScope", "database", "allowedAddresses")})
     checks.that("the published form", SECRET.fullmatch(made["token"]), made)
     checks.equal("the preview", made["preview"], f"{made['token'][:14]}…{made['token'][-4:]}")
     me = s.call("GET", "/v1/me", token=made["token"]).json["data"]
     checks.equal("me", (me["role"], me["tableScope"], me["tokenId"], me["expiresAt"]), ("readonly", ["orders"], made["id"], made["expiresAt"]))
-    plain = kept(s, data(checks, "create {}", p.ask("POST", TOKENS, {})))
+    plain = kept(s, checks.good("create {}", p.ask("POST", TOKENS, {})))
     checks.equal("defaults", [plain[k] for k in ("name", "role", "tableScope", "database", "allowedAddresses", "expiresAt", "overlapEndsAt")],
                  [plain["id"], "admin", None, None, None, None, None])
-    nulls = kept(s, data(checks, "create with nulls", p.ask("POST", TOKENS, dict.fromkeys(wish))))
+    nulls = kept(s, checks.good("create with nulls", p.ask("POST", TOKENS, dict.fromkeys(wish))))
     checks.equal("null is as good as nothing", (nulls["role"], nulls["tableScope"]), ("admin", None))
-    listed = data(checks, "list", p.ask("GET", TOKENS))
+    listed = checks.good("list", p.ask("GET", TOKENS))
     checks.equal("newest first", [t["id"] for t in listed][:3], [nulls["id"], plain["id"], made["id"]])
     checks.that("masked", all(sorted(t) == sorted(MEMBERS) for t in listed) and "psql_live_" + made["token"][10:] not in json.dumps(listed))
     checks.equal("the same as when it was made", {k: v for k, v in listed[2].items() if k != "lastUsedAt"}, {k: v for k, v in made.items() if k not in ("token", "lastUsedAt")})
-    rotated = kept(s, data(checks, "rotate", p.ask("POST", f"{TOKENS}/{made['id']}/rotate", {"overlap": 600})))
+    rotated = kept(s, checks.good("rotate", p.ask("POST", f"{TOKENS}/{made['id']}/rotate", {"overlap": 600})))
     checks.that("another secret for the same token", rotated["id"] == made["id"] and rotated["token"] != made["token"] and rotated["overlapEndsAt"], rotated)
     checks.equal("both open", [status(s, t["token"]) for t in (made, rotated)], [200, 200])
-    checks.equal("revoke", data(checks, "revoke", p.ask("DELETE", f"{TOKENS}/{made['id']}")), {"id": made["id"]})
+    checks.equal("revoke", checks.good("revoke", p.ask("DELETE", f"{TOKENS}/{made['id']}")), {"id": made["id"]})
     checks.equal("both are refused", [status(s, t["token"]) for t in (made, rotated)], [401, 401])
-    checks.equal("revoking again", data(checks, "revoke again", p.ask("DELETE", f"{TOKENS}/{made['id']}")), {"id": made["id"]})
+    checks.equal("revoking again", checks.good("revoke again", p.ask("DELETE", f"{TOKENS}/{made['id']}")), {"id": made["id"]})
     checks.that("no longer listed", made["id"] not in [t["id"] for t in p.ask("GET", TOKENS).json["data"]])
-    everything = {t["id"]: t for t in data(checks, "list all", p.ask("GET", TOKENS + "?revoked=include"))}
+    everything = {t["id"]: t for t in checks.good("list all", p.ask("GET", TOKENS + "?revoked=include"))}
     checks.that("unless asked for", everything[made["id"]]["revokedAt"], everything[made["id"]])
     stored = s.control("SELECT hash, former_hash FROM token")
     checks.that("digests alone are stored", all(secret not in json.dumps(stored) for secret in s.secrets))
@@ -90,17 +78,17 @@ def roles_of_people(checks, s):
     target = make(s, checks, {"name": "target"})
     calls = [("GET", TOKENS, None), ("POST", TOKENS, {}), ("POST", f"{TOKENS}/{target['id']}/rotate", {}), ("DELETE", f"{TOKENS}/{target['id']}", None)]
     admin = person(s, "admin@example.com", "admin")
-    refused(checks, "a form", admin.ask("POST", TOKENS, b"{}", {"Content-Type": "text/plain"}), 415, "unsupported_media_type")
+    checks.refused("a form", admin.ask("POST", TOKENS, b"{}", {"Content-Type": "text/plain"}), 415, "unsupported_media_type")
     s.control("UPDATE session SET confirmed_at = confirmed_at - 900001 WHERE account_id = (SELECT id FROM account WHERE email = 'admin@example.com')", write=True)
     s.run("token", "revoke", s.mint("readonly")["id"], "--data", s.data)  # bumps the generation
     before = s.control("SELECT id, hash, revoked_at FROM token ORDER BY id")
     for method, path, body in calls[1:3]:
-        refused(checks, f"{method} {path} after 15 minutes", admin.ask(method, path, body), 403, "confirmation_required")
+        checks.refused(f"{method} {path} after 15 minutes", admin.ask(method, path, body), 403, "confirmation_required")
     checks.equal("reading does not ask", admin.ask("GET", TOKENS).status, 200)
     checks.equal("nothing was made, renewed or revoked", s.control("SELECT id, hash, revoked_at FROM token ORDER BY id"), before)
     checks.equal("nor does revoking", admin.ask("DELETE", f"{TOKENS}/{target['id']}").status, 200)
     admin.ask("POST", "/api/auth/confirm-password", {"password": GOOD})
-    kept(s, data(checks, "then an admin makes one", admin.ask("POST", TOKENS, {})))
+    kept(s, checks.good("then an admin makes one", admin.ask("POST", TOKENS, {})))
 
 
 def by_tokens(checks, s):
@@ -112,18 +100,18 @@ def by_tokens(checks, s):
     checks.equal("less is fine", (smaller["role"], smaller["allowedAddresses"], smaller["tableScope"]), ("readwrite", ["127.0.0.1"], []))
     for body, pointer in (({"expiresIn": 3600}, "/expiresIn"), ({"allowedAddresses": ["0.0.0.0/0"]}, "/allowedAddresses/0"),
                           ({"allowedAddresses": ["127.0.0.1", "::1"]}, "/allowedAddresses/1")):
-        refused(checks, f"more is not: {body}", s.call("POST", TOKENS, body, token=narrow["token"]), 403, "forbidden", pointer)
-    refused(checks, "51 claims", s.call("POST", TOKENS, {"claims": {f"c{i}": i for i in range(51)}}), 400, "invalid_request", "/claims")
+        checks.refused(f"more is not: {body}", s.call("POST", TOKENS, body, token=narrow["token"]), 403, "forbidden", pointer)
+    checks.refused("51 claims", s.call("POST", TOKENS, {"claims": {f"c{i}": i for i in range(51)}}), 400, "invalid_request", "/claims")
     told = make(s, checks, {"name": "told", "claims": {"tenant": "a"}})
     checks.equal("claims are handed on", make(s, checks, {"role": "readonly"}, told["token"])["claims"], {"tenant": "a"})
     for claims in ({"tenant": "b"}, {"tenant": "a", "more": 1}):
-        refused(checks, f"others are not: {claims}", s.call("POST", TOKENS, {"claims": claims}, token=told["token"]), 403, "forbidden", "/claims")
+        checks.refused(f"others are not: {claims}", s.call("POST", TOKENS, {"claims": claims}, token=told["token"]), 403, "forbidden", "/claims")
     wide = make(s, checks, {"name": "wide"})
-    refused(checks, "nor is a secret of a token that is told nothing", s.call("POST", f"{TOKENS}/{wide['id']}/rotate", {}, token=told["token"]), 403, "forbidden")
-    body = refused(checks, "rotate what is wider", s.call("POST", f"{TOKENS}/{wide['id']}/rotate", {}, token=narrow["token"]), 403, "forbidden")
+    checks.refused("nor is a secret of a token that is told nothing", s.call("POST", f"{TOKENS}/{wide['id']}/rotate", {}, token=told["token"]), 403, "forbidden")
+    body = checks.refused("rotate what is wider", s.call("POST", f"{TOKENS}/{wide['id']}/rotate", {}, token=narrow["token"]), 403, "forbidden")
     checks.that("no secret in the refusal", not SECRET.search(json.dumps(body)), body)
     checks.equal("it still opens", status(s, wide["token"]), 200)
-    own = kept(s, data(checks, "rotate itself", s.call("POST", f"{TOKENS}/{narrow['id']}/rotate", {"overlap": 0}, token=narrow["token"])))
+    own = kept(s, checks.good("rotate itself", s.call("POST", f"{TOKENS}/{narrow['id']}/rotate", {"overlap": 0}, token=narrow["token"])))
     checks.equal("the old secret ended with the answer", (status(s, narrow["token"]), status(s, own["token"]), own["overlapEndsAt"]), (401, 200, None))
     s.call("DELETE", f"{TOKENS}/{own['id']}", token=own["token"])
     checks.equal("a token revokes itself", status(s, own["token"]), 401)
@@ -132,25 +120,25 @@ def by_tokens(checks, s):
 def rotation(checks, s):
     first = make(s, checks, {"name": "turning"})
     path = f"{TOKENS}/{first['id']}/rotate"
-    second = kept(s, data(checks, "rotate", s.call("POST", path, {"overlap": 1})))
+    second = kept(s, checks.good("rotate", s.call("POST", path, {"overlap": 1})))
     checks.equal("both open", [status(s, t["token"]) for t in (first, second)], [200, 200])
     ends = time.monotonic() + 10
     while status(s, first["token"]) == 200 and time.monotonic() < ends:
         time.sleep(0.05)
     checks.equal("the old one ends by itself, from the cache too", [status(s, t["token"]) for t in (first, second)], [401, 200])
-    third = kept(s, data(checks, "rotate again", s.call("POST", path, {})))
-    fourth = kept(s, data(checks, "and again", s.call("POST", path, {})))
+    third = kept(s, checks.good("rotate again", s.call("POST", path, {})))
+    fourth = kept(s, checks.good("and again", s.call("POST", path, {})))
     checks.equal("two are good, not three", [status(s, t["token"]) for t in (second, third, fourth)], [401, 200, 200])
     s.call("DELETE", f"{TOKENS}/{first['id']}")
-    refused(checks, "rotate what is revoked", s.call("POST", path, {}), 409, "conflict")
+    checks.refused("rotate what is revoked", s.call("POST", path, {}), 409, "conflict")
     short = make(s, checks, {"expiresIn": 1})
     ends = time.monotonic() + 10
     while status(s, short["token"]) == 200 and time.monotonic() < ends:
         time.sleep(0.05)
-    refused(checks, "rotate what has expired", s.call("POST", f"{TOKENS}/{short['id']}/rotate", {}), 409, "conflict")
+    checks.refused("rotate what has expired", s.call("POST", f"{TOKENS}/{short['id']}/rotate", {}), 409, "conflict")
     for name in ("tok_none", "x", "a" * 100, "%2e%2e", "tok_' OR 1=1"):
         for method, end, body in (("POST", "/rotate", {}), ("DELETE", "", None)):
-            refused(checks, f"{method} of {name}", s.call(method, f"{TOKENS}/{name.replace(' ', '%20')}{end}", body), 404, "not_found")
+            checks.refused(f"{method} of {name}", s.call(method, f"{TOKENS}/{name.replace(' ', '%20')}{end}", body), 404, "not_found")
 
 
 def at_once(checks, s):
@@ -159,7 +147,7 @@ def at_once(checks, s):
         made = make(s, checks, {})
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             checks.equal("known to the cache", set(pool.map(lambda _: status(s, made["token"]), range(16))), {200})
-            data(checks, "revoke", s.call("DELETE", f"{TOKENS}/{made['id']}"))
+            checks.good("revoke", s.call("DELETE", f"{TOKENS}/{made['id']}"))
             checks.equal("refused everywhere", set(pool.map(lambda _: status(s, made["token"]), range(16))), {401})
     made = make(s, checks, {})
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -178,7 +166,7 @@ def addresses(checks, s):
     s.call("GET", "/v1/me", token=made["token"], headers=inside)
     for method, path, body in (("POST", "/v1/db/acme/main/query", {"sql": "SELECT 1"}), ("GET", "/v1/databases", None), ("GET", TOKENS, None), ("GET", "/v1/db/acme/main/export", None),
                                ("GET", "/v1/db/other/main/tables", None), ("GET", "/v1/db/acme/none/tables", None)):
-        body_seen = refused(checks, f"{method} {path} from outside", s.call(method, path, body, token=made["token"], headers=outside), 403, "forbidden")
+        body_seen = checks.refused(f"{method} {path} from outside", s.call(method, path, body, token=made["token"], headers=outside), 403, "forbidden")
         checks.equal(f"{method} {path}: names nothing", body_seen.get("error"), "This token may not be used from this address")
     checks.equal("inside it works", s.call("POST", "/v1/db/acme/main/query", {"sql": "SELECT 1"}, token=made["token"], headers=inside).status, 200)
     cli = json.loads(s.run("token", "create", "--data", s.data, "--namespace", "acme", "--role", "read", "--allow-address", "203.0.113.0/24,::1", "--json").stdout)
@@ -209,16 +197,16 @@ def bad_input(checks, s):
     for field, values in FIELDS.items():
         for value in values:
             answer = s.call("POST", TOKENS, {field.split("/")[0]: value})
-            refused(checks, f"{field} {json.dumps(value)[:60]}", answer, 400, "invalid_request", None if "\u0000" in json.dumps(value, ensure_ascii=False) else "/" + field)
+            checks.refused(f"{field} {json.dumps(value)[:60]}", answer, 400, "invalid_request", None if "\u0000" in json.dumps(value, ensure_ascii=False) else "/" + field)
     for value in (-1, 604801, 1.5, "60", [], {}, True, 9223372036854775807):
-        refused(checks, f"overlap {value}", s.call("POST", rotate, {"overlap": value}), 400, "invalid_request", "/overlap")
-    refused(checks, "rotate: unknown field", s.call("POST", rotate, {"role": "admin"}), 400, "invalid_request", "/role")
+        checks.refused(f"overlap {value}", s.call("POST", rotate, {"overlap": value}), 400, "invalid_request", "/overlap")
+    checks.refused("rotate: unknown field", s.call("POST", rotate, {"role": "admin"}), 400, "invalid_request", "/role")
     for path in (TOKENS, rotate):
         for raw in (b"", b"[]", b"null", b'"x"', b"{", b'{"name":"a","name":"b"}', b'{"overlap":1,"overlap":2}', b"{}{}", b'{"name":"\xff"}', b'{"expiresIn":99999999999999999999}'):
-            refused(checks, f"{path} {raw}", s.call("POST", path, raw), 400, "invalid_request")
+            checks.refused(f"{path} {raw}", s.call("POST", path, raw), 400, "invalid_request")
     for query in ("?limit=0", "?limit=501", "?limit=x", "?limit=", "?revoked=", "?revoked=true", "?limit=1&limit=2", "?after=%ff", "?after=%zz"):
-        refused(checks, f"list {query}", s.call("GET", TOKENS + query), 400, "invalid_request")
-    checks.equal("a page behind the end", data(checks, "after", s.call("GET", TOKENS + "?after=0")), [])
+        checks.refused(f"list {query}", s.call("GET", TOKENS + query), 400, "invalid_request")
+    checks.equal("a page behind the end", checks.good("after", s.call("GET", TOKENS + "?after=0")), [])
     checks.equal("nothing was made or renewed", s.control("SELECT id, hash, former_hash FROM token ORDER BY id"), before)
     checks.that("no answer was a 5xx", 'status="5xx"' not in s.call("GET", "/metrics").data.decode())
 
@@ -256,7 +244,7 @@ def many(checks, s):
     checks.that("a late page costs what an early one does", sorted(rows["last"])[5] < 10 * sorted(rows["newest"])[5] + 0.005, rows)
     s.control("UPDATE token SET revoked_at = NULL WHERE name = 'many'", write=True)
     s.control("UPDATE namespace SET token_bound = NULL", write=True)  # nothing but a test brings tokens back
-    refused(checks, "there is a most", s.call("POST", TOKENS, {}), 409, "conflict")
+    checks.refused("there is a most", s.call("POST", TOKENS, {}), 409, "conflict")
     s.control("UPDATE token SET expires_at = 5 WHERE name = 'many'", write=True)
     make(s, checks, {"name": "the expired do not count"})
 

@@ -26,12 +26,6 @@ def ask(s, checks, what, body, token=None):
     return data
 
 
-def refused(checks, what, answer, status, code, pointer=None):
-    body = answer.json
-    checks.that(f"{what}: {status} {code} {pointer or ''}", answer.status == status and body.get("code") == code and (pointer is None or body.get("pointer") == pointer), answer)
-    return body
-
-
 def query(s, data, sql, token=None):
     return s.query(sql, db=data["database"]["slug"], token=token or data["token"])
 
@@ -48,10 +42,10 @@ def plain(checks, s):
     checks.equal("read reads", s.call("GET", "/v1/me", token=again["token"]).json["data"]["role"], "readonly")
     other = ask(s, checks, "another subject", {"subject": "user_43"})
     checks.equal("another database", (other["created"], other["database"]["id"] != first["database"]["id"]), (True, True))
-    refused(checks, "which the first token does not open", query(s, other, "SELECT 1", first["token"]), 403, "forbidden")
-    refused(checks, "nor does it open main", s.query("SELECT 1", token=first["token"]), 403, "forbidden")
+    checks.refused("which the first token does not open", query(s, other, "SELECT 1", first["token"]), 403, "forbidden")
+    checks.refused("nor does it open main", s.query("SELECT 1", token=first["token"]), 403, "forbidden")
     for who in (first, again):
-        refused(checks, "a per-user token provisions nobody", s.call("POST", USERS, {"subject": "x"}, token=who["token"]), 403, "forbidden")
+        checks.refused("a per-user token provisions nobody", s.call("POST", USERS, {"subject": "x"}, token=who["token"]), 403, "forbidden")
     s.call("DELETE", f"/v1/databases/{first['database']['slug']}")
     anew = ask(s, checks, "after it was deleted", {"subject": "user_42"})
     checks.equal("a new one", (anew["created"], anew["database"]["id"] != first["database"]["id"]), (True, True))
@@ -68,7 +62,7 @@ def templates(checks, s):
     checks.equal("and no rows", counts, [0, 0, 0])
     checks.equal("it can be written to", query(s, made, "INSERT INTO notes(text) VALUES('mine')").status, 200)
     checks.equal("its trigger runs", query(s, made, "SELECT count(*) FROM found").json["data"]["rows"], [[1]])
-    refused(checks, "but not altered", query(s, made, "CREATE TABLE more(a)"), 403, "forbidden")
+    checks.refused("but not altered", query(s, made, "CREATE TABLE more(a)"), 403, "forbidden")
     s.call("POST", "/v1/databases", {"slug": "large"})
     for n in range(3):
         s.batch([f"CREATE TABLE t{n}_{i}(a)" for i in range(80)], db="large")
@@ -118,7 +112,7 @@ def together(checks, s):
     checks.equal("whole", {s.query("SELECT count(*) FROM named", db=d["database"]["slug"], token=d["token"]).status for d in found}, {200})
     s.control("UPDATE user_database SET ready_at = NULL WHERE database_id = ?", [found[0]["database"]["id"]], write=True)
     answer = s.call("POST", USERS, {"subject": "crowd"})
-    refused(checks, "while its maker may still be at work", answer, 503, "busy")
+    checks.refused("while its maker may still be at work", answer, 503, "busy")
     s.control("UPDATE database SET created_at = created_at - 60001 WHERE id = ?", [found[0]["database"]["id"]], write=True)
     anew = ask(s, checks, "when its maker is gone", {"subject": "crowd", "template": "app-template"})
     checks.equal("it is begun anew", (anew["created"], anew["database"]["id"] != found[0]["database"]["id"]), (True, True))
@@ -135,7 +129,7 @@ def busy(checks, s):
             answer = s.call("POST", USERS, {"subject": f"patient {number}", "template": "app-template"})
             took = time.monotonic() - begun
         checks.equal("the statement runs into its own deadline", held.result().status, 504)
-    refused(checks, "the request says why", answer, 504, "query_timeout")
+    checks.refused("the request says why", answer, 504, "query_timeout")
     checks.that("within a few seconds", 2 < took < 5, took)
     whole = ask(s, checks, "afterwards", {"subject": f"patient {number}", "template": "app-template"})
     checks.equal("it is made, whole", (whole["created"], query(s, whole, "SELECT count(*) FROM named").status), (True, 200))
@@ -150,21 +144,21 @@ def refusals(checks, s):
     for field, values in FIELDS.items():
         for value in values:
             answer = s.call("POST", USERS, {"subject": "nobody", field: value})
-            refused(checks, f"{field} {json.dumps(value)[:40]}", answer, 400, "invalid_request", None if value == "a\u0000" else "/" + field)
+            checks.refused(f"{field} {json.dumps(value)[:40]}", answer, 400, "invalid_request", None if value == "a\u0000" else "/" + field)
     for raw in (b"", b"{}", b"[]", b"null", b"{", b'{"subject":"a","subject":"b"}', b'{"subject":"\xff"}'):
-        refused(checks, f"the body {raw}", s.call("POST", USERS, raw), 400, "invalid_request")
+        checks.refused(f"the body {raw}", s.call("POST", USERS, raw), 400, "invalid_request")
     checks.equal("nothing was made", s.control("SELECT (SELECT count(*) FROM database), (SELECT count(*) FROM token), (SELECT count(*) FROM user_database)"), before)
     for what, made in (("readonly", s.mint("readonly")), ("readwrite", s.mint("readwrite")), ("one database", s.mint("admin", "--database", "main")), ("tables", s.mint("admin", "--tables", "a"))):
-        refused(checks, f"with {what}", s.call("POST", USERS, {"subject": "nobody"}, token=made["token"]), 403, "forbidden")
+        checks.refused(f"with {what}", s.call("POST", USERS, {"subject": "nobody"}, token=made["token"]), 403, "forbidden")
     short = s.mint("admin", "--expires-in", "120s")
     brief = ask(s, checks, "by a token that ends soon", {"subject": "brief"}, short["token"])
     checks.that("the token ends no later", brief["expiresAt"] <= short["expiresAt"], brief)
-    refused(checks, "nor when asked to", s.call("POST", USERS, {"subject": "brief", "expiresIn": 3600}, token=short["token"]), 403, "forbidden", "/expiresIn")
+    checks.refused("nor when asked to", s.call("POST", USERS, {"subject": "brief", "expiresIn": 3600}, token=short["token"]), 403, "forbidden", "/expiresIn")
     count = "SELECT (SELECT count(*) FROM database), (SELECT count(*) FROM token), (SELECT count(*) FROM user_database), (SELECT count(*) FROM audit)"
     test = s.call("POST", "/api/namespaces/acme/tokens", {"name": "branches", "role": "admin", "kind": "test"}).json["data"]["token"]
     before = s.control(count)
     for what, token, more in (("too long", short["token"], {"expiresIn": 3600}), ("too long, of a template", short["token"], {"expiresIn": 3600, "template": "main"}), ("for branches alone", test, {})):
-        refused(checks, f"a new one: {what}", s.call("POST", USERS, {"subject": "refused", **more}, token=token), 403, "forbidden")
+        checks.refused(f"a new one: {what}", s.call("POST", USERS, {"subject": "refused", **more}, token=token), 403, "forbidden")
         checks.equal(f"a new one: {what}: nothing is left", s.control(count), before)
     checks.equal("so it can be made at once", ask(s, checks, "what was refused", {"subject": "refused"}).get("created"), True)
     longest = ask(s, checks, "the longest subject", {"subject": "\u00e9" * 256})

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 
 PASSWORD = "a password that only tests use"
@@ -187,6 +188,16 @@ def proc_name(pid):
         return ""
 
 
+def until(what, seconds=20):
+    """What what() is as soon as that is true, or when the time is over: for states that nothing tells of."""
+    end = time.monotonic() + seconds
+    while True:
+        seen = what()
+        if seen or time.monotonic() > end:
+            return seen
+        time.sleep(0.002)
+
+
 class Checks:
     """Counts; prints what failed, with both values. End a suite with sys.exit(checks.end())."""
 
@@ -206,6 +217,19 @@ class Checks:
 
     def equal(self, what, seen, wanted):
         return self.that(what, seen == wanted, f"\n     seen   {seen!r}\n     wanted {wanted!r}")
+
+    def good(self, what, answer):
+        """200 of a JSON route; its data."""
+        ok = self.that(f"{what}: 200", answer.status == 200 and answer.json.get("success") is True, answer)
+        data = answer.json.get("data") if ok else None
+        return {} if data is None else data
+
+    def refused(self, what, answer, status, code, pointer=None, text=""):
+        """An error with this status and code, at this pointer, with this text in its sentence, where they are given; the body."""
+        body = answer.json
+        self.that(f"{what}: {status} {code} {pointer or ''} {text}".rstrip(),
+                  answer.status == status and body.get("code") == code and (pointer is None or body.get("pointer") == pointer) and text in body.get("error", ""), answer)
+        return body
 
     def part(self, run, *arguments):
         """Runs one part of a suite; what it did not expect is a failure, and the next part runs all the same."""
