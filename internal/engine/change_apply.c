@@ -1,12 +1,10 @@
 /* Applying a change set. */
 #include "engine/change_apply.h"
-#include "base/arena.h"
+#include "base/limits.h"
 #include "base/mem.h"
-#include "engine/catalog.h"
 #include "engine/change_bulk.h"
+#include "engine/change_target.h"
 #include "engine/engine_state.h"
-
-enum { ARENA_MAX = 1 << 20 };
 
 static const char *const NAMES[CONFLICT_KINDS] = {[CONFLICT_MISSING] = "missing",
     [CONFLICT_DIFFERS] = "differs",
@@ -20,201 +18,28 @@ const char *change_conflict_name(enum change_conflict_kind kind)
     return NAMES[kind];
 }
 
-/* Which columns find a row: its declared key, or its row id. */
-enum finder { BY_KEY, BY_ROWID, FINDERS };
-enum { DO_INSERT = FINDERS, DO_INSERT_ANYWHERE, DO_DELETE, DO_DELETE_BY_ROWID, STATEMENTS };
-
-struct target {
-    const struct change_table_view *t;
-    bool missing; /* the table or a column is not there */
-    const char *rowid;
-    sqlite3_stmt *stmt[STATEMENTS];
-    sqlite3_stmt *update; /* for the columns of `mask`, found by `by` */
-    bool *mask;
-    enum finder by; /* as is `strict` */
-    bool strict;
-    struct change_cell *now;
-};
-
 struct applying {
     struct engine *eng;
     change_conflict_fn *fn;
     void *arg;
     uint64_t conflicts;
-    int pass;    /* the op that is done now; 0: what an earlier pass left */
+    int pass;    /* the op that is done now; 0: any */
+    bool again;  /* what an earlier pass left, no other */
     bool last;   /* what fails now fails for good */
     bool unsure; /* … unless it is in the way of another conflict */
     uint64_t done, left;
     bool *waits; /* of each row: it is left */
     uint64_t at;
+    struct strbuf parked; /* rows that wait for their place outside of their table, all cells of each */
     bool whole[CHANGE_TABLES_MAX]; /* of each table: change_bulk() did all of it */
     size_t table;
 };
-
-int change_step(struct engine *eng, sqlite3_stmt *stmt)
-{
-    struct guard_saved saved = guard_enter_own(&eng->guard);
-    eng->guard.own_reads = true; /* it may go through FTS5 */
-    int rc = sqlite3_step(stmt);
-    guard_leave(&eng->guard, saved);
-    return rc;
-}
-
-static sqlite3_stmt *prepare(struct engine *eng, struct strbuf *sql)
-{
-    sqlite3_stmt *stmt = NULL;
-    if (strbuf_failed(sql))
-        return NULL;
-    struct guard_saved saved = guard_enter_own(&eng->guard);
-    int rc = sqlite3_prepare_v2(eng->db, strbuf_cstr(sql), (int)sql->len, &stmt, NULL);
-    guard_leave(&eng->guard, saved);
-    return rc == SQLITE_OK ? stmt : NULL;
-}
-
-static void put_column(struct strbuf *sql, const struct target *g, size_t i)
-{
-    if (g->t->columns[i].flags & CHANGE_COLUMN_ROWID)
-        strbuf_add_cstr(sql, g->rowid);
-    else
-        catalog_quote(sql, g->t->columns[i].name);
-}
-
-static bool finds(const struct target *g, enum finder by, size_t i)
-{
-    return g->t->columns[i].flags & (by == BY_KEY ? CHANGE_COLUMN_KEY : CHANGE_COLUMN_ROWID);
-}
-
-/* Parameters have the number of their column. */
-static void put_where(struct strbuf *sql, const struct target *g, enum finder by)
-{
-    const char *between = " WHERE ";
-    for (size_t i = 0; i < g->t->column_count; i++) {
-        if (!finds(g, by, i))
-            continue;
-        strbuf_add_cstr(sql, between);
-        put_column(sql, g, i);
-        strbuf_addf(sql, " IS ?%zu", i + 1);
-        between = " AND ";
-    }
-}
-
-static void put_select(struct strbuf *sql, const struct target *g, enum finder by)
-{
-    for (size_t i = 0; i < g->t->column_count; i++) {
-        strbuf_add_cstr(sql, i ? ", " : "SELECT ");
-        put_column(sql, g, i);
-    }
-    strbuf_add_cstr(sql, " FROM main.");
-    catalog_quote(sql, g->t->name);
-    put_where(sql, g, by);
-}
-
-static void put_insert(struct strbuf *sql, const struct target *g, bool with_rowid)
-{
-    const char *between = " (";
-    strbuf_add_cstr(sql, "INSERT INTO main.");
-    catalog_quote(sql, g->t->name);
-    for (size_t i = with_rowid ? 0 : 1; i < g->t->column_count; i++, between = ", ") {
-        strbuf_add_cstr(sql, between);
-        put_column(sql, g, i);
-    }
-    between = ") VALUES (";
-    for (size_t i = with_rowid ? 0 : 1; i < g->t->column_count; i++, between = ", ")
-        strbuf_addf(sql, "%s?%zu", between, i + 1);
-    strbuf_add_char(sql, ')');
-}
-
-static sqlite3_stmt *statement(struct applying *a, struct target *g, int which)
-{
-    AUTO_STRBUF sql;
-    strbuf_init(&sql, 1 << 20);
-    if (g->stmt[which])
-        return g->stmt[which];
-    switch (which) {
-    case BY_KEY:
-    case BY_ROWID: put_select(&sql, g, (enum finder)which); break;
-    case DO_INSERT:
-    case DO_INSERT_ANYWHERE: put_insert(&sql, g, which == DO_INSERT); break;
-    default:
-        strbuf_add_cstr(&sql, "DELETE FROM main.");
-        catalog_quote(&sql, g->t->name);
-        put_where(&sql, g, which == DO_DELETE ? BY_KEY : BY_ROWID);
-    }
-    return g->stmt[which] = prepare(a->eng, &sql);
-}
-
-int change_bind_cell(sqlite3_stmt *stmt, int index, const struct change_cell *cell)
-{
-    switch (cell->kind) {
-    case CHANGE_INT: return sqlite3_bind_int64(stmt, index, cell->integer);
-    case CHANGE_REAL: return sqlite3_bind_double(stmt, index, cell->real);
-    case CHANGE_TEXT:
-        return sqlite3_bind_text64(stmt, index, cell->bytes.ptr, cell->bytes.len, SQLITE_STATIC, SQLITE_UTF8);
-    case CHANGE_BLOB:
-        return sqlite3_bind_blob64(stmt, index, cell->bytes.ptr, cell->bytes.len, SQLITE_STATIC);
-    default: return sqlite3_bind_null(stmt, index);
-    }
-}
-
-/* Binds the columns that find the row, or all of `cells` that are told. */
-static int bind_row(sqlite3_stmt *stmt, const struct target *g, enum finder by, bool all, struct str cells)
-{
-    int rc = SQLITE_OK, parameters = sqlite3_bind_parameter_count(stmt);
-    for (size_t i = 0; rc == SQLITE_OK && i < g->t->column_count; i++) {
-        struct change_cell cell = change_cell_next(&cells);
-        bool wanted = all ? cell.kind != CHANGE_SAME : finds(g, by, i);
-        if (wanted && (int)i < parameters)
-            rc = change_bind_cell(stmt, (int)i + 1, &cell);
-    }
-    return rc;
-}
-
-struct change_cell change_cell_column(sqlite3_stmt *stmt, int column)
-{
-    struct change_cell cell = {.kind = CHANGE_NULL, .bytes = STR_EMPTY};
-    switch (sqlite3_column_type(stmt, column)) {
-    case SQLITE_INTEGER:
-        cell.kind = CHANGE_INT;
-        cell.integer = sqlite3_column_int64(stmt, column);
-        break;
-    case SQLITE_FLOAT:
-        cell.kind = CHANGE_REAL;
-        cell.real = sqlite3_column_double(stmt, column);
-        break;
-    case SQLITE_TEXT:
-        cell.kind = CHANGE_TEXT;
-        cell.bytes.ptr = (const char *)sqlite3_column_text(stmt, column);
-        cell.bytes.len = (size_t)sqlite3_column_bytes(stmt, column);
-        break;
-    case SQLITE_BLOB:
-        cell.kind = CHANGE_BLOB;
-        cell.bytes.ptr = sqlite3_column_blob(stmt, column);
-        cell.bytes.len = (size_t)sqlite3_column_bytes(stmt, column);
-        break;
-    default: break;
-    }
-    return cell;
-}
-
-/* --- One row --- */
-
-/* By its key where that can find it: the row id of a row that was put back may be another. */
-static enum finder finder_of(const struct target *g, struct str cells)
-{
-    bool key = false, null = false;
-    for (size_t i = 0; i < g->t->column_count; i++) {
-        struct change_cell cell = change_cell_next(&cells);
-        key |= g->t->columns[i].flags & CHANGE_COLUMN_KEY;
-        null |= (g->t->columns[i].flags & CHANGE_COLUMN_KEY) && cell.kind == CHANGE_NULL;
-    }
-    return key && !(null && g->rowid) ? BY_KEY : BY_ROWID;
-}
 
 enum { IS_OLD = 1, IS_NEW = 2 };
 
 /* Is the row as it was, as it is to be, or in each column one of both? The row id of a row that was found by
  * its key does not count. */
-static unsigned compare(const struct target *g, const struct change_row *row, enum finder by)
+static unsigned compare(const struct change_target *g, const struct change_row *row, enum target_finder by)
 {
     struct str old_cells = row->old_cells, new_cells = row->new_cells;
     unsigned is = IS_OLD | IS_NEW, either = 1;
@@ -236,7 +61,7 @@ static unsigned compare(const struct target *g, const struct change_row *row, en
     return is;
 }
 
-static void tell(struct applying *a, const struct target *g, const struct change_row *row,
+static void tell(struct applying *a, const struct change_target *g, const struct change_row *row,
     enum change_conflict_kind kind, bool present)
 {
     struct change_conflict c = {kind, g->t, row, present ? g->now : NULL, a->unsure};
@@ -252,96 +77,36 @@ static enum err_code sql_failed(struct applying *a, int rc, struct err *err)
     return err_set(err, ERR_UNAVAILABLE, "a change set could not be applied: %s", sqlite3_errmsg(a->eng->db));
 }
 
-/* `strict`: it finds the row only while what it changes is as it was. */
-static sqlite3_stmt *update_statement(
-    struct applying *a, struct target *g, const struct change_row *row, enum finder by, bool strict)
+static int do_insert(struct change_target *g, const struct change_row *row)
 {
-    AUTO_STRBUF sql;
-    strbuf_init(&sql, 1 << 20);
-    struct str cells = row->new_cells;
-    bool same = g->update && g->by == by && g->strict == strict;
-    const char *between = " SET ";
-    for (size_t i = 0; i < g->t->column_count; i++) {
-        bool changes = change_cell_next(&cells).kind != CHANGE_SAME;
-        same &= g->mask[i] == changes;
-        g->mask[i] = changes;
-    }
-    if (same)
-        return g->update;
-    (void)sqlite3_finalize(g->update); /* reset already */
-    strbuf_add_cstr(&sql, "UPDATE main.");
-    catalog_quote(&sql, g->t->name);
-    size_t n = g->t->column_count;
-    for (size_t i = 0; i < n; i++) {
-        if (!g->mask[i])
-            continue;
-        strbuf_add_cstr(&sql, between);
-        put_column(&sql, g, i);
-        strbuf_addf(&sql, " = ?%zu", n + i + 1);
-        between = ", ";
-    }
-    put_where(&sql, g, by);
-    for (size_t i = 0; strict && i < n; i++) {
-        if (!g->mask[i])
-            continue;
-        strbuf_add_cstr(&sql, " AND ");
-        put_column(&sql, g, i);
-        strbuf_addf(&sql, " COLLATE BINARY IS ?%zu", i + 1);
-    }
-    g->by = by;
-    g->strict = strict;
-    return g->update = prepare(a->eng, &sql);
-}
-
-static int bind_new(sqlite3_stmt *stmt, const struct target *g, struct str cells)
-{
-    int rc = SQLITE_OK;
-    for (size_t i = 0; rc == SQLITE_OK && i < g->t->column_count; i++) {
-        struct change_cell cell = change_cell_next(&cells);
-        if (cell.kind != CHANGE_SAME)
-            rc = change_bind_cell(stmt, (int)(g->t->column_count + i) + 1, &cell);
-    }
-    return rc;
-}
-
-static int run(struct applying *a, sqlite3_stmt *stmt, int bound)
-{
-    int rc = bound == SQLITE_OK ? change_step(a->eng, stmt) : bound;
-    int reset = sqlite3_reset(stmt);
-    (void)sqlite3_clear_bindings(stmt); /* cannot fail */
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : reset != SQLITE_OK ? reset : rc;
-}
-
-static int do_insert(struct applying *a, struct target *g, const struct change_row *row)
-{
-    sqlite3_stmt *stmt = statement(a, g, DO_INSERT);
+    sqlite3_stmt *stmt = target_statement(g, DO_INSERT);
     if (!stmt)
         return SQLITE_ERROR;
-    int rc = run(a, stmt, bind_row(stmt, g, BY_KEY, true, row->new_cells));
+    int rc = target_run(g, stmt, target_bind(stmt, g, BY_KEY, true, row->new_cells));
     if (rc != SQLITE_CONSTRAINT_ROWID || !g->rowid || !(g->t->flags & CHANGE_TABLE_HAS_KEY))
         return rc;
-    stmt = statement(a, g, DO_INSERT_ANYWHERE);
-    return stmt ? run(a, stmt, bind_row(stmt, g, BY_KEY, true, row->new_cells)) : SQLITE_ERROR;
+    stmt = target_statement(g, DO_INSERT_ANYWHERE);
+    return stmt ? target_run(g, stmt, target_bind(stmt, g, BY_KEY, true, row->new_cells)) : SQLITE_ERROR;
 }
 
-static int do_row(struct applying *a, struct target *g, const struct change_row *row, enum finder by)
+static int do_row(struct change_target *g, const struct change_row *row, enum target_finder by)
 {
     if (row->op == CHANGE_INSERT)
-        return do_insert(a, g, row);
+        return do_insert(g, row);
     sqlite3_stmt *stmt = row->op == CHANGE_UPDATE
-                             ? update_statement(a, g, row, by, false)
-                             : statement(a, g, by == BY_KEY ? DO_DELETE : DO_DELETE_BY_ROWID);
+                             ? target_update(g, row, by, false)
+                             : target_statement(g, by == BY_KEY ? DO_DELETE : DO_DELETE_BY_ROWID);
     if (!stmt)
         return SQLITE_ERROR;
-    int rc = bind_row(stmt, g, by, false, row->old_cells);
+    int rc = target_bind(stmt, g, by, false, row->old_cells);
     if (rc == SQLITE_OK && row->op == CHANGE_UPDATE)
-        rc = bind_new(stmt, g, row->new_cells);
-    return run(a, stmt, rc);
+        rc = target_bind_new(stmt, g, row->new_cells);
+    return target_run(g, stmt, rc);
 }
 
 /* false: nothing is to be done, or it was a conflict. */
-static bool is_due(
-    struct applying *a, struct target *g, const struct change_row *row, bool present, enum finder by)
+static bool is_due(struct applying *a, struct change_target *g, const struct change_row *row, bool present,
+    enum target_finder by)
 {
     unsigned is = present ? compare(g, row, by) : 0;
     switch (row->op) {
@@ -361,48 +126,61 @@ static bool is_due(
 }
 
 /* Most updates need no look first. SQLITE_OK and *ret_done false: this one does. */
-static int update_at_once(
-    struct applying *a, struct target *g, const struct change_row *row, enum finder by, bool *ret_done)
+static int update_at_once(struct applying *a, struct change_target *g, const struct change_row *row,
+    enum target_finder by, bool *ret_done)
 {
     *ret_done = false;
-    sqlite3_stmt *stmt = update_statement(a, g, row, by, true);
+    sqlite3_stmt *stmt = target_update(g, row, by, true);
     if (!stmt)
         return SQLITE_OK;
-    int rc = bind_row(stmt, g, by, true, row->old_cells);
+    int rc = target_bind(stmt, g, by, true, row->old_cells);
     if (rc == SQLITE_OK)
-        rc = bind_new(stmt, g, row->new_cells);
-    rc = run(a, stmt, rc);
+        rc = target_bind_new(stmt, g, row->new_cells);
+    rc = target_run(g, stmt, rc);
     *ret_done = rc == SQLITE_OK && sqlite3_changes64(a->eng->db) == 1;
     return rc == SQLITE_OK || (rc & 0xff) == SQLITE_CONSTRAINT ? SQLITE_OK : rc;
 }
 
+/* Selects the row: SQLITE_ROW, SQLITE_DONE, or an error. The caller resets `find`. */
+static int look(
+    struct applying *a, struct change_target *g, sqlite3_stmt *find, enum target_finder by, struct str cells)
+{
+    int rc = target_bind(find, g, by, false, cells);
+    rc = rc == SQLITE_OK ? change_step(a->eng, find) : rc;
+    for (size_t i = 0; rc == SQLITE_ROW && i < g->t->column_count; i++)
+        g->now[i] = change_cell_column(find, (int)i);
+    return rc;
+}
+
+static enum err_code no_table(struct applying *a, struct change_target *g, const struct change_row *row)
+{
+    g->missing = true;
+    tell(a, g, row, CONFLICT_SCHEMA, false);
+    return ERR_OK;
+}
+
 static enum err_code apply_row(
-    struct applying *a, struct target *g, const struct change_row *row, struct err *err)
+    struct applying *a, struct change_target *g, const struct change_row *row, struct err *err)
 {
     struct str cells = row->old_cells.ptr ? row->old_cells : row->new_cells;
-    enum finder by = finder_of(g, cells);
+    enum target_finder by = target_finder_of(g, cells);
     bool done = false;
     int at_once = row->op == CHANGE_UPDATE ? update_at_once(a, g, row, by, &done) : SQLITE_OK;
+    a->waits[a->at] = false;
     a->done += done;
     if (done || at_once != SQLITE_OK)
         return done ? ERR_OK : sql_failed(a, at_once, err);
-    sqlite3_stmt *find = statement(a, g, (int)by);
-    if (!find) {
-        g->missing = true;
-        tell(a, g, row, CONFLICT_SCHEMA, false);
-        return ERR_OK;
-    }
-    int rc = bind_row(find, g, by, false, cells);
-    rc = rc == SQLITE_OK ? change_step(a->eng, find) : rc;
+    sqlite3_stmt *find = target_statement(g, (int)by);
+    if (!find)
+        return no_table(a, g, row);
+    int rc = look(a, g, find, by, cells);
     bool present = rc == SQLITE_ROW;
-    for (size_t i = 0; present && i < g->t->column_count; i++)
-        g->now[i] = change_cell_column(find, (int)i);
     bool taken = row->op == CHANGE_INSERT && present && !a->last;
     bool due = (rc == SQLITE_ROW || rc == SQLITE_DONE) && !taken && is_due(a, g, row, present, by);
     int reset = sqlite3_reset(find);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         return sql_failed(a, reset, err);
-    rc = due ? do_row(a, g, row, by) : SQLITE_OK;
+    rc = due ? do_row(g, row, by) : SQLITE_OK;
     if (taken || (rc & 0xff) == SQLITE_CONSTRAINT) { /* something else of the set may be in its way */
         a->waits[a->at] = true;
         a->left++;
@@ -414,33 +192,97 @@ static enum err_code apply_row(
     return rc == SQLITE_OK ? ERR_OK : sql_failed(a, rc, err);
 }
 
+/* --- Rows that are in each other's way --- */
+
+static void put_parked(struct strbuf *out, const struct change_target *g, struct str new_cells)
+{
+    for (size_t i = 0; i < g->t->column_count; i++) {
+        struct change_cell will = change_cell_next(&new_cells);
+        change_put_cell(out, will.kind == CHANGE_SAME ? &g->now[i] : &will);
+    }
+}
+
+/* Takes the row out of the table, where it is nobody's way any more. */
+static enum err_code park_row(
+    struct applying *a, struct change_target *g, const struct change_row *row, struct err *err)
+{
+    enum target_finder by = target_finder_of(g, row->old_cells);
+    sqlite3_stmt *find = target_statement(g, (int)by);
+    if (!find)
+        return no_table(a, g, row);
+    int rc = look(a, g, find, by, row->old_cells);
+    bool looked = rc == SQLITE_ROW || rc == SQLITE_DONE;
+    bool due = a->waits[a->at] = looked && is_due(a, g, row, rc == SQLITE_ROW, by);
+    if (due)
+        put_parked(&a->parked, g, row->new_cells);
+    int reset = sqlite3_reset(find);
+    if (!looked)
+        return sql_failed(a, reset, err);
+    if (strbuf_failed(&a->parked))
+        return err_set(err, ERR_TOO_LARGE,
+            "rows that exchange unique values hold more than %lld MiB: exchange them in parts",
+            (long long)LIMIT_CHANGE_BYTES >> 20);
+    int64_t destroyed = a->eng->destroyed; /* it comes back */
+    sqlite3_stmt *stmt = due ? target_statement(g, by == BY_KEY ? DO_PARK : DO_PARK_BY_ROWID) : NULL;
+    rc = stmt ? target_run(g, stmt, target_bind(stmt, g, by, false, row->old_cells)) : SQLITE_OK;
+    a->eng->destroyed = destroyed;
+    return rc == SQLITE_OK ? ERR_OK : sql_failed(a, rc, err);
+}
+
+static enum err_code place_row(struct applying *a, struct change_target *g, const struct change_row *row,
+    struct str *parked, struct err *err)
+{
+    sqlite3_stmt *stmt = target_statement(g, DO_INSERT);
+    int rc = stmt ? target_run(g, stmt, target_bind(stmt, g, BY_KEY, true, *parked)) : SQLITE_ERROR;
+    for (size_t i = 0; i < g->t->column_count; i++)
+        (void)change_cell_skip(parked);
+    a->waits[a->at] = false;
+    if ((rc & 0xff) == SQLITE_CONSTRAINT)
+        tell(a, g, row, CONFLICT_CONSTRAINT, false);
+    else if (rc != SQLITE_OK)
+        return sql_failed(a, rc, err);
+    return ERR_OK;
+}
+
 /* --- Tables --- */
 
-const char *change_rowid_name(const struct change_table_view *t)
-{
-    static const char *const ROWIDS[] = {"rowid", "_rowid_", "oid"};
-    for (size_t n = 0; n < ARRAY_LEN(ROWIDS); n++) {
-        bool taken = false;
-        for (size_t i = 1; i < t->column_count; i++)
-            taken |= str_eq_nocase(t->columns[i].name, str_of(ROWIDS[n]));
-        if (!taken)
-            return ROWIDS[n];
-    }
-    return "rowid";
-}
-
-static void target_release(struct target *g)
-{
-    for (size_t i = 0; i < STATEMENTS; i++)
-        (void)sqlite3_finalize(g->stmt[i]); /* reset already */
-    (void)sqlite3_finalize(g->update);      /* the same */
-    mem_free(g->mask);
-    mem_free(g->now);
-}
+enum step { APPLY, PARK, PLACE };
 
 static bool is_turn(const struct applying *a, const struct change_row *row)
 {
-    return a->pass ? (int)row->op == a->pass : a->waits[a->at];
+    return (a->pass == 0 || (int)row->op == a->pass) && (!a->again || a->waits[a->at]);
+}
+
+static enum err_code each_row(struct applying *a, struct change_target *g, enum step step, struct err *err)
+{
+    struct str rest = g->t->rows, parked = strbuf_str(&a->parked);
+    struct change_row row;
+    bool found = true;
+    enum err_code code = ERR_OK;
+    while (!code && !(code = change_row_next(g->t, &rest, &found, &row, err)) && found) {
+        if (is_turn(a, &row) && !g->missing)
+            code = step == APPLY  ? apply_row(a, g, &row, err)
+                   : step == PARK ? park_row(a, g, &row, err)
+                                  : place_row(a, g, &row, &parked, err);
+        a->at++;
+    }
+    return code;
+}
+
+/* Rows that exchange unique values, or hand them round: all leave their places before one takes a new one. */
+static enum err_code end_table(struct applying *a, struct change_target *g, struct err *err)
+{
+    uint64_t first = a->at;
+    strbuf_reset(&a->parked);
+    a->pass = CHANGE_UPDATE;
+    enum err_code code = each_row(a, g, PARK, err);
+    a->unsure = a->conflicts > 0;
+    a->at = first;
+    if (!code)
+        code = each_row(a, g, PLACE, err);
+    a->at = first;
+    a->pass = 0;
+    return code ? code : each_row(a, g, APPLY, err);
 }
 
 static enum err_code apply_whole(struct applying *a, const struct change_table_view *t, struct err *err)
@@ -458,26 +300,12 @@ static enum err_code apply_whole(struct applying *a, const struct change_table_v
 
 static enum err_code apply_table(struct applying *a, const struct change_table_view *t, struct err *err)
 {
-    struct target g = {.t = t};
-    struct str rest = t->rows;
-    struct change_row row;
-    bool found = true;
+    struct change_target g;
     enum err_code code = apply_whole(a, t, err);
     if (code || a->whole[a->table])
         return code;
-    g.rowid = t->columns[0].flags & CHANGE_COLUMN_ROWID ? change_rowid_name(t) : NULL;
-    g.mask = mem_array(t->column_count, sizeof g.mask[0]);
-    g.now = mem_array(t->column_count, sizeof g.now[0]);
-    while (!code && found) {
-        code = change_row_next(t, &rest, &found, &row, err);
-        if (code || !found)
-            break;
-        if (is_turn(a, &row) && !g.missing) {
-            a->waits[a->at] = false;
-            code = apply_row(a, &g, &row, err);
-        }
-        a->at++;
-    }
+    target_init(&g, a->eng, t);
+    code = a->last ? end_table(a, &g, err) : each_row(a, &g, APPLY, err);
     target_release(&g);
     return code;
 }
@@ -502,7 +330,7 @@ static enum err_code apply_pass(struct applying *a, struct str bytes, int pass, 
 }
 
 /* Updates come first, so that the action of a foreign key finds nothing to do when a row goes. What could not
- * be done then is tried again for as long as that helps. */
+ * be done then is tried again for as long as that does half of it. */
 static enum err_code apply_passes(struct applying *a, struct str bytes, struct err *err)
 {
     static const enum change_op ORDER[] = {CHANGE_UPDATE, CHANGE_INSERT, CHANGE_DELETE};
@@ -512,16 +340,12 @@ static enum err_code apply_passes(struct applying *a, struct str bytes, struct e
         code = apply_pass(a, bytes, (int)ORDER[i], err);
         left += a->left;
     }
-    while (!code && left > 0 && a->conflicts == 0) {
+    a->again = true;
+    for (a->done = left; !code && left > 0 && a->done >= left && a->conflicts == 0; left = a->left)
         code = apply_pass(a, bytes, 0, err);
-        left = a->left;
-        if (!code && a->done == 0 && left > 0) {
-            a->last = true;
-            return apply_pass(a, bytes, 0, err);
-        }
-    }
-    a->last = a->unsure = a->conflicts > 0;
-    return !code && a->unsure && left > 0 ? apply_pass(a, bytes, 0, err) : code;
+    a->last = true;
+    a->unsure = a->conflicts > 0;
+    return !code && left > 0 ? apply_pass(a, bytes, 0, err) : code;
 }
 
 static void set_triggers(struct engine *eng, int on)
@@ -539,10 +363,13 @@ enum err_code change_apply(struct engine *eng, struct str bytes, change_conflict
         code = change_set_count(bytes, &rows, err);
     if (code)
         return code;
+    strbuf_init(&a.parked, (size_t)LIMIT_CHANGE_BYTES);
     a.waits = mem_array((size_t)rows + 1, sizeof a.waits[0]);
     set_triggers(eng, 0);
+    target_forget_actions(eng);
     code = apply_passes(&a, bytes, err);
     set_triggers(eng, 1);
+    strbuf_release(&a.parked);
     mem_free(a.waits);
     *ret_conflicts = a.conflicts;
     return code;

@@ -1,10 +1,11 @@
-/* UPDATE … SET column = _sys_change(…) WHERE row id BETWEEN first AND last AND _sys_changes(…): the functions
- * walk along the set beside the scan. The first looks whether a row is in the set and as it was; the second
- * gives what it becomes. Each has a place of its own, because SQLite may find all rows before it changes the
- * first one. They reach the set through a pointer that SQL cannot make. */
+/* UPDATE OR ABORT … SET column = _sys_change(…) WHERE row id BETWEEN first AND last AND _sys_changes(…): the
+ * functions walk along the set beside the scan. The first looks whether a row is in the set and as it was;
+ * the second gives what it becomes. Each has a place of its own, because SQLite may find all rows before it
+ * changes the first one. They reach the set through a pointer that SQL cannot make. */
 #include "engine/change_bulk.h"
 #include "base/mem.h"
 #include "engine/catalog.h"
+#include "engine/change_target.h"
 #include "engine/engine_state.h"
 
 enum {
@@ -215,7 +216,7 @@ static void put_sql(struct strbuf *sql, const struct bulk *b, const char *rowid)
         strbuf_add_cstr(&key, rowid);
     else
         catalog_quote(&key, b->t->columns[b->key].name);
-    strbuf_add_cstr(sql, "UPDATE main.");
+    strbuf_add_cstr(sql, "UPDATE OR ABORT main.");
     catalog_quote(sql, b->t->name);
     for (size_t i = 0; i < b->t->column_count; i++) {
         if (!b->changes[i])
@@ -241,12 +242,9 @@ static int prepare(struct engine *eng, struct bulk *b, const char *rowid, sqlite
     AUTO_STRBUF sql;
     strbuf_init(&sql, 1 << 20);
     put_sql(&sql, b, rowid);
-    *ret = NULL;
-    if (strbuf_failed(&sql))
-        return SQLITE_ERROR;
-    int rc = sqlite3_prepare_v2(eng->db, strbuf_cstr(&sql), (int)sql.len, ret, NULL);
+    int rc = target_prepare(eng, &sql, false, ret);
     if (rc == SQLITE_ERROR && make_functions(eng->db) == SQLITE_OK) /* the first time */
-        rc = sqlite3_prepare_v2(eng->db, strbuf_cstr(&sql), (int)sql.len, ret, NULL);
+        rc = target_prepare(eng, &sql, false, ret);
     return rc;
 }
 

@@ -124,6 +124,26 @@ def schemas(checks, s):
     checks.equal("what came later is gone", s.query("SELECT * FROM after").status, 400)
 
 
+def exchanges(checks, s):
+    """Rows that took each other's unique values, or handed them on."""
+    places = lambda: [r[0] for r in s.query("SELECT name FROM board ORDER BY place").json["data"]["rows"]]
+    s.query("CREATE TABLE board(name TEXT PRIMARY KEY COLLATE NOCASE, place INTEGER UNIQUE NOT NULL)")
+    s.query("INSERT INTO board VALUES('a', 1), ('b', 2), ('c', 3)")
+    s.query("CREATE TABLE seat(id INTEGER PRIMARY KEY, name TEXT REFERENCES board ON UPDATE CASCADE ON DELETE CASCADE)")
+    s.query("INSERT INTO seat SELECT place, name FROM board")
+    for what, sql, then in (
+            ("the first two", ["UPDATE board SET place = -place WHERE place < 3", "UPDATE board SET place = 3 + place WHERE place < 0"], ["b", "a", "c"]),
+            ("one place on", ["UPDATE board SET place = -place", "UPDATE board SET place = 1 - place"], ["a", "b", "c"]),
+            ("names, with those who refer to them", [f"UPDATE board SET name = '{new}' WHERE name = '{old}'" for old, new in ("a-", "ba", "cb", "-C")], ["C", "a", "b"])):
+        before = s.query("SELECT * FROM board JOIN seat USING (name) ORDER BY id").json["data"]["rows"]
+        made = s.db("propose", {"statements": [{"sql": q} for q in sql]}).json["data"]
+        s.secrets.append(made["executionToken"])
+        checks.equal(what, (s.db("apply", {"executionToken": made["executionToken"]}).status, places()), (200, then))
+        status, back = undo(s, None, f"proposals/{made['proposalId']}/undo")
+        checks.equal(f"{what}: taken back", (status, s.db("apply", {"executionToken": back.get("executionToken")}).status), (200, 200)) or print(back)
+        checks.equal(f"{what}: as it was", s.query("SELECT * FROM board JOIN seat USING (name) ORDER BY id").json["data"]["rows"], before)
+
+
 def kept(checks, s):
     p = write(s, "UPDATE stock SET n = n + 1")
     got = s.db("proposals/" + p["proposalId"], method="GET").json["data"]
@@ -179,7 +199,7 @@ def main():
     with Server(binary_argument()) as s:  # snapshots that are made by themselves are few in a minute
         checks.part(schemas, checks, s)
     with Server(binary_argument(), args=("--undo-kept", "2d")) as s:
-        for part in (bearers, parts, spans, kept, lists, people):
+        for part in (bearers, parts, spans, exchanges, kept, lists, people):
             checks.part(part, checks, s)
     return checks.end()
 
