@@ -4,15 +4,47 @@
 #include "api/request.h"
 
 #include "api/cookie.h"
+#include "api/openapi.h"
 #include "api/scope.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "json/pointer.h"
 #include "registry/registry.h"
 #include "tenant/share.h"
 
 #define RETRY_STOPPING_S 5 /* as supervise/ says */
+
+static bool is_known_arg(unsigned route, struct str name)
+{
+    const char *known;
+    for (unsigned i = 0; (known = openapi_query_arg(route, i)); i++)
+        if (str_eq(name, str_of(known)))
+            return true;
+    return false;
+}
+
+static enum err_code refuse_arg(unsigned route, struct str name, struct err *err)
+{
+    AUTO_STRBUF names, pointer;
+    const char *known;
+    strbuf_init(&pointer, POINTER_TEXT_MAX);
+    strbuf_init(&names, ERR_MESSAGE_MAX);
+    pointer_add_key(&pointer, name);
+    for (unsigned i = 0; (known = openapi_query_arg(route, i)); i++)
+        strbuf_addf(&names, "%s%s", i ? ", " : "", known);
+    return err_field(err, strbuf_cstr(&pointer), "is not a known parameter; this route takes %s",
+        names.len ? strbuf_cstr(&names) : "none");
+}
+
+static enum err_code check_args(const struct api_request *r, struct err *err)
+{
+    for (unsigned i = 0; i < r->args.count; i++)
+        if (openapi_is_strict(r->route->id) && !is_known_arg(r->route->id, r->args.items[i].name))
+            return refuse_arg(r->route->id, r->args.items[i].name, err);
+    return ERR_OK;
+}
 
 static enum err_code find_route(struct api_request *r, struct err *err)
 {
@@ -29,7 +61,8 @@ static enum err_code find_route(struct api_request *r, struct err *err)
     r->item = route_param(&m, "id");
     if (r->route->auth == AUTH_OPEN || r->route->auth == AUTH_COOKIE)
         http_set_header(r->http, "Cache-Control", S("no-store"));
-    return query_parse(http_query(r->http), &r->arena, &r->args, err);
+    rc = query_parse(http_query(r->http), &r->arena, &r->args, err);
+    return rc ? rc : check_args(r, err);
 }
 
 static enum err_code run(struct api_request *r, struct err *err)

@@ -164,8 +164,8 @@ enum err_code request_check_json(const struct api_request *r, struct err *err)
     return ERR_OK;
 }
 
-enum err_code request_read_body(struct api_request *r, const struct jsonr_field *fields, size_t count,
-    enum request_unknown unknown, void *out, struct err *err)
+enum err_code request_read_body(
+    struct api_request *r, const struct jsonr_field *fields, size_t count, void *out, struct err *err)
 {
     const struct jsonr_value *root;
     enum err_code rc = request_check_json(r, err);
@@ -173,10 +173,7 @@ enum err_code request_read_body(struct api_request *r, const struct jsonr_field 
         rc = err_field(err, "", "The body is empty; send a JSON object");
     if (!rc)
         rc = jsonr_parse(&r->arena, http_body(r->http), &root, err);
-    bool refuse = unknown == REQUEST_UNKNOWN_REFUSE;
-    return rc ? rc
-              : jsonr_fields(
-                    root, "", fields, count, refuse ? JSONR_UNKNOWN_REFUSE : JSONR_UNKNOWN_IGNORE, out, err);
+    return rc ? rc : jsonr_fields(root, "", fields, count, JSONR_UNKNOWN_REFUSE, out, err);
 }
 
 void request_expect_body(struct api_request *r)

@@ -69,6 +69,19 @@ const char *openapi_query_arg(unsigned route, unsigned nth)
     return NULL;
 }
 
+bool openapi_is_strict(unsigned route)
+{
+    static const char *const TAGS[] = {
+        "branches", "snapshots", "archives", "proposals", "rules", "approvals"};
+    bool strict = false;
+    CHECK(route < ROUTE_COUNT);
+    if (str_starts(str_of(docs[route].answer), S("text:text/html"))) /* who follows a link may bring more */
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(TAGS); i++)
+        strict |= strcmp(docs[route].tag, TAGS[i]) == 0;
+    return strict;
+}
+
 static void write_ref(struct jsonw *w, struct str name)
 {
     char text[80] = "#/components/schemas/";

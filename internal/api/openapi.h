@@ -16,4 +16,8 @@ bool openapi_answers_bare(unsigned route);
  * NULL. */
 const char *openapi_query_arg(unsigned route, unsigned nth);
 
+/* Branches, snapshots, proposals, rules, approvals: what a route does not know is refused, for a wrong guess
+ * would write. Others are as lenient as PerSQL is. */
+bool openapi_is_strict(unsigned route);
+
 #endif

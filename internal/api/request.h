@@ -140,11 +140,11 @@ const char *request_content_type(const struct api_request *r); /* by r->head */
 /* A body is JSON by its content type, or has none: a form or a file sent here by mistake is told so. */
 MUST_CHECK enum err_code request_check_json(const struct api_request *r, struct err *err);
 
-/* The JSON body of a flow's request, on the loop: its texts are in the request's arena. */
+/* The JSON body of a flow's request, on the loop; other members are refused. Its texts are in the request's
+ * arena. */
 struct jsonr_field;
-enum request_unknown { REQUEST_UNKNOWN_IGNORE, REQUEST_UNKNOWN_REFUSE };
-MUST_CHECK enum err_code request_read_body(struct api_request *r, const struct jsonr_field *fields,
-    size_t count, enum request_unknown unknown, void *out, struct err *err);
+MUST_CHECK enum err_code request_read_body(
+    struct api_request *r, const struct jsonr_field *fields, size_t count, void *out, struct err *err);
 
 /* Fills r->call.req from the request: role, scope, deadline, headers, arguments, body. */
 MUST_CHECK enum err_code request_fill_call(struct api_request *r, int64_t timeout_us, struct err *err);

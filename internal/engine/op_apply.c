@@ -33,7 +33,7 @@ static enum err_code find(struct op *op, struct proposal *p, struct err *err)
     bool found = false;
     enum err_code code = jsonr_parse(op->arena, op->call.body, &root, err);
     if (!code)
-        code = jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, &in, err);
+        code = jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_REFUSE, &in, err);
     if (code)
         return code;
     if (!token_well_formed(in.token, &kind) || kind != TOKEN_MUTATION)

@@ -17,7 +17,9 @@ static enum err_code read_input(struct op *op, struct proposing *in, struct err 
     enum err_code code = jsonr_parse(op->arena, op->call.body, &root, err);
     if (!code)
         code = proposing_read(in, root, err);
-    return code ? code : propose_take(op, root, err);
+    if (!code)
+        code = propose_take(op, root, err);
+    return code ? code : propose_check_names(root, "", PROPOSE_WHOLE, err);
 }
 
 static enum err_code check_writes(struct op *op, struct err *err)

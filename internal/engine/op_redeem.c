@@ -26,7 +26,7 @@ static enum err_code read_asked(struct op *op, struct asked *ret, struct err *er
     };
     const struct jsonr_value *root;
     enum err_code code = jsonr_parse(op->arena, op->call.body, &root, err);
-    return code ? code : jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, ret, err);
+    return code ? code : jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_REFUSE, ret, err);
 }
 
 static bool is_hash_of(const struct proposal *p, struct str hash)

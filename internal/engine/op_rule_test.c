@@ -60,6 +60,11 @@ static enum err_code check_role(struct str role, struct err *err)
     return known ? ERR_OK : err_field(err, "/role", "must be readonly, readwrite or admin");
 }
 
+/* … and what proposing_read takes. */
+static const struct jsonr_field KNOWN[] = {JSONR_NAME("rules"), JSONR_NAME("write"), JSONR_NAME("at"),
+    JSONR_NAME("tokenId"), JSONR_NAME("role"), JSONR_NAME("reason"), JSONR_NAME("ticket"),
+    JSONR_NAME("agent"), JSONR_NAME("model")};
+
 static enum err_code read_question(struct op *op, struct question *q, struct proposing *in, struct err *err)
 {
     const struct jsonr_value *root;
@@ -80,7 +85,10 @@ static enum err_code read_question(struct op *op, struct question *q, struct pro
     in->token_id = q->token_id;
     in->role = q->role;
     code = propose_take(op, q->write, err);
-    return code ? err_within(err, code, "/write") : ERR_OK;
+    if (code)
+        return err_within(err, code, "/write");
+    code = jsonr_check_names(root, "", KNOWN, ARRAY_LEN(KNOWN), err);
+    return code ? code : propose_check_names(q->write, "/write", PROPOSE_WRITE, err);
 }
 
 static enum err_code judge_write(
@@ -142,7 +150,7 @@ struct replay {
 
 static const struct jsonr_field REPLAY[] = {
     {"rules", JF_ARRAY, offsetof(struct replay, rules), JF_REQUIRED, 0, 0},
-    {"sinceMs", JF_INT, offsetof(struct replay, since_ms), JF_REQUIRED, 0, 0},
+    {"sinceMs", JF_INT, offsetof(struct replay, since_ms), JF_REQUIRED, 0, INT64_MAX},
     {"cursor", JF_TEXT, offsetof(struct replay, cursor), JF_NULL_OK, 1, SEQ_MAX_TEXT},
 };
 

@@ -9,7 +9,7 @@
 #include "engine/task.h"
 #include "json/jsonr.h"
 
-enum { PLAN_ROWS_MAX = 1000, PLAN_BYTES_MAX = 1 << 20, NAME_BYTES_MAX = 200 };
+enum { PLAN_ROWS_MAX = 1000, PLAN_BYTES_MAX = 1 << 20 };
 
 struct proposing proposing_new(struct str body)
 {
@@ -26,15 +26,36 @@ struct proposing proposing_new(struct str body)
         .body = body};
 }
 
+enum err_code propose_check_names(
+    const struct jsonr_value *root, const char *at, enum propose_part part, struct err *err)
+{
+    static const struct jsonr_field NAMES[] = {JSONR_NAME("sql"), JSONR_NAME("params"), JSONR_NAME("ttlSec"),
+        JSONR_NAME("reason"), JSONR_NAME("ticket"), JSONR_NAME("agent"), JSONR_NAME("model"),
+        JSONR_NAME("statements"), JSONR_NAME("transaction")};
+    enum { SINGLE = 2, WHY = 5, MANY = 2 };
+    const struct jsonr_value *many = jsonr_member(root, S("statements"));
+    bool why = part == PROPOSE_WHOLE;
+    size_t from = !many ? 0 : why ? SINGLE : SINGLE + WHY;
+    size_t count = (many ? MANY : SINGLE) + (why ? WHY : 0);
+    enum err_code code = jsonr_check_names(root, at, NAMES + from, count, err);
+    char place[60];
+    int n = 0;
+    for (const struct jsonr_value *v = many ? jsonr_first(many) : NULL; v && !code; v = jsonr_next(v)) {
+        str_print(place, sizeof place, "%s/statements/%d", at, n++);
+        code = jsonr_check_names(v, place, NAMES, SINGLE, err);
+    }
+    return code;
+}
+
 enum err_code proposing_read(struct proposing *in, const struct jsonr_value *root, struct err *err)
 {
     static const struct jsonr_field FIELDS[] = {
         {"ttlSec", JF_INT, offsetof(struct proposing, ttl_s), JF_NULL_OK, LIMIT_PROPOSAL_TTL_MIN_S,
             LIMIT_PROPOSAL_TTL_MAX_S},
         {"reason", JF_TEXT, offsetof(struct proposing, reason), JF_NULL_OK, 1, LIMIT_PROPOSAL_TEXT_BYTES},
-        {"ticket", JF_TEXT, offsetof(struct proposing, ticket), JF_NULL_OK, 1, NAME_BYTES_MAX},
-        {"agent", JF_TEXT, offsetof(struct proposing, agent), JF_NULL_OK, 1, NAME_BYTES_MAX},
-        {"model", JF_TEXT, offsetof(struct proposing, model), JF_NULL_OK, 1, NAME_BYTES_MAX},
+        {"ticket", JF_TEXT, offsetof(struct proposing, ticket), JF_NULL_OK, 1, LIMIT_PROPOSAL_NAME_BYTES},
+        {"agent", JF_TEXT, offsetof(struct proposing, agent), JF_NULL_OK, 1, LIMIT_PROPOSAL_NAME_BYTES},
+        {"model", JF_TEXT, offsetof(struct proposing, model), JF_NULL_OK, 1, LIMIT_PROPOSAL_NAME_BYTES},
     };
     return jsonr_fields(root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, in, err);
 }

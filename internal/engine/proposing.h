@@ -26,6 +26,11 @@ struct proposing proposing_new(struct str body);
 MUST_CHECK enum err_code proposing_read(
     struct proposing *in, const struct jsonr_value *root, struct err *err);
 
+/* Refuses members that nobody knows, of a body or of the write alone. propose_take has read `root`. */
+enum propose_part { PROPOSE_WHOLE, PROPOSE_WRITE };
+MUST_CHECK enum err_code propose_check_names(
+    const struct jsonr_value *root, const char *at, enum propose_part part, struct err *err);
+
 /* What rules say of it, while its effects stand: into in->verdict. Nothing without rules. */
 MUST_CHECK enum err_code propose_judge(
     struct op *op, struct proposing *in, struct rehearsal *r, struct err *err);

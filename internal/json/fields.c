@@ -137,7 +137,7 @@ static const char *nearest_field(struct str name, const struct jsonr_field *fiel
     return best;
 }
 
-static enum err_code refuse_unknown(const struct jsonr_value *root, const char *at,
+enum err_code jsonr_check_names(const struct jsonr_value *root, const char *at,
     const struct jsonr_field *fields, size_t field_count, struct err *err)
 {
     for (const struct jsonr_value *v = jsonr_first(root); v; v = jsonr_next(v)) {
@@ -163,8 +163,8 @@ enum err_code jsonr_fields(const struct jsonr_value *root, const char *at, const
     if (jsonr_kind(root) != JSONR_OBJECT)
         return err_field(err, at, "%s be an object; got %s", *at ? "must" : "the body must",
             jsonr_kind_name(jsonr_kind(root)));
-    enum err_code rc =
-        unknown == JSONR_UNKNOWN_REFUSE ? refuse_unknown(root, at, fields, field_count, err) : ERR_OK;
+    bool refuse = unknown == JSONR_UNKNOWN_REFUSE;
+    enum err_code rc = refuse ? jsonr_check_names(root, at, fields, field_count, err) : ERR_OK;
     for (size_t i = 0; !rc && i < field_count; i++)
         rc = field_check(at, &fields[i], field_value(root, &fields[i]), err);
     for (size_t i = 0; !rc && i < field_count; i++) {

@@ -61,6 +61,12 @@ struct jsonr_field {
     int64_t min, max; /* both 0: no bound */
 };
 
+/* A row of a table whose names alone count. */
+#define JSONR_NAME(name)                                                                                     \
+    {                                                                                                        \
+        (name), JF_ANY, 0, 0, 0, 0                                                                           \
+    }
+
 enum jsonr_unknown { JSONR_UNKNOWN_IGNORE, JSONR_UNKNOWN_REFUSE };
 
 /* Fills `out` from `root`, which must be an object. Members that are absent stay as they were, so set
@@ -69,6 +75,10 @@ enum jsonr_unknown { JSONR_UNKNOWN_IGNORE, JSONR_UNKNOWN_REFUSE };
 MUST_CHECK enum err_code jsonr_fields(const struct jsonr_value *root, const char *at,
     const struct jsonr_field *fields, size_t field_count, enum jsonr_unknown unknown, void *out,
     struct err *err);
+
+/* Members of `root`, an object, that are none of `fields` (their names alone count) are refused. */
+MUST_CHECK enum err_code jsonr_check_names(const struct jsonr_value *root, const char *at,
+    const struct jsonr_field *fields, size_t field_count, struct err *err);
 
 const char *jsonr_kind_name(enum jsonr_kind kind); /* "null", "boolean", "integer", … for messages */
 

@@ -30,6 +30,72 @@ BODIES = [
     ("POST", "/v1/databases", {"name": "A name", "slug": "never-made"},
      [("/name", {"text"}, False, True, 200), ("/slug", {"text"}, False, True, 63)]),
 ]
+WHY = [(f"/{name}", {"text"}, False, True, longest) for name, longest in (("reason", 2000), ("ticket", 200), ("agent", 200), ("model", 200))]
+TTL = [("/ttlDays", {"int"}, False, True, None), ("/ttlSec", {"int"}, False, True, None), ("/expiresAt", {"text"}, False, True, 40)]
+ROWS = [("/data", {"text"}, False, True, 20), ("/sampleRows", {"int"}, False, True, None), ("/seed", {"int"}, False, True, None), ("/masked", {"bool"}, False, True, None),
+        ("/fromSnapshot", {"text"}, False, True, 64)]
+FROM, NAMED = [("/fromRef", {"text"}, False, True, 64)], [("/name", {"text"}, False, True, 200), ("/region", {"text"}, False, True, 20)]
+# The same of bodies that may be missing or are no SQL: their fields alone are gone through.
+MORE = [
+    ("POST", DB + "propose", {"sql": INSERT, "params": [], "ttlSec": 60, "reason": "r", "ticket": "t", "agent": "a", "model": "m"},
+     [("/params", {"array", "object"}, False, True, None), ("/ttlSec", {"int"}, False, True, None), *WHY]),
+    ("POST", DB + "propose", {"statements": [{"sql": INSERT, "params": []}], "transaction": True},
+     [("/statements", {"array"}, False, False, None), ("/transaction", {"bool"}, False, True, None), ("/statements/0/sql", {"text"}, True, False, 100000)]),
+    ("POST", DB + "apply", {"executionToken": "pmut_none"}, [("/executionToken", {"text"}, True, False, 200)]),
+    ("POST", DB + "redeem_approval", {"approvalToken": "appr_none"}, [("/approvalToken", {"text"}, True, False, 200)]),
+    ("POST", DB + "branches/none/merge", {"mode": "data", "tables": ["t"], "resolve": {}, "dryRun": True, "propose": True, "ttlSec": 60, "reason": "r", "ticket": "t", "agent": "a", "model": "m"},
+     [("/mode", {"text"}, False, True, 20), ("/tables", {"array"}, False, True, None), ("/tables/0", {"text"}, True, False, 1000), ("/resolve", {"object"}, False, True, None),
+      ("/dryRun", {"bool"}, False, True, None), ("/propose", {"bool"}, False, True, None), ("/ttlSec", {"int"}, False, True, None), *WHY]),
+    ("PUT", DB + "branches/never", {"name": "n", "region": "auto", "ttlDays": 1, "ttlSec": 60, "expiresAt": "x", "fromRef": "main", "data": "sample", "sampleRows": 5, "seed": 1, "masked": True,
+                                    "fromSnapshot": "snap_none"}, NAMED + TTL + FROM + ROWS),
+    ("POST", DB + "claim_branch", {"ref": "never", "purpose": "p", "role": "read", "ttlDays": 1, "ttlSec": 60, "expiresAt": "x", "fromRef": "main", "data": "sample", "sampleRows": 5, "seed": 1,
+                                   "masked": True, "fromSnapshot": "snap_none"},
+     [("/ref", {"text"}, False, True, 64), ("/purpose", {"text"}, False, True, 200), ("/role", {"text"}, False, True, 20), *TTL, *FROM, *ROWS]),
+    ("POST", DB + "fork", {"slug": "never", "name": "n", "region": "auto", "ttlDays": 1, "ttlSec": 60, "expiresAt": "x", "data": "sample", "sampleRows": 5, "seed": 1, "masked": True,
+                           "fromSnapshot": "snap_none"}, [("/slug", {"text"}, False, True, 63), *NAMED, *TTL, *ROWS]),
+    ("POST", DB + "branches/none/pin", {"role": "read", "ttlSec": 60}, [("/role", {"text"}, False, True, 20), ("/ttlSec", {"int"}, False, True, None)]),
+    ("POST", "/v1/handoff/redeem", {"token": "phand_none"}, [("/token", {"text"}, True, False, 200)]),
+    ("POST", DB + "approval-rules", {"tableGlob": "t", "when": "1", "action": "deny", "note": "n", "approvals": 1, "approverRole": "editor", "order": 1},
+     [("/tableGlob", {"text"}, False, True, None), ("/when", {"text"}, False, True, None), ("/action", {"text"}, True, False, None), ("/note", {"text"}, False, True, None),
+      ("/approvals", {"int"}, False, True, None), ("/approverRole", {"text"}, False, True, None), ("/order", {"int"}, False, False, None)]),
+    ("PUT", DB + "approval-rules", {"rules": [{"tableGlob": "t", "action": "deny"}]}, [("/rules", {"array"}, True, False, None), ("/rules/0", {"object"}, True, False, None),
+                                                                                       ("/rules/0/action", {"text"}, True, False, None)]),
+    ("POST", DB + "approval-rules/test", {"write": {"sql": INSERT}, "rules": [], "at": "2026-06-01T10:00:00.000Z"},
+     [("/write", {"object"}, True, False, None), ("/rules", {"array"}, False, True, None), ("/at", {"text"}, False, True, None), ("/write/sql", {"text"}, False, False, 100000)]),
+    ("POST", DB + "approval-rules/replay", {"rules": [], "sinceMs": 0, "cursor": "1"}, [("/rules", {"array"}, True, False, None), ("/sinceMs", {"int"}, True, False, None),
+                                                                                         ("/cursor", {"text"}, False, True, 40)]),
+    ("POST", DB + "invariants", {"name": "never", "sql": "SELECT 1 WHERE 0", "note": "n"}, [("/name", {"text"}, True, False, None), ("/sql", {"text"}, True, False, None), ("/note", {"text"}, False, True, None)]),
+    ("PUT", DB + "masks", {"masks": [{"table": "witness", "column": "a", "kind": "hash", "options": {}}]},
+     [("/masks", {"array"}, True, False, None), ("/masks/0", {"object"}, True, False, None), ("/masks/0/table", {"text"}, True, False, None), ("/masks/0/column", {"text"}, True, False, None),
+      ("/masks/0/kind", {"text"}, True, False, None), ("/masks/0/options", {"object"}, False, True, None)]),
+    ("PUT", DB + "proposal-settings", {"onDrift": "refuse"}, [("/onDrift", {"text"}, True, False, 20)]),
+    ("POST", DB + "snapshots", {"label": "l"}, [("/label", {"text"}, False, True, 320)]),
+    ("POST", DB + "archives", {"label": "l"}, [("/label", {"text"}, False, True, 320)]),
+    ("POST", DB + "restore", {"snapshotId": "snap_none", "bookmark": "b", "timestamp": 1}, [("/snapshotId", {"text"}, False, True, 64), ("/bookmark", {"text"}, False, True, 64),
+                                                                                             ("/timestamp", {"int"}, False, True, None)]),
+]
+RANGES = [  # a body with one number or word out of its range, and where the pointer must lead
+    ("POST", "propose", {"sql": INSERT, "ttlSec": 59}, "/ttlSec"), ("POST", "propose", {"sql": INSERT, "ttlSec": 3601}, "/ttlSec"), ("POST", "propose", {"sql": INSERT, "reason": ""}, "/reason"),
+    ("POST", "propose", {"sql": INSERT, "statements": []}, None), ("POST", "propose", {}, None), ("POST", "apply", {"executionToken": ""}, "/executionToken"),
+    ("POST", "redeem_approval", {"approvalToken": ""}, "/approvalToken"), ("POST", "branches/none/merge", {"mode": "rows"}, "/mode"), ("POST", "branches/none/merge", {"mode": ""}, "/mode"),
+    ("POST", "branches/none/merge", {"tables": ["t"]}, "/tables"), ("POST", "branches/none/merge", {"resolve": {}}, "/resolve"), ("POST", "branches/none/merge", {"mode": "data", "tables": []}, "/tables"),
+    ("POST", "branches/none/merge", {"mode": "data", "tables": ["a", ""]}, "/tables/1"), ("POST", "branches/none/merge", {"mode": "data", "tables": ["a"] * 1001}, "/tables"),
+    ("POST", "branches/none/merge", {"reason": ""}, "/reason"), ("POST", "branches/none/merge", {"ttlSec": -1}, "/ttlSec"), ("PUT", "branches/never", {"ttlDays": 0}, "/ttlDays"),
+    ("PUT", "branches/never", {"ttlDays": 31}, "/ttlDays"), ("PUT", "branches/never", {"ttlSec": -1}, "/ttlSec"), ("PUT", "branches/never", {"ttlSec": 59}, "/ttlSec"),
+    ("PUT", "branches/never", {"ttlSec": 2592001}, "/ttlSec"), ("PUT", "branches/never", {"expiresAt": "soon"}, "/expiresAt"), ("PUT", "branches/never", {"expiresAt": "2000-01-01T00:00:00Z"}, "/expiresAt"),
+    ("PUT", "branches/never", {"expiresAt": "9999-01-01T00:00:00Z"}, "/expiresAt"), ("PUT", "branches/never", {"data": "sample", "sampleRows": 0}, "/sampleRows"),
+    ("PUT", "branches/never", {"data": "sample", "sampleRows": 100001}, "/sampleRows"), ("PUT", "branches/never", {"data": "sample", "seed": -1}, "/seed"),
+    ("PUT", "branches/never", {"fromSnapshot": "x"}, "/fromSnapshot"), ("POST", "claim_branch", {"ref": "-x"}, "/ref"), ("POST", "claim_branch", {"role": "owner"}, "/role"),
+    ("POST", "claim_branch", {"purpose": "ab"}, "/purpose"), ("POST", "fork", {"slug": "-x"}, "/slug"), ("POST", "fork", {"slug": "a b"}, "/slug"), ("POST", "fork", {}, "/slug"),
+    ("POST", "branches/none/pin", {"ttlSec": 59}, "/ttlSec"), ("POST", "branches/none/pin", {"ttlSec": 86401}, "/ttlSec"), ("POST", "branches/none/pin", {"role": "owner"}, "/role"),
+    ("POST", "approval-rules", {"tableGlob": "t", "action": "denied"}, "/action"), ("POST", "approval-rules", {"tableGlob": "t", "action": "deny", "order": 0}, "/order"),
+    ("POST", "approval-rules", {"tableGlob": "t", "action": "require_approval", "approvals": 0}, "/approvals"),
+    ("POST", "approval-rules", {"tableGlob": "t", "action": "require_approval", "approverRole": "king"}, "/approverRole"), ("POST", "approval-rules", {"when": "", "action": "deny"}, "/when"),
+    ("POST", "approval-rules/test", {"write": {"sql": INSERT}, "at": "then"}, "/at"), ("POST", "approval-rules/replay", {"rules": [], "sinceMs": -1}, "/sinceMs"),
+    ("POST", "approval-rules/replay", {"rules": [], "sinceMs": 0, "cursor": "x"}, "/cursor"), ("POST", "invariants", {"name": "", "sql": "SELECT 1 WHERE 0"}, "/name"),
+    ("PUT", "masks", {"masks": [{"table": "witness", "column": "a", "kind": "rot13"}]}, "/masks/0/kind"), ("PUT", "proposal-settings", {"onDrift": "maybe"}, "/onDrift"),
+    ("POST", "snapshots", {"label": ""}, "/label"), ("POST", "restore", {"timestamp": -1}, "/timestamp"), ("POST", "restore", {}, None),
+]
 VALUES = {"null": "null", "bool": "true", "int": "7", "real": "1.5", "text": '"SELECT 1"', "array": "[]", "object": "{}",
           "int past 64 bits": "9223372036854775808", "int far past": "1" + "0" * 400, "real past double": "1e999", "negative past": "-9223372036854775809"}
 KIND_OF = {"int past 64 bits": "int", "int far past": "int", "real past double": "real", "negative past": "int"}
@@ -107,7 +173,7 @@ class Matrix:
             self.checks.equal(f"{what}: pointer", body.get("pointer"), pointer)
 
     def fields(self):
-        for method, path, body, fields in BODIES:
+        for method, path, body, fields in BODIES + MORE:
             for pointer, kinds, required, null_ok, longest in fields:
                 for name, raw in VALUES.items():
                     kind = KIND_OF.get(name, name)
@@ -152,6 +218,31 @@ class Matrix:
                     return
                 self.checks.that(f"{r.id} {raw}: 4xx", 400 <= answer.status < 500, answer)
         self.checks.equal("the server lives", self.server.call("GET", "/readyz").status, 200)
+
+    def strict(self):
+        """What the routes of branches, snapshots, proposals, rules and approvals do not know is refused, not ignored: a "dryrun" would merge."""
+        owner = Person(self.server, "owner@example.com", PASSWORD)
+        owner.sign_in()
+        tags = {"branches", "snapshots", "archives", "proposals", "rules", "approvals"}
+        asked = [r for r in routes(self.server) if r.tags & tags and r.id != "APPROVE_PAGE"]
+        self.checks.that("these routes are found", len(asked) > 60 and {"BRANCH_MERGE", "FORK", "INBOX_DECIDE", "APPLY"} <= {r.id for r in asked}, [r.id for r in asked])
+        found_first = {"RULE_UPDATE", "API_RULE_UPDATE", "PROPOSAL_UNDO", "API_PROPOSAL_UNDO"}
+        for r in asked:
+            ask = self.server.call if r.bearer else owner.ask
+            method, path, body, headers = r.request(r.path())
+            answer = ask(method, path + ("&" if "?" in path else "?") + "no%2Fsuch=1", body, headers=headers)
+            self.checks.that(f"{r.id}: an unknown parameter", answer.status == 400 and answer.json["pointer"] == "/no~1such", answer)
+            if not isinstance(CALLS[r.id][0], dict) or r.id in found_first | {"UNDO", "API_UNDO"} | {"BRANCH_PUT", "API_BRANCH_PUT"}:  # of PUT, clients of PerSQL may know more
+                continue
+            method, path, body, headers = r.request(r.path(), body=dict(CALLS[r.id][0], nosuchmember=1))
+            answer = ask(method, path, body, headers=headers)
+            self.checks.that(f"{r.id}: an unknown member", answer.status == 400 and answer.json["pointer"] == "/nosuchmember", answer)
+        self.refused("a member of a statement", "POST", DB + "propose", json.dumps({"statements": [{"sql": INSERT}, {"sql": INSERT, "parms": []}]}), "/statements/1/parms")
+        self.refused("params of no statement", "POST", DB + "propose", json.dumps({"statements": [{"sql": INSERT}], "params": []}), "/params")
+        self.refused("a member of a write", "POST", DB + "approval-rules/test", json.dumps({"write": {"sql": INSERT, "reason": "in the wrong place"}}), "/write/reason")
+        for method, path, body, pointer in RANGES:
+            self.refused(json.dumps(body)[:80], method, DB + path, json.dumps(body), pointer)
+        self.refused("a fork of a sibling", "POST", DB + "fork", json.dumps({"slug": "forked", "fromRef": "x"}), "/fromRef")
 
     def params(self):
         for what, raw, pointer in PARAMS:
@@ -200,7 +291,7 @@ def main():
     with Server(binary_argument()) as s:
         s.query("CREATE TABLE witness(a)")
         matrix = Matrix(checks, s)
-        for part in (matrix.fields, matrix.bodies, matrix.no_objects, matrix.params, matrix.batches, matrix.slugs, matrix.query_strings, matrix.accepted):
+        for part in (matrix.fields, matrix.bodies, matrix.no_objects, matrix.strict, matrix.params, matrix.batches, matrix.slugs, matrix.query_strings, matrix.accepted):
             checks.part(part)
         checks.equal("nothing was written", s.query("SELECT count(*) FROM witness").json["data"]["rows"], [[0]])
         checks.equal("nothing was made", [d["slug"] for d in s.call("GET", "/v1/databases").json["data"]], ["main"])

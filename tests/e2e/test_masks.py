@@ -104,7 +104,7 @@ def bad_bodies(checks, s):
                           ({"fromSnapshot": "snap_none", "fromRef": "main"}, "/fromSnapshot"), ({"fromRef": "early", "data": "masked"}, "/fromRef")):
         checks.refused(f"branch {body}", put(s, "bad", body), 400, "invalid_request", pointer)
         checks.refused(f"claim {body}", s.call("POST", BASE + "/claim_branch", body), 400, "invalid_request", pointer)
-        checks.refused(f"fork {body}", s.call("POST", BASE + "/fork", {"slug": "bad", **body}), 400, "invalid_request", pointer)
+        checks.refused(f"fork {body}", s.call("POST", BASE + "/fork", {"slug": "bad", **body}), 400, "invalid_request", "/fromRef" if "fromRef" in body else pointer)
 
 
 def masked(checks, s):

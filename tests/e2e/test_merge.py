@@ -211,7 +211,8 @@ def bodies(checks, s):
     checks.refused("too low a role", merge(s, "b", db=main, token=s.mint("readwrite")["token"]), 403, "forbidden")
     key = {"Idempotency-Key": "k" * 300}
     checks.refused("a long key", merge(s, "b", db=main, headers=key), 400, "invalid_request")
-    checks.good("members that nobody knows", merge(s, "b", {"unknown": 1, "dryRun": None}, db=main))
+    checks.refused("a slip of the pen merges nothing", merge(s, "b", {"dryrun": True}, db=main), 400, "invalid_request", "/dryrun", text="dryRun")
+    checks.good("null is as if it were not there", merge(s, "b", {"dryRun": None}, db=main))
     checks.equal("it is merged", rows(s, "SELECT name FROM items WHERE id = 1", main), [["b1"]])
     checks.equal("no change set waits in the parent's or the branch's directory",
                  [f for path, _, files in os.walk(os.path.join(s.data, "db")) for f in files if f.endswith(".set") and "merged" not in path], [])

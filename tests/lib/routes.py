@@ -86,7 +86,7 @@ class Route:
         self.template, self.method, self.id = path, method.upper(), doc["operationId"]
         schemes = [name for one in doc.get("security", [{"bearer": []}]) for name in one]
         self.public, self.bearer, self.session = not schemes, "bearer" in schemes, "session" in schemes
-        self.capability = doc["x-capability"]
+        self.capability, self.tags = doc["x-capability"], set(doc["tags"])
         self.in_namespace, self.in_database = "{ns}" in path, "{ns}" in path and "{db}" in path
         self.takes_json = "application/json" in doc.get("requestBody", {}).get("content", {})
 

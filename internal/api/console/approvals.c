@@ -318,7 +318,7 @@ static void looked(struct api_request *r)
 
 static enum err_code read_decision(struct api_request *r, struct decide *d, struct err *err)
 {
-    enum err_code rc = request_read_body(r, DECISION, ARRAY_LEN(DECISION), REQUEST_UNKNOWN_REFUSE, d, err);
+    enum err_code rc = request_read_body(r, DECISION, ARRAY_LEN(DECISION), d, err);
 
     if (rc)
         return rc;

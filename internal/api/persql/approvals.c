@@ -81,7 +81,7 @@ static enum err_code read_body(struct api_request *r, struct wanted *w, struct e
 {
     static const struct jsonr_field FIELDS[] = {
         {"approvalToken", JF_TEXT, offsetof(struct wanted, approval), JF_REQUIRED, 1, 200}};
-    enum err_code rc = request_read_body(r, FIELDS, ARRAY_LEN(FIELDS), REQUEST_UNKNOWN_IGNORE, w, err);
+    enum err_code rc = request_read_body(r, FIELDS, ARRAY_LEN(FIELDS), w, err);
 
     return rc || approval_id_valid(w->approval) ? rc : not_yours(err);
 }

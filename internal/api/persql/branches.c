@@ -95,7 +95,6 @@ struct branch_flow {
     {"ttlDays", JF_INT, FROM(ttl.days), JF_NULL_OK, 1, 30},                                                  \
         {"ttlSec", JF_INT, FROM(ttl.seconds), JF_NULL_OK, 0, 2592000},                                       \
         {"expiresAt", JF_TEXT, FROM(ttl.at), JF_NULL_OK, 1, 40},                                             \
-        {"fromRef", JF_TEXT, FROM(from_ref), JF_NULL_OK, 1, 64},                                             \
         {"fromSnapshot", JF_TEXT, FROM(from_snapshot), JF_NULL_OK, 1, 64},                                   \
         {"sampleRows", JF_INT, FROM(sample_rows), JF_NULL_OK, 1, LIMIT_SAMPLE_ROWS},                         \
         {"seed", JF_INT, FROM(seed), JF_NULL_OK, 0, INT64_MAX / 16},                                         \
@@ -107,12 +106,14 @@ struct branch_flow {
 static const struct jsonr_field put_fields[] = {
     {"name", JF_TEXT, FROM(name), JF_NULL_OK, 1, 200},
     {"region", JF_TEXT, FROM(region), JF_NULL_OK, 1, 20},
+    {"fromRef", JF_TEXT, FROM(from_ref), JF_NULL_OK, 1, 64},
     TTL_FIELDS,
 };
 static const struct jsonr_field claim_fields[] = {
     {"ref", JF_TEXT, FROM(ref), JF_NULL_OK, 1, 64},
     {"purpose", JF_TEXT, FROM(purpose), JF_NULL_OK, 0, PURPOSE_BYTES},
     {"role", JF_TEXT, FROM(role), JF_NULL_OK, 1, 20},
+    {"fromRef", JF_TEXT, FROM(from_ref), JF_NULL_OK, 1, 64},
     TTL_FIELDS,
 };
 
@@ -125,10 +126,11 @@ static const struct jsonr_field fork_fields[] = {
 static const struct {
     const struct jsonr_field *fields;
     size_t count;
+    enum jsonr_unknown unknown; /* clients of PerSQL may send PUT more than we know of */
 } bodies[] = {
-    [MADE_PUT] = {put_fields, ARRAY_LEN(put_fields)},
-    [MADE_CLAIM] = {claim_fields, ARRAY_LEN(claim_fields)},
-    [MADE_FORK] = {fork_fields, ARRAY_LEN(fork_fields)},
+    [MADE_PUT] = {put_fields, ARRAY_LEN(put_fields), JSONR_UNKNOWN_IGNORE},
+    [MADE_CLAIM] = {claim_fields, ARRAY_LEN(claim_fields), JSONR_UNKNOWN_REFUSE},
+    [MADE_FORK] = {fork_fields, ARRAY_LEN(fork_fields), JSONR_UNKNOWN_REFUSE},
 };
 
 /* A body may be missing: all of it may be left out. */
@@ -141,7 +143,7 @@ static enum err_code read_body(struct api_request *r, struct branch_flow *f, str
         return rc;
     rc = jsonr_parse(&r->arena, body, &root, err);
     return rc ? rc
-              : jsonr_fields(root, "", bodies[f->kind].fields, bodies[f->kind].count, JSONR_UNKNOWN_IGNORE,
+              : jsonr_fields(root, "", bodies[f->kind].fields, bodies[f->kind].count, bodies[f->kind].unknown,
                     &f->wish, err);
 }
 

@@ -37,7 +37,7 @@ static enum err_code read_pin(struct api_call *c, struct pin_wish *in, enum wire
     if (c->body.len)
         rc = jsonr_parse(c->arena, c->body, &root, c->err);
     if (!rc && c->body.len)
-        rc = jsonr_fields(root, "", pin_fields, ARRAY_LEN(pin_fields), JSONR_UNKNOWN_IGNORE, in, c->err);
+        rc = jsonr_fields(root, "", pin_fields, ARRAY_LEN(pin_fields), JSONR_UNKNOWN_REFUSE, in, c->err);
     if (!rc && !token_role_parse(in->role, ret_role))
         rc = err_field(c->err, "/role", "must be read, write or admin");
     return rc;

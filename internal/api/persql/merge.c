@@ -23,6 +23,8 @@ struct merge_wish {
     struct str mode;
     const struct jsonr_value *tables, *resolve; /* NULL: not given */
     bool dry_run, propose;
+    int64_t ttl_s;
+    struct str reason, ticket, agent, model; /* the engine reads them again */
 };
 
 struct merge {
@@ -47,6 +49,11 @@ static const struct jsonr_field merge_fields[] = {
     {"resolve", JF_OBJECT, FROM(resolve), JF_NULL_OK, 0, 0},
     {"dryRun", JF_BOOL, FROM(dry_run), JF_NULL_OK, 0, 0},
     {"propose", JF_BOOL, FROM(propose), JF_NULL_OK, 0, 0},
+    {"ttlSec", JF_INT, FROM(ttl_s), JF_NULL_OK, LIMIT_PROPOSAL_TTL_MIN_S, LIMIT_PROPOSAL_TTL_MAX_S},
+    {"reason", JF_TEXT, FROM(reason), JF_NULL_OK, 1, LIMIT_PROPOSAL_TEXT_BYTES},
+    {"ticket", JF_TEXT, FROM(ticket), JF_NULL_OK, 1, LIMIT_PROPOSAL_NAME_BYTES},
+    {"agent", JF_TEXT, FROM(agent), JF_NULL_OK, 1, LIMIT_PROPOSAL_NAME_BYTES},
+    {"model", JF_TEXT, FROM(model), JF_NULL_OK, 1, LIMIT_PROPOSAL_NAME_BYTES},
 };
 
 /* With the request's arena, however it ends. */
@@ -95,7 +102,7 @@ static enum err_code read_body(struct api_request *r, struct merge *m, struct er
         return rc;
     rc = jsonr_parse(&r->arena, http_body(r->http), &m->root, err);
     if (!rc)
-        rc = jsonr_fields(m->root, "", merge_fields, ARRAY_LEN(merge_fields), JSONR_UNKNOWN_IGNORE, in, err);
+        rc = jsonr_fields(m->root, "", merge_fields, ARRAY_LEN(merge_fields), JSONR_UNKNOWN_REFUSE, in, err);
     m->data = str_eq(in->mode, S("data"));
     m->only_shown = in->dry_run || in->propose;
     return rc ? rc : check_wish(m, err);
@@ -121,14 +128,14 @@ static enum err_code refuse_by_hand(const struct schema_diff *d, struct err *err
 /* What the client says beside the mode: why, for how long, how conflicts are settled. */
 static void write_wishes(struct jsonw *w, const struct merge *m)
 {
-    static const char *const OURS[] = {"mode", "tables", "merge", "statements", "sql", "transaction"};
-    for (const struct jsonr_value *v = m->root ? jsonr_first(m->root) : NULL; v; v = jsonr_next(v)) {
-        bool ours = false;
-        for (size_t i = 0; i < ARRAY_LEN(OURS); i++)
-            ours |= str_eq(jsonr_name(v), str_of(OURS[i]));
-        if (ours)
+    static const char *const THEIRS[] = {
+        "ttlSec", "reason", "ticket", "agent", "model", "resolve", "dryRun", "propose"};
+    size_t count = m->data ? ARRAY_LEN(THEIRS) : 5; /* a schema goes to batch or propose */
+    for (size_t i = 0; m->root && i < count; i++) {
+        const struct jsonr_value *v = jsonr_member(m->root, str_of(THEIRS[i]));
+        if (!v)
             continue;
-        jsonw_key_str(w, jsonr_name(v));
+        jsonw_key(w, THEIRS[i]);
         changes_copy(w, v);
     }
 }
