@@ -80,8 +80,8 @@ enum stop_reason engine_stop_reason(struct engine *eng)
         eng->stop = STOP_GIVES_WAY;
     else if (eng->invariant_until_us && clock_cpu_us() >= eng->invariant_until_us)
         eng->stop = STOP_INVARIANT;
-    else if (eng->running_reads && !eng->stands_back && eng->cfg.mode != ENGINE_SCRATCH_MODE &&
-             now - eng->running_since_us > STAND_BACK_US)
+    else if (eng->running_reads && !eng->must_end_soon && !eng->stands_back &&
+             eng->cfg.mode != ENGINE_SCRATCH_MODE && now - eng->running_since_us > STAND_BACK_US)
         stand_back(eng);
     return eng->stop;
 }

@@ -69,6 +69,7 @@ struct engine {
     struct op *running; /* may be interrupted; NULL while the engine works for itself */
     int64_t running_since_us;
     bool running_reads; /* may be bounced */
+    bool must_end_soon; /* the running call keeps the log from being begun anew: it does not stand back */
     enum stop_reason stop;
     int64_t invariant_until_us; /* clock_cpu_us, of the invariant that is being asked; 0 none */
     int64_t looked_us; /* when the time was last looked at for the running call: then it was stopped, if so */

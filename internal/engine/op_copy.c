@@ -13,6 +13,7 @@
 #include "engine/copy_file.h"
 #include "engine/copy_raw.h"
 #include "engine/copy_rows.h"
+#include "engine/engine_state.h"
 #include "engine/mask_store.h"
 #include "engine/proposal.h"
 #include "engine/rule.h"
@@ -93,6 +94,13 @@ static enum err_code write_copy(struct op *op, sqlite3 *to, bool raw, struct err
     return code || is_same(op) ? code : exec(to, SQL_BECOME_NEW, err);
 }
 
+/* What is left to do is done to the copy alone. */
+static void let_log_go(struct op *op)
+{
+    if (!sqlite3_get_autocommit(op->eng->db) && own_run(op->eng, OWN_COMMIT) != SQLITE_OK)
+        own_abandon(op->eng); /* nothing was written */
+}
+
 static enum err_code make(struct op *op, const char *path, struct err *err)
 {
     sqlite3 *to = NULL;
@@ -101,6 +109,8 @@ static enum err_code make(struct op *op, const char *path, struct err *err)
     enum err_code code = copy_raw(op, path, &raw, &log, err);
     if (code)
         return code;
+    if (raw)
+        let_log_go(op);
     if (raw && !log && is_same(op))
         return copy_file_settle(path, err);
     int rc = sqlite3_open_v2(
@@ -116,9 +126,11 @@ static enum err_code copy_whole(struct op *op, struct copy_source *from, const c
 {
     if (from->db)
         return copy_source_adopt(from, SQL_BECOME_NEW, err);
+    op->eng->must_end_soon = true;
     enum err_code code = take_snapshot(op, err);
     if (!code)
         code = make(op, path, err);
+    op->eng->must_end_soon = false;
     return code;
 }
 

@@ -90,6 +90,8 @@ static const char *const ALLOWED[] = {
     "getcwd",
     "ftruncate",
     "copy_file_range",
+    "sync_file_range",
+    "sync_file_range2",
     "fsync",
     "fdatasync",
     "unlink",
