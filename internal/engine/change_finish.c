@@ -150,14 +150,18 @@ enum err_code recorder_finish(struct recorder *r, struct strbuf *out, struct err
 {
     enum err_code code = recorder_check(r, err);
     CHECK(r->mode == RECORDER_ROWS);
-    if (code)
+    if (code || r->given_up)
         return code;
     struct sorted *list = mem_array(r->entry_count + 1, sizeof list[0]);
     size_t count = select_entries(r, list);
     if (!strbuf_failed(&r->cells))
         put_all(out, r, list, count);
     mem_free(list);
-    if (strbuf_failed(&r->cells) || strbuf_failed(out))
-        return recorder_too_much(r, err);
+    if (!strbuf_failed(&r->cells) && !strbuf_failed(out))
+        return ERR_OK;
+    if (!r->may_count)
+        return recorder_too_much(r, RECORDER_TOO_LARGE, err);
+    recorder_give_up(r, RECORDER_TOO_LARGE, r->tables->shown);
+    strbuf_reset(out);
     return ERR_OK;
 }

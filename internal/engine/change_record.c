@@ -17,6 +17,10 @@ static void fail(struct recorder *r, enum recorder_failure why, struct str table
 {
     if (r->failure != RECORDER_FINE)
         return;
+    if (r->may_count && why != RECORDER_SQL) {
+        recorder_give_up(r, why, table);
+        return;
+    }
     r->failure = why;
     r->failed_table = table;
     if (r->mode == RECORDER_ROWS && r->db)
@@ -55,7 +59,9 @@ static struct recorder_table *renew_table(struct recorder *r, struct str name, s
     }
     if (known) {
         fail(r, RECORDER_SCHEMA, known->name);
-        return NULL;
+        known->schema = r->schema;
+        known->bare = t->bare;
+        return r->failure ? NULL : known;
     }
     recorder_table_assigns(r, t);
     t->next = r->tables;
@@ -216,7 +222,7 @@ static void note_moved(
     struct recorder *r, struct recorder_table *t, int64_t before, int64_t after, bool indirect)
 {
     note(r, t, SQLITE_DELETE, before, indirect);
-    if (r->failure == RECORDER_FINE)
+    if (r->failure == RECORDER_FINE && !r->given_up)
         note(r, t, SQLITE_INSERT, after, indirect);
 }
 
@@ -232,6 +238,19 @@ static void look_for_auto_key(struct recorder *r, struct recorder_table *t, int6
     t->auto_keys |= rowid > t->highest;
     if (rowid > t->highest)
         t->highest = rowid;
+}
+
+static void keep_change(
+    struct recorder *r, struct recorder_table *t, int op, int64_t before, int64_t after, bool indirect)
+{
+    if (op == SQLITE_INSERT)
+        look_for_auto_key(r, t, after);
+    if (op == SQLITE_UPDATE && key_changed(r, t, before, after))
+        note_moved(r, t, before, after, indirect);
+    else
+        note(r, t, op, op == SQLITE_INSERT ? after : before, indirect);
+    if (strbuf_failed(&r->cells))
+        fail(r, RECORDER_TOO_LARGE, t->shown);
 }
 
 static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const char *name,
@@ -253,14 +272,10 @@ static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const 
     if (!t || t->ignored)
         return;
     bool indirect = sqlite3_preupdate_depth(db) > 0;
-    if (op == SQLITE_INSERT)
-        look_for_auto_key(r, t, after);
-    if (op == SQLITE_UPDATE && key_changed(r, t, before, after))
-        note_moved(r, t, before, after, indirect);
-    else
-        note(r, t, op, op == SQLITE_INSERT ? after : before, indirect);
-    if (strbuf_failed(&r->cells))
-        fail(r, RECORDER_TOO_LARGE, t->shown);
+    if (!r->given_up)
+        keep_change(r, t, op, before, after, indirect);
+    if (r->given_up) /* perhaps by this one */
+        recorder_count(t, op, indirect);
 }
 
 /* --- Tables that were made with their rows --- */
@@ -308,14 +323,20 @@ bool recorder_add_table(struct recorder *r, struct op *op, struct str name, stru
         if (r->entries[i].table == t)
             r->entries[i].was = r->entries[i].is = false;
     }
+    memset(t->counts, 0, sizeof t->counts);
     select_rows(t, rowid, &sql);
     if (strbuf_failed(&sql) || op_prepare_internal(op, strbuf_cstr(&sql), &stmt, err))
         return false;
     while (r->failure == RECORDER_FINE && (rc = change_step(op->eng, stmt)) == SQLITE_ROW) {
         size_t key_at = r->cells.len;
-        struct recorder_entry *e = entry_of(r, t, sqlite3_column_int64(stmt, 0), key_at, &is_new);
-        if (e && !put_cells(r, e, stmt))
+        struct recorder_entry *e =
+            r->given_up ? NULL : entry_of(r, t, sqlite3_column_int64(stmt, 0), key_at, &is_new);
+        if (e && !put_cells(r, e, stmt)) {
+            e->is = false;
             fail(r, RECORDER_TOO_LARGE, t->shown);
+        }
+        if (r->given_up)
+            recorder_count(t, SQLITE_INSERT, false);
     }
     return r->failure != RECORDER_FINE || rc == SQLITE_DONE; /* the check tells of a failure */
 }
@@ -325,6 +346,8 @@ bool recorder_touched(const struct recorder *r, struct str table)
     bool touched = false;
     for (size_t i = 0; i < r->entry_count && !touched; i++)
         touched = str_eq_nocase(r->entries[i].table->name, table);
+    for (const struct recorder_table *t = r->given_up ? r->tables : NULL; t && !touched; t = t->next)
+        touched = str_eq_nocase(t->name, table); /* one that is here was written */
     return touched;
 }
 
@@ -427,9 +450,9 @@ void recorder_ran(struct recorder *r, bool changes_schema, struct str target)
     r->targets = t;
 }
 
-enum err_code recorder_too_much(const struct recorder *r, struct err *err)
+enum err_code recorder_too_much(const struct recorder *r, enum recorder_failure which, struct err *err)
 {
-    if (r->failure == RECORDER_TOO_MANY)
+    if (which == RECORDER_TOO_MANY)
         return err_set(err, ERR_TOO_LARGE,
             "the write changes more than %lld rows, which is the most that can be rehearsed: split it, for "
             "instance "
@@ -449,6 +472,17 @@ static void look_at_bare(struct recorder *r, struct recorder_table *t)
     r->index_only |= t->written && t->bare;
 }
 
+static void blame(struct recorder *r, enum recorder_failure why, struct str table)
+{
+    r->uncounted |= why == RECORDER_BARE_INDEX;
+    if (r->may_count) {
+        recorder_give_up(r, why, table);
+        return;
+    }
+    r->failure = why;
+    r->failed_table = table;
+}
+
 /* Every table whose rows were changed must still be what it was. */
 static void check_tables(struct recorder *r)
 {
@@ -456,34 +490,24 @@ static void check_tables(struct recorder *r)
         if (t->bare)
             look_at_bare(r, t);
         if (t->bare && is_target(r, t->inner_of)) {
-            r->failure = RECORDER_BARE_INDEX;
-            r->failed_table = t->inner_of;
-            return;
+            blame(r, RECORDER_BARE_INDEX, t->inner_of);
+            continue;
         }
         if (t->schema == r->schema || t->ignored)
             continue;
         struct recorder_table *now = recorder_table_read(r, t->name);
         t->ignored = now && now->gone; /* the difference of the schema tells of its rows */
         if (!t->ignored && (!now || !recorder_table_same(t, now)))
-            r->failure = RECORDER_SCHEMA;
-        if (r->failure)
-            r->failed_table = t->name;
+            blame(r, RECORDER_SCHEMA, t->name);
     }
 }
 
-enum err_code recorder_check(struct recorder *r, struct err *err)
+static enum err_code cannot_be_told(const struct recorder *r, enum recorder_failure why, struct err *err)
 {
-    /* A row of a full-text table counts as a change beside those of its inner tables. */
-    uint64_t seen = r->events + r->inner_events;
-    if (r->db && sqlite3_total_changes64(r->db) - r->changes_before > (int64_t)seen && !r->failure)
-        r->failure = RECORDER_MISSED;
-    check_tables(r);
-    if (arena_failed(&r->arena) && !r->failure)
-        r->failure = RECORDER_SQL;
-    switch (r->failure) {
+    switch (why) {
     case RECORDER_FINE: return ERR_OK;
     case RECORDER_TOO_MANY:
-    case RECORDER_TOO_LARGE: return recorder_too_much(r, err);
+    case RECORDER_TOO_LARGE: return recorder_too_much(r, why, err);
     case RECORDER_SCHEMA:
         return err_set(err, ERR_INVALID,
             "the rows of \"" STR_FMT "\" were changed before its columns were: propose the change of the "
@@ -501,6 +525,23 @@ enum err_code recorder_check(struct recorder *r, struct err *err)
     case RECORDER_SQL: break;
     }
     return err_set(err, ERR_UNAVAILABLE, "the change could not be recorded: out of memory");
+}
+
+enum err_code recorder_check(struct recorder *r, struct err *err)
+{
+    /* A row of a full-text table counts as a change beside those of its inner tables. */
+    uint64_t seen = r->events + r->inner_events;
+    if (r->db && sqlite3_total_changes64(r->db) - r->changes_before > (int64_t)seen && !r->failure)
+        r->failure = RECORDER_MISSED;
+    check_tables(r);
+    if (arena_failed(&r->arena) && !r->failure)
+        r->failure = RECORDER_SQL;
+    return cannot_be_told(r, r->failure, err);
+}
+
+enum err_code recorder_gave_up(const struct recorder *r, struct err *err)
+{
+    return cannot_be_told(r, r->given_up, err);
 }
 
 /* --- What was touched --- */
@@ -526,6 +567,10 @@ size_t recorder_inserted(const struct recorder *r, struct str table)
     for (size_t i = 0; i < r->entry_count; i++) {
         const struct recorder_entry *e = &r->entries[i];
         count += !e->was && e->is && str_eq_nocase(e->table->shown, table);
+    }
+    for (const struct recorder_table *t = r->given_up ? r->tables : NULL; t; t = t->next) {
+        if (str_eq_nocase(t->shown, table))
+            count += (size_t)t->counts[CHANGE_INSERT];
     }
     return count;
 }

@@ -48,12 +48,27 @@ static enum err_code refuse_part(struct op *op, const struct rehearsal *r, struc
         r->failed.statement, r->failed.err.message);
 }
 
+/* What people approve is rows that they see. */
+static enum err_code refuse_uncounted(
+    struct op *op, const struct rehearsal *r, const struct verdict *v, struct err *err)
+{
+    struct err why = ERR_INIT, ignored = ERR_INIT;
+    (void)rules_refuse(op, v, &ignored); /* for the rules that hit */
+    enum err_code code = recorder_gave_up(&r->recorder, &why);
+    return err_set(err, code,
+        "A rule holds this write for approval, and people approve rows that they see: %s. Rules that ask "
+        "effects, or nothing, are judged all the same; the hits tell which one needs the rows. Nothing was changed",
+        why.message);
+}
+
 static enum err_code hold(
     struct op *op, struct proposing *in, struct rehearsal *r, const struct verdict *v, struct err *err)
 {
     task_of(op)->keep_effects = false;
     if (r->failed.code)
         return refuse_part(op, r, err);
+    if (r->recorder.given_up)
+        return refuse_uncounted(op, r, v, err);
     if (r->unseen.ptr)
         return rehearsal_cannot_show(r->unseen, err);
     enum err_code code = invariants_broken(op, &r->broken, err);
@@ -91,7 +106,7 @@ enum err_code judged_run(struct op *op, struct err *err)
         return code;
     exec_release(task_of(op)); /* what was prepared without the recorder may pass over rows */
     rehearsal_init(&r, op, clock_wall_ms(), rand_u64());
-    r.as_asked = true;
+    r.as_asked = r.recorder.may_count = true;
     code = rules_prepare(op, &r, err);
     if (!code)
         code = rehearsal_run(&r, err);
@@ -142,7 +157,7 @@ enum err_code judged_import(
     if (!rules_exist(op))
         return fn(arg, err);
     rehearsal_init(&r, op, clock_wall_ms(), 0);
-    r.as_asked = r.changes_schema = true;
+    r.as_asked = r.changes_schema = r.recorder.may_count = true;
     enum err_code code = schema_objects(op, &r.before, err);
     if (!code)
         code = record(&r, fn, arg, err);

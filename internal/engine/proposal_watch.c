@@ -128,7 +128,8 @@ enum err_code proposals_touch(struct op *op, struct recorder *touched, struct er
 {
     if (!load(op->eng) || op->eng->watch->tables.count == 0)
         return ERR_OK;
-    return recorder_keys(touched, mark, op, err);
+    int rc = touched->given_up ? own_run(op->eng, OWN_PROPOSAL_STALE_ALL) : SQLITE_OK;
+    return rc == SQLITE_OK ? recorder_keys(touched, mark, op, err) : op_sql_error(op, rc, STR_EMPTY, err);
 }
 
 /* A statement that was prepared before it was watched may have passed over its rows, and one that touched too

@@ -1,5 +1,5 @@
 /* How many rows of which tables a write changed. */
-#include "engine/change_set.h"
+#include "engine/change_table.h"
 #include "engine/engine_state.h"
 #include "engine/rule_when.h"
 
@@ -23,10 +23,22 @@ static const struct touched *find(const struct when_facts *f, struct str name)
     return t;
 }
 
-static enum err_code count_table(struct when_facts *f, const struct change_table_view *t, struct err *err)
+static void add_counts(
+    void *arg, struct str name, const int64_t counts[CHANGE_OP_COUNT], bool indirect)
 {
     static const char *const NAMES[CHANGE_OP_COUNT] = {
         [CHANGE_INSERT] = "insert", [CHANGE_UPDATE] = "update", [CHANGE_DELETE] = "delete"};
+    struct when_facts *f = arg;
+    const struct touched *table = find(f, name);
+    (void)indirect;
+    for (size_t op = CHANGE_INSERT; op < CHANGE_OP_COUNT && table; op++) {
+        if (counts[op])
+            add(f, table, NAMES[op], counts[op], counts[CHANGE_INSERT] - counts[CHANGE_DELETE]);
+    }
+}
+
+static enum err_code count_table(struct when_facts *f, const struct change_table_view *t, struct err *err)
+{
     int64_t counts[CHANGE_OP_COUNT] = {0};
     struct str rest = t->rows;
     struct change_row row;
@@ -34,11 +46,8 @@ static enum err_code count_table(struct when_facts *f, const struct change_table
     enum err_code code = ERR_OK;
     while (!code && !(code = change_row_next(t, &rest, &found, &row, err)) && found)
         counts[row.op]++;
-    const struct touched *table = find(f, t->name);
-    for (size_t op = CHANGE_INSERT; op < CHANGE_OP_COUNT && !code && table; op++) {
-        if (counts[op])
-            add(f, table, NAMES[op], counts[op], counts[CHANGE_INSERT] - counts[CHANGE_DELETE]);
-    }
+    if (!code)
+        add_counts(f, t->name, counts, false);
     return code;
 }
 
@@ -54,6 +63,19 @@ static enum err_code count_rows(struct when_facts *f, struct err *err)
     return code;
 }
 
+/* The recorder has no rows to show. */
+static void take_counts(struct when_facts *f)
+{
+    const struct recorder *r = &f->r->recorder;
+    recorder_counts(r, add_counts, f);
+    f->unlisted = r->given_up == RECORDER_TOO_MANY || r->given_up == RECORDER_TOO_LARGE
+                      ? "the write changes more rows than can be listed: ask effects"
+                      : "the rows that the write changes cannot be listed: ask effects";
+    if (r->uncounted)
+        f->unlisted = f->uncounted = "how many rows of a full-text index without rows of its own a write changes "
+                                     "is not known";
+}
+
 static bool is_table(const struct schema_object *o)
 {
     return str_eq(o->type, S("table"));
@@ -65,7 +87,7 @@ static void count_removed(struct when_facts *f, const struct schema_object *o)
     while (rows && !str_eq_nocase(rows->table, o->name))
         rows = rows->next;
     if (!rows || rows->rows > 0)
-        f->unlisted = "the rows of a table that is removed are not listed: ask effects";
+        f->unlisted = f->unlisted ? f->unlisted : "the rows of a table that is removed are not listed: ask effects";
     const struct touched *t = find(f, o->table);
     if (!t || (rows && rows->rows == 0))
         return;
@@ -81,7 +103,7 @@ static enum err_code count_unseen(struct when_facts *f, struct err *err)
     int64_t rows;
     const struct touched *t = find(f, f->r->unseen);
     enum err_code code = schema_count_rows(f->op, f->r->unseen, &rows, err);
-    f->unlisted = "rows of a table that is made with them, or renamed, are not listed: ask effects";
+    f->unlisted = f->unlisted ? f->unlisted : "rows of a table that is made with them, or renamed, are not listed: ask effects";
     if (!code && t)
         add(f, t, "insert", rows, rows);
     return code;
@@ -92,7 +114,11 @@ bool when_count(struct when_facts *f)
     struct err ignored = ERR_INIT;
     if (f->counted)
         return true;
-    enum err_code code = count_rows(f, &ignored);
+    enum err_code code = ERR_OK;
+    if (f->r->recorder.given_up)
+        take_counts(f);
+    else
+        code = count_rows(f, &ignored);
     for (const struct touched *t = f->tables; t; t = t->next) {
         if (t->objects)
             add(f, t, "schema", t->objects, 0);

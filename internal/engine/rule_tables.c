@@ -170,6 +170,8 @@ static int t_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int a
         return fail(c, "what the write did cannot be told");
     if (table_of(c)->kind == CHANGES)
         return begin_changes(c);
+    if (table_of(c)->kind == EFFECTS && f->uncounted)
+        return fail(c, f->uncounted);
     c->effect = f->effects;
     c->eof = table_of(c)->kind == EFFECTS && !c->effect;
     return SQLITE_OK;

@@ -45,6 +45,18 @@ static enum err_code note_rows(struct rehearsal *r, struct touched **list, struc
     return code;
 }
 
+struct noting {
+    struct op *op;
+    struct touched **list;
+};
+
+static void note_counted(void *arg, struct str table, const int64_t counts[CHANGE_OP_COUNT], bool indirect)
+{
+    struct noting *n = arg;
+    (void)counts;
+    (void)note(n->op, n->list, table, indirect);
+}
+
 /* What a statement of the schema names is SQLite's own; the sequences of keys are anybody's. */
 static void note_targets(struct rehearsal *r, struct touched **list)
 {
@@ -76,7 +88,10 @@ static void note_schema(struct rehearsal *r, struct touched **list)
 enum err_code touched_by(struct rehearsal *r, struct touched **ret, struct err *err)
 {
     *ret = NULL;
-    enum err_code code = note_rows(r, ret, err);
+    struct noting n = {r->op, ret};
+    enum err_code code = r->recorder.given_up ? ERR_OK : note_rows(r, ret, err);
+    if (r->recorder.given_up)
+        recorder_counts(&r->recorder, note_counted, &n);
     note_targets(r, ret);
     if (r->changes_schema)
         note_schema(r, ret);
