@@ -53,10 +53,10 @@ struct recorder {
     enum recorder_mode mode;
     enum recorder_failure failure;
     struct str failed_table;
-    bool may_count;                 /* where rows cannot be kept it goes on and counts them, instead of failing */
+    bool may_count; /* where rows cannot be kept it goes on and counts them, instead of failing */
     enum recorder_failure given_up; /* then: why; RECORDER_FINE: it did not */
     bool uncounted;                 /* a full-text table was written of which nobody knows how many rows */
-    const struct map *watched; /* RECORDER_KEYS: names of tables */
+    const struct map *watched;      /* RECORDER_KEYS: names of tables */
     struct arena arena;
     struct recorder_table *tables, *last;
     size_t table_count;
@@ -100,11 +100,12 @@ void recorder_ran(struct recorder *r, bool changes_schema, struct str target);
 /* ERR_OK, or why what was recorded cannot be believed. */
 MUST_CHECK enum err_code recorder_check(struct recorder *r, struct err *err);
 
-/* Why there is no change set of it: the error that there were without may_count. Only when it has given up. */
+/* Why there is no change set of it: the error that there were without may_count. Only when it has given up.
+ */
 enum err_code recorder_gave_up(const struct recorder *r, struct err *err);
 
-/* The change set (change_set.h) of what is left when everything that was done is seen together; "" when it has
- * given up. */
+/* The change set (change_set.h) of what is left when everything that was done is seen together; "" when it
+ * has given up. */
 MUST_CHECK enum err_code recorder_finish(struct recorder *r, struct strbuf *out, struct err *err);
 
 /* Which rows were touched, as numbers that are the same for the same row of the same table: for each one

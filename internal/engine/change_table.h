@@ -93,11 +93,12 @@ bool recorder_put_row(struct recorder *r, struct recorder_entry *e, int op, bool
 /* What is told when a limit was passed. */
 enum err_code recorder_too_much(const struct recorder *r, enum recorder_failure which, struct err *err);
 
-/* change_count.c: from now on rows are counted; those that were kept are let go. `why` is no failure of SQLite's
- * own. */
+/* change_count.c: from now on rows are counted; those that were kept are let go. `why` is no failure of
+ * SQLite's own. */
 void recorder_give_up(struct recorder *r, enum recorder_failure why, struct str table);
 void recorder_count(struct recorder_table *t, int op, bool indirect);
-/* For each table with changed rows; what was done to a row twice may count twice. Only when it has given up. */
+/* For each table with changed rows; what was done to a row twice may count twice. Only when it has given up.
+ */
 void recorder_counts(const struct recorder *r,
     void (*fn)(void *arg, struct str table, const int64_t counts[CHANGE_OP_COUNT], bool indirect), void *arg);
 

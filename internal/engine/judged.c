@@ -57,7 +57,8 @@ static enum err_code refuse_uncounted(
     enum err_code code = recorder_gave_up(&r->recorder, &why);
     return err_set(err, code,
         "A rule holds this write for approval, and people approve rows that they see: %s. Rules that ask "
-        "effects, or nothing, are judged all the same; the hits tell which one needs the rows. Nothing was changed",
+        "effects, or nothing, are judged all the same; the hits tell which one needs the rows. Nothing was "
+        "changed",
         why.message);
 }
 

@@ -23,8 +23,7 @@ static const struct touched *find(const struct when_facts *f, struct str name)
     return t;
 }
 
-static void add_counts(
-    void *arg, struct str name, const int64_t counts[CHANGE_OP_COUNT], bool indirect)
+static void add_counts(void *arg, struct str name, const int64_t counts[CHANGE_OP_COUNT], bool indirect)
 {
     static const char *const NAMES[CHANGE_OP_COUNT] = {
         [CHANGE_INSERT] = "insert", [CHANGE_UPDATE] = "update", [CHANGE_DELETE] = "delete"};
@@ -72,8 +71,9 @@ static void take_counts(struct when_facts *f)
                       ? "the write changes more rows than can be listed: ask effects"
                       : "the rows that the write changes cannot be listed: ask effects";
     if (r->uncounted)
-        f->unlisted = f->uncounted = "how many rows of a full-text index without rows of its own a write changes "
-                                     "is not known";
+        f->unlisted = f->uncounted =
+            "how many rows of a full-text index without rows of its own a write changes "
+            "is not known";
 }
 
 static bool is_table(const struct schema_object *o)
@@ -87,7 +87,8 @@ static void count_removed(struct when_facts *f, const struct schema_object *o)
     while (rows && !str_eq_nocase(rows->table, o->name))
         rows = rows->next;
     if (!rows || rows->rows > 0)
-        f->unlisted = f->unlisted ? f->unlisted : "the rows of a table that is removed are not listed: ask effects";
+        f->unlisted =
+            f->unlisted ? f->unlisted : "the rows of a table that is removed are not listed: ask effects";
     const struct touched *t = find(f, o->table);
     if (!t || (rows && rows->rows == 0))
         return;
@@ -103,7 +104,9 @@ static enum err_code count_unseen(struct when_facts *f, struct err *err)
     int64_t rows;
     const struct touched *t = find(f, f->r->unseen);
     enum err_code code = schema_count_rows(f->op, f->r->unseen, &rows, err);
-    f->unlisted = f->unlisted ? f->unlisted : "rows of a table that is made with them, or renamed, are not listed: ask effects";
+    f->unlisted = f->unlisted
+                      ? f->unlisted
+                      : "rows of a table that is made with them, or renamed, are not listed: ask effects";
     if (!code && t)
         add(f, t, "insert", rows, rows);
     return code;

@@ -10,7 +10,8 @@
  * Rows of a table that was dropped or renamed are counted in
  * effects but not listed: reading changes then fails, as does reading row_count and share_of_table of the
  * effect whose rows are not known; so does changes of a write whose rows are too many to be kept, and effects
- * of one to a full-text index without rows of its own; and what fails holds the write. Infinity is 9e999 in JSON, blobs are
+ * of one to a full-text index without rows of its own; and what fails holds the write. Infinity is 9e999 in
+ * JSON, blobs are
  * {"$blob":…}, text with a NUL or not UTF-8 {"$text":…}.
  *
  * Generated columns are in none of them, for a change set has what can be written. A condition whose text
@@ -39,7 +40,7 @@ struct when_facts {
     const struct touched *tables;
     struct effect *effects;
     bool counted;
-    struct str condition; /* that is asked */
+    struct str condition;  /* that is asked */
     const char *unlisted;  /* why changes cannot be read; NULL it can */
     const char *uncounted; /* why effects cannot be read; NULL it can */
 };

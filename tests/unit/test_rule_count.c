@@ -30,10 +30,9 @@ static void fresh(void)
 {
     f.role = WIRE_ROLE_ADMIN;
     rules("");
-    op_fixture_sql(&f,
-        "DROP TABLE IF EXISTS big; DROP TABLE IF EXISTS few; DROP TABLE IF EXISTS words;"
-        "CREATE TABLE big (a INT); CREATE TABLE few (a INT); INSERT INTO few VALUES (1), (2);"
-        "CREATE VIRTUAL TABLE words USING fts5(a, content='');");
+    op_fixture_sql(&f, "DROP TABLE IF EXISTS big; DROP TABLE IF EXISTS few; DROP TABLE IF EXISTS words;"
+                       "CREATE TABLE big (a INT); CREATE TABLE few (a INT); INSERT INTO few VALUES (1), (2);"
+                       "CREATE VIRTUAL TABLE words USING fts5(a, content='');");
 }
 
 static enum err_code run(const char *sql)
@@ -47,7 +46,8 @@ static enum err_code fill(void)
 {
     char sql[300];
     str_print(sql, sizeof sql,
-        "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %lld) INSERT INTO big SELECT i FROM n",
+        "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %lld) INSERT INTO big SELECT i FROM "
+        "n",
         (long long)LIMIT_CHANGE_ROWS + 100);
     return run(sql);
 }
@@ -74,8 +74,9 @@ void test_rule_count__large_writes_are_judged_by_their_counts(void **state)
     assert_int_equal(f.head.rows_written, 200100);
     finds("SELECT count(*) FROM big", "200100");
     finds("SELECT count(*) FROM _sys_proposal WHERE state = 'pending'", "0"); /* nobody followed its rows */
-    struct str more = S("{\"statements\":[{\"sql\":\"UPDATE big SET a = -a\"},{\"sql\":\"DELETE FROM big WHERE a = "
-                        "-1\"}]}");
+    struct str more =
+        S("{\"statements\":[{\"sql\":\"UPDATE big SET a = -a\"},{\"sql\":\"DELETE FROM big WHERE a = "
+          "-1\"}]}");
     assert_int_equal(op_fixture_run(&f, WIRE_OP_BATCH, more, NULL), ERR_RULE);
     finds("SELECT min(a) FROM big", "1");
     rules("{\"action\":\"deny\",\"when\":\"EXISTS (SELECT 1 FROM effects WHERE share_of_table = 1)\"}");
@@ -114,8 +115,9 @@ void test_rule_count__what_keeps_no_rows(void **state)
 
 void test_rule_count__rows_and_then_columns(void **state)
 {
-    struct str both = S("{\"statements\":[{\"sql\":\"UPDATE few SET a = 9\"},{\"sql\":\"ALTER TABLE few ADD COLUMN "
-                        "b\"},{\"sql\":\"UPDATE few SET b = 1\"}]}");
+    struct str both =
+        S("{\"statements\":[{\"sql\":\"UPDATE few SET a = 9\"},{\"sql\":\"ALTER TABLE few ADD COLUMN "
+          "b\"},{\"sql\":\"UPDATE few SET b = 1\"}]}");
     (void)state;
     fresh();
     rules("{\"action\":\"deny\",\"when\":\"(SELECT sum(row_count) FROM effects WHERE op = 'update') > 3\"}");
@@ -136,7 +138,8 @@ void test_rule_count__imports_and_new_tables(void **state)
     strbuf_add_cstr(&csv, "a\n");
     for (int64_t i = 0; i < LIMIT_CHANGE_ROWS + 1; i++)
         strbuf_add_cstr(&csv, "1\n");
-    rules("{\"action\":\"deny\",\"when\":\"(SELECT sum(row_count) FROM effects WHERE op <> 'schema') <> 200001\"}");
+    rules("{\"action\":\"deny\",\"when\":\"(SELECT sum(row_count) FROM effects WHERE op <> 'schema') <> "
+          "200001\"}");
     assert_int_equal(op_fixture_run(&f, WIRE_OP_IMPORT, strbuf_str(&csv), args), ERR_OK);
     finds("SELECT count(*) FROM big", "200001");
     op_fixture_sql(&f, "DROP TABLE IF EXISTS made; DROP TABLE IF EXISTS more");

@@ -51,6 +51,7 @@ static void fresh(void)
         "CREATE TABLE lines (id INTEGER PRIMARY KEY, person REFERENCES people ON DELETE CASCADE);"
         "CREATE TABLE gone (a); DROP TABLE IF EXISTS empty; CREATE TABLE empty (a);"
         "DROP TABLE IF EXISTS words; CREATE VIRTUAL TABLE words USING fts5 (w);"
+        "INSERT INTO words VALUES ('a'), ('b'), ('c');"
         "DROP TABLE IF EXISTS made; DROP TABLE IF EXISTS sums;"
         "CREATE TABLE sums (id INTEGER PRIMARY KEY, qty INT, total AS (qty * 10), kept AS (qty * 10) STORED);"
         "INSERT INTO sums (id, qty) VALUES (1, 1);"
@@ -131,7 +132,7 @@ void test_rule_when__sees_what_was_done(void **state)
         {"EXISTS (SELECT 1 FROM effects WHERE op = 'schema')", "ALTER TABLE empty RENAME TO made", true},
         {"EXISTS (SELECT 1 FROM effects WHERE op = 'schema')", "ALTER TABLE gone RENAME TO made", true},
         {"EXISTS (SELECT 1 FROM effects WHERE op = 'schema')", "DROP TABLE words", true},
-        {"EXISTS (SELECT 1 FROM effects WHERE op = 'delete')", "DROP TABLE words", true},
+        {"(SELECT row_count FROM effects WHERE op = 'delete') = 3", "DROP TABLE words", true},
         {"NULL", "UPDATE people SET balance = 0", false},
         {"(SELECT count(*) FROM effects) = 0 AND (SELECT count(*) FROM changes) = 0",
             "UPDATE people SET balance = 0 WHERE id = 99", true},
@@ -172,8 +173,7 @@ void test_rule_when__that_fails_holds_the_write(void **state)
             "UPDATE people SET balance = 0"},
         {"length(zeroblob(9000000)) > (SELECT count(*) FROM changes)", "UPDATE people SET balance = 0"},
         {"EXISTS (SELECT 1 FROM changes WHERE op = 'delete')", "DROP TABLE gone"},
-        {"(SELECT sum(row_count) FROM effects) > 5", "DROP TABLE words"},
-        {"(SELECT max(share_of_table) FROM effects) > 0.1", "DROP TABLE words"},
+        {"EXISTS (SELECT 1 FROM changes WHERE op = 'delete')", "DROP TABLE words"},
         {"EXISTS (SELECT 1 FROM changes WHERE new ->> 'total' > 100)", "UPDATE sums SET qty = 1000"},
         {"EXISTS (SELECT 1 FROM changes WHERE new ->> '$.kept' > 100)",
             "INSERT INTO sums (qty) VALUES (1000)"},
@@ -187,11 +187,9 @@ void test_rule_when__that_fails_holds_the_write(void **state)
         fresh();
         rule("allow", rows[i].when);
         enum err_code code = query(rows[i].sql);
-        bool renames = strstr(rows[i].sql, "RENAME") != NULL; /* what cannot be shown cannot wait either */
-        if (f.head.held != !renames || code == ERR_OK)
+        if (!f.head.held || code == ERR_OK)
             fail_msg("%s: %.*s", rows[i].when, STR_ARG(f.out));
-        if (f.head.held)
-            assert_true(op_json_text(op_fixture_json(&f), "hits/0/problem")[0] != '\0');
+        assert_true(op_json_text(op_fixture_json(&f), "hits/0/problem")[0] != '\0');
         assert_string_equal(
             op_fixture_value(&f, "SELECT sum(balance) + (SELECT count(*) FROM gone) FROM people"), "2003");
     }
