@@ -145,7 +145,7 @@ $$(B)/$(1): $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o 
 	  $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o -lcmocka $$(LIBS)
 $(1): $$(B)/$(1)
 	@$$(B)/$(1) $$(T) >$$(B)/$(1).log 2>&1; status=$$$$?; \
-	if [ -n "$$(V)" ] || [ $$$$status -ne 0 ]; then $$(if $$(V),cat,grep -avE '^\[( +(RUN|OK|PASSED)|=+)') $$(B)/$(1).log; tail -n 2 $$(B)/$(1).log; \
+	if [ -n "$$(V)" ] || [ $$$$status -ne 0 ]; then $$(if $$(V),cat,grep -avE '^\[( +(RUN|OK|PASSED|TIME)|=+)') $$(B)/$(1).log; tail -n 2 $$(B)/$(1).log; \
 	else tail -n 2 $$(B)/$(1).log; fi; exit $$$$status
 endef
 fault_LD = -Wl,--wrap=mem_try_grow

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Hostile SQL (corpus.sql and the statements too long for a line) against a real server: every statement ends in time, in bounded
 memory, with an answer of the right kind, and neither the database nor its neighbour notices. Usage: run.py PATH-OF-HOLDFAST"""
+# suite: alone, for each statement must end in time, and the neighbour's latency is told
 import os
 import statistics
 import sys

@@ -1,5 +1,6 @@
 /* Runs the cases of one folder of C tests, found by name (table.awk), in a random order.
- * Usage: unit [SUBJECT…]; SEED=n in the environment repeats an order. The last line is "N passed, N failed".
+ * Usage: unit [SUBJECT…]; SEED=n in the environment repeats an order, SHARD=2/4 takes the second quarter of
+ * the subjects, as fits a process of several that share the work. The last line is "N passed, N failed".
  */
 #include <malloc.h>
 #include <setjmp.h>
@@ -10,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "base/clock.h"
 #include "engine/engine.h"
 #include "lib/fault.h"
 #include "main.h"
@@ -60,8 +63,51 @@ static bool wanted(const char *subject, int argc, char **argv)
     return argc == 1;
 }
 
+/* SHARD=NUMBER/COUNT; the whole without it. Every `count`th subject, so that neighbours by name, which often
+ * cost much together, stand apart. */
+static struct shard {
+    unsigned number, count;
+} shard_given(void)
+{
+    const char *given = getenv("SHARD");
+    char *end = NULL;
+    struct shard all = {1, 1}, s = {given ? (unsigned)strtoul(given, &end, 10) : 1, 1};
+
+    if (!given || *end != '/')
+        return all;
+    s.count = (unsigned)strtoul(end + 1, NULL, 10);
+    return s.number >= 1 && s.number <= s.count ? s : all;
+}
+
+static size_t pick_groups(int argc, char **argv)
+{
+    struct shard mine = shard_given();
+    size_t kept = 0, seen = 0;
+
+    for (size_t i = 0; unit_groups[i].subject; i++) {
+        if (wanted(unit_groups[i].subject, argc, argv) && seen++ % mine.count == mine.number - 1)
+            unit_groups[kept++] = unit_groups[i];
+    }
+    return kept;
+}
+
+static double seconds_used(void)
+{
+    struct rusage own, children;
+
+    getrusage(RUSAGE_SELF, &own);
+    getrusage(RUSAGE_CHILDREN, &children);
+    return (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec + children.ru_utime.tv_sec +
+                    children.ru_stime.tv_sec) +
+           (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec + children.ru_utime.tv_usec +
+                    children.ru_stime.tv_usec) /
+               1e6;
+}
+
 static size_t run_group(struct unit_group *group, uint64_t *seed)
 {
+    int64_t began = clock_mono_us();
+    double used = seconds_used();
     int failed;
 
     running = group;
@@ -69,6 +115,8 @@ static size_t run_group(struct unit_group *group, uint64_t *seed)
     shuffle(group->tests, group->count, sizeof(group->tests[0]), seed);
     failed =
         _cmocka_run_group_tests(group->subject, group->tests, group->count, group_setup, group->teardown);
+    printf("[  TIME  ] %s: %.1f s, %.1f s of the processor\n", group->subject,
+        (double)(clock_mono_us() - began) / 1e6, seconds_used() - used);
     return setup_done ? (size_t)failed : group->count;
 }
 
@@ -77,7 +125,7 @@ int main(int argc, char **argv)
     const char *given = getenv("SEED");
     uint64_t first = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL) ^ (uint64_t)getpid() << 20;
     uint64_t seed = first;
-    size_t groups = 0, total = 0, failed = 0;
+    size_t groups, total = 0, failed = 0;
 
     fault_seed(first);
     if (argc == 2 && strcmp(argv[1], "zygote") == 0) /* a supervisor under test execs its own binary */
@@ -86,12 +134,9 @@ int main(int argc, char **argv)
      * allowed. */
     (void)mallopt(M_ARENA_MAX, 1);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    while (unit_groups[groups].subject)
-        groups++;
+    groups = pick_groups(argc, argv);
     shuffle(unit_groups, groups, sizeof(unit_groups[0]), &seed);
     for (size_t i = 0; i < groups; i++) {
-        if (!wanted(unit_groups[i].subject, argc, argv))
-            continue;
         total += unit_groups[i].count;
         failed += run_group(&unit_groups[i], &seed);
     }
