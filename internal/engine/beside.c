@@ -67,6 +67,28 @@ static void drop_copy(struct engine *eng)
     }
 }
 
+/* On the connection that suits the caller; `which` says to what it leads. */
+static enum err_code sit_down(struct op *op, enum seat_aside which, struct err *err)
+{
+    struct engine *eng = op->eng;
+    struct task *t = task_of(op);
+    eng->policies_current = false;
+    enum err_code code = seat_lay_aside(eng, which, err);
+    if (!code)
+        code = seat_take(eng, t->under_policies, err);
+    if (!code)
+        rowsec_tell(eng, &op->call, t->claims);
+    return code;
+}
+
+static enum err_code check_policies(struct op *op, struct err *err)
+{
+    rowsec_forget(op->eng);
+    if (rowsec_applies(op->eng, &op->call) == task_of(op)->under_policies)
+        return ERR_OK;
+    return err_retry(err, ERR_BUSY, 1, "row-level security was changed while the call waited; try again");
+}
+
 static enum err_code begin(struct op *op, struct err *err)
 {
     proposals_forget(op->eng);
@@ -74,10 +96,11 @@ static enum err_code begin(struct op *op, struct err *err)
     int rc = own_run(op->eng, OWN_BEGIN_WRITE);
     if ((rc & 0xff) == SQLITE_BUSY)
         return err_retry(err, ERR_BUSY, 1, "the database is busy; try again");
-    return rc ? op_sql_error(op, rc, STR_EMPTY, err) : ERR_OK;
+    return rc ? op_sql_error(op, rc, STR_EMPTY, err) : check_policies(op, err);
 }
 
-enum err_code beside_begin(struct op *op, struct err *err)
+/* Makes the copy; from now on the engine's connection is one to it, inside a transaction. */
+static enum err_code go_to_copy(struct op *op, struct err *err)
 {
     struct engine *eng = op->eng;
     struct id id = id_new("prop");
@@ -87,17 +110,23 @@ enum err_code beside_begin(struct op *op, struct err *err)
     engine_dir_path(op, name.ptr, eng->elsewhere);
     enum err_code code = copy_snapshot(op, eng->elsewhere, err);
     if (!code)
-        code = seat_lay_aside(eng, SEAT_COPY, err);
+        code = sit_down(op, SEAT_COPY, err);
     drop_copy(eng); /* who has it open goes on; an engine that is killed leaves nothing */
     return code ? code : begin(op, err);
 }
 
+/* The connection is the reader's again. */
 static void leave(struct op *op)
 {
     struct engine *eng = op->eng;
+    if (!seat_is_aside(eng))
+        return;
     if (!sqlite3_get_autocommit(eng->db))
         own_abandon(eng);
     exec_release(task_of(op)); /* statements of the connection */
+    seat_close(eng);
+    eng->policies_current = false;
+    rowsec_forget(eng);
     seat_take_up(eng);
 }
 
@@ -113,29 +142,57 @@ static enum err_code check_same(struct op *op, const struct rehearsal *r, struct
         err, ERR_BUSY, 1, "the schema or the rules changed while the write was rehearsed; try again");
 }
 
-enum err_code beside_store(struct op *op, const struct rehearsal *r, enum err_code code, struct err *err)
+/* As in the writer a proposal need not wait for the disk. */
+static enum err_code commit(struct op *op, struct err *err)
 {
     struct engine *eng = op->eng;
-    if (seat_is_aside(eng))
-        leave(op);
-    if (!code)
-        code = seat_lay_aside(eng, SEAT_WRITER, err);
-    if (!code)
-        code = begin(op, err);
-    return code ? code : check_same(op, r, err);
+    vfs_set_lazy(eng->vfs, true);
+    int rc = own_run(eng, OWN_COMMIT);
+    vfs_set_lazy(eng->vfs, false);
+    return rc ? op_sql_error(op, rc, STR_EMPTY, err) : ERR_OK;
 }
 
-/* As in the writer a proposal need not wait for the disk. */
-enum err_code beside_end(struct op *op, enum err_code code, struct err *err)
+static enum err_code store(
+    struct op *op, const struct beside_work *work, void *arg, const struct rehearsal *r, struct err *err)
 {
-    struct engine *eng = op->eng;
-    if (!seat_is_aside(eng))
+    struct task *t = task_of(op);
+    bool replayed = false;
+    enum err_code code = sit_down(op, SEAT_WRITER, err);
+    if (!code)
+        code = begin(op, err);
+    if (!code && t->keyed)
+        code = receipts_find(t, &replayed, err); /* of the same call, which came twice */
+    if (code || replayed)
         return code;
-    vfs_set_lazy(eng->vfs, true);
-    int rc = code ? SQLITE_OK : own_run(eng, OWN_COMMIT);
-    vfs_set_lazy(eng->vfs, false);
-    if (rc != SQLITE_OK)
-        code = op_sql_error(op, rc, STR_EMPTY, err);
+    code = check_same(op, r, err);
+    if (!code)
+        code = work->store(arg, err);
+    if (!code && t->keyed)
+        code = task_succeed(t, err);
+    if (!code && t->keyed)
+        code = receipts_store(t, err);
+    return code ? code : commit(op, err);
+}
+
+static enum err_code run_on_copy(struct op *op, const struct beside_work *work, void *arg, struct err *err)
+{
+    const struct rehearsal *r = NULL;
+    enum err_code code = go_to_copy(op, err);
+    if (!code)
+        code = work->rehearse(arg, &r, err);
+    leave(op);
+    if (code || !r)
+        return code;
+    code = store(op, work, arg, r, err);
     leave(op);
     return code;
+}
+
+enum err_code beside_run(struct op *op, const struct beside_work *work, void *arg, struct err *err)
+{
+    const struct rehearsal *r = NULL;
+    if (op->eng->cfg.mode == ENGINE_READER)
+        return run_on_copy(op, work, arg, err);
+    enum err_code code = work->rehearse(arg, &r, err);
+    return code || !r ? code : work->store(arg, err);
 }

@@ -1,18 +1,22 @@
 /* Rehearsing without holding up the database's writers: in a reader engine, on a copy of the database that is
  * made for it and dropped after it. Only what comes of it is written to the database itself, in a short
- * transaction. A rehearsal comes here when the writer stopped it because others waited: turn.c. */
+ * transaction, with the receipt of the call's key. A rehearsal comes here when the writer stopped it because
+ * others waited: turn.c. */
 #ifndef ENGINE_BESIDE_H
 #define ENGINE_BESIDE_H
 
 #include "engine/rehearsal.h"
 
-/* Makes the copy; from now on the engine's connection is one to it, inside a transaction. */
-MUST_CHECK enum err_code beside_begin(struct op *op, struct err *err);
-/* Leaves the copy, whatever happened there. Unless `code` says that it failed: from now on the connection is
- * one that may write to the database, inside a transaction; schema and rules are those of the rehearsal. */
-MUST_CHECK enum err_code beside_store(
-    struct op *op, const struct rehearsal *r, enum err_code code, struct err *err);
-/* Commits, or takes back what `code` says has failed. The connection is the reader's again. */
-MUST_CHECK enum err_code beside_end(struct op *op, enum err_code code, struct err *err);
+/* What is done with `arg`. The first rehearses and takes back; *ret stays NULL when it has answered, and
+ * there is nothing to store. The second stores what *ret is, and answers. */
+struct beside_work {
+    enum err_code (*rehearse)(void *arg, const struct rehearsal **ret, struct err *err);
+    enum err_code (*store)(void *arg, struct err *err);
+};
+
+/* Both, inside the handler of a write: in the writer one after the other; in a reader the first on a copy,
+ * the second in the database, if schema and rules are still those of the rehearsal. */
+MUST_CHECK enum err_code beside_run(
+    struct op *op, const struct beside_work *work, void *arg, struct err *err);
 
 #endif

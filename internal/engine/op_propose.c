@@ -30,53 +30,50 @@ static enum err_code check_writes(struct op *op, struct err *err)
         "only reads: send it to query, nothing needs to be applied");
 }
 
-static enum err_code rehearse(struct op *op, struct proposing *in, struct rehearsal *r, struct err *err)
+struct propose {
+    struct op *op;
+    struct proposing in;
+    struct rehearsal r;
+};
+
+static enum err_code rehearse(void *arg, const struct rehearsal **ret, struct err *err)
 {
-    in->plan = propose_plan(op);
+    struct propose *p = arg;
+    struct op *op = p->op;
+    p->in.plan = propose_plan(op);
     invariants_begin(op);
-    enum err_code code = rules_prepare(op, r, err);
+    enum err_code code = rules_prepare(op, &p->r, err);
     if (!code)
-        code = rehearsal_run(r, err);
+        code = rehearsal_run(&p->r, err);
     if (!code)
-        code = propose_judge(op, in, r, err);
+        code = propose_judge(op, &p->in, &p->r, err);
     if (!code)
-        code = rehearsal_take_back(r, err);
+        code = rehearsal_take_back(&p->r, err);
     if (!code)
         code = check_writes(op, err);
     if (!code)
-        code = rehearsal_hash(r, err);
-    in->action = r->changes_schema ? "schema" : "write";
+        code = rehearsal_hash(&p->r, err);
+    p->in.action = p->r.changes_schema ? "schema" : "write";
     op->head.rows_written = 0;
+    *ret = &p->r;
     return code;
 }
 
-/* On a copy: the proposal alone is written to the database. */
-static enum err_code propose_beside(struct op *op, struct proposing *in, struct rehearsal *r, struct err *err)
+static enum err_code store(void *arg, struct err *err)
 {
-    enum err_code code = beside_begin(op, err);
-    if (!code)
-        code = rehearse(op, in, r, err);
-    code = beside_store(op, r, code, err);
-    if (!code)
-        code = propose_rehearsed(op, in, r, op->w, err);
-    return beside_end(op, code, err);
+    struct propose *p = arg;
+    return propose_rehearsed(p->op, &p->in, &p->r, p->op->w, err);
 }
 
 enum err_code op_run_PROPOSE(struct op *op, struct err *err)
 {
-    struct proposing in;
-    struct rehearsal r;
-    enum err_code code = read_input(op, &in, err);
+    static const struct beside_work WORK = {rehearse, store};
+    struct propose p = {.op = op};
+    enum err_code code = read_input(op, &p.in, err);
     if (code)
         return code;
-    rehearsal_init(&r, op, clock_wall_ms(), rand_u64());
-    if (op->eng->cfg.mode == ENGINE_READER) {
-        code = propose_beside(op, &in, &r, err);
-    } else {
-        code = rehearse(op, &in, &r, err);
-        if (!code)
-            code = propose_rehearsed(op, &in, &r, op->w, err);
-    }
-    rehearsal_release(&r);
+    rehearsal_init(&p.r, op, clock_wall_ms(), rand_u64());
+    code = beside_run(op, &WORK, &p, err);
+    rehearsal_release(&p.r);
     return code;
 }

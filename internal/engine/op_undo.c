@@ -10,6 +10,7 @@
  * A change of the schema alone: "code":"restore_needed", "restore":{"snapshotId", "at", "loses"}|null. */
 #include "base/clock.h"
 #include "base/limits.h"
+#include "engine/beside.h"
 #include "engine/binding.h"
 #include "engine/catalog.h"
 #include "engine/engine_state.h"
@@ -96,35 +97,57 @@ static enum err_code tell_restore(struct op *op, const struct proposal *p, struc
     return code || op->plain.ptr ? code : err_set(err, ERR_TOO_LARGE, "the answer is too large");
 }
 
-static enum err_code propose(struct undoing *u, struct err *err)
+static enum err_code rehearse(struct undoing *u, struct err *err)
 {
     bool proposable = false;
     enum err_code code = undoing_invert(u, &proposable, err);
-    return code || !proposable ? code : undoing_propose(u, err);
+    return code || !proposable ? code : undoing_rehearse(u, err);
 }
 
-enum err_code op_run_PROPOSAL_UNDO(struct op *op, struct err *err)
+static enum err_code rehearse_one(void *arg, const struct rehearsal **ret, struct err *err)
 {
-    struct undoing u;
+    struct undoing *u = arg;
+    struct op *op = u->op;
     struct proposal p;
-    enum err_code code = undoing_begin(&u, op, err);
+    enum err_code code = undoing_begin(u, err);
     if (!code)
         code = proposal_find(op, &p, err);
     if (!code)
         code = undoing_check_role(op, err);
     if (!code)
-        code = check_state(&u, &p, err);
+        code = check_state(u, &p, err);
     if (!code && p.no_undo.ptr)
-        code = tell_restore(op, &p, err);
-    else if (!code) {
-        u.items = ARENA_NEW(op->arena, struct undo_item);
-        *u.items = (struct undo_item){
-            .id = p.id, .seq = p.seq, .size = p.size, .no_indirect = p.no_indirect, .no_undo = p.no_undo};
-        u.count = 1;
-        code = propose(&u, err);
-    }
+        return tell_restore(op, &p, err);
+    if (code)
+        return code;
+    u->items = ARENA_NEW(op->arena, struct undo_item);
+    *u->items = (struct undo_item){
+        .id = p.id, .seq = p.seq, .size = p.size, .no_indirect = p.no_indirect, .no_undo = p.no_undo};
+    u->count = 1;
+    code = rehearse(u, err);
+    *ret = u->rehearsed ? &u->rehearsal : NULL;
+    return code;
+}
+
+static enum err_code store(void *arg, struct err *err)
+{
+    struct undoing *u = arg;
+    return propose_rehearsed(u->op, &u->in, &u->rehearsal, u->op->w, err);
+}
+
+static enum err_code run(struct op *op, const struct beside_work *work, struct err *err)
+{
+    struct undoing u;
+    undoing_init(&u, op);
+    enum err_code code = beside_run(op, work, &u, err);
     undoing_release(&u);
     return code;
+}
+
+enum err_code op_run_PROPOSAL_UNDO(struct op *op, struct err *err)
+{
+    static const struct beside_work WORK = {rehearse_one, store};
+    return run(op, &WORK, err);
 }
 
 /* --- Many --- */
@@ -315,26 +338,33 @@ static enum err_code check_known(struct op *op, const struct span *s, struct err
     return code;
 }
 
-enum err_code op_run_UNDO(struct op *op, struct err *err)
+static enum err_code rehearse_many(void *arg, const struct rehearsal **ret, struct err *err)
 {
-    struct undoing u;
+    struct undoing *u = arg;
+    struct op *op = u->op;
     struct span s;
-    enum err_code code = undoing_begin(&u, op, err);
+    enum err_code code = undoing_begin(u, err);
     if (!code)
         code = undoing_check_role(op, err);
     if (!code)
-        code = read_span(&u, &s, err);
+        code = read_span(u, &s, err);
     if (!code)
         code = check_known(op, &s, err);
     if (!code)
-        code = select_items(&u, &s, err);
+        code = select_items(u, &s, err);
     if (!code)
-        leave_out_undone(&u);
-    if (!code && u.count == 0)
+        leave_out_undone(u);
+    if (!code && u->count == 0)
         code = err_set(err, ERR_NOT_FOUND, "Nothing that was applied then is left to be taken back");
-    size_t blocked = code ? 0 : count_blocked(&u);
+    size_t blocked = code ? 0 : count_blocked(u);
     if (!code)
-        code = blocked ? tell_blocked(&u, blocked, err) : propose(&u, err);
-    undoing_release(&u);
+        code = blocked ? tell_blocked(u, blocked, err) : rehearse(u, err);
+    *ret = u->rehearsed ? &u->rehearsal : NULL;
     return code;
+}
+
+enum err_code op_run_UNDO(struct op *op, struct err *err)
+{
+    static const struct beside_work WORK = {rehearse_many, store};
+    return run(op, &WORK, err);
 }

@@ -356,7 +356,8 @@ enum err_code engine_connect(struct engine *eng, struct err *err)
 
 enum err_code engine_settle(struct engine *eng, struct err *err)
 {
-    return eng->cfg.mode == ENGINE_READER ? run(eng->db, "PRAGMA query_only = ON", err) : ERR_OK;
+    bool reads = eng->cfg.mode == ENGINE_READER && eng->opens == SEAT_USUAL;
+    return reads ? run(eng->db, "PRAGMA query_only = ON", err) : ERR_OK;
 }
 
 void engine_close(struct engine *eng)

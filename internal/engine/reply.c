@@ -53,7 +53,7 @@ void task_rewind(struct task *t)
     t->op.statement_index = -1;
     t->rc = ERR_OK;
     t->err = (struct err)ERR_INIT;
-    t->finished = t->keep_effects = t->replayed = t->wrote = t->asks_snapshot = false;
+    t->finished = t->keep_effects = t->replayed = t->sealed = t->wrote = t->asks_snapshot = false;
 }
 
 void task_begin(struct task *t)
@@ -117,6 +117,8 @@ static void write_meta(struct task *t)
 
 enum err_code task_succeed(struct task *t, struct err *err)
 {
+    if (t->sealed)
+        return ERR_OK;
     if (t->op.head.status == 0)
         t->op.head.status = 200;
     if (t->replayed) {
@@ -134,6 +136,7 @@ enum err_code task_succeed(struct task *t, struct err *err)
             "the answer is larger than %lld bytes: select fewer columns, or page with LIMIT and "
             "a condition on the last row seen",
             (long long)LIMIT_RESULT_BYTES);
+    t->sealed = true;
     return ERR_OK;
 }
 

@@ -26,6 +26,7 @@ struct task {
     bool wrote;         /* a statement ran that may write, also in an earlier try that is gone on from */
     bool asks_snapshot; /* failed, because a snapshot is to be made before it */
     bool replayed;      /* body is a stored answer */
+    bool sealed;        /* task_succeed has completed the body */
     bool streamed;      /* op_stream sent its head */
     int64_t changes;    /* rows that the statements themselves changed, triggers aside */
 
@@ -60,8 +61,8 @@ void task_release(struct task *t);
 void task_clear(struct task *t);
 void task_rewind(struct task *t);
 
-/* reply.c: the envelope. task_begin writes what stands before "data"; task_succeed what follows it; task_fail
- * replaces the body by the error. task_send puts the frames into the channel. */
+/* reply.c: the envelope. task_begin writes what stands before "data"; task_succeed what follows it, once;
+ * task_fail replaces the body by the error. task_send puts the frames into the channel. */
 void task_begin(struct task *t);
 MUST_CHECK enum err_code task_succeed(struct task *t, struct err *err);
 void task_fail(struct task *t);
@@ -96,14 +97,18 @@ MUST_CHECK enum err_code receipts_store_part(
     struct task *t, size_t done, struct str results, struct err *err); /* of a keyed batch that fails */
 void receipts_purge(struct engine *eng);
 
-/* turn.c */
 enum { TURN_TASKS_MAX = 128 };
+
+/* turn_tasks.c */
 void turn_init(struct engine *eng);
 void turn_release(struct engine *eng);
-/* Everything that waits, once: reads, writes, answers. ERR_INVALID: the front spoke nonsense. */
-MUST_CHECK enum err_code turn_run(struct engine *eng, struct err *err);
+struct task *turn_task_at(struct engine *eng, size_t i);
 /* Gives memory back when the engine is quiet. */
 void turn_trim(struct engine *eng);
+
+/* turn.c */
+/* Everything that waits, once: reads, writes, answers. ERR_INVALID: the front spoke nonsense. */
+MUST_CHECK enum err_code turn_run(struct engine *eng, struct err *err);
 
 /* op_table.c: the handler of an op; NULL: this build has none. */
 op_fn *op_handler(enum wire_op op);

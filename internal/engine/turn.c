@@ -9,7 +9,6 @@
  * and none is lost. */
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/mem.h"
 #include "engine/carry.h"
 #include "engine/destruction.h"
 #include "engine/invariant.h"
@@ -25,37 +24,6 @@ enum {
     GROUP_BYTES_MAX = 16 << 20, /* answers held back until the commit */
     OUT_BYTES_MAX = 512 << 10,  /* answers of reads leave when so much waits */
 };
-
-void turn_init(struct engine *eng)
-{
-    eng->tasks = mem_array(TURN_TASKS_MAX, sizeof eng->tasks[0]);
-}
-
-/* Tasks are made when a turn first needs so many, and given back when the engine is quiet. */
-static struct task *task_at(struct engine *eng, size_t i)
-{
-    if (!eng->tasks[i]) {
-        eng->tasks[i] = MEM_NEW(struct task);
-        task_init(eng->tasks[i], eng);
-    }
-    return eng->tasks[i];
-}
-
-void turn_trim(struct engine *eng)
-{
-    for (size_t i = 0; i < TURN_TASKS_MAX && eng->tasks[i]; i++) {
-        task_release(eng->tasks[i]);
-        mem_free(eng->tasks[i]);
-        eng->tasks[i] = NULL;
-    }
-}
-
-void turn_release(struct engine *eng)
-{
-    turn_trim(eng);
-    mem_free(eng->tasks);
-    eng->tasks = NULL;
-}
 
 /* --- Running one call --- */
 
@@ -122,10 +90,11 @@ static enum err_code run_handler(struct task *t)
     return op_check_time(&t->op, &t->err);
 }
 
-/* What a rehearsal under policies or with a key leaves is the writer's; others may go on on a copy. */
+/* Rehearsals that may go on on a copy. */
 static bool suits_a_copy(const struct task *t)
 {
-    return t->op.call.op == WIRE_OP_PROPOSE && !t->keyed && !t->under_policies;
+    enum wire_op op = t->op.call.op;
+    return op == WIRE_OP_PROPOSE || op == WIRE_OP_PROPOSAL_UNDO || op == WIRE_OP_UNDO;
 }
 
 static bool goes_beside(const struct engine *eng, const struct task *t)
@@ -577,6 +546,17 @@ static void run_writes(struct engine *eng)
     }
 }
 
+static enum err_code try_beside(struct engine *eng, struct task *t)
+{
+    bool replayed = false;
+    enum err_code rc = seat_take(eng, false, &t->err);
+    if (rc == ERR_OK && t->keyed)
+        rc = receipts_find(t, &replayed, &t->err);
+    if (rc == ERR_OK && !replayed)
+        rc = run_handler(t);
+    return rc ? rc : task_succeed(t, &t->err);
+}
+
 /* In a reader engine: its handler begins and ends the transactions that it needs. */
 static void run_beside(struct engine *eng)
 {
@@ -586,10 +566,8 @@ static void run_beside(struct engine *eng)
             continue;
         task_rewind(t);
         run_begin(eng, t);
-        enum err_code rc = run_handler(t);
+        enum err_code rc = try_beside(eng, t);
         run_end(eng, t);
-        if (rc == ERR_OK)
-            rc = task_succeed(t, &t->err);
         settle(t, rc);
         finish(eng, t);
         channel_flush(&eng->channel);
@@ -623,7 +601,7 @@ static enum err_code classify(struct engine *eng, struct task *t, struct err *er
 
 static enum err_code take(struct engine *eng, const struct wire_header *h, struct str body, struct err *err)
 {
-    struct task *t = task_at(eng, eng->task_count);
+    struct task *t = turn_task_at(eng, eng->task_count);
     task_clear(t);
     t->op.id = h->call_id;
     if (h->type != WIRE_CALL)

@@ -7,24 +7,30 @@
 #include "engine/change_diff.h"
 #include "engine/drift.h"
 #include "engine/engine_state.h"
+#include "engine/invariant.h"
 #include "json/jsonr.h"
 
 #define NOT_AS_LEFT "Rows are no longer as the write left them; nothing was changed"
 
 #define INVERSE_BYTES (2 * (size_t)LIMIT_CHANGE_BYTES)
 
-enum err_code undoing_begin(struct undoing *u, struct op *op, struct err *err)
+void undoing_init(struct undoing *u, struct op *op)
 {
     *u = (struct undoing){.op = op};
     strbuf_init(&u->inverse, INVERSE_BYTES);
     map_init(&u->graph.nodes);
+    rehearsal_init(&u->rehearsal, op, clock_wall_ms(), 0);
     u->in = proposing_new(op->call.body.len ? op->call.body : S("{}"));
-    enum err_code code = jsonr_parse(op->arena, u->in.body, &u->root, err);
+}
+
+enum err_code undoing_begin(struct undoing *u, struct err *err)
+{
+    enum err_code code = jsonr_parse(u->op->arena, u->in.body, &u->root, err);
     if (!code)
         code = proposing_read(&u->in, u->root, err);
     if (!code)
-        code = change_cut_read(&u->cut, op->arena, u->root, err);
-    return code ? code : undo_graph_load(&u->graph, op, err);
+        code = change_cut_read(&u->cut, u->op->arena, u->root, err);
+    return code ? code : undo_graph_load(&u->graph, u->op, err);
 }
 
 enum err_code undoing_check_role(const struct op *op, struct err *err)
@@ -42,6 +48,7 @@ void undoing_release(struct undoing *u)
     undo_graph_release(&u->graph);
     change_cut_release(&u->cut);
     strbuf_release(&u->inverse);
+    rehearsal_release(&u->rehearsal);
 }
 
 /* --- What is left of each --- */
@@ -231,36 +238,33 @@ static enum err_code list_ids(struct undoing *u, struct err *err)
 static enum err_code rehearse(struct undoing *u, const struct proposal *p, struct err *err)
 {
     struct op *op = u->op;
-    struct rehearsal r;
+    struct rehearsal *r = &u->rehearsal;
     struct drift d;
     struct str inverse = strbuf_str(&u->inverse);
     uint64_t conflicts = 0;
     bool same = false;
     drift_begin(&d, op, p, NOT_AS_LEFT);
-    rehearsal_init(&r, op, clock_wall_ms(), 0);
-    enum err_code code = rehearsal_run_set(&r, inverse, drift_conflict, &d, &conflicts, err);
+    invariants_begin(op);
+    enum err_code code = rehearsal_run_set(r, inverse, drift_conflict, &d, &conflicts, err);
     if (!code && conflicts == 0)
-        code = propose_judge(op, &u->in, &r, err);
+        code = propose_judge(op, &u->in, r, err);
     if (!code && conflicts == 0)
-        code = rehearsal_take_back(&r, err);
+        code = rehearsal_take_back(r, err);
     if (!code && conflicts == 0)
-        code = change_same_rows(inverse, strbuf_str(&r.set), &same, err);
+        code = change_same_rows(inverse, strbuf_str(&r->set), &same, err);
     if (!code && same)
-        code = rehearsal_hash(&r, err);
+        code = rehearsal_hash(r, err);
     op->head.rows_written = 0;
-    if (!code && same)
-        code = propose_rehearsed(op, &u->in, &r, op->w, err);
-    else if (!code &&
-             conflicts == 0) /* an action of a foreign key would go further than the rows that were changed */
-        code = drift_differences(&d, p, inverse, strbuf_str(&r.set), err);
+    u->rehearsed = same;
+    if (!code && !same && conflicts == 0) /* an action of a foreign key would go further than these rows */
+        code = drift_differences(&d, p, inverse, strbuf_str(&r->set), err);
     if (!code && !same)
         code = drift_end(&d, err);
     drift_release(&d);
-    rehearsal_release(&r);
     return code;
 }
 
-enum err_code undoing_propose(struct undoing *u, struct err *err)
+enum err_code undoing_rehearse(struct undoing *u, struct err *err)
 {
     struct proposal p = of_all(u);
     enum err_code code = u->count > 1 ? check_not_empty(u, err) : ERR_OK;

@@ -27,10 +27,13 @@ struct undoing {
     size_t count;
     int64_t bytes;
     struct strbuf inverse;
+    struct rehearsal rehearsal; /* of that */
+    bool rehearsed;             /* it holds what is to be stored */
 };
 
+void undoing_init(struct undoing *u, struct op *op);
 /* Reads the members of a body that every undo takes: "tables", "rows" and those of proposing_read. */
-MUST_CHECK enum err_code undoing_begin(struct undoing *u, struct op *op, struct err *err);
+MUST_CHECK enum err_code undoing_begin(struct undoing *u, struct err *err);
 void undoing_release(struct undoing *u);
 MUST_CHECK enum err_code undoing_check_role(const struct op *op, struct err *err);
 
@@ -39,8 +42,7 @@ MUST_CHECK enum err_code undoing_check_role(const struct op *op, struct err *err
  * else, and the answer says so. */
 MUST_CHECK enum err_code undoing_invert(struct undoing *u, bool *ret_proposable, struct err *err);
 
-/* Rehearses the inverse and stores it as a proposal, or answers with the rows that are no longer as they were
- * left. */
-MUST_CHECK enum err_code undoing_propose(struct undoing *u, struct err *err);
+/* Rehearses the inverse, or answers with the rows that are no longer as they were left. */
+MUST_CHECK enum err_code undoing_rehearse(struct undoing *u, struct err *err);
 
 #endif

@@ -303,7 +303,8 @@ def beside_writes(checks, s):
     s.query("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 20000) INSERT INTO big SELECT x, 0 FROM c")
     slow = "UPDATE big SET v = (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 500 + big.v) SELECT sum(x) FROM c)"
     with beside(lambda: s.query("INSERT INTO small DEFAULT VALUES").status) as statuses:
-        status, p = propose(s, slow)
+        status, p = propose(s, slow, headers={"Idempotency-Key": "big"})
+    checks.equal("sent again it has its answer", propose(s, slow, headers={"Idempotency-Key": "big"}), (status, p))
     checks.equal("rehearsed on a copy", (status, p.get("rehearsedOn"), p.get("estimatedAffectedRows")), (200, "copy", 20000))
     checks.equal("every write beside it was done", (set(statuses), value(s, "SELECT count(*) FROM small")), ({200}, len(statuses)))
     checks.that("and more than waited for it at once", len(statuses) > 10, len(statuses))
