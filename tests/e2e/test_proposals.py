@@ -56,6 +56,10 @@ def shape(checks, s):
                  [("orders", "update", False, {"id": 1}), ("orders", "update", False, {"id": 2})])
     checks.equal("before and after", (p["changes"]["rows"][2]["before"], p["changes"]["rows"][2]["after"]), ({"status": "open"}, {"status": "shipped"}))
     checks.equal("flags", (p["flags"]["nondeterministic"], p["flags"]["fullScan"]), (["now"], True))
+    s.query("CREATE TABLE codes(code TEXT PRIMARY KEY)")
+    keys = [propose(s, f"INSERT INTO {into} VALUES('x')")[1]["flags"]["autoKeys"] for into in ("orders(status)", "codes")]
+    checks.equal("keys that nobody gave are told, row ids behind a key that was given are not", keys, [["orders"], []])
+    s.query("DROP TABLE codes")
     checks.equal("nothing happened", value(s, "SELECT count(*) FROM orders WHERE status = 'open'"), 2)
     shown = s.db("proposals/" + p["proposalId"], method="GET").json["data"]
     checks.equal("the same is read later", {k: shown[k] for k in p if k != "executionToken"}, {k: v for k, v in p.items() if k != "executionToken"})
