@@ -444,7 +444,10 @@ static bool is_wanted(const struct comparing *x, struct str name)
         return false;
     for (size_t i = 0; i < name.len; i++)
         lower[i] = (char)(name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? name.ptr[i] + ('a' - 'A') : name.ptr[i]);
-    return map_get(x->c->only, str_make(lower, name.len)) != NULL;
+    bool *there = map_get(x->c->only, str_make(lower, name.len));
+    if (there)
+        *there = true;
+    return there != NULL;
 }
 
 /* What the recorder would not record is not compared; neither is what has another key than before. */

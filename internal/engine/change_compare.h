@@ -21,7 +21,7 @@ struct comparison {
     sqlite3 *base;            /* the first; NULL: it has no rows */
     const struct str *merged; /* change sets that are taken for part of the first, in their order */
     size_t merged_count;
-    const struct map *only;     /* names of tables in lower case; NULL: all */
+    const struct map *only;     /* names in lower case → bool, set for those that are there; NULL: all */
     struct strbuf *set;         /* the change set */
     struct strbuf *whole;       /* NULL, or: each row that was changed, as an INSERT of what it is now */
     struct compare_note *notes; /* arena memory of the call */

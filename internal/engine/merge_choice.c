@@ -174,28 +174,60 @@ static struct str cells_now(struct strbuf *out, const struct change_conflict *c)
     return c->now ? strbuf_str(out) : (struct str){NULL, 0};
 }
 
-static void tell(struct merge_round *m, const struct change_conflict *c)
+/* What would have to be there: the row that is referred to, and who refers to it. */
+static void tell_key(struct jsonw *w, const struct change_foreign_key *key, const struct change_cell *values)
 {
-    AUTO_STRBUF now;
+    jsonw_key(w, "missing");
+    jsonw_object(w);
+    JSONW_TEXT(w, "table", key->parent);
+    jsonw_key(w, "key");
+    jsonw_object(w);
+    for (size_t i = 0; i < key->count; i++) {
+        jsonw_key_str(w, key->to[i]);
+        change_view_cell(w, &values[i]);
+    }
+    jsonw_object_end(w);
+    jsonw_object_end(w);
+    jsonw_key(w, "referencedBy");
+    jsonw_object(w);
+    JSONW_TEXT(w, "table", key->child);
+    jsonw_key(w, "columns");
+    jsonw_array(w);
+    for (size_t i = 0; i < key->count; i++)
+        jsonw_text(w, key->from[i]);
+    jsonw_array_end(w);
+    jsonw_object_end(w);
+}
+
+/* Counts it; false: there is no room to tell it. */
+static bool begin_telling(struct merge_round *m, const struct change_conflict *c, const char *kind)
+{
+    static const char *const OPS[] = {
+        [CHANGE_INSERT] = "insert", [CHANGE_UPDATE] = "update", [CHANGE_DELETE] = "delete"};
     const struct change_row *row = c->row;
-    strbuf_init(&now, 64 << 20);
     m->open += !c->unsure;
     m->unsure += c->unsure;
     if (!m->w || m->told >= m->told_max || m->w->out->len > m->bytes_max)
-        return;
+        return false;
     m->told++;
     jsonw_object(m->w);
     JSONW_TEXT(m->w, "table", c->table->name);
     jsonw_key(m->w, "key");
     change_view_key(m->w, c->table, row->old_cells.ptr ? row->old_cells : row->new_cells);
-    JSONW_CSTR(m->w, "kind", change_conflict_name(c->kind));
-    JSONW_CSTR(m->w, "op",
-        row->op == CHANGE_INSERT   ? "insert"
-        : row->op == CHANGE_UPDATE ? "update"
-                                   : "delete");
+    JSONW_CSTR(m->w, "kind", kind);
+    JSONW_CSTR(m->w, "op", OPS[row->op]);
     write_half(m->w, "base", c->table, row->old_cells);
+    return true;
+}
+
+static void tell(struct merge_round *m, const struct change_conflict *c)
+{
+    AUTO_STRBUF now;
+    strbuf_init(&now, 64 << 20);
+    if (!begin_telling(m, c, change_conflict_name(c->kind)))
+        return;
     write_half(m->w, "ours", c->table, cells_now(&now, c));
-    write_half(m->w, "theirs", c->table, row->new_cells);
+    write_half(m->w, "theirs", c->table, c->row->new_cells);
     jsonw_object_end(m->w);
 }
 
@@ -259,4 +291,22 @@ void merge_conflict(void *arg, const struct change_conflict *c)
     default: break;
     }
     tell(m, c);
+}
+
+/* The row itself is in nobody's way: the parent has it as it was. */
+void merge_foreign(void *arg, const struct change_table_view *table, const struct change_row *row,
+    const struct change_foreign_key *key, const struct change_cell *values)
+{
+    struct merge_round *m = arg;
+    const struct change_conflict c = {CONFLICT_CONSTRAINT, table, row, NULL, false};
+    if (choice_of(m->choices, table, row) == CHOOSE_OURS) {
+        decide(m, &c, FATE_DROPPED);
+        return;
+    }
+    if (!begin_telling(m, &c, "foreign_key"))
+        return;
+    write_half(m->w, "ours", table, row->old_cells);
+    write_half(m->w, "theirs", table, row->new_cells);
+    tell_key(m->w, key, values);
+    jsonw_object_end(m->w);
 }

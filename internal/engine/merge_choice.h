@@ -2,8 +2,8 @@
  * by row (change_apply.h); a row that somebody else changed too is a conflict. Each is decided by the first
  * of: its own choice, that of its table, that of all. `ours` leaves the parent's row and drops the branch's
  * change; `theirs` makes the parent's row what the branch has (of a changed row the columns that it changed);
- * `fail` leaves it undecided. What no choice can settle (a unique index, a column that is not there) stays a
- * conflict unless it is dropped.
+ * `fail` leaves it undecided. What no choice can settle (a unique index, a foreign key, a column that is not
+ * there) stays a conflict unless it is dropped.
  *
  * A new row of a table without a key is never in another one's way: nobody named its row id, so it gets the
  * next. Engine's thread. */
@@ -12,6 +12,7 @@
 
 #include "base/map.h"
 #include "engine/change_apply.h"
+#include "engine/change_foreign.h"
 #include "engine/op.h"
 
 enum merge_choice { CHOOSE_FAIL, CHOOSE_OURS, CHOOSE_THEIRS };
@@ -47,6 +48,9 @@ void merge_round_init(struct merge_round *m, struct op *op, const struct merge_c
     struct str set, struct str whole);
 void merge_round_release(struct merge_round *m);
 void merge_conflict(void *arg, const struct change_conflict *c);
+/* … and those of foreign keys through this one (a change_foreign_fn). */
+void merge_foreign(void *arg, const struct change_table_view *table, const struct change_row *row,
+    const struct change_foreign_key *key, const struct change_cell *values);
 /* Both sets without the conflicts that were decided. */
 MUST_CHECK enum err_code merge_rewrite(
     struct merge_round *m, struct strbuf *set, struct strbuf *whole, struct err *err);

@@ -27,11 +27,25 @@ static int64_t int_arg(const struct op *op, const char *name, int64_t max, int64
 static enum err_code want(struct op *op, struct map *only, struct str name, struct err *err)
 {
     struct str lower = arena_copy(op->arena, name);
-    if (!lower.ptr)
+    bool *there = arena_alloc(op->arena, sizeof *there);
+    if (!lower.ptr || !there)
         return err_set(err, ERR_TOO_LARGE, "the call is too large");
     for (char *c = (char *)(uintptr_t)lower.ptr; c < lower.ptr + lower.len; c++)
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
-    (void)map_put(only, lower, op); /* any value: it is a set */
+    (void)map_put(only, lower, there); /* twice is as good as once */
+    return ERR_OK;
+}
+
+/* A name that is none would otherwise have no changes, silently. */
+static enum err_code check_wanted(const struct map *only, struct err *err)
+{
+    struct str name;
+    void *there;
+    for (size_t pos = 0; map_next(only, &pos, &name, &there);)
+        if (!*(const bool *)there)
+            return err_set(err, ERR_NOT_FOUND,
+                "The branch has no table \"" STR_FMT "\" whose rows can be compared, and began with none",
+                STR_ARG(str_slice(name, 0, 100)));
     return ERR_OK;
 }
 
@@ -153,6 +167,8 @@ static enum err_code run(struct op *op, struct comparison *c, struct merged *m, 
     c->merged_count = m->count;
     if (!code)
         code = compare(op, c, &b, err);
+    if (!code)
+        code = check_wanted(&only, err);
     struct str file = wire_arg(&op->call, ".set");
     if (!code && file.ptr)
         code = branch_set_write(op, file, strbuf_str(c->set), strbuf_str(c->whole), err);

@@ -9,6 +9,7 @@
 #include "base/enc.h"
 #include "base/limits.h"
 #include "engine/branch_set.h"
+#include "engine/catalog.h"
 #include "engine/engine_state.h"
 #include "engine/merge.h"
 #include "engine/merge_choice.h"
@@ -95,6 +96,61 @@ static enum err_code read_set(struct merging *m, struct err *err)
     return code;
 }
 
+/* --- Choices --- */
+
+static enum err_code knows_table(struct merging *m, struct str name, bool *ret, struct err *err)
+{
+    static const char SQL[] =
+        "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
+    AUTO_SQL *stmt = NULL;
+    struct change_reader r;
+    struct change_table_view t;
+    bool found = true;
+    enum err_code code = op_prepare_internal(m->op, SQL, &stmt, err);
+    *ret = !code &&
+           sqlite3_bind_text64(stmt, 1, name.ptr, name.len, SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK &&
+           change_step(m->op->eng, stmt) == SQLITE_ROW;
+    if (!code)
+        code = change_reader_init(&r, strbuf_str(&m->set), err);
+    if (code)
+        return code;
+    while (!code && found && !*ret && !(code = change_table_next(&r, &found, &t, err)) && found)
+        *ret = str_eq_nocase(t.name, name);
+    change_reader_release(&r);
+    return code;
+}
+
+static enum err_code check_choice(struct merging *m, const char *at, struct str table, struct err *err)
+{
+    bool known = false;
+    enum err_code code = knows_table(m, table, &known, err);
+    if (code || known)
+        return code;
+    return err_field(err, at, "\"" STR_FMT "\" is no table of the branch or its parent",
+        STR_ARG(str_slice(table, 0, 100)));
+}
+
+/* A choice for a table that is not there would leave the conflict it was meant for. */
+static enum err_code check_choices(struct merging *m, struct err *err)
+{
+    const struct merge_choices *c = &m->choices;
+    enum err_code code = ERR_OK;
+    char at[40];
+    int n = 0;
+    for (const struct jsonr_value *v = c->tables ? jsonr_first(c->tables) : NULL; v && !code;
+         v = jsonr_next(v))
+        code = check_choice(m, "/resolve/tables", jsonr_name(v), err);
+    struct str last = STR_EMPTY;
+    for (const struct jsonr_value *v = c->rows ? jsonr_first(c->rows) : NULL; v && !code; v = jsonr_next(v)) {
+        struct str table = jsonr_text(jsonr_member(v, S("table")));
+        str_print(at, sizeof at, "/resolve/rows/%d/table", n++);
+        if (!str_eq(table, last))
+            code = check_choice(m, at, table, err);
+        last = table;
+    }
+    return code;
+}
+
 /* --- Conflicts --- */
 
 static void begin_conflicts(struct merging *m, struct jsonw *w)
@@ -114,8 +170,9 @@ static enum err_code tell_conflicts(struct merging *m, const struct merge_round 
     jsonw_object(&w);
     JSONW_BOOL(&w, "success", false);
     JSONW_CSTR(&w, "error",
-        "Rows were changed in the branch and in its parent; nothing was merged. Choose with \"resolve\"; a "
-        "conflict of kind schema needs the branch's schema to be merged first");
+        "Rows were changed in the branch and in its parent, or break a foreign key there; nothing was "
+        "merged. "
+        "Choose with \"resolve\"; a conflict of kind schema needs the branch's schema to be merged first");
     JSONW_CSTR(&w, "code", "conflict");
     JSONW_TEXT(&w, "requestId", op->call.request_id);
     JSONW_INT(&w, "conflictCount", (int64_t)(round->open + round->unsure));
@@ -144,6 +201,7 @@ static enum err_code run_round(struct merging *m, struct rehearsal *r, bool *ret
     round.w = &w;
     round.told_max = CONFLICTS_SHOWN;
     round.bytes_max = CONFLICT_BYTES;
+    r->foreign = merge_foreign;
     enum err_code code = rehearsal_run_set(r, strbuf_str(&m->set), merge_conflict, &round, &conflicts, err);
     jsonw_array_end(&w);
     *ret_again = !code && conflicts > 0 && round.open == 0;
@@ -301,6 +359,8 @@ enum err_code op_run_MERGE(struct op *op, struct err *err)
         code = held_before(op, &held, err);
     if (!code && !held)
         code = read_set(&m, err);
+    if (!code && !held)
+        code = check_choices(&m, err);
     op->about = arena_printf(op->arena, "-- merges branch " STR_FMT, STR_ARG(m.branch));
     if (!code && !held)
         code = run(&m, err);

@@ -200,6 +200,25 @@ enum err_code rehearsal_run(struct rehearsal *r, struct err *err)
 
 /* --- A change set --- */
 
+static enum err_code check_foreign(
+    struct rehearsal *r, struct str set, void *arg, uint64_t *ret_conflicts, struct err *err)
+{
+    struct err open = ERR_INIT;
+    enum err_code code = op_check_deferred(r->op, STR_EMPTY, &open), failed;
+    struct str detail = r->op->error_detail;
+    if (code != ERR_SQL || !r->foreign) {
+        *err = open;
+        return code;
+    }
+    failed = change_foreign_check(r->op, set, r->foreign, arg, ret_conflicts, err);
+    if (!failed && *ret_conflicts == 0) {
+        *err = open;
+        failed = code;
+    }
+    r->op->error_detail = failed == code ? detail : STR_EMPTY;
+    return failed;
+}
+
 static enum err_code run_set_recorded(struct rehearsal *r, struct str set,
     void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
     struct err *err)
@@ -214,7 +233,7 @@ static enum err_code run_set_recorded(struct rehearsal *r, struct str set,
     if (!code)
         code = flush(r, err);
     if (!code && *ret_conflicts == 0)
-        code = op_check_deferred(r->op, STR_EMPTY, err);
+        code = check_foreign(r, set, arg, ret_conflicts, err);
     if (!code)
         code = recorder_check(&r->recorder, err);
     recorder_detach(&r->recorder);

@@ -4,6 +4,7 @@
 #ifndef ENGINE_REHEARSAL_H
 #define ENGINE_REHEARSAL_H
 
+#include "engine/change_foreign.h"
 #include "engine/change_record.h"
 #include "engine/op.h"
 #include "engine/schema_state.h"
@@ -33,6 +34,8 @@ struct rehearsal {
         struct str detail;
         int statement;
     } failed;
+    change_foreign_fn
+        *foreign; /* of a change set: rows that break foreign keys are conflicts; NULL: an error */
     /* Tables that it removes, with their rows: known before it runs, or counted by rehearsal_take_back. */
     struct schema_rows *removed;
     struct schema_object *before, *after;
@@ -45,7 +48,8 @@ void rehearsal_release(struct rehearsal *r);
 /* The request of the call's task (exec_take). On success its effects stand until one of the next two is
  * called; after an error nothing of them is left, unless the whole transaction is gone. */
 MUST_CHECK enum err_code rehearsal_run(struct rehearsal *r, struct err *err);
-/* The same for a change set. *ret_conflicts > 0: nothing was done; `fn` was called for each. */
+/* The same for a change set. *ret_conflicts > 0: nothing was done; `fn`, or r->foreign, was called for each.
+ */
 struct change_conflict;
 MUST_CHECK enum err_code rehearsal_run_set(struct rehearsal *r, struct str set,
     void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,

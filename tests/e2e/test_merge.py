@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import time
+import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from holdfast import PASSWORD, Checks, Server, binary_argument
@@ -37,10 +38,10 @@ def diff(s, ref, query="", db="main", **more):
     return s.call("GET", f"/v1/db/acme/{db}/branches/{ref}/diff{query}", **more)
 
 
-def fresh(s, name, data="full"):
+def fresh(s, name, data="full", schema=SCHEMA):
     """A database of its own with a branch `b`: its slug and the branch's."""
     s.call("POST", "/v1/databases", {"slug": name, "name": name})
-    write(s, name, *SCHEMA)
+    write(s, name, *schema)
     assert s.call("PUT", f"/v1/db/acme/{name}/branches/b", {"data": data}).status == 200
     return name, f"{name}-b"
 
@@ -194,6 +195,31 @@ def conflicts(checks, s):
         checks.good(f"{resolve} only shown", merge(s, "b", {"resolve": resolve, "dryRun": True}, db=main))
 
 
+def foreign_keys(checks, s):
+    main, b = fresh(s, "foreign", schema=[
+        "CREATE TABLE owners(id INTEGER PRIMARY KEY, name TEXT)", "CREATE TABLE plots(x INT, y INT, v, PRIMARY KEY(x, y)) WITHOUT ROWID",
+        "CREATE TABLE cars(plate TEXT PRIMARY KEY, owner INT REFERENCES owners) WITHOUT ROWID",
+        "CREATE TABLE trees(kind TEXT, px INT, py INT, FOREIGN KEY(px, py) REFERENCES plots(x, y))",
+        "CREATE TABLE kept(id INTEGER PRIMARY KEY, owner INT REFERENCES owners(id) ON DELETE RESTRICT)",
+        "INSERT INTO owners VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (5, 'e')", "INSERT INTO cars VALUES ('c1', 1), ('c2', 2)", "INSERT INTO plots VALUES (1, 1, 0), (2, 2, 0)"])
+    write(s, b, "INSERT INTO cars VALUES ('new', 3), ('fine', 1)", "UPDATE cars SET owner = 3 WHERE plate = 'c2'", "DELETE FROM owners WHERE id IN (4, 5)", "INSERT INTO trees VALUES ('oak', 2, 2)")
+    write(s, main, "DELETE FROM owners WHERE id = 3", "INSERT INTO cars VALUES ('mine', 4)", "INSERT INTO kept VALUES (1, 5)", "DELETE FROM plots WHERE x = 2")
+    told = checks.refused("keys that break", merge(s, "b", db=main), 409, "conflict")
+    seen = {(c["table"], *c["key"].values()): c for c in told["conflicts"]}
+    checks.equal("all of them", (told["conflictCount"], sorted(map(str, seen))), (5, sorted(["('cars', 'c2')", "('cars', 'new')", "('owners', 4)", "('owners', 5)", "('trees', 1)"])))
+    checks.that("their kind", all(c["kind"] == "foreign_key" for c in told["conflicts"]), told)
+    checks.equal("a new row", seen[("cars", "new")], {"table": "cars", "key": {"plate": "new"}, "kind": "foreign_key", "op": "insert", "base": None, "ours": None,
+                                                       "theirs": {"plate": "new", "owner": 3}, "missing": {"table": "owners", "key": {"id": 3}}, "referencedBy": {"table": "cars", "columns": ["owner"]}})
+    checks.equal("a removed one", {k: seen[("owners", 4)][k] for k in ("op", "ours", "theirs", "missing", "referencedBy")},
+                 {"op": "delete", "ours": {"id": 4, "name": "d"}, "theirs": None, "missing": {"table": "owners", "key": {"id": 4}}, "referencedBy": {"table": "cars", "columns": ["owner"]}})
+    checks.equal("a key of two columns", seen[("trees", 1)]["missing"], {"table": "plots", "key": {"x": 2, "y": 2}})
+    checks.equal("theirs cannot be", checks.refused("theirs", merge(s, "b", {"resolve": {"default": "theirs", "tables": {"owners": "ours"}}}, db=main), 409, "conflict")["conflictCount"], 3)
+    checks.equal("nothing was merged", rows(s, "SELECT (SELECT count(*) FROM cars), (SELECT count(*) FROM trees)", main), [[3, 0]])
+    made = checks.good("ours", merge(s, "b", {"resolve": {"default": "ours"}}, db=main))
+    checks.equal("what nothing was in the way of", (made["rows"], rows(s, "SELECT * FROM cars ORDER BY plate", main)), (1, [["c1", 1], ["c2", 2], ["fine", 1], ["mine", 4]]))
+    checks.equal("no key is broken", rows(s, "SELECT count(*) FROM pragma_foreign_key_check", main), [[0]])
+
+
 def bodies(checks, s):
     main, b = fresh(s, "bodies")
     write(s, b, "UPDATE items SET name = 'b1' WHERE id = 1")
@@ -208,6 +234,13 @@ def bodies(checks, s):
                           ({"mode": "schema", "tables": ["items"]}, "/tables"), ({"mode": "schema", "resolve": {"default": "ours"}}, "/resolve")):
         checks.refused(str(body)[:60], merge(s, "b", body, db=main), 400, "invalid_request", pointer)
     checks.refused("no such branch", merge(s, "none", db=main), 404, "not_found")
+    for table in ("no_such", "sqlite_schema", "_sys_proposal", "items; --", "t\u0301"):
+        checks.refused(f"a table that is none: {table}", merge(s, "b", {"tables": ["items", table]}, db=main), 404, "not_found", text=f'"{table}"')
+        checks.refused(f"its difference: {table}", diff(s, "b", "?table=" + urllib.parse.quote(table), db=main), 404, "not_found", text=f'"{table}"')
+    for body, pointer in (({"tables": {"items": "ours", "itms": "ours"}}, "/resolve/tables"), ({"rows": [row, dict(row, table="itms")]}, "/resolve/rows/1/table")):
+        checks.refused(f"a choice for no table: {pointer}", merge(s, "b", {"resolve": body}, db=main), 400, "invalid_request", pointer, text='"itms"')
+    for query, pointer in (("?limit=0", "/limit"), ("?limit=1001", "/limit"), ("?limit=x", "/limit"), ("?cursor=-1", "/cursor"), ("?table=", "/table"), ("?table=" + "t" * 1001, "/table"), ("?format=html", "/format")):
+        checks.refused(f"diff{query[:20]}", diff(s, "b", query, db=main), 400, "invalid_request", pointer)
     checks.refused("too low a role", merge(s, "b", db=main, token=s.mint("readwrite")["token"]), 403, "forbidden")
     key = {"Idempotency-Key": "k" * 300}
     checks.refused("a long key", merge(s, "b", db=main, headers=key), 400, "invalid_request")
@@ -401,7 +434,7 @@ def crashes(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, bodies, schemas, rules, approvals, destructive, what_it_began_with, restored, crashes):
+        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, foreign_keys, bodies, schemas, rules, approvals, destructive, what_it_began_with, restored, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

@@ -242,10 +242,13 @@ void test_change_compare__without_a_base(void **state)
     assert_int_equal(rows_of(strbuf_str(&p.set)), 3);
     struct map only;
     map_init(&only);
-    (void)map_put(&only, S("pairs"), &only);
+    bool pairs = false, none = false;
+    (void)map_put(&only, S("pairs"), &pairs);
+    (void)map_put(&only, S("none"), &none);
     p.c.only = &only;
     compare(&p);
     assert_int_equal(rows_of(strbuf_str(&p.set)), 1);
+    assert_true(pairs && !none); /* it says which are there */
     map_release(&only);
     pair_close(&p);
 }
