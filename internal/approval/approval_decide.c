@@ -106,7 +106,20 @@ enum err_code approval_may_decide(struct db *db, const struct approval *p, const
 
 enum err_code approval_wrong_state(const struct approval *p, struct err *err)
 {
-    return err_set(err, ERR_CONFLICT, "This approval is %s", approval_status_name(p->status));
+    static const char *const NEXT[APPROVAL_STATUS_COUNT] = {
+        [APPROVAL_PENDING] =
+            "people have to decide first; GET …/approvals/TOKEN?waitSec=30 answers when they have",
+        [APPROVAL_APPROVED] = "who asked for it redeems it with redeem_approval",
+        [APPROVAL_DENIED] = "its decisions say why; another write gets an approval of its own",
+        [APPROVAL_EXPIRED] = "the write, sent again, gets a new one",
+        [APPROVAL_WITHDRAWN] = "the write, sent again, gets a new one",
+        [APPROVAL_VOID] =
+            "the database was changed meanwhile; what the write does now is in replacedBy, or send it again",
+        [APPROVAL_REDEEMED] = "it is done, and happens once; POST …/proposals/ID/undo takes it back",
+    };
+
+    return err_set(
+        err, ERR_CONFLICT, "This approval is %s: %s", approval_status_name(p->status), NEXT[p->status]);
 }
 
 static enum err_code check_vote(const struct approval *p, const struct approval_vote *vote, struct err *err)
@@ -147,7 +160,9 @@ static enum err_code count_vote(
                                    DB_ARGS(id, now, db_int(vote->run), db_int(vote->confirm_within_s)), err)
                              : db_exec(db, SQL_DENY, DB_ARGS(id, now), err);
 
-    return code || db_changes(db) == 1 ? code : err_set(err, ERR_CONFLICT, "This approval is over");
+    return code || db_changes(db) == 1
+               ? code
+               : err_set(err, ERR_CONFLICT, "This approval is over: look at it again for how it ended");
 }
 
 enum err_code approval_decide(struct db *db, const struct actor *by, struct approval *p,

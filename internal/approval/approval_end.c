@@ -68,7 +68,7 @@ enum err_code approval_begin_redeem(struct db *db, struct approval *p, struct er
         return approval_wrong_state(p, err);
     enum err_code code = db_exec(db, SQL_BEGIN_REDEEM, DB_ARGS(db_text(str_of(p->id)), db_int(now)), err);
     if (!code && db_changes(db) != 1)
-        code = err_set(err, ERR_CONFLICT, "This approval is over");
+        code = err_set(err, ERR_CONFLICT, "This approval is over: look at it again for how it ended");
     if (!code && !p->redeem_began_at)
         p->redeem_began_at = now;
     return code;

@@ -103,7 +103,9 @@ def whole_story(checks, s):
         checks.equal(f"get: {key}", mine[key], wanted)
     checks.equal("what hides is spelled out beside it", mine["display"]["agent"], "bot \\u{202E}")
     checks.that("what is somebody else's is named", {"sql", "reason", "agent", "model", "ticket"} <= set(mine["untrusted"]), mine["untrusted"])
-    checks.refused("redeem before anybody decided", redeem(s, token), 409, "conflict")
+    early = redeem(s, token)
+    checks.refused("redeem before anybody decided", early, 409, "conflict")
+    checks.that("and how to wait for it", "waitSec" in early.json["error"], early)
     inbox = PEOPLE["owner"].ask("GET", "/api/namespaces/acme/approvals?status=pending").json["data"]
     checks.equal("inbox", ([a["approvalToken"] for a in inbox["approvals"]], inbox["counts"]["pending"]), ([token], 1))
     shown = PEOPLE["owner"].ask("GET", f"/api/approvals/{token}").json["data"]
