@@ -5,7 +5,7 @@
 struct binding binding_of(struct op *op, enum own_sql which)
 {
     sqlite3_stmt *stmt = own_get(op->eng, which);
-    return (struct binding){stmt, stmt ? SQLITE_OK : sqlite3_extended_errcode(op->eng->db), 0};
+    return (struct binding){stmt, stmt ? SQLITE_OK : sqlite3_extended_errcode(op->eng->db), 0, false};
 }
 
 void bind_int(struct binding *b, int64_t n)
@@ -16,6 +16,7 @@ void bind_int(struct binding *b, int64_t n)
 
 void bind_text(struct binding *b, struct str s)
 {
+    b->borrows |= s.ptr != NULL;
     if (b->rc == SQLITE_OK)
         b->rc = s.ptr ? sqlite3_bind_text64(b->stmt, ++b->index, s.ptr, s.len, SQLITE_STATIC, SQLITE_UTF8)
                       : sqlite3_bind_null(b->stmt, ++b->index);
@@ -23,6 +24,7 @@ void bind_text(struct binding *b, struct str s)
 
 void bind_blob(struct binding *b, struct str s)
 {
+    b->borrows |= s.len > 0;
     if (b->rc == SQLITE_OK)
         b->rc = s.len ? sqlite3_bind_blob64(b->stmt, ++b->index, s.ptr, s.len, SQLITE_STATIC)
                       : sqlite3_bind_null(b->stmt, ++b->index);
@@ -31,7 +33,7 @@ void bind_blob(struct binding *b, struct str s)
 enum err_code binding_end(struct op *op, struct binding *b, struct err *err)
 {
     int reset = b->stmt ? sqlite3_reset(b->stmt) : SQLITE_OK;
-    if (b->stmt)
+    if (b->stmt && b->borrows) /* SQLite may plan a statement anew whose parameters were NULL meanwhile */
         (void)sqlite3_clear_bindings(b->stmt); /* cannot fail */
     if (b->rc == SQLITE_OK || b->rc == SQLITE_ROW || b->rc == SQLITE_DONE)
         return ERR_OK;

@@ -9,6 +9,7 @@
 struct binding {
     sqlite3_stmt *stmt; /* NULL: it could not be prepared */
     int rc, index;
+    bool borrows; /* what was bound ends with the call */
 };
 
 struct binding binding_of(struct op *op, enum own_sql which);

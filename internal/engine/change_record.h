@@ -60,7 +60,9 @@ struct recorder {
     struct arena arena;
     struct recorder_table *tables, *last;
     size_t table_count;
-    unsigned schema; /* counts the changes of the schema while it was attached */
+    bool expects_schema; /* schema_digest() was asked before: what is known of tables holds until they change
+                          */
+    unsigned schema;     /* counts the changes of the schema while it was attached */
     struct recorder_entry *entries;
     size_t entry_count, entry_cap;
     uint32_t *index;           /* open addressing: number of an entry + 1 */
@@ -80,6 +82,8 @@ struct recorder {
 void recorder_init(struct recorder *r, struct engine *eng, enum recorder_mode mode);
 void recorder_release(struct recorder *r);
 
+/* Nothing that recorders know of tables outlives a change of the schema. */
+void recorder_tables_forget(struct engine *eng);
 /* Empty again; what is known of tables stays. */
 void recorder_rewind(struct recorder *r);
 

@@ -51,12 +51,29 @@ static void copy_column(struct recorder *r, struct recorder_table *t, sqlite3_st
 
 enum { HIDDEN_GENERATED = 2 /* and above */ };
 
+/* Most tables have few columns, and memory of an arena is cleared. */
+static bool room_for_column(struct recorder *r, struct recorder_table *t, size_t *cap)
+{
+    enum { FIRST = 16 };
+    if (t->column_count < *cap)
+        return true;
+    size_t more = *cap ? 2 * *cap : FIRST;
+    struct recorder_column *columns = arena_alloc(&r->arena, more * sizeof *columns);
+    if (!columns)
+        return false;
+    if (t->column_count)
+        memcpy(columns, t->columns, t->column_count * sizeof *columns);
+    t->columns = columns;
+    *cap = more;
+    return true;
+}
+
 static bool read_columns(struct recorder *r, struct recorder_table *t, size_t *ret_keys, bool *ret_integer)
 {
     sqlite3_stmt *stmt = prepare(r, "PRAGMA main.table_xinfo(\"%w\")", t->name);
     int rc = SQLITE_ERROR;
-    t->columns = arena_alloc(&r->arena, 2000 * sizeof t->columns[0]);
-    while (stmt && t->columns && t->column_count < 2000 && (rc = own_step(r->eng, stmt)) == SQLITE_ROW) {
+    size_t cap = 0;
+    while (stmt && room_for_column(r, t, &cap) && (rc = own_step(r->eng, stmt)) == SQLITE_ROW) {
         if (sqlite3_column_int(stmt, 6) >= HIDDEN_GENERATED)
             continue;
         copy_column(r, t, stmt);
@@ -157,7 +174,7 @@ static bool read_inner(struct recorder *r, struct recorder_table *t)
     return name_content_columns(r, t);
 }
 
-struct recorder_table *recorder_table_read(struct recorder *r, struct str name)
+static struct recorder_table *read_table(struct recorder *r, struct str name)
 {
     bool found = false, inner = false, integer = false;
     size_t keys = 0;
@@ -186,6 +203,18 @@ struct recorder_table *recorder_table_read(struct recorder *r, struct str name)
     if (inner && !read_inner(r, t))
         return NULL;
     return arena_failed(&r->arena) ? NULL : t;
+}
+
+struct recorder_table *recorder_table_read(struct recorder *r, struct str name)
+{
+    bool known = r->from == NULL && r->expects_schema && r->schema == 0 && r->eng->schema_known;
+    struct recorder_table *t = known ? known_table_get(r, name) : NULL;
+    if (t)
+        return t;
+    t = read_table(r, name);
+    if (t && known && !t->ignored && !t->gone && !t->inner_of.len)
+        known_table_put(r->eng, t);
+    return t;
 }
 
 static struct str assigned_name(struct strbuf *out, struct str table, struct str column)

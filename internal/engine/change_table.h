@@ -38,6 +38,10 @@ struct recorder_table {
 
 /* Reads the table's columns. NULL: SQLite failed, or it is not there. */
 struct recorder_table *recorder_table_read(struct recorder *r, struct str name);
+/* change_known.c: tables as they were read, kept while the schema is known (schema_state.h) and was not
+ * changed since. A copy of the recorder's own; NULL: not known. */
+struct recorder_table *known_table_get(struct recorder *r, struct str name);
+void known_table_put(struct engine *eng, const struct recorder_table *t);
 /* Which of its columns stay? */
 void recorder_table_assigns(struct recorder *r, struct recorder_table *t);
 /* Same columns in the same places? */

@@ -46,6 +46,7 @@ struct engine {
     struct digest schema; /* of schema_version, while schema_known: schema_state.h */
     int64_t schema_version;
     bool schema_known;
+    struct known_tables *known_tables;  /* change_table.h; NULL: none */
     int64_t destroyed, destroyed_inner; /* destruction.c's count */
     struct tally *tally;                /* of the call whose statement runs; NULL none */
     unsigned recorders;                 /* attached to a connection */

@@ -363,6 +363,7 @@ enum err_code engine_settle(struct engine *eng, struct err *err)
 void engine_close(struct engine *eng)
 {
     proposals_release(eng);
+    recorder_tables_forget(eng);
     rules_release(eng);
     when_release(eng);
     seat_close(eng);

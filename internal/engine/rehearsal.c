@@ -57,6 +57,8 @@ static void begin(struct rehearsal *r)
     recorder_attach(&r->recorder);
     if (!r->op->eng->guard.rowsec) /* whose statements are kept from call to call */
         recorder_expect_assigns(&r->recorder);
+    r->recorder.expects_schema = true;
+    r->schema_version = r->op->eng->schema_version;
     r->op->eng->recorder = r->op->eng->guard.recorder = &r->recorder;
     dice_hold(r->op->eng, r->clock_ms, r->dice);
 }
@@ -288,8 +290,10 @@ enum err_code rehearsal_keep(struct rehearsal *r, struct err *err)
 
 enum err_code rehearsal_take_back(struct rehearsal *r, struct err *err)
 {
+    bool changed = !schema_is_as_known(r->op) || r->op->eng->schema_version != r->schema_version;
     go_back(r);
-    schema_digest_forget(r->op->eng);
+    if (changed || r->changes_schema)
+        schema_digest_forget(r->op->eng);
     if (sqlite3_get_autocommit(r->op->eng->db))
         return err_set(
             err, ERR_UNAVAILABLE, "the rehearsal could not be taken back; nothing was kept; try again");

@@ -18,9 +18,10 @@ struct rehearsal {
     struct strbuf result; /* what it answered: the JSON of a query's or batch's data */
     struct strbuf diff;   /* what it did to the schema */
     struct digest schema; /* before it ran */
-    struct str broken;    /* JSON array: invariants that would not hold; ptr NULL: nobody asked */
-    struct digest rules;  /* rules_version, when it was hashed */
-    struct digest hash;   /* of all that */
+    int64_t schema_version;
+    struct str broken;   /* JSON array: invariants that would not hold; ptr NULL: nobody asked */
+    struct digest rules; /* rules_version, when it was hashed */
+    struct digest hash;  /* of all that */
     int64_t affected, duration_us;
     bool time_asked, dice_asked;
     bool changes_schema;

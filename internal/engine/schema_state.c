@@ -1,6 +1,7 @@
 /* The schema as a value. */
 #include "engine/schema_state.h"
 #include "engine/catalog.h"
+#include "engine/change_record.h"
 #include "engine/engine_state.h"
 #include "engine/proposal.h"
 
@@ -51,6 +52,7 @@ enum err_code schema_digest(struct op *op, struct digest *ret, struct err *err)
         *ret = eng->schema;
         return code;
     }
+    recorder_tables_forget(eng);
     code = compute(op, &eng->schema, err);
     eng->schema_known = code == ERR_OK;
     eng->schema_version = version;
@@ -58,9 +60,20 @@ enum err_code schema_digest(struct op *op, struct digest *ret, struct err *err)
     return code;
 }
 
+bool schema_is_as_known(struct op *op)
+{
+    struct err ignored = ERR_INIT;
+    int64_t version;
+    if (!op->eng->schema_known || !schema_version(op, &version, &ignored))
+        return op->eng->schema_known && version == op->eng->schema_version;
+    op->error_detail = STR_EMPTY;
+    return false;
+}
+
 void schema_digest_forget(struct engine *eng)
 {
     eng->schema_known = false;
+    recorder_tables_forget(eng);
     proposals_forget_tables(eng);
 }
 

@@ -8,6 +8,8 @@
 
 /* Of the schema as the running transaction sees it. */
 MUST_CHECK enum err_code schema_digest(struct op *op, struct digest *ret, struct err *err);
+/* Is it still the one whose digest was asked for last? */
+bool schema_is_as_known(struct op *op);
 /* It may have changed. */
 void schema_digest_forget(struct engine *eng);
 

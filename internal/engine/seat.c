@@ -159,6 +159,7 @@ static void put_down(struct engine *eng)
 enum err_code seat_lay_aside(struct engine *eng, enum seat_aside which, struct err *err)
 {
     CHECK(!eng->aside && which != SEAT_USUAL);
+    schema_digest_forget(eng);
     put_down(eng);
     eng->opens = which;
     enum err_code code = engine_connect(eng, err);

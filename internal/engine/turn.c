@@ -15,6 +15,7 @@
 #include "engine/proposal.h"
 #include "engine/rowsec.h"
 #include "engine/rule.h"
+#include "engine/schema_state.h"
 #include "engine/task.h"
 #include "engine/turn_error.h"
 #include "json/jsonr.h"
@@ -296,6 +297,7 @@ static enum err_code try_write(struct task *t)
  * whatever cannot be undone alone, it is undone with all. false: the transaction is gone. */
 static bool undo(struct engine *eng)
 {
+    schema_digest_forget(eng);
     if (!eng->guard.makes_virtual_table && own_run(eng, OWN_CALL_ROLLBACK) == SQLITE_OK)
         return true;
     own_abandon(eng);
