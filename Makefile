@@ -171,8 +171,14 @@ fuzz-search: $(FUZZ_NAMES:%=$(B)/fuzz/search_%)
 	@:
 .PRECIOUS: $(B)/obj/%.o
 
+# --- The program, but it can be told to die at a named moment (internal/base/fail_point.h) --------------------------------
+$(B)/crash/holdfast: $(CMD_OBJ) $(B)/obj/tests/crash/fail_point.o $(LIB) $(B)/sqlite3.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 BENCH_BIN := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
-test-binaries: $(C_SUITES:%=$(B)/%) $(FUZZ_REPLAY) $(BENCH_BIN)
+test-binaries: $(C_SUITES:%=$(B)/%) $(FUZZ_REPLAY) $(BENCH_BIN) $(B)/crash/holdfast
 	@:
 
 # --- The benchmark's yardsticks in C: each a program of one file ---------------------------------------------------------

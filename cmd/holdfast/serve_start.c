@@ -3,6 +3,7 @@
 #include "serve.h"
 
 #include "api/housekeeping.h"
+#include "approval/approval.h"
 #include "audit/checkpoint.h"
 #include "audit/intent.h"
 #include "branch/archive.h"
@@ -95,6 +96,8 @@ static enum err_code open_control(struct server *s, struct err *err)
         rc = archive_clean(db, s->data_dir, true, err);
     if (!rc)
         rc = begin_audit(s, db, err);
+    if (!rc)
+        rc = approval_doubt_left(db, err);
     if (!rc)
         rc = audit_settle_left(db, &unknown, err);
     if (!rc)

@@ -10,6 +10,7 @@
 #include "api/request.h"
 
 #include "audit/audit.h"
+#include "base/fail_point.h"
 #include "base/mem.h"
 
 enum { GROUP_MAX = 256 }; /* rows of one transaction: others wait for their turn to write too */
@@ -81,9 +82,11 @@ static void group_run(struct workq_job *job, unsigned worker)
     struct list *it, *next;
     struct err err = ERR_INIT;
     struct db *db;
+    fail_point_pass(FAIL_APPLY_ANSWERED);
     enum err_code rc = request_worker_db(g->api, worker, &db, &err);
     if (!rc)
         rc = append_all(db, &g->requests, &err);
+    fail_point_pass(FAIL_APPLY_RECORDED);
     if (rc == ERR_CORRUPT) {
         append_each(db, &g->requests);
         return;

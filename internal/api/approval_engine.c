@@ -80,7 +80,7 @@ static enum err_code settle(
     if (str_eq(state, S("drifted")) ||
         (!data && status == 404)) /* it went with an older state of its database */
         return approval_end(db, &server, p, APPROVAL_VOID, STR_EMPTY, err);
-    return ERR_OK;
+    return data ? approval_still_waits(db, p, err) : ERR_OK;
 }
 
 enum err_code approval_reconcile(
@@ -91,7 +91,7 @@ enum err_code approval_reconcile(
     int status = 0;
     struct err ignored = ERR_INIT;
 
-    if (p->status != APPROVAL_APPROVED || !p->redeem_began_at)
+    if ((p->status != APPROVAL_APPROVED && p->status != APPROVAL_PENDING) || !p->redeem_began_at)
         return ERR_OK;
     /* whoever cannot be asked now is asked another time */
     if (approval_ask(a,

@@ -6,6 +6,7 @@
  * What takes a write back is noted before it is done: found again, its database says whether it was. */
 #include "api/approvals.h"
 #include "base/clock.h"
+#include "base/fail_point.h"
 #include "base/limits.h"
 #include "base/log.h"
 
@@ -47,7 +48,10 @@ static enum err_code ask(struct sweep *s, const struct approval *p, enum wire_op
 static enum err_code note_undo(struct sweep *s, struct approval *p, struct str proposal, struct str hash)
 {
     enum err_code rc = tx_begin_write(s->db, &s->err);
-    return rc ? rc : tx_end(s->db, approval_note_undo(s->db, p, proposal, hash, &s->err), &s->err);
+    if (!rc)
+        rc = tx_end(s->db, approval_note_undo(s->db, p, proposal, hash, &s->err), &s->err);
+    fail_point_pass(FAIL_UNDO_NOTED);
+    return rc;
 }
 
 static enum err_code note_end(struct sweep *s, struct approval *p, struct str conflict)
@@ -81,6 +85,7 @@ static enum err_code propose(struct sweep *s, struct approval *p)
     enum err_code rc =
         ask(s, p, WIRE_OP_PROPOSAL_UNDO, id_str(&p->proposal_id), STR_EMPTY, &status, &body, &data);
 
+    fail_point_pass(FAIL_UNDO_PROPOSED);
     if (rc || passes(status))
         return rc;
     struct str proposal = text_of(data, "proposalId"), hash = text_of(data, "hash");
@@ -97,6 +102,7 @@ static enum err_code apply(struct sweep *s, struct approval *p)
     struct str hash = approval_hash_body(&s->arena, p->undo_hash, true);
     enum err_code rc = ask(s, p, WIRE_OP_REDEEM, p->undo_proposal, hash, &status, &body, &data);
 
+    fail_point_pass(FAIL_UNDO_APPLIED);
     if (rc || passes(status))
         return rc;
     return note_end(s, p, status == 200 ? STR_EMPTY : why(s, body));

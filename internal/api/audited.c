@@ -8,6 +8,7 @@
 
 #include "audit/intent.h"
 #include "base/check.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "json/jsonr.h"
@@ -229,6 +230,7 @@ static void intend_run(struct workq_job *job, unsigned worker)
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     r->err = (struct err)ERR_INIT;
     r->err.code = in_transaction(r, worker, intend_in_tx, &r->err);
+    fail_point_pass(FAIL_AUDITED_INTENDED);
 }
 
 static void intend_done(struct workq_job *job)
@@ -283,6 +285,11 @@ static enum err_code settle_in_tx(struct db *db, struct api_request *r, struct e
         if (rc)
             return rc;
     }
+    if (outcome == AUDIT_UNKNOWN && action == AUDIT_PROPOSAL_WITHDRAWN) {
+        enum err_code rc = approval_doubt(db, &r->place.id, err);
+        if (rc)
+            return rc;
+    }
     if (done && (action == AUDIT_POLICY_UPDATED || action == AUDIT_POLICY_DELETED) &&
         policy_values_before(&r->arena, r->item, strbuf_str(&r->body), &policy))
         before = policy.values;
@@ -299,7 +306,9 @@ static void settle_run(struct workq_job *job, unsigned worker)
 {
     struct api_request *r = CONTAINER_OF(job, struct api_request, job);
     r->err = (struct err)ERR_INIT;
+    fail_point_pass(FAIL_AUDITED_ANSWERED);
     r->err.code = in_transaction(r, worker, settle_in_tx, &r->err);
+    fail_point_pass(FAIL_AUDITED_SETTLED);
 }
 
 static void answer(struct api_request *r)

@@ -3,6 +3,7 @@
 
 #include "api/call.h"
 #include "base/clock.h"
+#include "base/fail_point.h"
 #include "base/limits.h"
 #include "json/rewrite.h"
 
@@ -165,8 +166,9 @@ static enum err_code enter(struct api_call *c)
 {
     struct held *h = c->flow;
     struct approval_new *in = &h->reply.in;
-    enum err_code rc = held_read(&h->arena, strbuf_str(&h->body), &h->reply, c->err);
 
+    fail_point_pass(FAIL_HELD_STORED);
+    enum err_code rc = held_read(&h->arena, strbuf_str(&h->body), &h->reply, c->err);
     if (rc)
         return rc;
     in->database_id = h->database_id;
@@ -174,7 +176,10 @@ static enum err_code enter(struct api_call *c)
     in->token_id = c->who->token_id;
     in->person = c->person ? &c->person->account.id : NULL;
     rc = tx_begin_write(c->db, c->err);
-    return rc ? rc : tx_end(c->db, approval_open(c->db, c->by, in, c->err), c->err);
+    if (!rc)
+        rc = tx_end(c->db, approval_open(c->db, c->by, in, c->err), c->err);
+    fail_point_pass(FAIL_HELD_REGISTERED);
+    return rc;
 }
 
 static void told(struct api_request *r)

@@ -12,6 +12,7 @@
 #include "api/held.h"
 #include "api/snapshot_call.h"
 #include "base/clock.h"
+#include "base/fail_point.h"
 #include "base/limits.h"
 #include "json/rewrite.h"
 
@@ -119,8 +120,10 @@ static enum err_code finish(struct api_call *c)
 {
     struct err why = ERR_INIT;
     struct redeem *x = c->flow;
-    enum err_code rc = x->failed.code ? ERR_OK : note(c, x);
 
+    fail_point_pass(FAIL_REDEEM_ANSWERED);
+    enum err_code rc = x->failed.code ? ERR_OK : note(c, x);
+    fail_point_pass(FAIL_REDEEM_NOTED);
     if (rc && x->head.status == 200) {
         why = *c->err;
         return err_set(c->err, rc, "It was done, but could not be noted: %s", why.message);

@@ -10,7 +10,8 @@
  *
  * `expired` follows from the time; a row says so later. What has been done the tenant's database alone knows
  * for sure: redeem_began_at is set, durably, before it is asked, and while that is set and the status is
- * `approved` a reader asks it (api/approval_engine.c).
+ * `approved` a reader asks it (api/approval_engine.c). It is set as well when nobody knows whether a
+ * withdrawal came to its end: then one that is `pending` is asked about, too.
  *
  * Deciding is for people alone, with the role that is asked for at that moment. Whoever has ever held a
  * secret of the bearer that asked is a requester, and decides only if nobody else could when it was asked and
@@ -171,7 +172,15 @@ MUST_CHECK enum err_code approval_proposal_withdrawn(struct db *db, const struct
 /* Writes what the time has done, LIMIT_PURGE_ROWS at most; opens its own transaction. */
 MUST_CHECK enum err_code approval_expire(struct db *db, int64_t now_ms, bool *more, struct err *err);
 
-/* One that its database may have done a while ago, that is to be asked: ERR_NOT_FOUND none. */
+/* Inside a write transaction: a withdrawal in this database has an outcome that nobody knows. */
+MUST_CHECK enum err_code approval_doubt(struct db *db, const struct id *database_id, struct err *err);
+/* At a start, before audit_settle_left(): the same for what was being withdrawn when the server died. Opens
+ * its own transaction. */
+MUST_CHECK enum err_code approval_doubt_left(struct db *db, struct err *err);
+/* Inside a write transaction: its database says that it waits. One that is approved may be redeemed at this
+ * moment, and stays in doubt. */
+MUST_CHECK enum err_code approval_still_waits(struct db *db, struct approval *p, struct err *err);
+/* One that its database may have done or ended a while ago, that is to be asked: ERR_NOT_FOUND none. */
 MUST_CHECK enum err_code approval_next_unknown(
     struct db *db, struct arena *a, int64_t now_ms, int64_t after_seq, struct approval *ret, struct err *err);
 

@@ -28,6 +28,13 @@
 #define SQL_UNDONE                                                                                           \
     "UPDATE approval SET confirm_state = ?2, undo_note = ?3 WHERE id = ?1 AND confirm_state = 'waiting'"
 
+#define DOUBT                                                                                                \
+    "UPDATE approval SET redeem_began_at = ?1 WHERE redeem_began_at IS NULL AND status IN ('pending', "      \
+    "'approved')"
+#define SQL_DOUBT      DOUBT " AND database_id = ?2"
+#define SQL_DOUBT_LEFT DOUBT " AND database_id IN (SELECT target_id FROM audit_intent WHERE action = ?2)"
+#define SQL_CLEAR      "UPDATE approval SET redeem_began_at = NULL WHERE id = ?1 AND status = 'pending'"
+
 #define VALUES_MAX 16
 #define EXPIRE_MAX 100
 
@@ -139,6 +146,34 @@ enum err_code approval_proposal_withdrawn(struct db *db, const struct actor *by,
     if (code && err)
         *err = local;
     return code ? code : approval_end(db, by, &p, APPROVAL_WITHDRAWN, STR_EMPTY, err);
+}
+
+/* --- What its database may have ended --- */
+
+enum err_code approval_doubt(struct db *db, const struct id *database_id, struct err *err)
+{
+    CHECK(tx_is_write(db));
+    return db_exec(db, SQL_DOUBT, DB_ARGS(db_int(clock_wall_ms()), db_text(id_str(database_id))), err);
+}
+
+enum err_code approval_doubt_left(struct db *db, struct err *err)
+{
+    struct str withdrawn = str_of(audit_actions[AUDIT_PROPOSAL_WITHDRAWN].action);
+    enum err_code code = tx_begin_write(db, err);
+
+    return code ? code
+                : tx_end(db,
+                      db_exec(db, SQL_DOUBT_LEFT, DB_ARGS(db_int(clock_wall_ms()), db_text(withdrawn)), err),
+                      err);
+}
+
+enum err_code approval_still_waits(struct db *db, struct approval *p, struct err *err)
+{
+    CHECK(tx_is_write(db));
+    enum err_code code = db_exec(db, SQL_CLEAR, DB_ARGS(db_text(str_of(p->id))), err);
+    if (!code && db_changes(db) == 1)
+        p->redeem_began_at = 0;
+    return code;
 }
 
 static enum err_code expire_one(struct db *db, int64_t now_ms, struct err *err)

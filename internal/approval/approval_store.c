@@ -42,7 +42,7 @@
     SELECT_APPROVAL " WHERE a.confirm_state = 'waiting' AND a.confirm_by <= ?1 AND a.seq > ?2" LIVE          \
                     " ORDER BY a.seq LIMIT 1"
 #define SQL_UNKNOWN                                                                                          \
-    SELECT_APPROVAL " WHERE a.status IN ('pending', 'approved') AND a.status = 'approved' AND "              \
+    SELECT_APPROVAL " WHERE a.status IN ('pending', 'approved') AND "                                        \
                     "a.redeem_began_at < ?1 AND a.seq > ?2" LIVE " ORDER BY a.seq LIMIT 1"
 #define SQL_COUNTS                                                                                           \
     "SELECT CASE WHEN a.status IN ('pending', 'approved') AND a.expires_at <= ?2"                            \

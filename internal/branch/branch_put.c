@@ -1,6 +1,7 @@
 /* Making a branch, and making it anew. */
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fail_point.h"
 #include "base/limits.h"
 #include "branch/branch.h"
 #include "branch/merged.h"
@@ -33,7 +34,10 @@ static enum err_code stage_branch(
     enum err_code code = stage(disk, in, id, err);
 
     registry_stage_path(stage_dir, disk->data_dir, id_str(id));
-    return code ? code : merged_mark(stage_dir, in->with_rows, &in->copy_id, err);
+    if (!code)
+        code = merged_mark(stage_dir, in->with_rows, &in->copy_id, err);
+    fail_point_pass(FAIL_BRANCH_STAGED);
+    return code;
 }
 
 /* --- Rows --- */
@@ -165,7 +169,10 @@ static enum err_code begin(struct db *db, const struct actor *by, struct arena *
 {
     enum err_code code = tx_begin_write(db, err);
 
-    return code ? code : tx_end(db, put_tx(db, by, a, in, made, err), err);
+    if (!code)
+        code = tx_end(db, put_tx(db, by, a, in, made, err), err);
+    fail_point_pass(FAIL_BRANCH_INTENDED);
+    return code;
 }
 
 /* What was promised with the content that did not come. */

@@ -4,6 +4,7 @@
 #include "audit/audit.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/fail_point.h"
 #include "base/limits.h"
 
 #include <dirent.h>
@@ -164,12 +165,14 @@ enum err_code snapshot_put(struct db *db, const struct registry_disk *disk, cons
 
     if (code)
         return code;
+    fail_point_pass(FAIL_SNAPSHOT_TAKEN);
     *ret = new_snapshot(e, &in->id, in->label, in->kind, bytes);
     ret->state_from = in->changed_at ? in->changed_at : registry_changed_at(disk->data_dir, id_str(&e->id));
     ret->state_to = in->read_at;
     code = tx_begin_write(db, err);
     if (!code)
         code = tx_end(db, put_tx(db, by, e, ret, &gone, err), err);
+    fail_point_pass(FAIL_SNAPSHOT_RECORDED);
     if (code)
         registry_snapshot_remove(disk->data_dir, id_str(&in->id));
     else if (gone.id.text[0])
@@ -365,6 +368,7 @@ enum err_code snapshot_delete(struct db *db, const struct registry_disk *disk, c
 
     if (!code)
         code = tx_end(db, delete_tx(db, by, e, id, ret, err), err);
+    fail_point_pass(FAIL_SNAPSHOT_FORGOTTEN);
     if (!code)
         registry_snapshot_remove(disk->data_dir, id_str(&ret->id));
     return code;
@@ -421,15 +425,18 @@ enum err_code snapshot_restore(struct db *db, const struct registry_disk *disk, 
         e, &id, str_of(label), SNAPSHOT_OF_RESTORE, (int64_t)registry_bytes(disk->data_dir, id_str(&e->id)));
     ret_kept->state_from = registry_changed_at(disk->data_dir, id_str(&e->id));
     ret_kept->state_to = lost ? 0 : ret_kept->created_at; /* nothing is written since it carried */
+    fail_point_pass(FAIL_RESTORE_CARRIED);
     enum err_code code = registry_stage_carry(disk->data_dir, id_str(&e->id), id_str(copy_id), lost, err);
     if (!code)
         code = restart_check(disk->data_dir, &e->id, copy_id, err);
     if (!code)
         code = registry_restage(disk->data_dir, id_str(copy_id), id_str(&e->id), err);
+    fail_point_pass(FAIL_RESTORE_STAGED);
     if (!code)
         code = tx_begin_write(db, err);
     if (!code)
         code = tx_end(db, restore_tx(db, by, e, s, ret_kept, err), err);
+    fail_point_pass(FAIL_RESTORE_INTENDED);
     if (code) {
         registry_unstage(disk->data_dir, id_str(copy_id));
         registry_unstage(disk->data_dir, id_str(&e->id));

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/enc.h"
+#include "base/fail_point.h"
 #include "base/limits.h"
 #include "base/rand.h"
 
@@ -275,8 +276,10 @@ enum err_code registry_create_copy_finish(struct db *db, const struct registry_d
 {
     enum err_code code = disk_exchange(disk->data_dir, id_str(&entry->id), STR_EMPTY, err);
 
+    fail_point_pass(FAIL_COPY_MOVED);
     if (!code)
         code = move(db, entry, REGISTRY_HEALTHY, err);
+    fail_point_pass(FAIL_COPY_MADE);
     if (code)
         err_ignore(undo_create(db, disk, by, entry, NULL)); /* see above */
     registry_unstage(disk->data_dir, id_str(&entry->id));
@@ -327,8 +330,10 @@ enum err_code registry_exchange_finish(
     code = disk_exchange(disk->data_dir, id, id_str(&keep), err);
     if (code && disk_unexchange(disk->data_dir, id, id_str(&keep), NULL))
         return code; /* neither here nor there: closed until the next start finishes it */
+    fail_point_pass(FAIL_EXCHANGE_MOVED);
     if (end_exchange(db, e, code ? NULL : err) && !code)
         code = err ? err->code : ERR_IO; /* the files are exchanged; the next start ends the intent */
+    fail_point_pass(FAIL_EXCHANGE_ENDED);
     disk_clean_exchange(disk->data_dir, id);
     allow(disk, e);
     return code;
@@ -356,6 +361,7 @@ static enum err_code finish_delete(
 {
     enum err_code code = disk_to_trash(disk->data_dir, id_str(&e->id), err);
 
+    fail_point_pass(FAIL_DELETE_MOVED);
     return code ? code : move(db, e, REGISTRY_DELETED, err);
 }
 
@@ -369,8 +375,10 @@ enum err_code registry_delete(struct db *db, const struct registry_disk *disk, c
         code = tx_end(db, delete_intent(db, by, namespace_id, slug, &e, err), err);
     if (code)
         return code;
+    fail_point_pass(FAIL_DELETE_INTENDED);
     evict(disk, &e);
     code = finish_delete(db, disk, &e, err);
+    fail_point_pass(FAIL_DELETE_DONE);
     if (!code)
         *ret = e;
     return code;

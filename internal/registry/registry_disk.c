@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* lstat on each file of a database */
 #include "registry/registry_internal.h"
 #include "base/check.h"
+#include "base/fail_point.h"
 #include "engine/branch_base.h"
 #include <sys/stat.h>
 
@@ -197,6 +198,7 @@ enum err_code disk_exchange(const char *data_dir, struct str db_id, struct str k
             code = host_trouble(fs_remove_tree(old, err), err); /* of an exchange that is over */
         if (!code)
             code = host_trouble(fs_rename(live, old, err), err);
+        fail_point_pass(FAIL_EXCHANGE_HALF);
     }
     if (!code && keep_as.len)
         code = carry_merged(old, stage, err);

@@ -1,6 +1,7 @@
 /* Approvals as domain rules: who may decide, how many it takes, what ends them; each change with its row of
  * the audit log, or not at all. */
 #include "approval/approval.h"
+#include "audit/intent.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "lib/control_fault.h"
@@ -508,6 +509,40 @@ void test_approval__withdrawing_a_proposal_withdraws_its_approval(void **state)
         fx.db, &TEST_ACTOR, &base.id, S("prop_00000000000000000000000000"), NULL));
     must(tx_commit(fx.db, NULL));
     assert_int_equal(status(FIRST), APPROVAL_WITHDRAWN);
+    end();
+}
+
+static enum err_code still_waits(struct approval *p)
+{
+    return approval_still_waits(fx.db, p, NULL);
+}
+
+/* The server dies while its database withdraws it. */
+void test_approval__what_may_have_been_withdrawn_is_asked_about(void **state)
+{
+    struct id intent;
+    struct approval p;
+    begin(state);
+    ASK(FIRST, 1);
+    must(approval_doubt_left(fx.db, NULL));
+    assert_int_equal(get(FIRST).redeem_began_at, 0);
+    must(tx_begin_write(fx.db, NULL));
+    must(audit_intend(fx.db,
+        &(struct audit_event){.by = &TEST_ACTOR,
+            .action = AUDIT_PROPOSAL_WITHDRAWN,
+            .namespace_id = &fx.tenant.id,
+            .target_id = id_str(&base.id),
+            .target_name = S("main")},
+        &intent, NULL));
+    must(tx_commit(fx.db, NULL));
+    must(approval_doubt_left(fx.db, NULL));
+    clock_test_advance(INT64_C(86400000) * 1000);
+    assert_int_equal(status(FIRST), APPROVAL_PENDING); /* only its database knows */
+    must(approval_next_unknown(fx.db, &arena, clock_wall_ms(), 0, &p, NULL));
+    assert_string_equal(p.id, FIRST);
+    must(in_tx(still_waits, FIRST));
+    assert_int_equal(approval_next_unknown(fx.db, &arena, clock_wall_ms(), 0, &p, NULL), ERR_NOT_FOUND);
+    assert_int_equal(status(FIRST), APPROVAL_EXPIRED);
     end();
 }
 

@@ -2,6 +2,7 @@
  * confirming what was done. Deciding is theirs alone: no bearer comes here. */
 #include "api/approvals.h"
 #include "api/scope.h"
+#include "base/fail_point.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/visible.h"
@@ -234,6 +235,7 @@ static enum err_code decide_tx(struct api_call *c, struct decide *d)
         rc = find_requester(c, x);
     if (!rc && d->runs)
         rc = approval_begin_redeem(c->db, &x->p, c->err);
+    fail_point_pass(FAIL_DECIDE_WRITTEN);
     return rc;
 }
 
@@ -268,6 +270,8 @@ static enum err_code look_step(struct api_call *c)
     enum err_code rc = find(c, &p, &role);
 
     arena_init(&a, SHOWN_MAX);
+    if (!rc)
+        rc = approval_reconcile(c->db, c->opt->supervisor, &a, &p, c->err);
     if (rc || p.status != APPROVAL_PENDING)
         return rc; /* deciding says so */
     rc = approval_may_decide(c->db, &p, &c->person->account.id, NULL, c->err);
@@ -285,6 +289,7 @@ static enum err_code decide_step(struct api_call *c)
 
     if (!rc)
         rc = tx_end(c->db, decide_tx(c, d), c->err);
+    fail_point_pass(FAIL_DECIDE_NOTED);
     if (rc || d->runs)
         return rc;
     jsonw_object(c->out);
@@ -363,5 +368,6 @@ enum err_code console_approval_confirm(struct api_call *c)
     if (!rc)
         rc = approval_confirm(c->db, c->by, &p, c->person, c->err);
     rc = tx_end(c->db, rc, c->err);
+    fail_point_pass(FAIL_CONFIRM_NOTED);
     return rc ? rc : approval_view_whole(c, &p, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* GET …/approvals: what waits for approval in a database and what became of it; one's own, to an admin
  * without limits and to people all. POST …/redeem_approval: does what was approved. */
 #include "api/approvals.h"
+#include "base/fail_point.h"
 
 route_worker_fn persql_approval_list, persql_approval_receipt;
 route_loop_fn persql_approval_redeem;
@@ -67,7 +68,10 @@ static enum err_code begin(struct api_call *c)
 {
     enum err_code rc = tx_begin_write(c->db, c->err);
 
-    return rc ? rc : tx_end(c->db, begin_tx(c, c->flow), c->err);
+    if (!rc)
+        rc = tx_end(c->db, begin_tx(c, c->flow), c->err);
+    fail_point_pass(FAIL_REDEEM_BEGUN);
+    return rc;
 }
 
 static void begun(struct api_request *r)

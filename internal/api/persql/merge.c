@@ -11,6 +11,7 @@
 #include "api/persql/changes.h"
 #include "api/snapshot_call.h"
 #include "audit/intent.h"
+#include "base/fail_point.h"
 #include "base/limits.h"
 #include "branch/branch.h"
 
@@ -227,8 +228,10 @@ static enum err_code plan_rows(struct api_call *c, struct merge *m)
     if (strbuf_failed(&m->body))
         return err_set(c->err, ERR_TOO_LARGE, "The body is too large");
     m->kept = true;
-    return merged_keep(c->disk->data_dir, &m->b.branch.id, &m->b.merged.start, id_str(&m->proposal),
+    rc = merged_keep(c->disk->data_dir, &m->b.branch.id, &m->b.merged.start, id_str(&m->proposal),
         &m->b.branch.parent_id, id_str(&m->proposal), c->err);
+    fail_point_pass(FAIL_MERGE_KEPT);
+    return rc;
 }
 
 static enum err_code plan(struct api_call *c)
@@ -252,7 +255,7 @@ static enum err_code intend(struct api_call *c)
     enum err_code rc = tx_begin_write(c->db, c->err);
     if (rc)
         return rc;
-    return tx_end(c->db,
+    rc = tx_end(c->db,
         audit_intend(c->db,
             &(struct audit_event){.by = c->by,
                 .action = AUDIT_DATABASE_MERGED,
@@ -263,6 +266,8 @@ static enum err_code intend(struct api_call *c)
                     audit_text("mode", m->wish.mode), audit_int(m->data ? "rows" : "statements", m->count))},
             &m->intent, c->err),
         c->err);
+    fail_point_pass(FAIL_MERGE_INTENDED);
+    return rc;
 }
 
 static enum err_code settle_tx(struct api_call *c, enum audit_outcome outcome)
@@ -314,7 +319,9 @@ static void let_go(struct api_call *c, const struct merge *m, bool keep)
 static enum err_code done(struct api_call *c)
 {
     struct merge *m = c->flow;
+    fail_point_pass(FAIL_MERGE_ANSWERED);
     enum err_code rc = m->intent.text[0] ? settle_tx(c, AUDIT_DONE) : ERR_OK;
+    fail_point_pass(FAIL_MERGE_SETTLED);
     let_go(c, m, true);
     return rc;
 }
@@ -333,6 +340,7 @@ static enum err_code told(struct api_call *c)
     if (!m->only_shown)
         err_ignore(
             supervise_call_sync(c->opt->supervisor, id_str(&m->b.branch.id), &call, &head, &out, &ignored));
+    fail_point_pass(FAIL_MERGE_TOLD);
     view(c, m);
     return ERR_OK;
 }
