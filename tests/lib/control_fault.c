@@ -17,9 +17,8 @@ static void release(const struct control_fault *f)
 }
 
 /* How many rows each table has, and how many fields of them are empty: ids and times aside, what was done. */
-static void write_shape(struct control_fixture *fx, struct strbuf *out)
+static void write_shape(const char *dump, struct strbuf *out)
 {
-    char *dump = control_fixture_dump(fx);
     struct str rest = str_of(dump), line;
     unsigned rows = 0, empty = 0;
     while (str_cut(&rest, '\n', &line)) {
@@ -30,24 +29,38 @@ static void write_shape(struct control_fixture *fx, struct strbuf *out)
             empty += str_starts(str_slice(line, i, line.len), S("(null)"));
     }
     assert_false(strbuf_failed(out));
-    mem_free(dump);
 }
 
 static void write_whole(const struct control_fault *f, const struct control_operation *op, struct strbuf *out)
 {
     f->prepare();
     expect_row(in_transaction(f->fx->db, op->run) == ERR_OK, op->name);
-    write_shape(f->fx, out);
+    char *dump = control_fixture_dump(f->fx);
+    write_shape(dump, out);
+    mem_free(dump);
     release(f);
 }
 
-/* One failure. true: the operation succeeded. */
-static bool round_of(const struct control_fault *f, const struct control_operation *op, struct str whole)
+static void expect_shape(const struct control_operation *op, const char *dump, struct str whole)
 {
     AUTO_STRBUF shape;
-    fault_off();
     strbuf_init(&shape, 1 << 16);
-    char *before = control_fixture_dump(f->fx);
+    write_shape(dump, &shape);
+    expect_row(str_eq(strbuf_str(&shape), whole), op->name);
+}
+
+static char *prepare(const struct control_fault *f)
+{
+    fault_off();
+    f->prepare();
+    return control_fixture_dump(f->fx);
+}
+
+/* One failure. true: the operation succeeded. `before` is the database as it was prepared. */
+static bool round_of(
+    const struct control_fault *f, const struct control_operation *op, const char *before, struct str whole)
+{
+    fault_off();
     control_fixture_reopen(f->fx); /* no cached statements: preparing may fail too */
     fault_rearm();
     bool done = in_transaction(f->fx->db, op->run) == ERR_OK;
@@ -55,9 +68,8 @@ static bool round_of(const struct control_fault *f, const struct control_operati
     control_fixture_reopen(f->fx);
     char *after = control_fixture_dump(f->fx);
     expect_row((strcmp(before, after) == 0) == !done, op->name);
-    write_shape(f->fx, &shape);
-    expect_row(!done || str_eq(strbuf_str(&shape), whole), op->name);
-    mem_free(before);
+    if (done)
+        expect_shape(op, after, whole);
     mem_free(after);
     return done;
 }
@@ -70,20 +82,21 @@ static void run_one(const struct control_fault *f, enum fault_kind kind, const s
     fault_start(kind);
     fault_off();
     write_whole(f, op, &whole);
-    f->prepare();
+    char *before = prepare(f);
     bool done = false;
     while (fault_next()) {
-        done = round_of(f, op, strbuf_str(&whole));
+        done = round_of(f, op, before, strbuf_str(&whole));
         if (!done)
             continue;
-        fault_off();
         release(f);
-        f->prepare();
+        mem_free(before);
+        before = prepare(f);
     }
     expect_row(done, op->name);
     expect_row(fault_points() >= 1 && fault_points() <= 2000, op->name);
     fault_off();
     release(f);
+    mem_free(before);
 }
 
 void control_fault_run(const struct control_fault *f, enum fault_kind kind)

@@ -123,11 +123,16 @@ void fault_seed(uint64_t seed)
     g_fault.random = seed;
 }
 
+bool fault_all(void)
+{
+    const char *which = getenv("FAULTS");
+    return which && strcmp(which, "all") == 0;
+}
+
 unsigned fault_step(unsigned at)
 {
     static const unsigned EACH = 48, SPREAD = 12;
-    const char *which = getenv("FAULTS");
-    if (at < EACH || (which && strcmp(which, "all") == 0))
+    if (at < EACH || fault_all())
         return at + 1;
     g_fault.random = g_fault.random * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
     return at + 1 + (unsigned)(g_fault.random >> 33) % (at / SPREAD);

@@ -21,6 +21,7 @@
 
 /* Which call fails after the `at`-th, counted from 1. For loops over faults of other kinds too. */
 unsigned fault_step(unsigned at);
+bool fault_all(void); /* FAULTS=all was asked for */
 /* What the distances are drawn from. */
 void fault_seed(uint64_t seed);
 
