@@ -41,6 +41,7 @@ static enum err_code read_all(struct op *op, struct invariants *all, struct err 
             .query = catalog_text(&all->arena, b.stmt, 2),
             .note = catalog_text(&all->arena, b.stmt, 3),
             .created_ms = sqlite3_column_int64(b.stmt, 4),
+            .people_only = sqlite3_column_int64(b.stmt, 5) != 0,
             .reads = {NULL, 0}};
         *tail = i;
         tail = &i->next;
@@ -258,7 +259,7 @@ static enum err_code too_long(struct op *op, const struct invariant *i, struct e
     op->error_detail = STR_EMPTY;
     return err_set(err, ERR_INVARIANT,
         "The invariant \"" STR_FMT "\" took too long: more than %d ms of processor time, while other writes "
-                                   "waited; nothing was changed. "
+        "waited; nothing was changed. "
         "An admin may exchange it for one that an index answers",
         STR_ARG(i->name), (int)LIMIT_INVARIANT_MS);
 }

@@ -19,6 +19,7 @@ struct invariant {
     struct str id, name, query, note; /* note: ptr NULL none */
     int64_t created_ms;
     struct str reads; /* names of tables, each with a NUL behind it; ptr NULL: not known */
+    bool people_only; /* only people remove it */
     bool due;         /* the running call may have broken it */
 };
 

@@ -1,8 +1,8 @@
 /* Invariants, by an admin who stands under no limit.
  *
- * INVARIANT_LIST data: [{"id", "name", "sql", "note"|null, "createdAt"} …] by name. INVARIANT_SET {"name",
- * "sql", "note"?} stores one that holds now; data: the same. ERR_INVARIANT: it does not. INVARIANT_DROP ?id=
- * removes one and tells "before". */
+ * INVARIANT_LIST data: [{"id", "name", "sql", "note"|null, "peopleOnly", "createdAt"} …] by name.
+ * INVARIANT_SET {"name", "sql", "note"?, "peopleOnly"?} stores one that holds now; data: the same.
+ * ERR_INVARIANT: it does not. INVARIANT_DROP ?id= removes one and tells "before". */
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/limits.h"
@@ -11,6 +11,7 @@
 #include "engine/engine_state.h"
 #include "engine/invariant.h"
 #include "engine/proposal_view.h"
+#include "engine/rule.h"
 #include "json/jsonr.h"
 
 enum { NAME_BYTES_MAX = 80 };
@@ -28,6 +29,7 @@ static void write_wish(struct jsonw *w, const struct invariant *i)
     JSONW_TEXT(w, "name", i->name);
     JSONW_TEXT(w, "sql", i->query);
     JSONW_TEXT_OR_NULL(w, "note", i->note);
+    JSONW_BOOL(w, "peopleOnly", i->people_only);
 }
 
 static void write_one(struct jsonw *w, const struct invariant *i)
@@ -62,6 +64,7 @@ static const struct jsonr_field FIELDS[] = {
     {"name", JF_TEXT, offsetof(struct invariant, name), JF_REQUIRED, 1, NAME_BYTES_MAX},
     {"sql", JF_TEXT, offsetof(struct invariant, query), JF_REQUIRED, 1, LIMIT_INVARIANT_BYTES},
     {"note", JF_TEXT, offsetof(struct invariant, note), JF_NULL_OK, 1, LIMIT_RULE_NOTE_BYTES},
+    {"peopleOnly", JF_BOOL, offsetof(struct invariant, people_only), 0, 0, 0},
 };
 
 /* As somebody who may read every row and change none. */
@@ -107,6 +110,7 @@ static enum err_code put(struct op *op, const struct invariant *i, struct err *e
     bind_text(&b, i->query);
     bind_text(&b, i->note);
     bind_int(&b, i->created_ms);
+    bind_int(&b, i->people_only);
     invariants_forget(op->eng);
     return binding_run(op, &b, err);
 }
@@ -115,8 +119,11 @@ enum err_code op_run_INVARIANT_SET(struct op *op, struct err *err)
 {
     const struct jsonr_value *root;
     struct id id = id_new("inv");
-    struct invariant i = {
-        .id = id_str(&id), .note = {NULL, 0}, .reads = {NULL, 0}, .created_ms = clock_wall_ms()};
+    struct invariant i = {.id = id_str(&id),
+        .note = {NULL, 0},
+        .reads = {NULL, 0},
+        .people_only = rules_of_person(op),
+        .created_ms = clock_wall_ms()};
     enum err_code code = check_caller(op, err);
     if (!code)
         code = jsonr_parse(op->arena, op->call.body, &root, err);
@@ -148,14 +155,20 @@ static enum err_code find(struct op *op, struct str id, struct invariant *ret, s
     *ret = (struct invariant){.id = arena_copy(op->arena, i->id),
         .name = arena_copy(op->arena, i->name),
         .query = arena_copy(op->arena, i->query),
-        .note = i->note.ptr ? arena_copy(op->arena, i->note) : i->note};
+        .note = i->note.ptr ? arena_copy(op->arena, i->note) : i->note,
+        .people_only = i->people_only};
     return arena_failed(op->arena) ? err_set(err, ERR_TOO_LARGE, "the invariant is too large") : ERR_OK;
 }
 
-static enum err_code drop(struct op *op, struct str id, struct err *err)
+static enum err_code drop(struct op *op, const struct invariant *i, struct err *err)
 {
+    if (i->people_only && !rules_of_person(op))
+        return err_set(err, ERR_FORBIDDEN,
+            "The invariant \"" STR_FMT "\" is kept by people: a token cannot remove it. An admin who signed "
+                                       "in and gave the password can",
+            STR_ARG(i->name));
     struct binding b = binding_of(op, OWN_INVARIANT_DROP);
-    bind_text(&b, id);
+    bind_text(&b, i->id);
     invariants_forget(op->eng);
     return binding_run(op, &b, err);
 }
@@ -167,7 +180,7 @@ enum err_code op_run_INVARIANT_DROP(struct op *op, struct err *err)
     if (!code)
         code = find(op, op_id(op), &i, err);
     if (!code)
-        code = drop(op, i.id, err);
+        code = drop(op, &i, err);
     if (code)
         return code;
     op_write_dropped(op, i.id);

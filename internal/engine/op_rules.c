@@ -2,9 +2,9 @@
  *
  * RULE_LIST data: [rule …] in the order in which they are asked. RULE_SET stores one (?id=: changes it;
  * members that are left out stay). Body {"tableGlob"?, "when"?, "action", "note"?, "approvals"?,
- * "approverRole"?, "order"?}; data: the rule, and of a changed one "before", what it was. RULE_DROP ?id=
- * removes one and tells "before". RULE_REPLACE {"rules":[rule, with "id"? of one that stays …]} makes them
- * all the rules there are; data: as of RULE_LIST. */
+ * "approverRole"?, "order"?, "peopleOnly"?}; data: the rule, and of a changed one "before", what it was.
+ * RULE_DROP ?id= removes one and tells "before". RULE_REPLACE {"rules":[rule, with "id"? of one that stays
+ * …]} makes them all the rules there are; data: as of RULE_LIST. */
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/limits.h"
@@ -45,6 +45,7 @@ static void write_wish(struct jsonw *w, const struct rule *r)
         JSONW_TEXT_OR_NULL(w, "approverRole", r->approver_role);
     }
     JSONW_TEXT_OR_NULL(w, "note", r->note);
+    JSONW_BOOL(w, "peopleOnly", r->people_only);
 }
 
 static void write_before(struct jsonw *w, const struct rule *was)
@@ -88,6 +89,7 @@ enum err_code op_run_RULE_LIST(struct op *op, struct err *err)
 struct wish {
     struct str table_glob, condition, action, note, approver_role, id;
     int64_t approvals, position;
+    bool people_only;
 };
 
 static const struct jsonr_field FIELDS[] = {
@@ -98,6 +100,7 @@ static const struct jsonr_field FIELDS[] = {
     {"approvals", JF_INT, offsetof(struct wish, approvals), JF_NULL_OK, 1, LIMIT_RULE_APPROVALS},
     {"approverRole", JF_TEXT, offsetof(struct wish, approver_role), JF_NULL_OK, 0, 0},
     {"order", JF_INT, offsetof(struct wish, position), 0, 1, ORDER_MAX},
+    {"peopleOnly", JF_BOOL, offsetof(struct wish, people_only), 0, 0, 0},
     {"id", JF_TEXT, offsetof(struct wish, id), JF_NULL_OK, 1, ID_BYTES_MAX}, /* of those in a list alone */
 };
 enum { FIELDS_OF_ONE = ARRAY_LEN(FIELDS) - 1 };
@@ -144,6 +147,9 @@ static enum err_code overlay(
         r->position = in->position;
     if (given(root, "approvals"))
         r->approvals = in->approvals;
+    r->says_who = given(root, "peopleOnly");
+    if (r->says_who)
+        r->people_only = in->people_only;
     if (given(root, "action"))
         code = read_action(r, in, err);
     return code || !given(root, "approverRole") ? code : read_role(r, in, err);
@@ -201,6 +207,7 @@ static struct rule new_rule(struct op *op, int64_t position)
         .note = NONE,
         .action = RULE_DENY,
         .approvals = 1,
+        .people_only = rules_of_person(op),
         .position = position,
         .created_ms = clock_wall_ms()};
 }
@@ -227,7 +234,7 @@ static enum err_code start(struct op *op, struct rule *ret, struct err *err)
 
 enum err_code op_run_RULE_SET(struct op *op, struct err *err)
 {
-    struct rule r = {.position = 0}, was = {.position = 0};
+    struct rule r = {.position = 0}, was = {.position = 0}, *all = NULL;
     const struct jsonr_value *root;
     struct str none;
     bool is_new = !wire_arg(&op->call, "id").ptr;
@@ -237,12 +244,16 @@ enum err_code op_run_RULE_SET(struct op *op, struct err *err)
     if (!code)
         was = r;
     if (!code)
+        code = rules_remember(op, &all, err);
+    if (!code)
         code = jsonr_parse(op->arena, op->call.body, &root, err);
     if (!code)
         code = read_rule(op, root, FIELDS_OF_ONE, is_new, &r, &none, err);
     r.updated_ms = clock_wall_ms();
     if (!code)
         code = rule_put(op, &r, err);
+    if (!code)
+        code = rules_check_kept(op, all, err);
     if (!code)
         write_rule(op->w, &r, is_new ? NULL : &was);
     return code;
@@ -292,16 +303,6 @@ enum err_code rules_read(struct op *op, const struct jsonr_value *list, struct r
     return code;
 }
 
-static bool says_the_same(const struct rule *a, const struct rule *b)
-{
-    const struct str mine[] = {a->table_glob, a->condition, a->approver_role, a->note};
-    const struct str other[] = {b->table_glob, b->condition, b->approver_role, b->note};
-    bool same = a->action == b->action && a->position == b->position && a->approvals == b->approvals;
-    for (size_t i = 0; i < ARRAY_LEN(mine); i++)
-        same &= mine[i].ptr && other[i].ptr ? str_eq(mine[i], other[i]) : mine[i].ptr == other[i].ptr;
-    return same;
-}
-
 /* A rule that stays keeps when it was made; one that says the same also when it was changed. */
 static enum err_code join_old(struct op *op, struct rule *first, struct err *err)
 {
@@ -318,7 +319,8 @@ static enum err_code join_old(struct op *op, struct rule *first, struct err *err
         if (code)
             return code;
         r->created_ms = was.created_ms;
-        if (says_the_same(r, &was))
+        r->people_only = r->says_who ? r->people_only : was.people_only;
+        if (rule_says_the_same(r, &was) && r->position == was.position)
             r->updated_ms = was.updated_ms;
     }
     return code;
@@ -338,7 +340,7 @@ enum err_code op_run_RULE_REPLACE(struct op *op, struct err *err)
 {
     static const struct jsonr_field MEMBERS[] = {{"rules", JF_ARRAY, 0, JF_REQUIRED, 0, 0}};
     const struct jsonr_value *root, *list = NULL;
-    struct rule *first = NULL;
+    struct rule *first = NULL, *all = NULL;
     enum err_code code = rules_check_caller(op, err);
     if (!code)
         code = jsonr_parse(op->arena, op->call.body, &root, err);
@@ -349,18 +351,26 @@ enum err_code op_run_RULE_REPLACE(struct op *op, struct err *err)
     if (!code)
         code = join_old(op, first, err);
     if (!code)
+        code = rules_remember(op, &all, err);
+    if (!code)
         code = store_all(op, first, err);
+    if (!code)
+        code = rules_check_kept(op, all, err);
     return code ? code : op_run_RULE_LIST(op, err);
 }
 
 enum err_code op_run_RULE_DROP(struct op *op, struct err *err)
 {
-    struct rule r = {.position = 0};
+    struct rule r = {.position = 0}, *all = NULL;
     enum err_code code = rules_check_caller(op, err);
     if (!code)
         code = rule_get(op, op_id(op), &r, err);
     if (!code)
+        code = rules_remember(op, &all, err);
+    if (!code)
         code = rule_delete(op, r.id, err);
+    if (!code)
+        code = rules_check_kept(op, all, err);
     if (code)
         return code;
     op_write_dropped(op, r.id);

@@ -106,15 +106,16 @@ static const char *const SQL[OWN_COUNT] = {
     [OWN_ON_DRIFT] = "SELECT value = 'reapply' FROM _sys_meta WHERE key = 'on_drift'",
     [OWN_ON_DRIFT_SET] = "INSERT OR REPLACE INTO _sys_meta (key, value) VALUES ('on_drift', ?1)",
     [OWN_RULES] = "SELECT id, position, table_glob, condition, action, approvals, approver_role, note,"
-                  " created_at_ms, updated_at_ms FROM _sys_rule ORDER BY position, id",
+                  " created_at_ms, updated_at_ms, people_only FROM _sys_rule ORDER BY position, id",
     [OWN_RULE_PUT] =
         "INSERT OR REPLACE INTO _sys_rule (id, position, table_glob, condition, action, approvals,"
-        " approver_role, note, created_at_ms, updated_at_ms)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    [OWN_INVARIANTS] = "SELECT id, name, query, note, created_at_ms FROM _sys_invariant ORDER BY name",
+        " approver_role, note, created_at_ms, updated_at_ms, people_only)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [OWN_INVARIANTS] =
+        "SELECT id, name, query, note, created_at_ms, people_only FROM _sys_invariant ORDER BY name",
     [OWN_VIEW] = "SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = ?1 COLLATE NOCASE",
-    [OWN_INVARIANT_PUT] =
-        "INSERT INTO _sys_invariant (id, name, query, note, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [OWN_INVARIANT_PUT] = "INSERT INTO _sys_invariant (id, name, query, note, created_at_ms, people_only)"
+                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [OWN_INVARIANT_DROP] = "DELETE FROM _sys_invariant WHERE id = ?1",
     [OWN_RULE_DROP] = "DELETE FROM _sys_rule WHERE id = ?1",
     [OWN_RULES_CLEAR] = "DELETE FROM _sys_rule",

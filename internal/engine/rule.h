@@ -34,6 +34,8 @@ struct rule {
     struct str id, table_glob, condition, approver_role, note; /* ptr NULL: none; condition is `when` */
     enum rule_action action;
     int64_t position, approvals, created_ms, updated_ms;
+    bool people_only;       /* only people change or remove it, or put another before it */
+    bool says_who;          /* while a request is read: it says people_only */
     size_t number;          /* in that order */
     sqlite3_stmt *compiled; /* of rule_when.c, NULL not yet */
 };
@@ -128,6 +130,15 @@ MUST_CHECK enum err_code rules_check_caller(struct op *op, struct err *err);
 struct jsonr_value;
 MUST_CHECK enum err_code rules_read(
     struct op *op, const struct jsonr_value *list, struct rule **ret, struct err *err);
+
+/* rule_kept.c */
+/* Is the caller somebody who signed in? */
+bool rules_of_person(const struct op *op);
+bool rule_says_the_same(const struct rule *a, const struct rule *b); /* ids, order and times aside */
+/* Before rules change, and then, what the change may not do unless a person does it: ERR_FORBIDDEN. Memory of
+ * the call. */
+MUST_CHECK enum err_code rules_remember(struct op *op, struct rule **ret, struct err *err);
+MUST_CHECK enum err_code rules_check_kept(struct op *op, const struct rule *before, struct err *err);
 
 /* rule_glob.c: `*` any run, `?` one character; letters of ASCII in either case. */
 bool rule_glob_matches(struct str glob, struct str name);

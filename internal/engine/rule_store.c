@@ -51,7 +51,8 @@ static void read_row(struct arena *a, sqlite3_stmt *stmt, struct rule *ret)
         .approver_role = catalog_text(a, stmt, 6),
         .note = catalog_text(a, stmt, 7),
         .created_ms = sqlite3_column_int64(stmt, 8),
-        .updated_ms = sqlite3_column_int64(stmt, 9)};
+        .updated_ms = sqlite3_column_int64(stmt, 9),
+        .people_only = sqlite3_column_int64(stmt, 10) != 0};
     struct str action = catalog_text(a, stmt, 4);
     (void)rule_action_read(action.ptr ? action : STR_EMPTY, &ret->action); /* as above */
 }
@@ -217,6 +218,7 @@ enum err_code rule_put(struct op *op, const struct rule *r, struct err *err)
     bind_text(&b, r->note);
     bind_int(&b, r->created_ms);
     bind_int(&b, r->updated_ms);
+    bind_int(&b, r->people_only);
     rules_forget(op->eng);
     return binding_run(op, &b, err);
 }

@@ -9,7 +9,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-from holdfast import Checks, Server, binary_argument
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from people import Person
 
 RULES, EXAMPLES = "/v1/db/acme/main/approval-rules", os.path.join(HERE, "..", "..", "policy", "examples")
 API = "/api/namespaces/acme/databases/main/approval-rules"
@@ -111,6 +112,28 @@ def one_bearer_only(checks, s):
     clear(s)
 
 
+def kept_by_people(checks, s):
+    """An admin's token neither removes nor weakens what a person decided; the person does, and may let it."""
+    owner = Person(s, "owner@example.com", PASSWORD)
+    owner.sign_in()
+    owner.session()
+    made = owner.ask("POST", API, {"tableGlob": "people", "action": "require_approval"}).json["data"]
+    checks.equal("a person's rule is people's", made["peopleOnly"], True)
+    for method, path, body in (("DELETE", f"{RULES}/{made['id']}", None), ("PATCH", f"{API}/{made['id']}", {"action": "allow"}), ("PUT", RULES, {"rules": []}),
+                               ("POST", RULES, {"tableGlob": "*", "action": "allow", "order": 1})):
+        a = s.call(method, path, body)
+        checks.that(f"not by a token: {method} {path}", a.status == 403 and a.json["code"] == "forbidden" and "kept by people" in a.json["error"], a)
+    checks.equal("it holds", s.query("DELETE FROM people WHERE id = 9").json["code"], "approval_required")
+    checks.equal("a token may be stricter", s.call("POST", RULES, {"tableGlob": "people", "action": "deny", "order": 1}).status, 200)
+    checks.equal("and lists whose it is", [r["peopleOnly"] for r in s.call("GET", RULES).json["data"]], [False, True])
+    invariant = owner.ask("POST", "/api/namespaces/acme/databases/main/invariants", {"name": "some", "sql": "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM people)"}).json["data"]
+    checks.equal("an invariant too", s.call("DELETE", f"/v1/db/acme/main/invariants/{invariant['id']}").status, 403)
+    checks.equal("which the person removes", owner.ask("DELETE", f"/api/namespaces/acme/databases/main/invariants/{invariant['id']}").status, 200)
+    checks.equal("tokens may, when a person lets them", owner.ask("PATCH", f"{API}/{made['id']}", {"peopleOnly": False}).json["data"]["before"]["peopleOnly"], True)
+    clear(s)
+    checks.equal("all are gone", s.call("GET", RULES).json["data"], [])
+
+
 def imports_and_branches(checks, s):
     store(checks, s, {"tableGlob": "people", "action": "deny"})
     store(checks, s, {"tableGlob": "accounts", "action": "require_approval"})
@@ -162,7 +185,7 @@ def main():
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             checks.equal(sql, s.query(sql).status, 200)
-        for part in (routes, bad_input, examples, one_bearer_only, imports_and_branches, reasons, invariants):
+        for part in (routes, bad_input, examples, one_bearer_only, kept_by_people, imports_and_branches, reasons, invariants):
             checks.part(part, checks, s)
     return checks.end()
 

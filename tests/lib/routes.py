@@ -46,7 +46,7 @@ CALLS = {
     "RULE_LIST": (None, ""), "RULE_CREATE": ({"tableGlob": "nowhere", "action": "allow"}, ""), "RULE_UPDATE": ({"note": "other"}, ""), "RULE_DELETE": (None, ""),
     "RULE_REPLACE": ({"rules": []}, ""), "RULE_TEST": ({"write": {"sql": "DELETE FROM orders WHERE id = -1"}}, ""), "RULE_REPLAY": ({"rules": [], "sinceMs": 0}, ""),
     "API_RULE_REPLACE": ({"rules": []}, ""), "API_RULE_TEST": ({"write": {"sql": "DELETE FROM orders WHERE id = -1"}}, ""), "API_RULE_REPLAY": ({"rules": [], "sinceMs": 0}, ""),
-    "API_RULE_LIST": (None, ""), "API_RULE_CREATE": ({"tableGlob": "nowhere", "action": "allow"}, ""), "API_RULE_UPDATE": ({"note": "other"}, ""), "API_RULE_DELETE": (None, ""),
+    "API_RULE_LIST": (None, ""), "API_RULE_CREATE": ({"tableGlob": "nowhere", "action": "allow", "peopleOnly": False}, ""), "API_RULE_UPDATE": ({"note": "other"}, ""), "API_RULE_DELETE": (None, ""),
     "INVARIANT_LIST": (None, ""), "INVARIANT_CREATE": ({"name": "made {n}", "sql": "SELECT 1 WHERE 0"}, ""), "INVARIANT_DELETE": (None, ""),
     "API_INVARIANT_LIST": (None, ""), "API_INVARIANT_CREATE": ({"name": "made there {n}", "sql": "SELECT 1 WHERE 0"}, ""), "API_INVARIANT_DELETE": (None, ""),
     "ROW_SECURITY_SET": ({"tableName": "orders", "enabled": False}, ""),

@@ -183,6 +183,23 @@ void test_invariant__is_stored_when_it_holds(void **state)
     assert_int_equal(op_fixture_run(&f, WIRE_OP_INVARIANT_LIST, STR_EMPTY, NULL), ERR_FORBIDDEN);
 }
 
+void test_invariant__kept_by_people(void **state)
+{
+    char id[60];
+    (void)state;
+    fresh();
+    f.token_id = S("ses_lin");
+    keep_positive();
+    str_print(id, sizeof id, "%s", op_json_text(op_fixture_json(&f), "id"));
+    f.token_id = S("tok_test");
+    const struct op_arg args[] = {{"id", id}, {NULL, NULL}};
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_INVARIANT_DROP, STR_EMPTY, args), ERR_FORBIDDEN);
+    assert_int_equal(query("UPDATE accounts SET balance = -1"), ERR_INVARIANT);
+    f.token_id = S("ses_ada");
+    op_fixture_ok(&f, WIRE_OP_INVARIANT_DROP, STR_EMPTY, args);
+    f.token_id = S("tok_test");
+}
+
 /* Under row-level security it sees every row, when it says which table it means, and tells none. */
 void test_invariant__under_row_level_security(void **state)
 {

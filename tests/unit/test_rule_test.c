@@ -225,6 +225,52 @@ void test_rule_test__conditions(void **state)
     assert_string_equal(text("proposals/0/sql"), "UPDATE orders SET status = 'x'");
 }
 
+static void person(bool is)
+{
+    f.token_id = is ? S("ses_lin") : S("tok_test");
+}
+
+/* What people decided tokens neither undo nor step in front of. */
+void test_rule_test__kept_by_people(void **state)
+{
+    char id[60], body[500];
+    (void)state;
+    fresh();
+    op_fixture_ok(
+        &f, WIRE_OP_RULE_SET, S("{\"tableGlob\":\"made*\",\"action\":\"allow\",\"order\":10}"), NULL);
+    person(true);
+    op_fixture_ok(&f, WIRE_OP_RULE_SET,
+        S("{\"tableGlob\":\"orders\",\"action\":\"require_approval\",\"order\":50}"), NULL);
+    assert_true(jsonr_bool(op_json_at(op_fixture_json(&f), "peopleOnly")));
+    str_print(id, sizeof id, "%s", text("id"));
+    person(false);
+    const struct op_arg args[] = {{"id", id}, {NULL, NULL}};
+    static const char *const CHANGES[] = {"{\"action\":\"allow\"}", "{\"approvals\":2}",
+        "{\"peopleOnly\":false}", "{\"tableGlob\":\"others\"}", "{\"note\":\"mine\"}"};
+    for (size_t i = 0; i < ARRAY_LEN(CHANGES); i++)
+        assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_SET, str_of(CHANGES[i]), args), ERR_FORBIDDEN);
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_DROP, STR_EMPTY, args), ERR_FORBIDDEN);
+    assert_non_null(strstr(f.error.ptr, "kept by people"));
+    assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_REPLACE, S("{\"rules\":[]}"), NULL), ERR_FORBIDDEN);
+    static const char *const BEFORE[] = {"{\"action\":\"allow\",\"order\":20}",
+        "{\"action\":\"allow\",\"order\":1}", "{\"action\":\"require_approval\",\"order\":49}"};
+    for (size_t i = 0; i < ARRAY_LEN(BEFORE); i++)
+        assert_int_equal(op_fixture_run(&f, WIRE_OP_RULE_SET, str_of(BEFORE[i]), NULL), ERR_FORBIDDEN);
+    decides("{" ALL "}", "require_approval", id); /* nor is anything remembered of what was tried */
+    op_fixture_ok(
+        &f, WIRE_OP_RULE_SET, S("{\"tableGlob\":\"people\",\"action\":\"deny\",\"order\":20}"), NULL);
+    op_fixture_ok(&f, WIRE_OP_RULE_SET, S("{\"action\":\"allow\",\"order\":60}"), NULL);
+    str_print(body, sizeof body,
+        "{\"rules\":[{\"id\":\"%s\",\"tableGlob\":\"orders\",\"action\":\"require_approval\",\"order\":7}]}",
+        id);
+    op_fixture_ok(&f, WIRE_OP_RULE_REPLACE, str_of(body), NULL); /* all others were tokens' */
+    assert_true(jsonr_bool(op_json_at(op_fixture_json(&f), "0/peopleOnly")));
+    person(true);
+    op_fixture_ok(&f, WIRE_OP_RULE_SET, S("{\"peopleOnly\":false}"), args);
+    person(false);
+    op_fixture_ok(&f, WIRE_OP_RULE_DROP, STR_EMPTY, args);
+}
+
 void test_rule_test__write_refused(void **state)
 {
     static const struct {
