@@ -561,6 +561,14 @@ enum err_code recorder_keys(struct recorder *r, recorder_key_fn *fn, void *arg, 
     return ERR_OK;
 }
 
+bool recorder_each_bare(const struct recorder *r, bool (*fn)(void *arg, struct str table), void *arg)
+{
+    bool all = true;
+    for (const struct recorder_table *t = r->tables; t && all; t = t->next)
+        all = !(t->written && t->bare) || fn(arg, t->inner_of);
+    return all;
+}
+
 size_t recorder_inserted(const struct recorder *r, struct str table)
 {
     size_t count = 0;

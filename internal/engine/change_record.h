@@ -125,6 +125,9 @@ MUST_CHECK bool recorder_add_table(struct recorder *r, struct op *op, struct str
 /* Was any of its rows changed, under this name? */
 bool recorder_touched(const struct recorder *r, struct str table);
 
+/* Does fn hold for each full-text table without rows of its own that followed? */
+bool recorder_each_bare(const struct recorder *r, bool (*fn)(void *arg, struct str table), void *arg);
+
 /* How many rows of that table are there that were not. */
 size_t recorder_inserted(const struct recorder *r, struct str table);
 

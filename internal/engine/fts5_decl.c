@@ -70,6 +70,8 @@ static void read_argument(struct arena *a, struct str arg, struct fts5_decl *ret
             ret->content_table = unquote(a, value);
             ret->content = ret->content_table.len ? FTS5_EXTERNAL : FTS5_CONTENTLESS;
         }
+        if (str_eq_nocase(word, S("content_rowid")))
+            ret->content_rowid = unquote(a, value);
         if (str_eq_nocase(word, S("locale")))
             ret->locale = !str_eq(unquote(a, value), S("0"));
         return;
@@ -103,7 +105,7 @@ bool fts5_decl_read(struct arena *a, struct str sql, struct fts5_decl *ret)
 {
     struct str rest = sql, arg;
     struct fts5_column **tail = &ret->columns;
-    *ret = (struct fts5_decl){.content = FTS5_OWN, .content_table = STR_EMPTY};
+    *ret = (struct fts5_decl){.content = FTS5_OWN, .content_table = STR_EMPTY, .content_rowid = STR_EMPTY};
     if (!skip_word(&rest, S("CREATE")) || !skip_word(&rest, S("VIRTUAL")) || !skip_word(&rest, S("TABLE")))
         return false;
     if (skip_word(&rest, S("IF")) && !(skip_word(&rest, S("NOT")) && skip_word(&rest, S("EXISTS"))))

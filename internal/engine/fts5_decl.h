@@ -20,6 +20,7 @@ struct fts5_decl {
     enum fts5_content content;
     bool locale;              /* locale=1: <table>_content also holds l0, l1, … */
     struct str content_table; /* FTS5_EXTERNAL; else "" */
+    struct str content_rowid; /* as it is said, "" not */
     struct fts5_column *columns;
     int column_count;
 };

@@ -10,7 +10,7 @@
 #include "engine/change_apply.h"
 #include "engine/drift.h"
 #include "engine/engine_state.h"
-#include "engine/merge.h"
+#include "engine/index_follow.h"
 #include "engine/proposing.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
@@ -348,8 +348,8 @@ static enum err_code apply_set(struct op *op, const struct proposal *p, struct e
     enum err_code code = stored_set(op, p, &set, err);
     if (!code)
         code = rehearsal_run_set(&r, strbuf_str(&set), drift_conflict, &d, &conflicts, err);
-    if (!code && conflicts == 0 && is_merge(p))
-        code = merge_follow(&r, strbuf_str(&set), err);
+    if (!code && conflicts == 0)
+        code = index_follow(&r, strbuf_str(&r.set), is_merge(p), err);
     if (!code && conflicts == 0)
         code = finish_set(op, p, &r, &d, err);
     if (!code && conflicts > 0)

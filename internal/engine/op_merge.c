@@ -11,7 +11,7 @@
 #include "engine/branch_set.h"
 #include "engine/catalog.h"
 #include "engine/engine_state.h"
-#include "engine/merge.h"
+#include "engine/index_follow.h"
 #include "engine/merge_choice.h"
 #include "engine/proposing.h"
 #include "json/jsonr.h"
@@ -335,7 +335,7 @@ static enum err_code run(struct merging *m, struct err *err)
         if (done)
             code = settle(m, &r, &again, err);
         if (done && !code && !again)
-            code = merge_follow(&r, strbuf_str(&r.set), err);
+            code = index_follow(&r, strbuf_str(&r.set), true, err);
         if (done && !code && !again)
             code = finish(m, &r, err);
         rehearsal_release(&r);

@@ -5,6 +5,7 @@
 #include "crypto/token.h"
 #include "engine/catalog.h"
 #include "engine/engine_state.h"
+#include "engine/index_follow.h"
 #include "engine/invariant.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
@@ -185,13 +186,19 @@ static struct str flags_of(struct op *op, const struct rehearsal *r, struct str 
 
 /* --- Storing --- */
 
+static bool follows(void *arg, struct str index)
+{
+    return index_can_follow(arg, index);
+}
+
 static const char *why_no_undo(const struct rehearsal *r)
 {
     if (r->changes_schema)
         return "it changes the schema, which is not undone row by row: when it removes rows, a snapshot is "
                "made before it is applied";
-    if (r->recorder.index_only)
-        return "a full-text index without rows of its own follows it, and cannot be put back row by row";
+    if (r->recorder.index_only && !recorder_each_bare(&r->recorder, follows, r->op))
+        return "a full-text index that keeps nothing to be built from follows it, and cannot be put back row "
+               "by row";
     return NULL;
 }
 

@@ -7,6 +7,7 @@
 #include "engine/change_diff.h"
 #include "engine/drift.h"
 #include "engine/engine_state.h"
+#include "engine/index_follow.h"
 #include "engine/invariant.h"
 #include "json/jsonr.h"
 
@@ -246,6 +247,8 @@ static enum err_code rehearse(struct undoing *u, const struct proposal *p, struc
     drift_begin(&d, op, p, NOT_AS_LEFT);
     invariants_begin(op);
     enum err_code code = rehearsal_run_set(r, inverse, drift_conflict, &d, &conflicts, err);
+    if (!code && conflicts == 0)
+        code = index_follow(r, strbuf_str(&r->set), false, err);
     if (!code && conflicts == 0)
         code = propose_judge(op, &u->in, r, err);
     if (!code && conflicts == 0)

@@ -523,7 +523,7 @@ void test_proposal__what_cannot_be_taken_back_says_so(void **state)
     assert_string_equal(op_json_text(op_fixture_json(&f), "restore/at"), "1970-01-01T00:00:01.023Z");
     assert_int_equal(op_json_int(op_fixture_json(&f), "restore/loses/proposals"), 1);
     op_fixture_sql(&f,
-        "DROP TABLE IF EXISTS words; CREATE VIRTUAL TABLE words USING fts5(body, content='notes');"
+        "DROP TABLE IF EXISTS words; CREATE VIRTUAL TABLE words USING fts5(body, content='');"
         "CREATE TRIGGER fed AFTER INSERT ON notes BEGIN INSERT INTO words (rowid, body) VALUES "
         "(new.rowid, new.body); END");
     applied("{\"sql\":\"INSERT INTO notes (body) VALUES ('text')\"}");

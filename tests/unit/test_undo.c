@@ -312,3 +312,101 @@ void test_undo__what_is_not_kept_any_more(void **state)
     done(undo_all("{\"tokenId\":\"tok_a\",\"from\":5000}"), 2);
     expect("1:10 2:20 3:30", "");
 }
+
+/* --- Full-text indexes without rows of their own --- */
+
+static void expect_index(const char *match, const char *ids)
+{
+    char sql[300];
+    op_fixture_sql(&f, "INSERT INTO words (words, rank) VALUES ('integrity-check', 1)");
+    str_print(sql, sizeof sql,
+        "SELECT ifnull(group_concat(rowid, ' '), '') FROM words WHERE words MATCH '%s'", match);
+    const char *got = op_fixture_value(&f, sql);
+    assert_string_equal(got, ids);
+}
+
+/* They follow by triggers, which are not run when rows are put back: each row is told to them. */
+void test_undo__full_text_indexes_follow(void **state)
+{
+    static const char *const DECLARED[] = {"content='docs', content_rowid='id'", "content=docs",
+        "content='docs', content_rowid='id', columnsize=0"};
+    char id[60];
+    (void)state;
+    fresh();
+    for (size_t i = 0; i < ARRAY_LEN(DECLARED); i++) {
+        char sql[400];
+        op_fixture_sql(&f, "CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT, n INTEGER, body TEXT)");
+        str_print(sql, sizeof sql, "CREATE VIRTUAL TABLE words USING fts5(title, body, %s)", DECLARED[i]);
+        op_fixture_sql(&f, sql);
+        op_fixture_sql(&f,
+            "CREATE TRIGGER docs_in AFTER INSERT ON docs BEGIN"
+            " INSERT INTO words (rowid, title, body) VALUES (new.id, new.title, new.body); END;"
+            "CREATE TRIGGER docs_out AFTER DELETE ON docs BEGIN"
+            " INSERT INTO words (words, rowid, title, body) VALUES ('delete', old.id, old.title, old.body); "
+            "END;"
+            "CREATE TRIGGER docs_change AFTER UPDATE ON docs BEGIN"
+            " INSERT INTO words (words, rowid, title, body) VALUES ('delete', old.id, old.title, old.body);"
+            " INSERT INTO words (rowid, title, body) VALUES (new.id, new.title, new.body); END;"
+            "INSERT INTO docs VALUES (1, 'one', 0, 'apple'), (2, 'two', 0, 'berry'), (3, NULL, 0, 'cherry')");
+        write_as("tok_test", "UPDATE docs SET body = 'plum', n = 1 WHERE id < 3", id);
+        expect_index("plum", "1 2");
+        done(undo_one(id, "{}"), 2);
+        expect_index("plum", "");
+        expect_index("apple OR berry", "1 2");
+        write_as("tok_test", "DELETE FROM docs WHERE id > 1", id);
+        expect_index("cherry OR berry", "");
+        done(undo_one(id, "{}"), 2);
+        expect_index("cherry OR two", "2 3");
+        write_as("tok_test", "INSERT INTO docs VALUES (9, 'nine', 0, 'fig')", id);
+        done(undo_one(id, "{}"), 1);
+        expect_index("fig OR nine", "");
+        write_as("tok_test", "UPDATE docs SET n = 5", id);
+        done(undo_one(id, "{}"), 3);
+        expect_index("one OR two OR cherry", "1 2 3");
+        op_fixture_sql(&f, "DROP TABLE words; DROP TABLE docs");
+    }
+}
+
+/* An index of some of the rows stays one. */
+void test_undo__full_text_indexes_of_some_rows(void **state)
+{
+    char id[60];
+    (void)state;
+    op_fixture_sql(&f, ""
+                       "CREATE TABLE docs (title TEXT, shown INTEGER);"
+                       "CREATE VIRTUAL TABLE words USING fts5(title, content='docs');"
+                       "CREATE TRIGGER docs_in AFTER INSERT ON docs WHEN new.shown BEGIN"
+                       " INSERT INTO words (rowid, title) VALUES (new.rowid, new.title); END;"
+                       "CREATE TRIGGER docs_change AFTER UPDATE ON docs WHEN old.shown AND new.shown BEGIN"
+                       " INSERT INTO words (words, rowid, title) VALUES ('delete', old.rowid, old.title);"
+                       " INSERT INTO words (rowid, title) VALUES (new.rowid, new.title); END;"
+                       "INSERT INTO docs VALUES ('apple', 1), ('berry', 0)");
+    write_as("tok_test", "UPDATE docs SET title = title || ' pie'", id);
+    done(undo_one(id, "{}"), 2);
+    const char *got = op_fixture_value(
+        &f, "SELECT group_concat(rowid) FROM words WHERE words MATCH 'apple OR berry OR pie'");
+    assert_string_equal(got, "1");
+    op_fixture_sql(&f, "DROP TABLE words; DROP TABLE docs");
+}
+
+/* What an index is built from must be rows that can be read: else it is said beforehand. */
+void test_undo__full_text_indexes_that_cannot_follow(void **state)
+{
+    static const char *const DECLARED[] = {"title, content=''", "title, content='shown', content_rowid='id'"};
+    char id[60], sql[300];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(DECLARED); i++) {
+        fresh();
+        op_fixture_sql(
+            &f, "CREATE TABLE docs (id INTEGER PRIMARY KEY, title); CREATE VIEW shown AS SELECT * FROM docs");
+        str_print(sql, sizeof sql, "CREATE VIRTUAL TABLE words USING fts5(%s)", DECLARED[i]);
+        op_fixture_sql(&f, sql);
+        op_fixture_sql(&f, "CREATE TRIGGER docs_in AFTER INSERT ON docs BEGIN"
+                           " INSERT INTO words (rowid, title) VALUES (new.id, new.title); END");
+        write_as("tok_test", "INSERT INTO docs VALUES (1, 'apple')", id);
+        refused(undo_one(id, "{}"), ERR_CONFLICT, "full-text");
+        write_as("tok_test", "INSERT INTO stock VALUES (7, 70)", id); /* others are not concerned */
+        done(undo_one(id, "{}"), 1);
+        op_fixture_sql(&f, "DROP TABLE words; DROP VIEW shown; DROP TABLE docs");
+    }
+}

@@ -1,10 +1,11 @@
-/* Full-text indexes after a merge. */
+/* Full-text indexes after rows of their tables were written without triggers. */
+#include "engine/index_follow.h"
 #include "base/strbuf.h"
 #include "engine/catalog.h"
 #include "engine/change_apply.h"
 #include "engine/engine_state.h"
 #include "engine/fts5_decl.h"
-#include "engine/merge.h"
+#include "engine/index_rows.h"
 
 /* The first table of the set that `fits`; ptr NULL: none does. */
 static enum err_code find_table(struct str set, bool (*fits)(struct op *op, struct str table, struct str arg),
@@ -66,24 +67,36 @@ static enum err_code rebuild(struct rehearsal *r, struct str index, struct err *
     strbuf_add_cstr(&sql, ") VALUES ('rebuild')");
     enum err_code code = op_prepare_internal(r->op, strbuf_cstr(&sql), &stmt, err);
     int rc = code ? SQLITE_DONE : change_step(r->op->eng, stmt);
-    r->recorder.index_only = true;
     return code || rc == SQLITE_DONE ? code : op_sql_error(r->op, rc, STR_EMPTY, err);
 }
 
-static enum err_code follow(
-    struct rehearsal *r, struct str set, struct str index, const struct fts5_decl *d, struct err *err)
+static enum err_code follow_external(struct rehearsal *r, struct str set, bool merged, struct str index,
+    const struct fts5_decl *d, struct err *err)
 {
     struct str table;
-    bool external = d->content == FTS5_EXTERNAL;
-    enum err_code code =
-        find_table(set, external ? is_table : has_trigger, r->op, d->content_table, &table, err);
-    if (!code && external && (table.ptr || is_view(r->op, d->content_table)))
-        return rebuild(r, index, err);
-    if (code || external || !table.ptr)
+    bool done = false;
+    enum err_code code = find_table(set, is_table, r->op, d->content_table, &table, err);
+    if (!code && table.ptr)
+        code = index_rows(r, set, index, d, &done, err);
+    bool builds = !done && (table.ptr || (merged && is_view(r->op, d->content_table)));
+    return code || !builds ? code : rebuild(r, index, err);
+}
+
+static enum err_code follow(struct rehearsal *r, struct str set, bool merged, struct str index,
+    const struct fts5_decl *d, struct err *err)
+{
+    struct str table;
+    if (d->content == FTS5_EXTERNAL)
+        return follow_external(r, set, merged, index, d, err);
+    if (!merged) /* its writes are none that can be taken back */
+        return ERR_OK;
+    enum err_code code = find_table(set, has_trigger, r->op, STR_EMPTY, &table, err);
+    if (code || !table.ptr)
         return code;
     return err_set(err, ERR_CONFLICT,
-        "Table \"" STR_FMT "\" has triggers, which a merge does not run, and \"" STR_FMT
-        "\" is a full-text index that cannot be built anew: make the change in the parent by hand",
+        "Table \"" STR_FMT
+        "\" has triggers, which are not run when rows are merged or taken back, and \"" STR_FMT
+        "\" is a full-text index that cannot be built anew: make the change by hand",
         STR_ARG(str_slice(table, 0, 100)), STR_ARG(str_slice(index, 0, 100)));
 }
 
@@ -111,17 +124,29 @@ static enum err_code list_indexes(struct op *op, struct index **end, struct err 
     }
     if (stmt)
         (void)sqlite3_reset(stmt); /* repeats the error of the step */
-    return rc == SQLITE_DONE ? ERR_OK : err_set(err, ERR_TOO_LARGE, "the schema is too large to be merged");
+    return rc == SQLITE_DONE ? ERR_OK
+                             : err_set(err, ERR_TOO_LARGE, "the schema is too large to be looked at");
 }
 
-enum err_code merge_follow(struct rehearsal *r, struct str set, struct err *err)
+bool index_can_follow(struct op *op, struct str index)
+{
+    struct index *list = NULL;
+    struct fts5_decl d;
+    bool can = !list_indexes(op, &list, NULL);
+    while (can && list && !str_eq_nocase(list->name, index))
+        list = list->next;
+    return can && list && fts5_decl_read(op->arena, list->sql, &d) && d.content == FTS5_EXTERNAL &&
+           !is_view(op, d.content_table);
+}
+
+enum err_code index_follow(struct rehearsal *r, struct str set, bool merged, struct err *err)
 {
     struct index *list = NULL;
     enum err_code code = list_indexes(r->op, &list, err);
     for (; list && !code; list = list->next) {
         struct fts5_decl d;
         if (fts5_decl_read(r->op->arena, list->sql, &d) && d.content != FTS5_OWN)
-            code = follow(r, set, list->name, &d, err);
+            code = follow(r, set, merged, list->name, &d, err);
     }
     return code;
 }
