@@ -129,6 +129,12 @@ def names(checks, s):
     checks.equal("the sibling's schema", rows(s, "SELECT count(*) FROM only_there", "main-pr-8"), [[0]])
     checks.good("from main", s.call("PUT", at("8", db="main-pr"), {"fromRef": "main"}))
     checks.equal("the parent's schema", s.query("SELECT count(*) FROM only_there", db="main-pr-8").status, 400)
+    called = checks.good("a branch with the parent's word", s.call("PUT", at("main", db="main-pr")))
+    checks.equal("it is a branch like others", (called["slug"], called["branchRef"]), ("main-pr-main", "main"))
+    s.query("CREATE TABLE called_main(a)", db="main-pr-main")
+    checks.good("from main, which is the parent", s.call("PUT", at("8", db="main-pr"), {"fromRef": "main"}))
+    checks.equal("not the branch", s.query("SELECT count(*) FROM called_main", db="main-pr-8").status, 400)
+    checks.good("it goes like others", s.call("DELETE", at("main", db="main-pr")))
     checks.refused("from none", s.call("PUT", at("8", db="main-pr"), {"fromRef": "9"}), 400, "invalid_request", "/fromRef")
     for ref in ("7", "8"):
         checks.good("DELETE", s.call("DELETE", at(ref, db="main-pr")))

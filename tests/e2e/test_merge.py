@@ -4,6 +4,7 @@ schemas that differ, what it began with under many writes and crashes, and SIGKI
 Usage: test_merge.py PATH-OF-HOLDFAST"""
 import concurrent.futures
 import os
+import re
 import shutil
 import sys
 import time
@@ -218,6 +219,30 @@ def foreign_keys(checks, s):
     made = checks.good("ours", merge(s, "b", {"resolve": {"default": "ours"}}, db=main))
     checks.equal("what nothing was in the way of", (made["rows"], rows(s, "SELECT * FROM cars ORDER BY plate", main)), (1, [["c1", 1], ["c2", 2], ["fine", 1], ["mine", 4]]))
     checks.equal("no key is broken", rows(s, "SELECT count(*) FROM pragma_foreign_key_check", main), [[0]])
+
+
+def comments(checks, s):
+    """Names and values of a branch stay where the comment puts them."""
+    main, b = fresh(s, "comments", schema=["CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT)"])
+    bad = "x|y\n| z | 1 |\r\n```\n<img src=x onerror=alert(1)> [a](https://b.example) ![](//b) **c** @all \u202etxt\u200b\x1b[2J \U000e0061 `` # -"
+    name = '"' + bad.replace('"', '""') + '"'
+    write(s, b, f"CREATE TABLE {name}(id INTEGER PRIMARY KEY, {name} TEXT)", f"CREATE VIEW {name[:-1]}v\" AS SELECT 1 AS {name} -- ``````\n")
+    assert s.query(f"INSERT INTO {name} VALUES (1, ?)", [bad * 2], db=b).status == 200
+    for what, answer in (("diff", diff(s, "b", "?format=markdown", db=main)), ("preview", s.call("GET", f"/v1/db/acme/{main}/branches/b/preview?format=markdown"))):
+        text, fence, inside, outside = answer.data.decode(), None, 0, []
+        for line in text.split("\n"):
+            run = len(line) - len(line.lstrip("`"))
+            if fence is None and run >= 3:
+                fence, inside = run, inside + 1
+            elif fence is not None and line == "`" * fence:
+                fence = None
+            elif fence is None:
+                outside.append(line)
+        plain = re.sub(r"\\[^\w\s]", "", "\n".join(outside))
+        checks.equal(f"{what}: a fence for each statement, each closed", (fence, inside), (None, 2))
+        checks.that(f"{what}: nothing outside makes markup", not set("<>`[]()*@") & set(plain), plain)
+        checks.equal(f"{what}: one row of the table", [line.count("|") for line in plain.split("\n") if line.startswith("|")], [5, 5, 5])
+        checks.that(f"{what}: nothing hides", not re.search("[\u200b-\u200f\u202a-\u202e\U000e0000-\U000e007f\x00-\x09\x0b-\x1f\x7f]", text), text)
 
 
 def bodies(checks, s):
@@ -438,7 +463,7 @@ def crashes(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, foreign_keys, bodies, schemas, rules, approvals, destructive, what_it_began_with, restored, crashes):
+        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, foreign_keys, comments, bodies, schemas, rules, approvals, destructive, what_it_began_with, restored, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

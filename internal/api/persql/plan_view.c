@@ -1,6 +1,8 @@
 /* See plan.h: the difference as JSON, and as the text of a comment. */
 #include "api/persql/plan.h"
-#include "base/enc.h"
+#include "base/visible.h"
+
+enum { TEXT_MAX = 8 << 20 };
 
 #define BASE_UNKNOWN                                                                                         \
     "What this branch began with was not written down, so nothing is told as removed; make it anew to have " \
@@ -65,53 +67,25 @@ static void add_fenced(struct strbuf *out, struct str sql)
     for (size_t i = 0; i <= longest; i++)
         strbuf_add_char(out, '`');
     strbuf_add_cstr(out, "sql\n");
-    strbuf_add_str(out, sql);
+    strbuf_add_visible(out, sql);
     strbuf_add_char(out, '\n');
     for (size_t i = 0; i <= longest; i++)
         strbuf_add_char(out, '`');
     strbuf_add_char(out, '\n');
 }
 
-/* Characters that turn the direction of what follows or show nothing: U+200B to U+200F, U+2028 to U+202E,
- * U+2060 to U+2069, U+FEFF, U+061C, the soft hyphen and the controls before it. */
-static bool is_invisible(struct str ch)
-{
-    const unsigned char *b = (const unsigned char *)ch.ptr;
-    if (ch.len == 2)
-        return (b[0] == 0xc2 && (b[1] < 0xa0 || b[1] == 0xad)) || (b[0] == 0xd8 && b[1] == 0x9c);
-    if (ch.len != 3)
-        return false;
-    unsigned code = (b[0] & 0xfu) << 12 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
-    return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-           (code >= 0x2060 && code <= 0x2069) || code == 0xfeff;
-}
-
-static void add_character(struct strbuf *out, struct str ch)
-{
-    if (ch.len > 1 && is_invisible(ch)) {
-        strbuf_add_cstr(out, "�");
-        return;
-    }
-    if (ch.len > 1) {
-        strbuf_add_str(out, ch);
-        return;
-    }
-    char c = ch.ptr[0];
-    if ((unsigned char)c < ' ' || c == 0x7f) {
-        strbuf_add_char(out, ' ');
-        return;
-    }
-    if (strchr("\\`*_{}[]()<>#+-.!|~@&", c))
-        strbuf_add_char(out, '\\');
-    strbuf_add_char(out, c);
-}
-
 void plan_markdown_text(struct strbuf *out, struct str text)
 {
-    while (text.len > 0) {
-        size_t len = utf8_first(text);
-        add_character(out, str_slice(text, 0, len ? len : 1));
-        text = str_slice(text, len ? len : 1, text.len);
+    AUTO_STRBUF seen;
+    strbuf_init(&seen, TEXT_MAX);
+    strbuf_add_visible(&seen, text);
+    out->failed |= strbuf_failed(&seen);
+    for (size_t i = 0; i < seen.len; i++) {
+        char c = strbuf_str(&seen).ptr[i];
+        bool space = c == '\n' || c == '\t';
+        if (!space && c && strchr("\\`*_{}[]()<>#+-.!|~@&:$=^", c))
+            strbuf_add_char(out, '\\');
+        strbuf_add_char(out, space ? ' ' : c);
     }
 }
 
