@@ -188,6 +188,11 @@ def sampled(checks, s):
     checks.good("masked too", put(s, "sample", {"data": "sample", "sampleRows": 50, "masked": True}))
     sound(checks, s, "masked sample", made["slug"])
     checks.equal("no file of it holds a name", holds(directory(s, made["slug"]), "Geheim"), None)
+    for asked in (1, 2, 3):
+        checks.good(f"{asked} asked for", put(s, "sample", {"data": "sample", "sampleRows": asked, "seed": asked}))
+        tables = [t["name"] for t in s.db("tables", db=made["slug"], method="GET").json["data"]]
+        there = sum(rows(s, "SELECT count(*) FROM \"%s\"" % name.replace('"', '""'), made["slug"])[0][0] for name in tables)
+        checks.that(f"{asked} asked for, at least as many there", there >= asked, (there, tables))
     checks.good("as many as there are", put(s, "sample", {"data": "sample", "sampleRows": 100000}))
     checks.equal("all", rows(s, "SELECT count(*) FROM big", made["slug"]), rows(s, "SELECT count(*) FROM big"))
     checks.good("of a sibling", put(s, "half", {"data": "sample", "fromRef": "sample", "sampleRows": 10}))
