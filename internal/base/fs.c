@@ -86,6 +86,11 @@ static bool is_dir(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+enum err_code fs_mkdir(const char *path, mode_t mode, struct err *err)
+{
+    return mkdir(path, mode) == 0 ? ERR_OK : fs_fail(err, "create directory", path);
+}
+
 static enum err_code fs_mkdir_one(const char *path, mode_t mode, struct err *err)
 {
     if (mkdir(path, mode) == 0)
@@ -130,11 +135,17 @@ static bool write_whole(int fd, struct str data)
     return true;
 }
 
-static enum err_code write_temp(int fd, const char *path, struct str data, mode_t mode, struct err *err)
+static enum err_code write_durably(int fd, const char *path, struct str data, mode_t mode, struct err *err)
 {
     if (fchmod(fd, mode) != 0 || !write_whole(fd, data))
         return fs_fail(err, "write", path);
     return fsync(fd) == 0 ? ERR_OK : fs_fail(err, "sync", path);
+}
+
+enum err_code fs_write_new(const char *path, struct str data, mode_t mode, struct err *err)
+{
+    AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    return fd < 0 ? fs_fail(err, "create", path) : write_durably(fd, path, data, mode, err);
 }
 
 enum err_code fs_write_atomic(const char *path, struct str data, mode_t mode, struct err *err)
@@ -145,7 +156,7 @@ enum err_code fs_write_atomic(const char *path, struct str data, mode_t mode, st
     AUTO_FD fd = mkostemp(temp, O_CLOEXEC);
     if (fd < 0)
         return fs_fail(err, "create", path);
-    enum err_code rc = write_temp(fd, path, data, mode, err);
+    enum err_code rc = write_durably(fd, path, data, mode, err);
     if (!rc && rename(temp, path) != 0)
         rc = fs_fail(err, "replace", path);
     if (rc) {
@@ -180,14 +191,20 @@ enum err_code fs_read_all(const char *path, size_t limit, struct strbuf *out, st
     }
 }
 
+enum err_code fs_move(const char *from, const char *to, struct err *err)
+{
+    return rename(from, to) == 0 ? ERR_OK : fs_fail(err, "rename", from);
+}
+
 enum err_code fs_rename(const char *from, const char *to, struct err *err)
 {
     char from_dir[FS_PATH_MAX], to_dir[FS_PATH_MAX];
-    if (rename(from, to) != 0)
-        return fs_fail(err, "rename", from);
+    enum err_code rc = fs_move(from, to, err);
+    if (rc)
+        return rc;
     fs_parent(from_dir, from);
     fs_parent(to_dir, to);
-    enum err_code rc = fs_sync_dir(to_dir, err);
+    rc = fs_sync_dir(to_dir, err);
     if (!rc && strcmp(from_dir, to_dir) != 0)
         rc = fs_sync_dir(from_dir, err);
     return rc;

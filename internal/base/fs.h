@@ -23,6 +23,12 @@ MUST_CHECK enum err_code fs_rename(
     const char *from, const char *to, struct err *err); /* syncs both directories */
 MUST_CHECK enum err_code fs_remove_tree(
     const char *path, struct err *err); /* never follows a symlink; absent is fine */
+
+/* Steps of a larger whole whose names become durable at its end, when the caller syncs the directories. */
+MUST_CHECK enum err_code fs_mkdir(const char *path, mode_t mode, struct err *err);
+MUST_CHECK enum err_code fs_move(const char *from, const char *to, struct err *err);
+MUST_CHECK enum err_code fs_write_new(const char *path, struct str data, mode_t mode, struct err *err);
+
 MUST_CHECK enum err_code fs_free_bytes(
     const char *path, uint64_t *ret_free, uint64_t *ret_total, struct err *err);
 

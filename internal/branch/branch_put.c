@@ -8,35 +8,50 @@
 
 /* --- Files --- */
 
-/* From the engine's out/ to the place where files wait. The engine made them durable. */
+/* From the engine's out/, where it was made durable. A branch keeps what it begins with, for its difference.
+ */
+static enum err_code fill(const struct registry_disk *disk, const struct branch_wish *in, const char *dir,
+    bool is_branch, struct err *err)
+{
+    char source[FS_PATH_MAX], from[FS_PATH_MAX], to[FS_PATH_MAX], name[ID_MAX + 16];
+
+    registry_path(source, disk->data_dir, id_str(&in->source_id));
+    str_print(name, sizeof name, "out/%s.db", in->copy_id.text);
+    fs_join(from, source, name);
+    fs_join(to, dir, "main.db");
+    enum err_code code = fs_move(from, to, err);
+    if (code == ERR_NOT_FOUND)
+        return err_set(err, ERR_UNAVAILABLE, "the copy is gone; try again");
+    return code || !is_branch ? code : merged_mark(dir, in->with_rows, &in->copy_id, err);
+}
+
+/* Beside a branch that is there, and is to be exchanged. */
 static enum err_code stage(
     const struct registry_disk *disk, const struct branch_wish *in, const struct id *id, struct err *err)
 {
-    char dir[FS_PATH_MAX], from[FS_PATH_MAX], stage_dir[FS_PATH_MAX], to[FS_PATH_MAX], name[ID_MAX + 16];
+    char dir[FS_PATH_MAX];
     enum err_code code = registry_stage(disk->data_dir, id_str(id), err);
 
-    if (code)
-        return code;
-    registry_path(dir, disk->data_dir, id_str(&in->source_id));
-    str_print(name, sizeof name, "out/%s.db", in->copy_id.text);
-    fs_join(from, dir, name);
-    registry_stage_path(stage_dir, disk->data_dir, id_str(id));
-    fs_join(to, stage_dir, "main.db");
-    code = fs_rename(from, to, err);
-    return code == ERR_NOT_FOUND ? err_set(err, ERR_UNAVAILABLE, "the copy is gone; try again") : code;
+    registry_stage_path(dir, disk->data_dir, id_str(id));
+    if (!code)
+        code = fill(disk, in, dir, true, err);
+    if (!code)
+        code = fs_sync_dir(dir, err);
+    fail_point_pass(FAIL_BRANCH_STAGED);
+    return code;
 }
 
-/* What it begins with is kept, for its difference. */
-static enum err_code stage_branch(
-    const struct registry_disk *disk, const struct branch_wish *in, const struct id *id, struct err *err)
+/* Where it is to stay: nobody finds it before it is finished. */
+static enum err_code place(
+    const struct registry_disk *disk, const struct branch_wish *in, bool is_branch, struct err *err)
 {
-    char stage_dir[FS_PATH_MAX];
-    enum err_code code = stage(disk, in, id, err);
+    char dir[FS_PATH_MAX];
+    enum err_code code = registry_place(disk->data_dir, id_str(&in->copy_id), err);
 
-    registry_stage_path(stage_dir, disk->data_dir, id_str(id));
+    registry_path(dir, disk->data_dir, id_str(&in->copy_id));
     if (!code)
-        code = merged_mark(stage_dir, in->with_rows, &in->copy_id, err);
-    fail_point_pass(FAIL_BRANCH_STAGED);
+        code = fill(disk, in, dir, is_branch, err);
+    fail_point_pass(FAIL_BRANCH_PLACED);
     return code;
 }
 
@@ -182,12 +197,33 @@ static void take_token_back(struct db *db, const struct actor *by, const struct 
         err_ignore(tx_end(db, token_revoke(db, by, NULL, id_str(&made->token.id), NULL), NULL));
 }
 
-static enum err_code finish(struct db *db, const struct registry_disk *disk, const struct actor *by,
-    const struct branch_wish *in, struct branch_made *made, struct err *err)
+/* Its token goes with the row when this fails. */
+static enum err_code create(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    struct arena *a, const struct branch_wish *in, struct branch_made *made, struct err *err)
 {
-    if (made->created) /* its token goes with the row when this fails */
-        return registry_create_copy_finish(db, disk, by, &made->entry, err);
-    enum err_code code = registry_exchange_finish(db, disk, &made->entry, err);
+    enum err_code code = begin(db, by, a, in, made, err);
+
+    if (code)
+        return code;
+    CHECK(made->created);
+    code = place(disk, in, true, err);
+    return registry_create_copy_finish(db, disk, by, &made->entry, code, err);
+}
+
+static enum err_code reset(struct db *db, const struct registry_disk *disk, const struct actor *by,
+    struct arena *a, const struct branch_wish *in, const struct id *id, struct branch_made *made,
+    struct err *err)
+{
+    enum err_code code = stage(disk, in, id, err);
+
+    if (!code)
+        code = begin(db, by, a, in, made, err);
+    if (code) {
+        registry_unstage(disk->data_dir, id_str(id));
+        return code;
+    }
+    CHECK(!made->created);
+    code = registry_exchange_finish(db, disk, &made->entry, err);
     if (code && in->token)
         take_token_back(db, by, made);
     return code;
@@ -203,17 +239,13 @@ enum err_code branch_put(struct db *db, const struct registry_disk *disk, const 
         return code;
     /* This lane alone makes branches, so what stands here now is what put_tx finds. */
     code = registry_get_branch(db, &in->parent.id, in->ref, &there, err);
-    if (code && code != ERR_NOT_FOUND)
-        return code;
-    const struct id *id = code ? &in->copy_id : &there.id;
-    code = stage_branch(disk, in, id, err);
-    if (!code)
-        code = begin(db, by, a, in, ret, err);
-    if (code) {
-        registry_unstage(disk->data_dir, id_str(id));
-        return code;
-    }
-    return finish(db, disk, by, in, ret, err);
+    if (code == ERR_NOT_FOUND)
+        code = create(db, disk, by, a, in, ret, err);
+    else if (!code)
+        code = reset(db, disk, by, a, in, &there.id, ret, err);
+    if (code)
+        registry_copy_drop(disk->data_dir, id_str(&in->source_id), id_str(&in->copy_id));
+    return code;
 }
 
 /* --- Forks --- */
@@ -231,17 +263,17 @@ static enum err_code fork_tx(struct db *db, const struct actor *by, const struct
 enum err_code branch_fork(struct db *db, const struct registry_disk *disk, const struct actor *by,
     const struct branch_wish *in, struct str slug, struct registry_entry *ret, struct err *err)
 {
-    enum err_code code = stage(disk, in, &in->copy_id, err);
+    enum err_code code = tx_begin_write(db, err);
 
     if (!code)
-        code = tx_begin_write(db, err);
-    if (!code)
         code = tx_end(db, fork_tx(db, by, in, slug, ret, err), err);
-    if (code) {
-        registry_unstage(disk->data_dir, id_str(&in->copy_id));
-        return code;
+    if (!code) {
+        code = place(disk, in, false, err);
+        code = registry_create_copy_finish(db, disk, by, ret, code, err);
     }
-    return registry_create_copy_finish(db, disk, by, ret, err);
+    if (code)
+        registry_copy_drop(disk->data_dir, id_str(&in->source_id), id_str(&in->copy_id));
+    return code;
 }
 
 /* --- Expiry --- */

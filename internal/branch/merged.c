@@ -22,13 +22,13 @@ enum {
 
 /* --- The mark --- */
 
-enum err_code merged_mark(const char *stage_dir, bool rows, const struct id *start, struct err *err)
+enum err_code merged_mark(const char *dir, bool rows, const struct id *start, struct err *err)
 {
     char path[FS_PATH_MAX], text[ID_MAX + 16];
 
-    fs_join(path, stage_dir, BASE_MARK);
+    fs_join(path, dir, BASE_MARK);
     str_print(text, sizeof text, "%s %s\n", rows ? BASE_MARK_ROWS : BASE_MARK_SCHEMA, start->text);
-    return fs_write_atomic(path, str_of(text), FILE_MODE, err);
+    return fs_write_new(path, str_of(text), FILE_MODE, err);
 }
 
 enum err_code merged_read_mark(const char *dir, struct merged_start *ret, struct err *err)

@@ -14,9 +14,9 @@
 
 #include "registry/registry.h"
 
-/* Beside the staged main.db of a branch that is about to begin. `start` is an id of its own. */
-MUST_CHECK enum err_code merged_mark(
-    const char *stage_dir, bool rows, const struct id *start, struct err *err);
+/* Beside the main.db of a branch that is about to begin, in a directory that the caller syncs. `start` is an
+ * id of its own. */
+MUST_CHECK enum err_code merged_mark(const char *dir, bool rows, const struct id *start, struct err *err);
 
 /* The mark that is in that directory. start.text "": none. */
 struct merged_start {

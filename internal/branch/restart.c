@@ -82,7 +82,9 @@ static enum err_code stage(const struct places *p, const char *data_dir, const s
         code = merged_read_mark(p->live, &after, err);
     if (!code && !is_same(&before, &after))
         return err_set(err, ERR_CONFLICT, "the branch was made anew");
-    return code ? code : merged_mark(p->stage, before.rows, &before.start, err);
+    if (!code)
+        code = merged_mark(p->stage, before.rows, &before.start, err);
+    return code ? code : fs_sync_dir(p->stage, err);
 }
 
 void restart_stage(

@@ -272,17 +272,16 @@ enum err_code registry_create(struct db *db, const struct registry_disk *disk, c
 /* --- Databases made from another --- */
 
 enum err_code registry_create_copy_finish(struct db *db, const struct registry_disk *disk,
-    const struct actor *by, struct registry_entry *entry, struct err *err)
+    const struct actor *by, struct registry_entry *entry, enum err_code code, struct err *err)
 {
-    enum err_code code = disk_exchange(disk->data_dir, id_str(&entry->id), STR_EMPTY, err);
-
-    fail_point_pass(FAIL_COPY_MOVED);
+    if (!code)
+        code = disk_settle(disk->data_dir, id_str(&entry->id), err);
+    fail_point_pass(FAIL_COPY_SETTLED);
     if (!code)
         code = move(db, entry, REGISTRY_HEALTHY, err);
     fail_point_pass(FAIL_COPY_MADE);
     if (code)
         err_ignore(undo_create(db, disk, by, entry, NULL)); /* see above */
-    registry_unstage(disk->data_dir, id_str(&entry->id));
     return code;
 }
 

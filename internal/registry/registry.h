@@ -105,9 +105,10 @@ MUST_CHECK enum err_code registry_create_finish(
 MUST_CHECK enum err_code registry_create_settle(
     struct db *db, const struct registry_disk *disk, struct registry_entry *entry, struct err *err);
 
-/* --- Databases made from another: their files are made elsewhere, in <data>/staging/<id> --- */
+/* --- Databases made from another --- */
 
-/* The directory for the files of `db_id` that are to come, empty. What stood there is removed. */
+/* <data>/staging/<id>: for files that are to take the place of those of `db_id`, empty. What stood there is
+ * removed. */
 MUST_CHECK enum err_code registry_stage(const char *data_dir, struct str db_id, struct err *err);
 void registry_unstage(const char *data_dir, struct str db_id); /* after a failure in between */
 void registry_stage_path(char out[FS_PATH_MAX], const char *data_dir, struct str db_id);
@@ -117,9 +118,11 @@ void registry_stage_path(char out[FS_PATH_MAX], const char *data_dir, struct str
 MUST_CHECK enum err_code registry_create_copy_intent(struct db *db, const struct actor *by,
     const struct id *id, const struct id *namespace_id, struct str slug, struct str name, struct str region,
     const struct registry_origin *origin, struct registry_entry *ret, struct err *err);
-/* Puts the staged files in their place. On failure nothing remains of the database. */
+/* Once that is committed: its directory, in which the caller puts the files, durable but for their names. */
+MUST_CHECK enum err_code registry_place(const char *data_dir, struct str db_id, struct err *err);
+/* It is a database now. `code` is how that went: when it or this fails, nothing remains of the database. */
 MUST_CHECK enum err_code registry_create_copy_finish(struct db *db, const struct registry_disk *disk,
-    const struct actor *by, struct registry_entry *entry, struct err *err);
+    const struct actor *by, struct registry_entry *entry, enum err_code code, struct err *err);
 
 /* Inside a write transaction, then registry_exchange_finish(): the healthy database *e gets the staged files
  * in place of its own, which go, and a new time of expiry. In between it answers no calls. ERR_CONFLICT

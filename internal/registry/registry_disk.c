@@ -132,6 +132,28 @@ enum err_code registry_stage(const char *data_dir, struct str db_id, struct err 
     return code ? code : host_trouble(fs_mkdir_p(out, DIRECTORY_MODE, err), err);
 }
 
+enum err_code registry_place(const char *data_dir, struct str db_id, struct err *err)
+{
+    char dir[FS_PATH_MAX], out[FS_PATH_MAX];
+
+    registry_path(dir, data_dir, db_id);
+    fs_join(out, dir, "out");
+    enum err_code code = make_folder(data_dir, "db", err);
+    if (!code)
+        code = host_trouble(fs_mkdir(dir, DIRECTORY_MODE, err), err);
+    return code ? code : host_trouble(fs_mkdir(out, DIRECTORY_MODE, err), err);
+}
+
+enum err_code disk_settle(const char *data_dir, struct str db_id, struct err *err)
+{
+    char dir[FS_PATH_MAX], parent[FS_PATH_MAX];
+
+    registry_path(dir, data_dir, db_id);
+    fs_join(parent, data_dir, "db");
+    enum err_code code = host_trouble(fs_sync_dir(dir, err), err);
+    return code ? code : host_trouble(fs_sync_dir(parent, err), err);
+}
+
 void registry_unstage(const char *data_dir, struct str db_id)
 {
     char stage[FS_PATH_MAX];

@@ -42,6 +42,8 @@ MUST_CHECK enum err_code store_next_exchange(
 
 /* --- Directories. Each may be done again after a crash in its middle. --- */
 
+/* What is in the database's directory, and its name, are there to stay. */
+MUST_CHECK enum err_code disk_settle(const char *data_dir, struct str db_id, struct err *err);
 MUST_CHECK enum err_code disk_make(const char *data_dir, struct str db_id, struct err *err);
 MUST_CHECK enum err_code disk_to_trash(const char *data_dir, struct str db_id, struct err *err);
 MUST_CHECK enum err_code disk_from_trash(const char *data_dir, struct str db_id, struct err *err);

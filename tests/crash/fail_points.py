@@ -304,7 +304,7 @@ def gone(w, ref):
     w.equal("nothing is left", leftovers(w), [])
 
 
-NEW = ("branch.staged", "branch.intended", "copy.moved", "copy.made")
+NEW = ("branch.intended", "branch.placed", "copy.settled", "copy.made")
 
 
 @at(*NEW)
@@ -336,7 +336,7 @@ def claiming_a_branch(w):
     w.equal("the token goes with it", w.s.query("SELECT 1", None, f"main-{ref}", token=token).status, 401)
 
 
-@at("copy.moved", "copy.made")
+@at("branch.placed", "copy.settled", "copy.made")
 def forking(w):
     n, slug = keep(w)
     fork = lambda: w.s.db("fork", {"slug": slug, "data": "full"})
