@@ -1,17 +1,20 @@
-/* A database's rules and invariants as files, for `holdfast policy`:
+/* A database's rules, invariants and masks as files, for `holdfast policy`:
  *
  *   DIR/rules/100-many-rows.json     one rule; the number is its order, the rest its name
  *   DIR/invariants/no-debt.json      one SELECT that must return no rows
+ *   DIR/masks/users-email.json       the mask of one column; without DIR/masks the files say nothing of masks
  *   DIR/fixtures/orders.json         writes, and what is to be decided of them: policy_test.c
  *
- * The members are those of the routes approval-rules and invariants. */
+ * The members are those of the routes approval-rules, invariants and masks. */
 #ifndef CMD_HOLDFAST_POLICY_H
 #define CMD_HOLDFAST_POLICY_H
 
+#include "engine/mask.h"
 #include "remote.h"
 
 #define POLICY_RULES_DIR      "rules"
 #define POLICY_INVARIANTS_DIR "invariants"
+#define POLICY_MASKS_DIR      "masks"
 #define POLICY_FIXTURES_DIR   "fixtures"
 
 struct policy_rule {
@@ -29,9 +32,18 @@ struct policy_invariant {
     struct str name, query, note;
 };
 
+struct policy_mask {
+    struct policy_mask *next;
+    struct str file; /* as above */
+    struct str table, column;
+    struct mask mask;
+};
+
 struct policy {
     struct policy_rule *rules; /* in the order in which they are asked */
     struct policy_invariant *invariants;
+    struct policy_mask *masks;
+    bool says_masks; /* of files: there is a directory of them */
 };
 
 /* Not where they come from. */
@@ -52,6 +64,18 @@ MUST_CHECK enum err_code policy_list_files(
     struct arena *a, const char *dir, struct policy_file **ret, struct err *err);
 MUST_CHECK enum err_code policy_read_json(
     struct arena *a, const char *dir, struct str name, const struct jsonr_value **ret, struct err *err);
+
+/* policy_masks.c */
+MUST_CHECK enum err_code policy_read_masks_dir(
+    struct arena *a, const char *dir, struct policy *ret, struct err *err);
+MUST_CHECK enum err_code policy_read_masks_server(struct remote *r, struct policy *ret, struct err *err);
+/* That of the same column; NULL: there is none. */
+struct policy_mask *policy_mask_of(const struct policy *in, const struct policy_mask *like);
+void policy_write_mask(struct strbuf *out, const struct policy_mask *m);
+MUST_CHECK enum err_code policy_send_masks(struct remote *r, const struct policy *files, struct err *err);
+/* "users.email" and "email {…}": for people. Arena memory. */
+struct str policy_mask_name(struct arena *a, const struct policy_mask *m);
+struct str policy_mask_title(struct arena *a, const struct policy_mask *m);
 
 /* As they stand in files. */
 void policy_write_rule(struct strbuf *out, const struct policy_rule *r);

@@ -1,4 +1,4 @@
-/* holdfast policy pull: a database's rules and invariants become files. */
+/* holdfast policy pull: a database's rules, invariants and masks become files. */
 #include "base/fs.h"
 #include "base/slug.h"
 #include "policy.h"
@@ -28,11 +28,12 @@ static const struct option_spec OPTIONS[] = {
 };
 static const struct option_command PULL = {
     .name = "policy pull",
-    .summary = "writes a database's rules and invariants into files",
-    .about =
-        "Makes DIR/rules and DIR/invariants what the database has: a file each, named by order and note. "
-        "A file that stays keeps its name, one that is the same is not touched, and one whose rule the "
-        "database does not have is removed: commit before.",
+    .summary = "writes a database's rules, invariants and masks into files",
+    .about = "Makes DIR/rules, DIR/invariants and DIR/masks what the database has: a file each, rules named "
+             "by order "
+             "and note. "
+             "A file that stays keeps its name, one that is the same is not touched, and one whose rule the "
+             "database does not have is removed: commit before.",
     .example = "  HOLDFAST_TOKEN=psql_live_… holdfast policy pull --database acme/main --dir policy\n",
     .options = OPTIONS,
     .option_count = ARRAY_LEN(OPTIONS),
@@ -249,6 +250,52 @@ static enum err_code pull_invariants(
     return code;
 }
 
+/* --- Masks: their columns are their names --- */
+
+static bool mask_file_taken(const struct policy *files, const struct policy *server, struct str name)
+{
+    const struct policy_mask *const lists[] = {files->masks, server->masks};
+    bool taken = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (const struct policy_mask *m = lists[i]; m; m = m->next)
+            taken |= m->file.ptr && str_eq(m->file, name);
+    return taken;
+}
+
+static struct str mask_file(
+    struct pulling *p, const struct policy *files, const struct policy *server, const struct policy_mask *m)
+{
+    struct str slug = slug_from_text(p->a, policy_mask_name(p->a, m), SLUG_CHARS), name;
+
+    for (unsigned n = 1;; n++) {
+        name = n == 1 ? arena_printf(p->a, STR_FMT ".json", STR_ARG(slug.len ? slug : S("mask")))
+                      : arena_printf(p->a, STR_FMT "-%u.json", STR_ARG(slug.len ? slug : S("mask")), n);
+        if (!mask_file_taken(files, server, name))
+            return name;
+    }
+}
+
+static enum err_code pull_masks(
+    struct pulling *p, const struct policy *files, const struct policy *server, struct err *err)
+{
+    enum err_code code = ERR_OK;
+
+    for (struct policy_mask *m = server->masks; m && !code; m = m->next) {
+        AUTO_STRBUF text;
+        const struct policy_mask *f = policy_mask_of(files, m);
+        m->file = f ? f->file : mask_file(p, files, server, m);
+        strbuf_init(&text, CLI_OUTPUT_BYTES);
+        policy_write_mask(&text, m);
+        if (!f || !mask_eq(&f->mask, &m->mask))
+            code = write_file(p, POLICY_MASKS_DIR, m->file, strbuf_str(&text), f != NULL, err);
+    }
+    for (const struct policy_mask *f = files->masks; f && !code; f = f->next)
+        if (!policy_mask_of(server, f))
+            code = remove_file(p, POLICY_MASKS_DIR, f->file, err);
+    return code;
+}
+
 /* --- --- */
 
 static enum err_code pull(struct pulling *p, struct remote *r, struct err *err)
@@ -262,7 +309,9 @@ static enum err_code pull(struct pulling *p, struct remote *r, struct err *err)
         code = policy_read_dir(p->a, p->o->dir, &files, err);
     if (!code)
         code = pull_rules(p, &files, &server, err);
-    return code ? code : pull_invariants(p, &files, &server, err);
+    if (!code)
+        code = pull_invariants(p, &files, &server, err);
+    return code ? code : pull_masks(p, &files, &server, err);
 }
 
 static int run_pull(const void *values)

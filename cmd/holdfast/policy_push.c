@@ -1,5 +1,5 @@
-/* holdfast policy push: a database gets the rules and invariants of the files. Rules are exchanged in one
- * transaction; invariants, which know no order, one by one. */
+/* holdfast policy push: a database gets the rules, invariants and masks of the files. Rules are exchanged in
+ * one transaction, and so are masks; invariants, which know no order, one by one. */
 #include "base/check.h"
 #include "policy.h"
 
@@ -29,10 +29,12 @@ static const struct option_spec OPTIONS[] = {
 };
 static const struct option_command PUSH = {
     .name = "policy push",
-    .summary = "makes a database's rules and invariants what the files say",
+    .summary = "makes a database's rules, invariants and masks what the files say",
     .about =
-        "Shows how the rules and invariants of the database differ from the files, and with --yes makes "
-        "them the same. Rules are exchanged in one transaction: there is no moment with half of them. Exit "
+        "Shows how the rules, invariants and masks of the database differ from the files, and with --yes "
+        "makes "
+        "them the same; without a directory of masks these stay as they are. Rules are exchanged in one "
+        "transaction: there is no moment with half of them. Exit "
         "status 0: they are the same now; 1: they differ and nothing was changed, or it failed. A proposal "
         "that was shown under other rules is 409 drift when it is applied, with a fresh one.",
     .example = "  holdfast policy push --database acme/main\n"
@@ -133,6 +135,22 @@ static void compare_invariants(struct pushing *p, const struct policy *files, co
             tell(p, REMOVED, "invariant", i->name, i->query);
 }
 
+/* Whether one differs. */
+static bool compare_masks(struct pushing *p, const struct policy *files, const struct policy *server)
+{
+    unsigned before = p->differences;
+
+    for (const struct policy_mask *f = files->masks; f; f = f->next) {
+        const struct policy_mask *known = policy_mask_of(server, f);
+        if (!known || !mask_eq(&f->mask, &known->mask))
+            tell(p, known ? CHANGED : ADDED, "mask", policy_mask_name(p->a, f), policy_mask_title(p->a, f));
+    }
+    for (const struct policy_mask *m = files->says_masks ? server->masks : NULL; m; m = m->next)
+        if (!policy_mask_of(files, m))
+            tell(p, REMOVED, "mask", policy_mask_name(p->a, m), policy_mask_title(p->a, m));
+    return p->differences != before;
+}
+
 /* --- --- */
 
 static enum err_code send_rules(struct remote *r, const struct policy *files, struct err *err)
@@ -173,11 +191,12 @@ static enum err_code send_invariants(
 }
 
 static enum err_code send(
-    struct remote *r, const struct policy *files, const struct policy *server, struct err *err)
+    struct remote *r, const struct policy *files, const struct policy *server, bool masks, struct err *err)
 {
-    enum err_code code =
-        send_invariants(r, files, server, err); /* which are refused where they do not hold */
+    enum err_code code = masks ? policy_send_masks(r, files, err) : ERR_OK;
 
+    if (!code)
+        code = send_invariants(r, files, server, err); /* which are refused where they do not hold */
     return code ? code : send_rules(r, files, err);
 }
 
@@ -192,7 +211,8 @@ static enum err_code push(struct pushing *p, struct remote *r, struct err *err)
         return code;
     compare_rules(p, &files, &server);
     compare_invariants(p, &files, &server);
-    return p->o->yes && p->differences ? send(r, &files, &server, err) : ERR_OK;
+    bool masks = compare_masks(p, &files, &server);
+    return p->o->yes && p->differences ? send(r, &files, &server, masks, err) : ERR_OK;
 }
 
 static void end_text(struct pushing *p)

@@ -204,7 +204,10 @@ enum err_code policy_read_dir(struct arena *a, const char *dir, struct policy *r
     fs_join(path, dir, POLICY_RULES_DIR);
     enum err_code code = read_rule_files(a, path, ret, err);
     fs_join(path, dir, POLICY_INVARIANTS_DIR);
-    return code ? code : read_invariant_files(a, path, ret, err);
+    if (!code)
+        code = read_invariant_files(a, path, ret, err);
+    fs_join(path, dir, POLICY_MASKS_DIR);
+    return code ? code : policy_read_masks_dir(a, path, ret, err);
 }
 
 void policy_name_by_file(struct policy *p)
@@ -259,5 +262,7 @@ enum err_code policy_read_server(struct remote *r, struct policy *ret, struct er
     *ret = (struct policy){.rules = NULL};
     enum err_code code = read_rules(r, ret, err);
 
-    return code ? code : read_invariants(r, ret, err);
+    if (!code)
+        code = read_invariants(r, ret, err);
+    return code ? code : policy_read_masks_server(r, ret, err);
 }

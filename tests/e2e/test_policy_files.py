@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rules and invariants as files: `holdfast policy pull`, `push`, `test`, `replay`. Usage: test_policy_files.py PATH-OF-HOLDFAST"""
+"""Rules, invariants and masks as files: `holdfast policy pull`, `push`, `test`, `replay`. Usage: test_policy_files.py PATH-OF-HOLDFAST"""
 import json
 import os
 import shutil
@@ -146,6 +146,37 @@ def pulling(checks, s):
     checks.equal("two of one order are asked one after the other", [r["order"] for r in on_server(s)] if folder.run("push", "--yes").returncode == 0 else None, [100, 200, 201])
 
 
+def masks(checks, s):
+    """Masks live beside the rules; files that have no directory of them say nothing of them."""
+    column = lambda name, kind, **options: {"table": "people", "column": name, "kind": kind, **({"options": options} if options else {})}
+    set_masks = lambda: [(m["column"], m["kind"], m["options"]) for m in s.db("masks", method="GET", db="past").json["data"]["masks"]]
+    folder, run = Folder(s, "masks"), lambda *args: folder.run(*args, database="acme/past")
+    checks.equal("nothing is said, nothing is done", (run("push").returncode, os.path.isdir(os.path.join(folder.path, "masks"))), (0, False))
+    folder.write("masks", "who.json", column("name", "name", part="first"))
+    shown = run("push")
+    checks.that("the difference", shown.returncode == 1 and '+ mask people.name  name {"part":"first"}' in shown.stdout and set_masks() == [], shown)
+    checks.equal("is made so", (run("push", "--yes").returncode, set_masks(), run("push").returncode), (0, [("name", "name", {"part": "first"})], 0))
+    folder.write("masks", "who.json", column("NAME", "name"))
+    checks.that("options that are left out are the usual ones", "~ mask people.NAME" in run("push").stdout)
+    done = run("pull")
+    checks.that("pulled into the file that is there", "changed  " in done.stdout and folder.files("masks") == {"who.json": column("name", "name", part="first")}, done)
+    folder.remove("masks", "who.json")
+    run("pull")
+    checks.equal("or one named by table and column", list(folder.files("masks")), ["people-name.json"])
+    for what, mask, text in (("a kind that is none", column("name", "rot13"), "people-name.json"), ("an option that is none", column("name", "hash", part="first"), "people-name.json"),
+                             ("a column that is none", column("nick", "hash"), "is no column of")):
+        folder.write("masks", "people-name.json", mask)
+        done = run("push", "--yes")
+        checks.that(f"{what}: refused", done.returncode in (1, 2) and text in done.stderr and set_masks() == [("name", "name", {"part": "first"})], done)
+    folder.write("masks", "people-name.json", column("name", "hash"))
+    folder.write("masks", "twice.json", column("Name", "null"))
+    checks.that("a column twice", "masks that column, too" in run("push", "--yes").stderr)
+    shutil.rmtree(os.path.join(folder.path, "masks"))
+    checks.equal("no directory", (run("push", "--yes").returncode, len(set_masks())), (0, 1))
+    os.makedirs(os.path.join(folder.path, "masks"))
+    checks.equal("an empty one", (run("push", "--yes").returncode, set_masks()), (0, []))
+
+
 def refusals(checks, s):
     folder = Folder(s, "refused", RULES)
     writer = s.mint("readwrite")["token"]
@@ -214,7 +245,7 @@ def main():
         for db in ("main", "past"):
             for sql in FIXTURE["schema"] + FIXTURE["data"]:
                 s.query(sql, db=db)
-        for part in (pushing, all_or_nothing, pulling, refusals, testing, examples, replaying):
+        for part in (pushing, all_or_nothing, pulling, masks, refusals, testing, examples, replaying):
             checks.part(part, checks, s)
     return checks.end()
 
