@@ -59,6 +59,110 @@ int64_t snapshot_call_read_at(struct api_request *r)
     return v && jsonr_kind(v) == JSONR_INT ? jsonr_int(v) : 0;
 }
 
+/* --- For an undo --- */
+
+struct lay_flow {
+    struct wire_call asked;
+    void (*on_data)(struct engine_call *call, const struct wire_reply_head *head, struct str chunk);
+    void (*on_done)(struct engine_call *call, const struct err *err);
+    void *flow; /* that the request had */
+    struct str wanted;
+    struct id database_id, copy_id;
+    struct snapshot snapshot;
+    bool laid;
+    struct err failed;   /* of the call */
+    struct strbuf reply; /* of the engine, while a step has the request's buffer */
+};
+
+/* What is gone, or cannot be copied, is told by the engine. */
+static enum err_code lay_out(struct api_call *c)
+{
+    struct lay_flow *f = c->flow;
+    enum err_code rc = snapshot_get(c->db, &f->database_id, f->wanted, &f->snapshot, c->err);
+    if (!rc)
+        rc = registry_snapshot_lay_out(
+            c->disk->data_dir, id_str(&f->snapshot.id), id_str(&f->database_id), id_str(&f->copy_id), c->err);
+    f->laid = rc == ERR_OK;
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    *c->err = (struct err)ERR_INIT;
+    return ERR_OK;
+}
+
+static enum err_code take_away(struct api_call *c)
+{
+    const struct lay_flow *f = c->flow;
+    registry_copy_drop(c->disk->data_dir, id_str(&f->database_id), id_str(&f->copy_id));
+    return ERR_OK;
+}
+
+static void taken_away(struct api_request *r)
+{
+    struct lay_flow *f = r->flow;
+    r->flow = f->flow;
+    strbuf_release(&r->body);
+    r->body = f->reply;
+    f->on_done(&r->call, f->failed.code ? &f->failed : NULL);
+}
+
+static void undo_done(struct engine_call *call, const struct err *failed)
+{
+    struct api_request *r = call->arg;
+    struct lay_flow *f = r->flow;
+    struct err err = ERR_INIT;
+    r->calling = false;
+    if (failed)
+        f->failed = *failed;
+    f->reply = r->body;
+    strbuf_init(&r->body, f->reply.limit);
+    if (request_run_step(r, WORKQ_READ, take_away, taken_away, &err))
+        taken_away(r); /* the next start removes it */
+}
+
+static void send_with_snapshot(struct api_request *r)
+{
+    struct lay_flow *f = r->flow;
+    struct wire_call *call = &r->call.req;
+    *call = f->asked;
+    call->deadline_us = clock_mono_us() + r->api->opt.statement_timeout_us;
+    call->snapshot = WIRE_SNAPSHOT_NEVER;
+    call->arg_count = 0;
+    call->args[call->arg_count++] = (struct wire_arg){S("id"), r->item};
+    call->args[call->arg_count++] =
+        (struct wire_arg){S("snapshot"), f->laid ? id_str(&f->snapshot.id) : STR_EMPTY};
+    call->args[call->arg_count++] = (struct wire_arg){S("label"), str_of(f->snapshot.label)};
+    call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(&f->copy_id)};
+    r->call.place = ENGINE_SHARED;
+    r->call.on_data = f->on_data;
+    r->call.on_done = undo_done;
+    strbuf_reset(&r->body);
+    if (r->gone)
+        (void)err_set(&f->failed, ERR_UNAVAILABLE, "The client left; nothing was written");
+    if (f->failed.code || request_submit(r, &f->failed))
+        undo_done(&r->call, NULL);
+}
+
+static bool lay_before_undo(struct api_request *r, struct str wanted)
+{
+    struct err err = ERR_INIT;
+    struct lay_flow *f = ARENA_NEW(&r->arena, struct lay_flow);
+    *f = (struct lay_flow){.asked = r->call.req,
+        .on_data = r->call.on_data,
+        .on_done = r->call.on_done,
+        .flow = r->flow,
+        .wanted = wanted,
+        .copy_id = id_new("db"),
+        .failed = ERR_INIT};
+    CHECK(r->call.db_id.len < sizeof f->database_id.text);
+    memcpy(f->database_id.text, r->call.db_id.ptr, r->call.db_id.len);
+    r->flow = f;
+    if (request_run_step(r, WORKQ_READ, lay_out, send_with_snapshot, &err)) {
+        r->flow = f->flow;
+        f->on_done(&r->call, &err);
+    }
+    return true;
+}
+
 /* --- Before a write --- */
 
 struct auto_flow {
@@ -78,7 +182,7 @@ struct auto_flow {
 void snapshot_ask_first(struct wire_call *call)
 {
     if (call->op == WIRE_OP_QUERY || call->op == WIRE_OP_BATCH || call->op == WIRE_OP_APPLY ||
-        call->op == WIRE_OP_REDEEM || call->op == WIRE_OP_MERGE)
+        call->op == WIRE_OP_REDEEM || call->op == WIRE_OP_MERGE || call->op == WIRE_OP_PROPOSAL_UNDO)
         call->snapshot = WIRE_SNAPSHOT_ASK;
 }
 
@@ -190,6 +294,9 @@ bool snapshot_before_write(struct api_request *r)
     struct err err = ERR_INIT;
     if (!r->head.wants_snapshot || r->call.req.snapshot != WIRE_SNAPSHOT_ASK)
         return false;
+    const struct jsonr_value *lay = member(r, NULL, "lay");
+    if (lay && jsonr_kind(lay) == JSONR_TEXT && id_valid(jsonr_text(lay), "snap"))
+        return lay_before_undo(r, jsonr_text(lay));
     struct auto_flow *f = ARENA_NEW(&r->arena, struct auto_flow);
     const struct jsonr_value *label = member(r, NULL, "label"), *drops = member(r, NULL, "drops");
     struct str text = label && jsonr_kind(label) == JSONR_TEXT ? jsonr_text(label) : S("before a write");

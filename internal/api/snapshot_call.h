@@ -5,7 +5,14 @@
  *                               └── one will do, or there can be none ───────────────►
  *
  * Writers go on meanwhile. When no snapshot can be made the write is done without, and the answer says why:
- * a full disk must not keep anybody from deleting. Loop thread. */
+ * a full disk must not keep anybody from deleting.
+ *
+ * The undo of a change of the schema wants to read a snapshot that is there: a copy of it is laid beside the
+ * database, the call is sent again, the copy goes. What the engine names must be the database's own.
+ *
+ *   call ─► wants_snapshot, "lay" ─► lay out (worker) ─► call ─► take away (worker) ─► answer
+ *
+ * Loop thread. */
 #ifndef API_SNAPSHOT_CALL_H
 #define API_SNAPSHOT_CALL_H
 

@@ -305,6 +305,15 @@ void destruction_of_set(struct op *op, int64_t rows)
         op->destroys = label_of(op, "a change set", "");
 }
 
+void destruction_of_schema(struct op *op, const char *what, const char *table)
+{
+    if (op->call.snapshot == WIRE_SNAPSHOT_NEVER || count_up_to(op, table, 1, 1) == 0)
+        return;
+    op->drops = true;
+    if (!op->destroys.len)
+        op->destroys = label_of(op, what, table);
+}
+
 /* --- The call --- */
 
 static struct str snapshot_json(struct op *op)

@@ -33,6 +33,7 @@ struct op {
     struct str snapshot;     /* JSON for meta.snapshot; "" none */
     struct str destroys;     /* label of the snapshot that the call deserves (destruction.h); "" none */
     struct tally *tally;     /* of the call, destruction.c; NULL nothing yet */
+    struct str lay;          /* id of a snapshot that the front is to lay beside the database; "" none */
     bool drops;              /* with it goes a table or a column that had rows */
     struct str plain;    /* arena memory; when a handler sets it (ptr not NULL), this is the whole body of the
                           * answer, of type head.content, in place of the envelope; w holds nothing then */

@@ -13,6 +13,7 @@
 #include "engine/index_follow.h"
 #include "engine/proposing.h"
 #include "engine/task.h"
+#include "engine/undo_schema.h"
 #include "json/jsonr.h"
 
 static enum err_code unknown(struct err *err)
@@ -167,7 +168,8 @@ static enum err_code commit(struct op *op, const struct proposal *p, struct rehe
     strbuf_release(&proposed);
     if (!code)
         code = proposal_decide(op, p, "applied", err);
-    op->undo_until_ms = p->no_undo.ptr ? 0 : clock_wall_ms() + proposals_kept_ms(op->eng);
+    op->undo_until_ms =
+        p->no_undo.ptr && !schema_undo_concerns(p) ? 0 : clock_wall_ms() + proposals_kept_ms(op->eng);
     return code ? code : proposals_touch(op, &r->recorder, err);
 }
 
@@ -334,31 +336,81 @@ static enum err_code finish_set(
     return code;
 }
 
-static enum err_code apply_set(struct op *op, const struct proposal *p, struct err *err)
-{
+struct applying_set {
+    struct op *op;
+    const struct proposal *p;
     struct rehearsal r;
     struct drift d;
     struct strbuf set;
-    uint64_t conflicts = 0;
+    uint64_t conflicts;
+};
+
+static enum err_code run_set(struct applying_set *a, struct err *err)
+{
+    struct str set = strbuf_str(&a->set);
+    enum err_code code = rehearsal_run_set(&a->r, set, drift_conflict, &a->d, &a->conflicts, err);
+    if (!code && a->conflicts == 0)
+        code = index_follow(&a->r, strbuf_str(&a->r.set), is_merge(a->p), err);
+    return code;
+}
+
+static enum err_code run_undo(
+    struct applying_set *a, struct schema_undo *s, const struct proposal *of, bool *ret_told, struct err *err)
+{
+    struct schema_undo_set set = {.next = NULL, .set = a->set};
+    enum err_code code = schema_undo_begin(s, a->op, of, ret_told, err);
+    if (code || *ret_told)
+        return code;
+    s->sets = &set;
+    code = count_removed(a->op, a->p, &a->r, err);
+    if (!code)
+        code = schema_undo_run(s, &a->r, drift_conflict, &a->d, &a->conflicts, err);
+    s->sets = NULL;
+    return code;
+}
+
+/* *ret_told: objects are no longer as they were, and the answer says so. */
+static enum err_code run_schema(struct applying_set *a, bool *ret_told, struct err *err)
+{
+    struct schema_undo s;
+    struct proposal of;
+    bool found = false;
+    enum err_code code = proposal_by_id(a->op, a->p->undo_of, &found, &of, err);
+    if (code)
+        return code;
+    if (!found)
+        return err_set(err, ERR_CONFLICT, "What this takes back is not known any more");
+    if (!proposal_sees_all(a->op))
+        return err_set(err, ERR_FORBIDDEN,
+            "A change of the schema is taken back by an admin without table scope and claims");
+    code = run_undo(a, &s, &of, ret_told, err);
+    schema_undo_release(&s);
+    return code;
+}
+
+static enum err_code apply_set(struct op *op, const struct proposal *p, struct err *err)
+{
+    struct applying_set a = {.op = op, .p = p};
+    bool schema = schema_undo_concerns(p), told = false;
     op->about = is_merge(p) ? S("-- merges a branch")
                             : arena_printf(op->arena, "-- takes back " STR_FMT, STR_ARG(p->undo_of));
     op->proposal = p->id;
-    drift_begin(&d, op, p, "Rows are no longer as the write left them; nothing was changed");
-    rehearsal_init(&r, op, p->clock_ms, 0);
-    enum err_code code = stored_set(op, p, &set, err);
+    drift_begin(&a.d, op, p, "Rows are no longer as the write left them; nothing was changed");
+    rehearsal_init(&a.r, op, p->clock_ms, 0);
+    enum err_code code = stored_set(op, p, &a.set, err);
     if (!code)
-        code = rehearsal_run_set(&r, strbuf_str(&set), drift_conflict, &d, &conflicts, err);
-    if (!code && conflicts == 0)
-        code = index_follow(&r, strbuf_str(&r.set), is_merge(p), err);
-    if (!code && conflicts == 0)
-        code = finish_set(op, p, &r, &d, err);
-    if (!code && conflicts > 0)
+        code = schema ? run_schema(&a, &told, err) : run_set(&a, err);
+    if (code && schema && is_about_data(op) && !sqlite3_get_autocommit(op->eng->db))
+        code = tell_failure(op, p, err);
+    else if (!code && !told && a.conflicts == 0)
+        code = finish_set(op, p, &a.r, &a.d, err);
+    else if (!code)
         code = proposal_decide(op, p, "drifted", err);
-    if (!code && conflicts > 0)
-        code = drift_end(&d, err);
-    strbuf_release(&set);
-    drift_release(&d);
-    rehearsal_release(&r);
+    if (!code && a.conflicts > 0)
+        code = drift_end(&a.d, err);
+    strbuf_release(&a.set);
+    drift_release(&a.d);
+    rehearsal_release(&a.r);
     return code;
 }
 

@@ -7,14 +7,14 @@
  * no longer as it was left, or when something cannot be taken back row by row: {"success":false, "error",
  * "code":"not_undoable", "requestId", "writes":[{"proposalId", "action", "appliedAt", "reason",
  * "snapshotId"}]}.
- * A change of the schema alone: "code":"restore_needed", "restore":{"snapshotId", "at", "loses"}|null. */
+ * A change of the schema is taken back by itself: undo_schema.c. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "engine/beside.h"
 #include "engine/binding.h"
 #include "engine/catalog.h"
 #include "engine/engine_state.h"
-#include "engine/undoing.h"
+#include "engine/undo_schema.h"
 #include "json/jsonr.h"
 
 /* --- One --- */
@@ -29,72 +29,9 @@ static enum err_code check_state(const struct undoing *u, const struct proposal 
         return err_set(err, ERR_CONFLICT,
             "The write was taken back already by " STR_FMT "; take that back to have it again", STR_ARG(by));
     }
-    if (p->no_undo.ptr && !str_eq(p->action, S("schema")))
+    if (p->no_undo.ptr && !schema_undo_concerns(p))
         return err_set(err, ERR_CONFLICT, "This cannot be taken back: " STR_FMT, STR_ARG(p->no_undo));
     return ERR_OK;
-}
-
-/* Other proposals that were applied since then. */
-static enum err_code count_later(
-    struct op *op, const struct proposal *p, int64_t since_ms, int64_t *ret, struct err *err)
-{
-    struct binding b = binding_of(op, OWN_APPLIED_SINCE);
-    bind_int(&b, since_ms);
-    bind_int(&b, p->seq);
-    *ret = binding_step(op, &b) ? sqlite3_column_int64(b.stmt, 0) : 0;
-    return binding_end(op, &b, err);
-}
-
-static void write_restore(struct jsonw *w, const struct proposal *p, int64_t at_ms, int64_t later)
-{
-    char iso[CLOCK_ISO_MAX];
-    clock_iso(at_ms, iso);
-    jsonw_key(w, "restore");
-    if (!p->snapshot.ptr) {
-        jsonw_null(w);
-        return;
-    }
-    jsonw_object(w);
-    JSONW_TEXT(w, "snapshotId", p->snapshot);
-    JSONW_CSTR(w, "at", iso);
-    jsonw_key(w, "loses");
-    jsonw_object(w);
-    JSONW_CSTR(w, "since", iso);
-    JSONW_INT(w, "proposals", later);
-    jsonw_object_end(w);
-    jsonw_object_end(w);
-}
-
-/* A schema goes back as a whole, with all rows: that is said, not done. Where many snapshots would be made in
- * a moment a write goes with the last one, so the snapshot tells its own time. */
-static enum err_code tell_restore(struct op *op, const struct proposal *p, struct err *err)
-{
-    struct jsonw w;
-    AUTO_STRBUF out;
-    int64_t later, at_ms = p->snapshot.ptr ? id_time_ms(p->snapshot, "snap") : 0;
-    enum err_code code = count_later(op, p, at_ms, &later, err);
-    strbuf_init(&out, 1 << 16);
-    jsonw_init(&w, &out);
-    jsonw_object(&w);
-    JSONW_BOOL(&w, "success", false);
-    JSONW_CSTR(&w, "error",
-        p->snapshot.ptr
-            ? "A change of the schema is not taken back row by row: restore the snapshot that was made "
-              "before "
-              "it. That takes back everything that was written since, too; what stands now is kept as a "
-              "snapshot"
-            : "A change of the schema is not taken back row by row, and it removed nothing for which a "
-              "snapshot "
-              "was made: change the schema back");
-    JSONW_CSTR(&w, "code", "restore_needed");
-    JSONW_TEXT(&w, "proposalId", p->id);
-    JSONW_TEXT(&w, "requestId", op->call.request_id);
-    write_restore(&w, p, at_ms, later);
-    jsonw_object_end(&w);
-    op->plain = strbuf_failed(&out) ? (struct str){NULL, 0} : arena_copy(op->arena, strbuf_str(&out));
-    op->head.status = 409;
-    op->head.code = ERR_CONFLICT;
-    return code || op->plain.ptr ? code : err_set(err, ERR_TOO_LARGE, "the answer is too large");
 }
 
 static enum err_code rehearse(struct undoing *u, struct err *err)
@@ -116,8 +53,11 @@ static enum err_code rehearse_one(void *arg, const struct rehearsal **ret, struc
         code = undoing_check_role(op, err);
     if (!code)
         code = check_state(u, &p, err);
-    if (!code && p.no_undo.ptr)
-        return tell_restore(op, &p, err);
+    if (!code && schema_undo_concerns(&p)) {
+        code = schema_undo_rehearse(u, &p, err);
+        *ret = u->rehearsed ? &u->rehearsal : NULL;
+        return code;
+    }
     if (code)
         return code;
     u->items = ARENA_NEW(op->arena, struct undo_item);

@@ -42,7 +42,8 @@ struct change_view proposal_rows(struct op *op, const struct proposal *p)
 
 int64_t proposal_undo_until_ms(const struct op *op, const struct proposal *p)
 {
-    bool kept = p->decided_ms && str_eq(p->state, S("applied")) && !p->no_undo.ptr;
+    bool kept =
+        p->decided_ms && str_eq(p->state, S("applied")) && (!p->no_undo.ptr || p->schema_diff.len > 2);
     return kept ? p->decided_ms + proposals_kept_ms(op->eng) : 0;
 }
 

@@ -10,7 +10,7 @@
 #include "engine/task.h"
 #include "json/jsonr.h"
 
-enum { PLAN_ROWS_MAX = 1000, PLAN_BYTES_MAX = 1 << 20 };
+enum { PLAN_ROWS_MAX = 1000, PLAN_BYTES_MAX = 4 << 20 };
 
 struct proposing proposing_new(struct str body)
 {
@@ -179,6 +179,10 @@ static struct str flags_of(struct op *op, const struct rehearsal *r, struct str 
     else
         JSONW_INT(&w, "bytes", (int64_t)r->set.len);
     JSONW_INT(&w, "durationMs", (r->duration_us + 500) / 1000);
+    if (r->undo.ptr) {
+        jsonw_key(&w, "undo");
+        jsonw_raw(&w, r->undo);
+    }
     jsonw_object_end(&w);
     struct str copy = strbuf_failed(&out) ? S("{}") : arena_copy(op->arena, strbuf_str(&out));
     return copy.ptr ? copy : S("{}");
@@ -194,8 +198,8 @@ static bool follows(void *arg, struct str index)
 static const char *why_no_undo(const struct rehearsal *r)
 {
     if (r->changes_schema)
-        return "it changes the schema, which is not undone row by row: when it removes rows, a snapshot is "
-               "made before it is applied";
+        return "it changes the schema, which is not undone row by row but by itself: when it removes rows, a "
+               "snapshot is made before it is applied, from which they come back";
     if (r->recorder.index_only && !recorder_each_bare(&r->recorder, follows, r->op))
         return "a full-text index that keeps nothing to be built from follows it, and cannot be put back row "
                "by row";

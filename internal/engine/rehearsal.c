@@ -19,7 +19,7 @@ enum { DIFF_MAX = 4 << 20 };
 
 void rehearsal_init(struct rehearsal *r, struct op *op, int64_t clock_ms, uint64_t dice)
 {
-    *r = (struct rehearsal){.op = op, .clock_ms = clock_ms, .dice = dice};
+    *r = (struct rehearsal){.op = op, .undo = {NULL, 0}, .clock_ms = clock_ms, .dice = dice};
     recorder_init(&r->recorder, op->eng, RECORDER_ROWS);
     strbuf_init(&r->set, (size_t)LIMIT_CHANGE_BYTES);
     strbuf_init(&r->result, (size_t)LIMIT_RESULT_BYTES);
@@ -221,21 +221,41 @@ static enum err_code check_foreign(
     return failed;
 }
 
-static enum err_code run_set_recorded(struct rehearsal *r, struct str set,
-    void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
-    struct err *err)
+struct set_work {
+    struct rehearsal *r;
+    struct str set;
+    void (*fn)(void *arg, const struct change_conflict *c);
+    void *arg;
+};
+
+static enum err_code write_set(void *arg, uint64_t *ret_conflicts, struct err *err)
+{
+    const struct set_work *w = arg;
+    return change_apply(w->r->op->eng, w->set, w->fn, w->arg, ret_conflicts, err);
+}
+
+static enum err_code check_set(void *arg, uint64_t *ret_conflicts, struct err *err)
+{
+    const struct set_work *w = arg;
+    return check_foreign(w->r, w->set, w->arg, ret_conflicts, err);
+}
+
+static enum err_code run_work_recorded(
+    struct rehearsal *r, const struct rehearsal_work *work, uint64_t *ret_conflicts, struct err *err)
 {
     int64_t destroyed = r->op->eng->destroyed;
     invariants_touch_all(r->op);
     begin(r);
     enum err_code code = run_own(r, OWN_DEFER_ON, err);
     r->op->eng->guard.defers_foreign_keys = true; /* until the end of the call */
+    if (!code && work->before)
+        code = work->before(work->arg, r, err);
     if (!code)
-        code = change_apply(r->op->eng, set, fn, arg, ret_conflicts, err);
+        code = work->write(work->arg, ret_conflicts, err);
     if (!code)
         code = flush(r, err);
-    if (!code && *ret_conflicts == 0)
-        code = check_foreign(r, set, arg, ret_conflicts, err);
+    if (!code && *ret_conflicts == 0 && work->check)
+        code = work->check(work->arg, ret_conflicts, err);
     if (!code)
         code = recorder_check(&r->recorder, err);
     recorder_detach(&r->recorder);
@@ -250,9 +270,19 @@ static enum err_code run_set_recorded(struct rehearsal *r, struct str set,
     return code;
 }
 
-enum err_code rehearsal_run_set(struct rehearsal *r, struct str set,
-    void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
-    struct err *err)
+/* What comes after the rows: then the schema is what it is to be. */
+static enum err_code run_rest(struct rehearsal *r, const struct rehearsal_work *work, struct err *err)
+{
+    enum err_code code = work->after(work->arg, r, err);
+    if (!code)
+        code = op_check_deferred(r->op, STR_EMPTY, err);
+    if (!code)
+        code = op_check_schema(r->op, err);
+    return code ? code : rehearsal_look(r, err);
+}
+
+static enum err_code run_work(
+    struct rehearsal *r, const struct rehearsal_work *work, uint64_t *ret_conflicts, struct err *err)
 {
     int64_t before_us = clock_mono_us();
     enum err_code code = schema_digest(r->op, &r->schema, err);
@@ -261,11 +291,30 @@ enum err_code rehearsal_run_set(struct rehearsal *r, struct str set,
     if (code)
         return code;
     *ret_conflicts = 0;
-    code = run_set_recorded(r, set, fn, arg, ret_conflicts, err);
+    code = run_work_recorded(r, work, ret_conflicts, err);
+    if (!code && *ret_conflicts == 0 && work->after)
+        code = run_rest(r, work, err);
     if (code || *ret_conflicts)
         go_back(r);
     r->duration_us = clock_mono_us() - before_us;
     return code;
+}
+
+enum err_code rehearsal_run_set(struct rehearsal *r, struct str set,
+    void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
+    struct err *err)
+{
+    struct set_work w = {r, set, fn, arg};
+    struct rehearsal_work work = {NULL, write_set, check_set, NULL, &w};
+    return run_work(r, &work, ret_conflicts, err);
+}
+
+enum err_code rehearsal_run_work(
+    struct rehearsal *r, const struct rehearsal_work *work, uint64_t *ret_conflicts, struct err *err)
+{
+    r->changes_schema = true;
+    enum err_code code = schema_objects(r->op, &r->before, err);
+    return code ? code : run_work(r, work, ret_conflicts, err);
 }
 
 /* --- The end --- */

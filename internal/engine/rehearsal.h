@@ -20,6 +20,7 @@ struct rehearsal {
     struct digest schema; /* before it ran */
     int64_t schema_version;
     struct str broken;   /* JSON array: invariants that would not hold; ptr NULL: nobody asked */
+    struct str undo;     /* JSON: how a change of the schema is taken back; ptr NULL: it is not */
     struct digest rules; /* rules_version, when it was hashed */
     struct digest hash;  /* of all that */
     int64_t affected, duration_us;
@@ -55,6 +56,16 @@ struct change_conflict;
 MUST_CHECK enum err_code rehearsal_run_set(struct rehearsal *r, struct str set,
     void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
     struct err *err);
+/* The same for work that changes the schema too, and rows by change sets: all but `after` is recorded. */
+struct rehearsal_work {
+    enum err_code (*before)(void *arg, struct rehearsal *r, struct err *err);
+    enum err_code (*write)(void *arg, uint64_t *ret_conflicts, struct err *err);
+    enum err_code (*check)(void *arg, uint64_t *ret_conflicts, struct err *err); /* NULL: none */
+    enum err_code (*after)(void *arg, struct rehearsal *r, struct err *err);
+    void *arg;
+};
+MUST_CHECK enum err_code rehearsal_run_work(
+    struct rehearsal *r, const struct rehearsal_work *work, uint64_t *ret_conflicts, struct err *err);
 /* Its effects stay, or are taken back and those of the call before it stay. */
 MUST_CHECK enum err_code rehearsal_keep(struct rehearsal *r, struct err *err);
 MUST_CHECK enum err_code rehearsal_take_back(struct rehearsal *r, struct err *err);

@@ -46,7 +46,7 @@ void task_rewind(struct task *t)
     t->changes = 0;
     t->op.error_detail = t->op.hits = t->op.invariant = STR_EMPTY;
     t->op.plain = (struct str){NULL, 0};
-    t->op.proposal = t->op.snapshot = t->op.destroys = STR_EMPTY;
+    t->op.proposal = t->op.snapshot = t->op.destroys = t->op.lay = STR_EMPTY;
     t->op.tally = NULL;
     t->op.undo_until_ms = 0;
     t->op.drift = t->op.drops = false;
@@ -166,7 +166,9 @@ void task_fail(struct task *t)
     }
     if (op->statement_index >= 0)
         JSONW_INT(w, "statementIndex", op->statement_index);
-    if (t->asks_snapshot) {
+    if (t->asks_snapshot && op->lay.len) {
+        JSONW_TEXT(w, "lay", op->lay);
+    } else if (t->asks_snapshot) {
         JSONW_TEXT(w, "label", op->destroys);
         JSONW_BOOL(w, "drops", op->drops);
     }

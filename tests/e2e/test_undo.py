@@ -110,18 +110,43 @@ def spans(checks, s):
     checks.equal("and left out when asked", (status, [r["key"] for r in back["changes"]["rows"]]), (200, [{"id": 2}]))
 
 
+def take_back(checks, s, p, **more):
+    """Proposes and applies the undo of a proposal; the undo."""
+    status, back = undo(s, more or None, f"proposals/{p['proposalId']}/undo")
+    checks.equal("can be taken back", status, 200) or print(back)
+    return {**back, "done": s.db("apply", {"executionToken": back["executionToken"]})}
+
+
 def schemas(checks, s):
-    """A table that was dropped comes back from the snapshot that was made before it, and that is said beforehand."""
+    """A table that was dropped comes back from the snapshot that was made before it, and no other is touched."""
     reset(s)
+    s.query("CREATE TABLE beside(a)")
     p = write(s, "DROP TABLE stock")
+    snapshot = p["done"].json["meta"]["snapshot"]
     checks.that("said when it was proposed", "snapshot" in p["noUndo"], p["noUndo"])
-    write(s, "CREATE TABLE after(a)")
-    status, told = undo(s, None, f"proposals/{p['proposalId']}/undo")
-    checks.equal("what it would take", (status, told["code"], told["restore"] and told["restore"]["loses"]["proposals"]), (409, "restore_needed", 1)) or print(told)
-    checks.equal("and that is the snapshot", told["restore"]["snapshotId"], p["done"].json["meta"]["snapshot"]["id"])
-    checks.equal("restored", s.db("restore", {"snapshotId": told["restore"]["snapshotId"]}).status, 200)
-    checks.equal("with its rows", stock(s), "1:10 2:20 3:30")
-    checks.equal("what came later is gone", s.query("SELECT * FROM after").status, 400)
+    checks.that("until when", p["done"].json["meta"]["undoUntil"], p["done"].json["meta"])
+    write(s, "INSERT INTO beside VALUES(1)")
+    back = take_back(checks, s, p)
+    checks.equal("the snapshot and its label", back["flags"]["undo"]["snapshot"], {"id": snapshot["id"], "label": snapshot["label"]})
+    checks.equal("the statements", back["flags"]["undo"]["statements"], ["CREATE TABLE stock(id INTEGER PRIMARY KEY, n INTEGER)"])
+    checks.equal("the rows", [r["after"] for r in back["changes"]["rows"]], [{"id": i, "n": 10 * i} for i in (1, 2, 3)])
+    checks.equal("it is back, the other table as it was", (back["done"].status, stock(s), s.query("SELECT * FROM beside").json["data"]["rows"]), (200, "1:10 2:20 3:30", [[1]]))
+    s.query("UPDATE stock SET n = 11 WHERE id = 1")
+    again = take_back(checks, s, back)
+    checks.equal("undo of the undo, with a snapshot of its own", (again["done"].status, s.query("SELECT * FROM stock").status), (200, 400))
+    made = again["done"].json["meta"]["snapshot"]
+    checks.that("made before it", made["id"] != snapshot["id"], made)
+    take_back(checks, s, again)
+    checks.equal("and once more: as it was then", stock(s), "1:11 2:20 3:30")
+    gone = write(s, "ALTER TABLE stock DROP COLUMN n")
+    s.query("DELETE FROM stock WHERE id = 2")
+    checks.equal("its snapshot goes", s.call("DELETE", f"/v1/db/acme/main/snapshots/{gone['done'].json['meta']['snapshot']['id']}").status, 200)
+    status, told = undo(s, None, f"proposals/{gone['proposalId']}/undo")
+    checks.equal("without it there is nothing to go back to", (status, told["code"]), (409, "restore_needed")) or print(told)
+    checks.that("said so", "not kept any more" in told["error"], told["error"])
+    checks.equal("a client cannot name another", undo(s, None, f"proposals/{gone['proposalId']}/undo?snapshot={snapshot['id']}&copy=x")[0], 409)
+    left = [f for f in os.listdir(os.path.join(s.data, "db", s.control("SELECT id FROM database WHERE slug = 'main'", [])[0][0], "out")) if "from" in f]
+    checks.equal("no copy of a snapshot is left", left, [])
 
 
 def exchanges(checks, s):
@@ -152,7 +177,7 @@ def kept(checks, s):
     decided, end = got["decidedAt"], got["undoUntil"]
     checks.that("two days, as the server was told", datetime.fromisoformat(end[:-1]) - datetime.fromisoformat(decided[:-1]) == timedelta(days=2), (decided, end))
     ddl = write(s, "CREATE TABLE IF NOT EXISTS forever(a)")
-    checks.equal("what cannot be taken back has no such time", ddl["done"].json["meta"]["undoUntil"], None)
+    checks.that("of the schema too", ddl["done"].json["meta"]["undoUntil"], ddl["done"].json["meta"])
 
 
 def lists(checks, s):

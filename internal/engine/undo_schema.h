@@ -1,0 +1,77 @@
+/* Taking back a write that changed the schema: what it made goes, what it changed gets its old definition,
+ * what it removed comes back, with the rows and values that the snapshot from before it holds. Other tables,
+ * and what was written to these since, stay.
+ *
+ *   difference of the schema, as it was applied ─┐
+ *   rows of it, as they were applied             ├─► statements of ours, and change sets ─► rehearsal
+ *   the snapshot: rows of tables and columns    ─┘
+ *
+ * While it is proposed the rows are read from the snapshot; the proposal then holds them as its change set,
+ * so that it is applied without the snapshot. Tables whose definition no statement leads back to are built
+ * anew. Engine's thread. */
+#ifndef ENGINE_UNDO_SCHEMA_H
+#define ENGINE_UNDO_SCHEMA_H
+
+#include "engine/copy_source.h"
+#include "engine/rehearsal.h"
+#include "engine/undoing.h"
+
+struct schema_undo_column {
+    struct schema_undo_column *next;
+    struct str name, to; /* to: what it was called before, of a column that got another name */
+};
+
+/* An object of the difference. */
+struct schema_undo_change {
+    struct schema_undo_change *next;
+    enum { SCHEMA_ADDED, SCHEMA_CHANGED, SCHEMA_REMOVED } what;
+    struct str type, name, table, sql, before;
+    struct str renamed; /* a table that got another name; ptr NULL: it did not */
+    int64_t rows;       /* that a removed table held */
+    const struct schema_object *now;
+    struct schema_undo_column *back, *gone, *pairs; /* of a changed table: columns */
+};
+
+struct schema_undo_set {
+    struct schema_undo_set *next;
+    struct strbuf set;
+};
+
+struct schema_undo {
+    struct op *op;
+    const struct proposal *of;
+    struct schema_undo_change *changes;
+    struct schema_object *now;
+    struct recorder columns; /* reads the columns of tables, records nothing */
+    sqlite3 *old;            /* in memory: the old definitions */
+    struct copy_source from;
+    bool has_from;
+    struct schema_undo_set *sets; /* to be written, the first first */
+    struct strbuf steps, lost;    /* JSON: statements, and what is lost */
+    struct jsonw steps_w, lost_w;
+};
+
+/* Is it one that changed the schema? */
+bool schema_undo_concerns(const struct proposal *p);
+
+/* POST …/proposals/{id}/undo of such a one: as undoing_rehearse. */
+MUST_CHECK enum err_code schema_undo_rehearse(struct undoing *u, const struct proposal *p, struct err *err);
+
+/* Reads the difference. *ret_drifted: objects are no longer as it left them, and the answer says so.
+ * schema_undo_release whatever happened. */
+MUST_CHECK enum err_code schema_undo_begin(
+    struct schema_undo *s, struct op *op, const struct proposal *of, bool *ret_drifted, struct err *err);
+void schema_undo_release(struct schema_undo *s);
+
+/* undo_schema_rows.c: the rows that are to be written. ERR_CONFLICT: they cannot be had. */
+MUST_CHECK enum err_code schema_undo_read_rows(struct schema_undo *s, struct err *err);
+
+/* undo_schema_run.c: does it, as rehearsal_run_set does. */
+MUST_CHECK enum err_code schema_undo_run(struct schema_undo *s, struct rehearsal *r,
+    void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
+    struct err *err);
+
+bool schema_undo_is_table(const struct schema_undo_change *c);
+struct schema_undo_change *schema_undo_find(const struct schema_undo *s, struct str type, struct str name);
+
+#endif
