@@ -194,6 +194,30 @@ class Sqld(Server):
         self.paths = ["/v2/pipeline"]
 
 
+class SqldNamespaces(Sqld):
+    """One that can fork a namespace. Rows are those of `default`: the host of a request says which."""
+
+    def command(self):
+        command = super().command()
+        self.admin_port = free_port()
+        return command + ["--enable-namespaces", "--admin-listen-addr", f"127.0.0.1:{self.admin_port}"]
+
+    def ask(self, port, method, path, body):
+        conn = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+        conn.request(method, path, json.dumps(body), {"Content-Type": "application/json", "Host": "default.local"})
+        answer = conn.getresponse()
+        data = answer.read()
+        conn.close()
+        if answer.status != 200 or b'"error"' in data:
+            raise RuntimeError(f"sqld {method} {path}: {answer.status} {data[:300]!r}")
+
+    def post(self, path, body):
+        self.ask(self.port, "POST", path, body)
+
+    def admin(self, method, path):
+        self.ask(self.admin_port, method, "/v1/namespaces/" + path, {})
+
+
 def free_port():
     import socket
     with socket.socket() as s:
