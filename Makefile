@@ -65,7 +65,8 @@ TESTLIB_OBJ := $(TESTLIB_SRC:%.c=$(B)/obj/%.o)
 LIB := $(B)/libholdfast.a
 BIN := $(if $(CMD_SRC),$(B)/holdfast)
 
-all: $(LIB) $(BIN) ## builds build/holdfast (DEV=1 SAN=address,undefined SAN=thread CC=clang COV=1: see the top of the Makefile)
+# SQLite, which takes a minute, is the first of all to be compiled, beside everything else.
+all: $(B)/sqlite3.o $(LIB) $(BIN) ## builds build/holdfast (DEV=1 SAN=address,undefined SAN=thread CC=clang COV=1: see the top of the Makefile)
 	@:
 
 # `make run` and its kind install what is missing; a plain `make` says what that is.
@@ -139,7 +140,7 @@ $(1)_OBJ := $$($(1)_SRC:%.c=$$(B)/obj/%.o)
 $$(B)/gen/$(1)_table.c: tests/unit/table.awk $$($(1)_SRC) tests/$(1)
 	@mkdir -p $$(@D)
 	$$(Q)awk -f tests/unit/table.awk $$($(1)_SRC) >$$@
-$$(B)/$(1): $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o
+$$(B)/$(1): $$(B)/sqlite3.o $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o $$(TESTLIB_OBJ) $$(LIB)
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(HARDEN_LD) $$(LD_VARIANT) $$($(1)_LD) $$(LDFLAGS) -o $$@ $$($(1)_OBJ) $$(B)/obj/gen/$(1)_table.o $$(B)/obj/tests/unit/main.o \
 	  $$(TESTLIB_OBJ) $$(LIB) $$(B)/sqlite3.o -lcmocka $$(LIBS)
@@ -178,6 +179,8 @@ $(B)/crash/holdfast: $(CMD_OBJ) $(B)/obj/tests/crash/fail_point.o $(LIB) $(B)/sq
 	$(Q)$(CC) $(HARDEN_LD) $(LD_VARIANT) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 BENCH_BIN := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c))
+replay: $(FUZZ_REPLAY)
+	@:
 test-binaries: $(C_SUITES:%=$(B)/%) $(FUZZ_REPLAY) $(BENCH_BIN) $(B)/crash/holdfast
 	@:
 
@@ -222,9 +225,10 @@ SANITIZERS ?= address,undefined thread
 UNTHREADED = apitoken approval audit bootstrap branch change change_compare control_fault copyrows engine_deadline engine_fault engine_functions engine_keys engine_turn machine_fault migrate oauth_fault opdescribe opdoctor opexport opmasks opupload proposal redeem registry rowsec_deadline rule rule_when simulation undo
 sanitize: ## unit, API and fault tests and the fuzz corpora under ASan + UBSan, then all that may have threads under TSan
 	$(BOOTSTRAP) build test
-	@for san in $(SANITIZERS); do $(SUBMAKE) SAN=$$san test-binaries && export B=build/variant-$${san/,/-} SUITE_TIMEOUT=1000 && \
-	  if [ $$san = thread ]; then UNIT_SUBJECTS="$$(grep -hoP '^void test_\K\w+?(?=__)' tests/unit/*.c | sort -u | \
-	    grep -vxF "$$(tr ' ' '\n' <<<"$(UNTHREADED)")" | tr '\n' ' ')" tests/run unit api; else tests/run unit api fault fuzz/; fi || exit; done
+	@for san in $(SANITIZERS); do export B=build/variant-$${san/,/-} SUITE_TIMEOUT=1000 && \
+	  if [ $$san = thread ]; then $(SUBMAKE) SAN=$$san $$B/unit $$B/api && UNIT_SUBJECTS="$$(grep -hoP '^void test_\K\w+?(?=__)' tests/unit/*.c | \
+	    sort -u | grep -vxF "$$(tr ' ' '\n' <<<"$(UNTHREADED)")" | tr '\n' ' ')" tests/run unit api; \
+	  else $(SUBMAKE) SAN=$$san $$B/unit $$B/api $$B/fault replay && tests/run unit api fault fuzz/; fi || exit; done
 
 fuzz: ## searches for inputs that break the parsers or the engine (FUZZ=name, FUZZ_SECONDS=60)
 	$(BOOTSTRAP) build clang
@@ -261,4 +265,4 @@ help: ## this list
 force:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-.PHONY: all unit api fault test-binaries run test demo bench lint sanitize fuzz fuzz-search coverage mutate check install clean help toolchain force
+.PHONY: all unit api fault replay test-binaries run test demo bench lint sanitize fuzz fuzz-search coverage mutate check install clean help toolchain force

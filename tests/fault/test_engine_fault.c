@@ -10,6 +10,7 @@
 #define _GNU_SOURCE /* memmem */
 #include "base/fs.h"
 #include "lib/engine_fixture.h"
+#include "lib/fault.h"
 #include "lib/faultplan.h"
 #include "lib/unit.h"
 #include <errno.h>
@@ -21,9 +22,10 @@
 
 enum { CALLS_MAX = 4, ROUNDS_MAX = 4000, STRIDE_AFTER = 60 };
 
-/* Forks of an instrumented process are slow: there, beyond the first ones, every eleventh fault has to do. */
+/* Forks of an instrumented process are slow: there, beyond the first ones, every seventeenth fault has to do.
+ */
 #ifdef HF_DEBUG
-enum { EVERY_ONE_UNTIL = 12, THEN_EVERY = 11 };
+enum { EVERY_ONE_UNTIL = 12, THEN_EVERY = 17 };
 #else
 enum { EVERY_ONE_UNTIL = ROUNDS_MAX, THEN_EVERY = 1 };
 #endif
@@ -49,7 +51,7 @@ struct scenario {
     struct fault_call calls[CALLS_MAX];
 };
 
-struct fault_kind {
+struct failure {
     const char *name;
     enum fault_at at;
     int error;
@@ -59,7 +61,7 @@ struct fault_kind {
 /* What one round saw. */
 struct round {
     const struct scenario *sc;
-    const struct fault_kind *kind;
+    const struct failure *kind;
     unsigned n;
     struct engine_answer answers[CALLS_MAX];
     bool answered[CALLS_MAX], may_repeat[CALLS_MAX];
@@ -442,7 +444,7 @@ static void check_end(const struct bench *b, const struct round *r)
     }
 }
 
-static bool run_round(struct bench *b, const struct scenario *sc, const struct fault_kind *kind, unsigned n)
+static bool run_round(struct bench *b, const struct scenario *sc, const struct failure *kind, unsigned n)
 {
     struct round r = {.sc = sc, .kind = kind, .n = n};
     run_faulty(b, &r);
@@ -454,18 +456,28 @@ static bool run_round(struct bench *b, const struct scenario *sc, const struct f
     return r.hit;
 }
 
-/* Every n until none is reached. Long runs of alike operations are sampled. */
-static unsigned run_kind(struct bench *b, const struct scenario *sc, const struct fault_kind *kind)
+/* Long runs of alike operations are sampled, and the thousands of SQLite's allocations (fault_step). */
+static unsigned after(const struct scenario *sc, const struct failure *kind, unsigned n)
+{
+    if (n > STRIDE_AFTER && sc->sampled)
+        return n + n / 10;
+    if (n > EVERY_ONE_UNTIL)
+        return n + THEN_EVERY;
+    return kind->at == FAULT_AT_SQLITE_MEM ? fault_step(n) : n + 1;
+}
+
+/* Every n until none is reached, but what is left out by after(). */
+static unsigned run_kind(struct bench *b, const struct scenario *sc, const struct failure *kind)
 {
     unsigned rounds = 0, n = 1;
     while (run_round(b, sc, kind, n)) {
         assert_true(++rounds < ROUNDS_MAX);
-        n += n > STRIDE_AFTER && sc->sampled ? n / 10 : n > EVERY_ONE_UNTIL ? THEN_EVERY : 1;
+        n = after(sc, kind, n);
     }
     return rounds;
 }
 
-static void run_all(const struct fault_kind *kinds, size_t count, unsigned least)
+static void run_all(const struct failure *kinds, size_t count, unsigned least)
 {
     struct bench b = {.plan = NULL};
     bench_init(&b);
@@ -483,7 +495,7 @@ static void run_all(const struct fault_kind *kinds, size_t count, unsigned least
 
 #define RUN(least, ...)                                                                                      \
     do {                                                                                                     \
-        static const struct fault_kind KINDS[] = {__VA_ARGS__};                                              \
+        static const struct failure KINDS[] = {__VA_ARGS__};                                                 \
         (void)state;                                                                                         \
         run_all(KINDS, ARRAY_LEN(KINDS), least);                                                             \
     } while (0)
@@ -519,17 +531,17 @@ void test_engine_fault__death(void **state)
         {"death at a truncation", FAULT_AT_TRUNCATE, FAULT_DIE, false});
 }
 
-void test_engine_fault__memory_of_sqlite(void **state)
+void test_memory_fault__of_sqlite(void **state)
 {
     RUN(100, {"SQLite's memory", FAULT_AT_SQLITE_MEM, ENOMEM, false});
 }
 
-void test_engine_fault__memory_of_sqlite_for_ever(void **state)
+void test_memory_fault__of_sqlite_for_ever(void **state)
 {
     RUN(100, {"SQLite's memory for ever", FAULT_AT_SQLITE_MEM, ENOMEM, true});
 }
 
-void test_engine_fault__own_memory(void **state)
+void test_memory_fault__of_our_own(void **state)
 {
     RUN(10, {"own memory", FAULT_AT_MEM, ENOMEM, false}, {"own memory for ever", FAULT_AT_MEM, ENOMEM, true});
 }

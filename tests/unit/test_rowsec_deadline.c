@@ -16,7 +16,7 @@ enum { SLOWER = 10 }; /* what a sanitizer makes of copies and checks */
 #else
 enum { SLOWER = 1 };
 #endif
-enum { DEADLINE_US = 400000, LATE_US_MAX = 450000 * SLOWER };
+enum { DEADLINE_US = 200000, LATE_US_MAX = 450000 * SLOWER };
 
 #define HEAVY "(SELECT count(*) FROM many a, many b, many c, many d) > 0"
 
