@@ -144,26 +144,37 @@ bool dec_base64url(struct str text, struct strbuf *out)
     return !strbuf_failed(&standard) && dec_base64(strbuf_str(&standard), out);
 }
 
-enum { BASE62_BYTES_MAX = 64, BASE62_WIDTH_MAX = 88 };
+enum { BASE62_BYTES_MAX = 64, BASE62_WIDTH_MAX = 88, BASE62_FIVE = 62 * 62 * 62 * 62 * 62 };
+
+/* Returns what is left. */
+static uint32_t divide_words(uint32_t *num, size_t words, uint32_t by)
+{
+    uint64_t rest = 0;
+    for (size_t i = 0; i < words; i++) {
+        uint64_t v = rest << 32 | num[i];
+        num[i] = (uint32_t)(v / by);
+        rest = v % by;
+    }
+    return (uint32_t)rest;
+}
 
 void enc_base62(struct strbuf *out, const unsigned char *bytes, size_t len, size_t width)
 {
     static const char BASE62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    unsigned char num[BASE62_BYTES_MAX];
+    uint32_t num[BASE62_BYTES_MAX / 4] = {0}; /* the same number in larger digits */
     char digits[BASE62_WIDTH_MAX];
-    CHECK(len <= sizeof num && width <= sizeof digits);
-    memcpy(num, bytes, len);
-    for (size_t at = width; at > 0; at--) {
-        unsigned rest = 0;
-        for (size_t i = 0; i < len; i++) {
-            unsigned v = rest << 8 | num[i];
-            num[i] = (unsigned char)(v / 62);
-            rest = v % 62;
-        }
-        digits[at - 1] = BASE62[rest];
-    }
+    size_t words = (len + 3) / 4;
+    CHECK(len <= BASE62_BYTES_MAX && width <= sizeof digits);
     for (size_t i = 0; i < len; i++)
-        CHECK(num[i] == 0); /* the number fits in `width` digits */
+        num[words - 1 - i / 4] |= (uint32_t)bytes[len - 1 - i] << 8 * (i % 4);
+    for (size_t at = width; at > 0;) {
+        uint32_t few = divide_words(num, words, BASE62_FIVE);
+        for (int i = 0; i < 5 && at > 0; i++, few /= 62)
+            digits[--at] = BASE62[few % 62];
+        CHECK(few == 0); /* the number fits in `width` digits */
+    }
+    for (size_t i = 0; i < words; i++)
+        CHECK(num[i] == 0); /* as above */
     strbuf_add(out, digits, width);
 }
 
