@@ -6,6 +6,7 @@
 #include "base/enc.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "engine/change_record.h"
 #include "engine/destruction.h"
 #include "engine/engine_state.h"
 #include "engine/rowsec.h"
@@ -14,6 +15,7 @@
 enum {
     CACHE_COUNT_MAX = 256,
     CACHE_BYTES_MAX = 1 << 20,
+    ASSIGNED_BYTES_MAX = 16 << 10,
     KEY_BYTES_MAX = (WIRE_TABLES_MAX + 1) * 1024,
 };
 
@@ -43,6 +45,7 @@ static void destroy(struct cached *e)
     (void)sqlite3_finalize(e->stmt); /* the error of its last step was told when it happened */
     mem_free(e->target);
     mem_free((void *)e->written.ptr);
+    mem_free((void *)e->assigned.ptr);
     mem_free(e->destroys);
     mem_free(e->view);
     mem_free((void *)e->key.ptr);
@@ -71,10 +74,12 @@ void cache_release(struct engine *eng)
     strbuf_release(&eng->cache.key);
 }
 
-/* role, scope, SQL: what decides about a prepared statement. The SQL stands last. */
-static void build_key(struct strbuf *key, const struct wire_call *call, struct str sql)
+/* recorder, role, scope, SQL: what decides about a prepared statement. The SQL stands last. */
+static void build_key(
+    struct strbuf *key, const struct wire_call *call, const struct recorder *recorder, struct str sql)
 {
     strbuf_reset(key);
+    strbuf_add_char(key, recorder ? 'R' : '-');
     strbuf_add_char(key, (char)('0' + call->role));
     strbuf_add_char(key, call->has_table_scope ? 'T' : 'A');
     for (uint16_t i = 0; call->has_table_scope && i < call->table_count; i++) {
@@ -95,7 +100,7 @@ static enum err_code refuse_text(
 
 /* A statement that could fail on a row before the policies decided about it is prepared once more, so that it
  * cannot. */
-static int prepare_once(
+static int prepare_now(
     struct engine *eng, struct str text, unsigned flags, struct cached *e, const char **ret_tail)
 {
     int rc = sqlite3_prepare_v3(eng->db, text.ptr, (int)text.len + 1, flags, &e->stmt, ret_tail);
@@ -105,6 +110,24 @@ static int prepare_once(
     rowsec_barrier(eng, e->barrier = true);
     rc = sqlite3_prepare_v3(eng->db, text.ptr, (int)text.len + 1, flags, &e->stmt, ret_tail);
     rowsec_barrier(eng, false);
+    return rc;
+}
+
+/* Notes what a rehearsal's recorder is told meanwhile. */
+static int prepare_once(
+    struct engine *eng, struct str text, unsigned flags, struct cached *e, const char **ret_tail)
+{
+    AUTO_STRBUF assigned;
+    struct recorder *r = eng->guard.recorder;
+    strbuf_init(&assigned, ASSIGNED_BYTES_MAX);
+    if (r)
+        r->heard = &assigned;
+    int rc = prepare_now(eng, text, flags, e, ret_tail);
+    if (r)
+        r->heard = NULL;
+    struct str heard = strbuf_str(&assigned);
+    if (r && r == eng->recorder && !strbuf_failed(&assigned))
+        e->assigned = str_make(mem_dup_str(heard), heard.len);
     return rc;
 }
 
@@ -162,8 +185,9 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
 
 static bool worth_keeping(const struct engine *eng, const struct cached *e)
 {
-    if (eng->guard.one_shot || eng->recorder || sql_verb_changes_schema(e->verb) ||
-        e->verb == SQL_VERB_PRAGMA)
+    if (eng->guard.one_shot || sql_verb_changes_schema(e->verb) || e->verb == SQL_VERB_PRAGMA)
+        return false;
+    if (eng->recorder && (!e->assigned.ptr || eng->guard.rowsec))
         return false;
     return e->verb != SQL_VERB_NONE && e->verb != SQL_VERB_EXPLAIN && !sql_is_explain(e->sql);
 }
@@ -197,13 +221,23 @@ static struct cached *new_entry(const struct strbuf *key, size_t sql_len)
     return e;
 }
 
+/* As while it was prepared. */
+static void tell_assigned(struct recorder *r, struct str assigned)
+{
+    for (size_t at = 0; r && at < assigned.len;) {
+        const char *table = assigned.ptr + at, *column = table + strlen(table) + 1;
+        recorder_assigns(r, table, column);
+        at += strlen(table) + strlen(column) + 2;
+    }
+}
+
 enum err_code cache_get(struct op *op, struct str sql, struct cached **ret, struct err *err)
 {
     struct cache *c = &op->eng->cache;
-    build_key(&c->key, &op->call, sql);
+    build_key(&c->key, &op->call, op->eng->recorder, sql);
     struct cached *e = map_get(&c->map, strbuf_str(&c->key));
-    if (e &&
-        !op->eng->recorder) { /* SQLite decides while it prepares whether a recorder will see every row */
+    if (e) {
+        tell_assigned(op->eng->recorder, e->assigned);
         list_remove(&e->node);
         list_push_front(&c->lru, &e->node);
         e->users++;

@@ -1,5 +1,6 @@
 /* Prepared statements of tenants, kept by SQL text, role and table scope: the authorizer decides while a
- * statement is prepared, so one that was prepared for an admin must never serve a reader. Bounded by count
+ * statement is prepared, so one that was prepared for an admin must never serve a reader. SQLite decides then
+ * whether a recorder will see every row, so what a rehearsal runs is kept apart. Bounded by count
  * and by SQLite's memory; the least recently used makes room. Statements that change the schema or act while
  * they are prepared are not kept. */
 #ifndef ENGINE_CACHE_H
@@ -20,12 +21,13 @@ struct cached {
     bool makes_virtual_table;
     bool barrier;           /* policies decide about a row before anything else sees it */
     int conflicts, inserts; /* of rowsec.h */
-    struct str written; /* tables that it may write, each name with a NUL behind it; ptr NULL: not known */
-    char *target;       /* the table whose rows it says it changes, while something is recorded; NULL else */
-    unsigned acts;      /* enum guard_act */
-    char *destroys;     /* the table of which rows or a column may go by it, NULL none */
-    bool unbounded;     /* UPDATE or DELETE without WHERE */
-    char *view;         /* name that CREATE VIEW makes, NULL: it is another statement */
+    struct str written;  /* tables that it may write, each name with a NUL behind it; ptr NULL: not known */
+    struct str assigned; /* of a rehearsal's: what recorder_assigns() was told; ptr NULL: not known */
+    char *target;        /* the table whose rows it says it changes, while something is recorded; NULL else */
+    unsigned acts;       /* enum guard_act */
+    char *destroys;      /* the table of which rows or a column may go by it, NULL none */
+    bool unbounded;      /* UPDATE or DELETE without WHERE */
+    char *view;          /* name that CREATE VIEW makes, NULL: it is another statement */
     bool kept;
     unsigned users; /* tasks of this turn that hold it */
     int64_t bytes;

@@ -71,8 +71,9 @@ struct recorder {
     struct strbuf kept;        /* the row that is being written, as it stood */
     struct recorder_cell *row; /* and its columns */
     size_t row_cap;
-    bool told;                     /* recorder_assigns() is called */
-    struct map assigned;           /* names of tables and columns */
+    bool told;            /* recorder_assigns() is called */
+    struct strbuf *heard; /* what it is told, each name with a NUL behind it; NULL: nobody wants it */
+    struct map assigned;  /* names of tables and columns */
     uint64_t events, inner_events; /* changes; those of them in inner tables of full-text indexes */
     int64_t changes_before;        /* sqlite3_total_changes64 when it was attached */
     bool index_only; /* a full-text index without rows of its own followed: what it changed is not in here */

@@ -247,6 +247,10 @@ void recorder_assigns(struct recorder *r, const char *table, const char *column)
 {
     AUTO_STRBUF name;
     strbuf_init(&name, CHANGE_NAME_MAX);
+    if (r->heard) {
+        strbuf_add(r->heard, table, strlen(table) + 1);
+        strbuf_add(r->heard, column, strlen(column) + 1);
+    }
     if (!r->told || map_put(&r->assigned, assigned_name(&name, str_of(table), str_of(column)), r))
         return;
     r->told = !strbuf_failed(&name);

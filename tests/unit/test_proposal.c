@@ -71,6 +71,43 @@ static void query(const char *sql)
     op_fixture_ok(&f, WIRE_OP_QUERY, str_of(body), NULL);
 }
 
+/* Statements of rehearsals are kept: each is told of again in full, beside others or after a plain run of it.
+ */
+void test_proposal__kept_statements_show_all(void **state)
+{
+    static const char *const ONE = "{\"sql\":\"UPDATE orders SET status = 'kept' WHERE id = 1\"}";
+    static const char *const BOTH[] = {
+        "{\"statements\":[{\"sql\":\"UPDATE orders SET status = 'kept' WHERE id = 1\"},"
+        "{\"sql\":\"UPDATE orders SET total = 0 WHERE id = 2\"}]}",
+        "{\"statements\":[{\"sql\":\"UPDATE orders SET total = 1 WHERE id = 2\"},"
+        "{\"sql\":\"UPDATE orders SET status = 'kept' WHERE id = 1\"}]}"};
+    (void)state;
+    fresh();
+    for (int i = 0; i < 2; i++)
+        assert_string_equal(op_json_text(propose(ONE), "changes/tables/0/columns/0"), "status");
+    for (size_t i = 0; i < ARRAY_LEN(BOTH); i++) {
+        const struct jsonr_value *v = propose(BOTH[i]);
+        assert_string_equal(op_json_text(v, "changes/tables/0/columns/0"), "status");
+        assert_string_equal(op_json_text(v, "changes/tables/0/columns/1"), "total");
+        assert_string_equal(op_json_text(v, "changes/rows/0/after/status"), "kept");
+        assert_int_equal(apply_token(g_token), ERR_OK);
+        assert_string_equal(
+            op_fixture_value(&f, "SELECT group_concat(status || total) FROM orders WHERE id < 3"),
+            i == 0 ? "kept10.0,open0.0" : "kept10.0,open1.0");
+        query("UPDATE orders SET status = 'open' WHERE id = 1");
+    }
+    query("DELETE FROM secret");
+    query("INSERT INTO secret VALUES (1, 'a'), (2, 'b')");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            op_json_int(propose("{\"sql\":\"DELETE FROM secret\"}"), "changes/tables/0/delete"), 2);
+    query(
+        "CREATE TRIGGER follows AFTER DELETE ON secret BEGIN UPDATE orders SET total = 9 WHERE id = 2; END");
+    const struct jsonr_value *v = propose("{\"sql\":\"DELETE FROM secret\"}");
+    assert_string_equal(op_json_text(v, "changes/tables/0/columns/0"), "total");
+    assert_int_equal(apply_token(g_token), ERR_OK);
+}
+
 /* What was read of a table for one proposal is not believed once its columns are others. */
 void test_proposal__columns_follow_the_schema(void **state)
 {
