@@ -17,6 +17,13 @@
 #define POLICY_MASKS_DIR      "masks"
 #define POLICY_FIXTURES_DIR   "fixtures"
 
+/* The row of --dir; `values` has a member `dir`. */
+#define POLICY_DIR_OPTION(values, help_text)                                                                 \
+    {                                                                                                        \
+        .name = "dir", .type = OPTION_TEXT, .offset = offsetof(values, dir), .value = "DIR",                 \
+        .fallback = "policy", .help = (help_text)                                                            \
+    }
+
 struct policy_rule {
     struct policy_rule *next;
     struct str file; /* "100-many-rows.json"; ptr NULL: it is in no file */

@@ -14,16 +14,9 @@ struct pull_options {
     bool json;
 };
 
-#define AT(member) offsetof(struct pull_options, member)
-
 static const struct option_spec OPTIONS[] = {
     REMOTE_OPTIONS(struct pull_options),
-    {.name = "dir",
-        .type = OPTION_TEXT,
-        .offset = AT(dir),
-        .value = "DIR",
-        .fallback = "policy",
-        .help = "The directory of the files; it is made when it does not exist"},
+    POLICY_DIR_OPTION(struct pull_options, "The directory of the files; it is made when it does not exist"),
     CLI_OPTION_JSON(struct pull_options, "Prints an array of what was written and removed, for scripts"),
 };
 static const struct option_command PULL = {

@@ -15,12 +15,7 @@ struct push_options {
 
 static const struct option_spec OPTIONS[] = {
     REMOTE_OPTIONS(struct push_options),
-    {.name = "dir",
-        .type = OPTION_TEXT,
-        .offset = AT(dir),
-        .value = "DIR",
-        .fallback = "policy",
-        .help = "The directory of the files"},
+    POLICY_DIR_OPTION(struct push_options, "The directory of the files"),
     {.name = "yes",
         .type = OPTION_FLAG,
         .offset = AT(yes),

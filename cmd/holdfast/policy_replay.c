@@ -15,12 +15,7 @@ struct replay_options {
 
 static const struct option_spec OPTIONS[] = {
     REMOTE_OPTIONS(struct replay_options),
-    {.name = "dir",
-        .type = OPTION_TEXT,
-        .offset = AT(dir),
-        .value = "DIR",
-        .fallback = "policy",
-        .help = "The directory of the files"},
+    POLICY_DIR_OPTION(struct replay_options, "The directory of the files"),
     {.name = "since",
         .type = OPTION_DURATION,
         .offset = AT(since_s),

@@ -23,12 +23,7 @@ struct test_options {
 #define AT(member) offsetof(struct test_options, member)
 
 static const struct option_spec OPTIONS[] = {
-    {.name = "dir",
-        .type = OPTION_TEXT,
-        .offset = AT(dir),
-        .value = "DIR",
-        .fallback = "policy",
-        .help = "The directory with rules/ and invariants/"},
+    POLICY_DIR_OPTION(struct test_options, "The directory with rules/ and invariants/"),
     {.name = "fixtures",
         .type = OPTION_TEXT,
         .offset = AT(fixtures),

@@ -106,6 +106,17 @@ void op_fixture_sql(struct op_fixture *f, const char *sql)
         fail_msg("%s: %s", message, sql);
 }
 
+void op_fixture_fresh(struct op_fixture *f, const char *sql)
+{
+    f->role = WIRE_ROLE_ADMIN;
+    f->token_id = S("tok_test");
+    f->tables = NULL;
+    op_fixture_sql(f,
+        "DELETE FROM _sys_proposal; DELETE FROM _sys_proposal_part; DELETE FROM _sys_proposal_row;"
+        "DELETE FROM _sys_proposal_table;");
+    op_fixture_sql(f, sql);
+}
+
 const char *op_fixture_value(struct op_fixture *f, const char *sql)
 {
     sqlite3_stmt *stmt = NULL;

@@ -35,6 +35,8 @@ void op_fixture_again(struct op_fixture *f);
 
 /* Runs SQL on the test's own connection, without guard and foreign keys; a failure fails the test. */
 void op_fixture_sql(struct op_fixture *f, const char *sql);
+/* An admin without table scope and a database without proposals, then `sql`, which makes the tables anew. */
+void op_fixture_fresh(struct op_fixture *f, const char *sql);
 /* The first value of the first row as text, "NULL" for NULL, "none" without a row; valid until the next call.
  */
 const char *op_fixture_value(struct op_fixture *f, const char *sql);

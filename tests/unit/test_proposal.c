@@ -13,13 +13,8 @@ int setup_proposal(void **state)
 
 static void fresh(void)
 {
-    f.role = WIRE_ROLE_ADMIN;
-    f.token_id = S("tok_test");
-    f.tables = NULL;
-    op_fixture_sql(&f,
+    op_fixture_fresh(&f,
         "DROP TABLE IF EXISTS orders; DROP TABLE IF EXISTS notes; DROP TABLE IF EXISTS secret;"
-        "DELETE FROM _sys_proposal; DELETE FROM _sys_proposal_part; DELETE FROM _sys_proposal_row;"
-        "DELETE FROM _sys_proposal_table;"
         "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT, total REAL);"
         "INSERT INTO orders VALUES (1, 'open', 10), (2, 'open', 20), (3, 'done', 30);"
         "CREATE TABLE notes (body TEXT, at, dice);"

@@ -28,12 +28,7 @@ int teardown_redeem(void **state)
 
 static void fresh(void)
 {
-    f.role = WIRE_ROLE_ADMIN;
-    f.token_id = S("tok_test");
-    op_fixture_sql(&f,
-        "DELETE FROM orders; INSERT INTO orders VALUES (1, 'open'), (2, 'open');"
-        "DELETE FROM _sys_proposal; DELETE FROM _sys_proposal_part; DELETE FROM _sys_proposal_row;"
-        "DELETE FROM _sys_proposal_table;");
+    op_fixture_fresh(&f, "DELETE FROM orders; INSERT INTO orders VALUES (1, 'open'), (2, 'open');");
 }
 
 static void remember(void)

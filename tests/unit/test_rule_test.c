@@ -22,13 +22,9 @@ int teardown_rule_test(void **state)
 
 static void fresh(void)
 {
-    f.role = WIRE_ROLE_ADMIN;
-    f.token_id = S("tok_test");
-    f.tables = NULL;
-    op_fixture_sql(&f,
+    op_fixture_fresh(&f,
         "DROP TABLE IF EXISTS orders; DROP TABLE IF EXISTS people; DROP TABLE IF EXISTS made;"
-        "DELETE FROM _sys_proposal; DELETE FROM _sys_proposal_part; DELETE FROM _sys_proposal_row;"
-        "DELETE FROM _sys_proposal_table; CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT);"
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT);"
         "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT);"
         "INSERT INTO orders VALUES (1, 'open'), (2, 'open'); INSERT INTO people VALUES (1, 'ada');");
     op_fixture_ok(&f, WIRE_OP_RULE_REPLACE, S("{\"rules\":[]}"), NULL);

@@ -21,16 +21,11 @@ int teardown_undo(void **state)
 
 static void fresh(void)
 {
-    f.role = WIRE_ROLE_ADMIN;
-    f.token_id = S("tok_test");
-    f.tables = NULL;
-    op_fixture_sql(&f,
-        "DROP TABLE IF EXISTS stock; DROP TABLE IF EXISTS notes;"
-        "DELETE FROM _sys_proposal; DELETE FROM _sys_proposal_part; DELETE FROM _sys_proposal_row;"
-        "DELETE FROM _sys_proposal_table; DELETE FROM _sys_meta WHERE key = 'undo_since';"
-        "CREATE TABLE stock (id INTEGER PRIMARY KEY, n INTEGER);"
-        "INSERT INTO stock VALUES (1, 10), (2, 20), (3, 30);"
-        "CREATE TABLE notes (name TEXT PRIMARY KEY, body TEXT);");
+    op_fixture_fresh(&f, "DROP TABLE IF EXISTS stock; DROP TABLE IF EXISTS notes;"
+                         "DELETE FROM _sys_meta WHERE key = 'undo_since';"
+                         "CREATE TABLE stock (id INTEGER PRIMARY KEY, n INTEGER);"
+                         "INSERT INTO stock VALUES (1, 10), (2, 20), (3, 30);"
+                         "CREATE TABLE notes (name TEXT PRIMARY KEY, body TEXT);");
 }
 
 #define STOCK "SELECT ifnull(group_concat(id || ':' || n, ' '), '') FROM (SELECT * FROM stock ORDER BY id)"
