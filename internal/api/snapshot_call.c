@@ -6,9 +6,9 @@
 #include "base/enc.h"
 #include "base/limits.h"
 
-/* An admin's call, of the server itself, whose result is out/<id>.db. */
-static enum err_code submit_own(struct api_request *r, enum wire_op op, const struct id *id,
-    int64_t timeout_ms, void (*done)(struct engine_call *call, const struct err *failed), struct err *err)
+/* An admin's call, of the server itself. */
+static void fill_own(struct api_request *r, enum wire_op op, int64_t timeout_ms,
+    void (*done)(struct engine_call *call, const struct err *failed))
 {
     struct wire_call *call = &r->call.req;
     call->op = op;
@@ -19,12 +19,20 @@ static enum err_code submit_own(struct api_request *r, enum wire_op op, const st
     call->table_count = 0;
     call->snapshot = WIRE_SNAPSHOT_NEVER;
     call->arg_count = 0;
-    call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(id)};
-    call->args[call->arg_count++] = (struct wire_arg){S("same"), S("1")};
     strbuf_reset(&r->body);
     r->call.place = op == WIRE_OP_COPY ? ENGINE_STREAM : ENGINE_SHARED;
     r->call.on_data = request_gather;
     r->call.on_done = done;
+}
+
+/* One whose result is out/<id>.db. */
+static enum err_code submit_own(struct api_request *r, enum wire_op op, const struct id *id,
+    int64_t timeout_ms, void (*done)(struct engine_call *call, const struct err *failed), struct err *err)
+{
+    struct wire_call *call = &r->call.req;
+    fill_own(r, op, timeout_ms, done);
+    call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(id)};
+    call->args[call->arg_count++] = (struct wire_arg){S("same"), S("1")};
     return request_submit(r, err);
 }
 
@@ -41,6 +49,17 @@ enum err_code snapshot_call_carry(struct api_request *r, const struct id *copy_i
     return rc ? rc : submit_own(r, WIRE_OP_CARRY, copy_id, LIMIT_RESTORE_SEAL_MS, done, err);
 }
 
+enum err_code snapshot_call_invariants(
+    struct api_request *r, void (*done)(struct engine_call *call, const struct err *failed), struct err *err)
+{
+    struct wire_call *call = &r->call.req;
+    int64_t timeout_ms = r->api->opt.statement_timeout_us / 1000;
+    enum err_code rc = request_fill_call(r, timeout_ms * 1000, err);
+    fill_own(r, WIRE_OP_INVARIANT_LIST, timeout_ms, done);
+    call->args[call->arg_count++] = (struct wire_arg){S("broken"), S("true")};
+    return rc ? rc : request_submit(r, err);
+}
+
 /* A member of an answer, at most two levels down. */
 static const struct jsonr_value *member(struct api_request *r, const char *outer, const char *name)
 {
@@ -51,6 +70,12 @@ static const struct jsonr_value *member(struct api_request *r, const char *outer
     if (outer)
         root = jsonr_member(root, str_of(outer));
     return root ? jsonr_member(root, str_of(name)) : NULL;
+}
+
+const struct jsonr_value *snapshot_call_broken(struct api_request *r)
+{
+    const struct jsonr_value *v = r->head.status == 200 ? member(r, NULL, "data") : NULL;
+    return v && jsonr_kind(v) == JSONR_ARRAY ? v : NULL;
 }
 
 int64_t snapshot_call_read_at(struct api_request *r)

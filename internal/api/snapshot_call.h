@@ -26,7 +26,12 @@ MUST_CHECK enum err_code snapshot_call(struct api_request *r, const struct id *i
 /* The same for what a restore keeps (engine/carry.h): after that the database takes no writes. */
 MUST_CHECK enum err_code snapshot_call_carry(struct api_request *r, const struct id *copy_id,
     void (*done)(struct engine_call *call, const struct err *failed), struct err *err);
-/* From that answer: when the copy was begun. 0: it does not say. */
+/* After a restore: asks which invariants do not hold. */
+MUST_CHECK enum err_code snapshot_call_invariants(
+    struct api_request *r, void (*done)(struct engine_call *call, const struct err *failed), struct err *err);
+/* From that answer, the array; NULL: it does not say. */
+const struct jsonr_value *snapshot_call_broken(struct api_request *r);
+/* From the answer to snapshot_call: when the copy was begun. 0: it does not say. */
 int64_t snapshot_call_read_at(struct api_request *r);
 
 /* The call may destroy: the engine is to ask. Before it is submitted. */

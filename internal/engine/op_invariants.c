@@ -1,6 +1,8 @@
 /* Invariants, by an admin who stands under no limit.
  *
  * INVARIANT_LIST data: [{"id", "name", "sql", "note"|null, "peopleOnly", "createdAt"} …] by name.
+ * ?broken=true: of those that do not hold now {"id", "name", "note", "columns", "rows", "truncated"}, or
+ * "problem" in place of the last three.
  * INVARIANT_SET {"name", "sql", "note"?, "peopleOnly"?} stores one that holds now; data: the same.
  * ERR_INVARIANT: it does not. INVARIANT_DROP ?id= removes one and tells "before". */
 #include "base/clock.h"
@@ -43,19 +45,56 @@ static void write_one(struct jsonw *w, const struct invariant *i)
     jsonw_object_end(w);
 }
 
+/* Nothing of one that holds. */
+static enum err_code write_broken(struct op *op, struct invariant *i, struct err *err)
+{
+    struct err why = ERR_INIT;
+    enum err_code code = invariant_ask(op, i, &why);
+    if (code != ERR_INVARIANT)
+        return code ? err_set(err, code, "%s", why.message) : ERR_OK;
+    if (op->invariant.len) {
+        jsonw_raw(op->w, op->invariant);
+        op->invariant = STR_EMPTY;
+        return ERR_OK;
+    }
+    jsonw_object(op->w);
+    JSONW_TEXT(op->w, "id", i->id);
+    JSONW_TEXT(op->w, "name", i->name);
+    JSONW_TEXT_OR_NULL(op->w, "note", i->note);
+    JSONW_CSTR(op->w, "problem", why.message);
+    jsonw_object_end(op->w);
+    return ERR_OK;
+}
+
+static enum err_code check_which(struct op *op, bool *ret_broken, struct err *err)
+{
+    struct str broken = wire_arg(&op->call, "broken");
+    *ret_broken = broken.ptr && str_eq(broken, S("true"));
+    return !broken.ptr || *ret_broken || str_eq(broken, S("false"))
+               ? ERR_OK
+               : err_field(err, "/broken", "must be true or false");
+}
+
 enum err_code op_run_INVARIANT_LIST(struct op *op, struct err *err)
 {
     struct invariant *i = NULL;
+    bool broken = false;
     enum err_code code = check_caller(op, err);
+    if (!code)
+        code = check_which(op, &broken, err);
     if (!code)
         code = invariants_load(op, &i, err);
     if (code)
         return code;
     jsonw_array(op->w);
-    for (; i; i = i->next)
-        write_one(op->w, i);
+    for (; i && !code; i = i->next) {
+        if (broken)
+            code = write_broken(op, i, err);
+        else
+            write_one(op->w, i);
+    }
     jsonw_array_end(op->w);
-    return ERR_OK;
+    return code;
 }
 
 /* --- Storing --- */
@@ -165,7 +204,7 @@ static enum err_code drop(struct op *op, const struct invariant *i, struct err *
     if (i->people_only && !rules_of_person(op))
         return err_set(err, ERR_FORBIDDEN,
             "The invariant \"" STR_FMT "\" is kept by people: a token cannot remove it. An admin who signed "
-                                       "in and gave the password can",
+            "in and gave the password can",
             STR_ARG(i->name));
     struct binding b = binding_of(op, OWN_INVARIANT_DROP);
     bind_text(&b, i->id);

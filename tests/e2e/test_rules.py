@@ -180,12 +180,30 @@ def invariants(checks, s):
     checks.equal("free again", s.query("UPDATE accounts SET balance = -1 WHERE id = 4").status, 200)
 
 
+def restored(checks, s):
+    """A restore keeps the invariants of now, and tells which of them its rows break."""
+    path = "/v1/db/acme/main/invariants"
+    s.query("UPDATE accounts SET balance = -5 WHERE id = 6")
+    made = s.call("POST", "/v1/db/acme/main/snapshots", {"label": "in debt"}).json["data"]
+    s.query("UPDATE accounts SET balance = abs(balance)")
+    ids = [s.call("POST", path, {"name": name, "sql": f"SELECT id FROM {table}"}).json["data"]["id"] for name, table in
+           (("solvent", "accounts WHERE balance = -5"), ("small", "people WHERE id > 1000"))]
+    checks.equal("all hold", s.call("GET", path + "?broken=true").json["data"], [])
+    a = s.call("POST", "/v1/db/acme/main/restore", {"snapshotId": made["id"]}).json["data"]
+    checks.equal("what does not hold afterwards", [(i["id"], i["name"], i["rows"]) for i in a["invariants"]], [(ids[0], "solvent", [[6]])])
+    checks.equal("is told whenever it is asked", s.call("GET", path + "?broken=true").json["data"], a["invariants"])
+    checks.equal("true or false", s.call("GET", path + "?broken=maybe").json["pointer"], "/broken")
+    checks.equal("it holds up writes until it is mended", s.query("UPDATE accounts SET balance = 1 WHERE id = 1").json["code"], "invariant")
+    checks.equal("mended", s.query("UPDATE accounts SET balance = 1 WHERE id = 6").status, 200)
+    checks.equal("then a restore breaks none", s.call("POST", "/v1/db/acme/main/restore", {"snapshotId": a["replaced"]["id"]}).json["data"]["invariants"], [])
+
+
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             checks.equal(sql, s.query(sql).status, 200)
-        for part in (routes, bad_input, examples, one_bearer_only, kept_by_people, imports_and_branches, reasons, invariants):
+        for part in (routes, bad_input, examples, one_bearer_only, kept_by_people, imports_and_branches, reasons, invariants, restored):
             checks.part(part, checks, s)
     return checks.end()
 

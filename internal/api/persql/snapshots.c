@@ -8,6 +8,7 @@
 #include "base/enc.h"
 #include "base/limits.h"
 #include "branch/snapshot.h"
+#include "json/rewrite.h"
 
 route_worker_fn persql_snapshot_list, persql_snapshot_delete;
 route_loop_fn persql_snapshot_create, persql_snapshot_restore;
@@ -23,6 +24,8 @@ struct snapshot_flow {
     struct snapshot snapshot;
     int64_t sealed_us; /* when the database was told to write down what is kept */
     bool lost;         /* it could not */
+    struct snapshot kept;
+    const struct jsonr_value *broken; /* invariants that do not hold afterwards; NULL: nobody could tell */
     struct err failed;
 };
 
@@ -210,21 +213,53 @@ static enum err_code check_sealed(const struct snapshot_flow *f, struct err *err
 static enum err_code restore(struct api_call *c)
 {
     struct snapshot_flow *f = c->flow;
-    struct snapshot kept;
     enum err_code rc = check_sealed(f, c->err);
     if (rc) {
         registry_unstage(c->disk->data_dir, id_str(&f->id));
         return rc;
     }
-    rc = snapshot_restore(c->db, c->disk, c->by, &f->database, &f->snapshot, &f->id, f->lost, &kept, c->err);
-    if (rc)
-        return rc;
+    return snapshot_restore(
+        c->db, c->disk, c->by, &f->database, &f->snapshot, &f->id, f->lost, &f->kept, c->err);
+}
+
+static enum err_code tell_restored(struct api_call *c)
+{
+    const struct snapshot_flow *f = c->flow;
     jsonw_object(c->out);
     JSONW_TEXT(c->out, "snapshotId", id_str(&f->snapshot.id));
     jsonw_key(c->out, "replaced");
-    view(c->out, &kept);
+    view(c->out, &f->kept);
+    jsonw_key(c->out, "invariants");
+    if (f->broken)
+        jsonw_value(c->out, f->broken, NULL);
+    else
+        jsonw_null(c->out);
     jsonw_object_end(c->out);
     return ERR_OK;
+}
+
+static void end_restore(struct api_request *r)
+{
+    struct err err = ERR_INIT;
+    if (request_run_step(r, WORKQ_READ, tell_restored, NULL, &err))
+        request_flow_fail(r, &err);
+}
+
+static void on_asked(struct engine_call *call, const struct err *failed)
+{
+    struct api_request *r = call->arg;
+    struct snapshot_flow *f = r->flow;
+    r->calling = false;
+    f->broken = failed ? NULL : snapshot_call_broken(r);
+    end_restore(r);
+}
+
+/* It is done, whatever the answer to this. */
+static void on_restored(struct api_request *r)
+{
+    struct err ignored = ERR_INIT;
+    if (snapshot_call_invariants(r, on_asked, &ignored))
+        end_restore(r);
 }
 
 static enum err_code give_up(struct api_call *c)
@@ -244,7 +279,8 @@ static void go_on(struct api_request *r, const struct err *failed)
     f->lost = failed && failed->code == ERR_CORRUPT;
     if (failed)
         f->failed = *failed;
-    if (request_run_step(r, WORKQ_WRITE, failed && !f->lost ? give_up : restore, NULL, &err))
+    bool restores = !failed || f->lost;
+    if (request_run_step(r, WORKQ_WRITE, restores ? restore : give_up, restores ? on_restored : NULL, &err))
         request_flow_fail(r, &err);
 }
 
