@@ -207,8 +207,14 @@ struct auto_flow {
 void snapshot_ask_first(struct wire_call *call)
 {
     if (call->op == WIRE_OP_QUERY || call->op == WIRE_OP_BATCH || call->op == WIRE_OP_APPLY ||
-        call->op == WIRE_OP_REDEEM || call->op == WIRE_OP_MERGE || call->op == WIRE_OP_PROPOSAL_UNDO)
+        call->op == WIRE_OP_REDEEM || call->op == WIRE_OP_MERGE || call->op == WIRE_OP_PROPOSAL_UNDO ||
+        call->op == WIRE_OP_IMPORT)
         call->snapshot = WIRE_SNAPSHOT_ASK;
+}
+
+static int64_t timeout_us(const struct api_request *r, const struct wire_call *call)
+{
+    return call->op == WIRE_OP_IMPORT ? LIMIT_IMPORT_TIMEOUT_MS * 1000 : r->api->opt.statement_timeout_us;
 }
 
 static void send_again(struct api_request *r)
@@ -218,7 +224,7 @@ static void send_again(struct api_request *r)
     struct wire_call *call = &r->call.req;
     r->flow = f->flow;
     *call = f->asked;
-    call->deadline_us = clock_mono_us() + r->api->opt.statement_timeout_us;
+    call->deadline_us = clock_mono_us() + timeout_us(r, call);
     call->snapshot = f->why[0] ? WIRE_SNAPSHOT_SKIPPED : WIRE_SNAPSHOT_MADE;
     call->snapshot_id = f->why[0] ? STR_EMPTY : id_str(&f->made.id);
     call->snapshot_label = str_of(f->why[0] ? f->why : f->made.label);

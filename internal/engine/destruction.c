@@ -352,19 +352,23 @@ static bool is_done(const struct op *op)
     return !op->head.held && (op->head.status == 0 || op->head.status < 300);
 }
 
+enum err_code destruction_ask(struct task *t, struct err *err)
+{
+    t->keep_effects = false;
+    t->asks_snapshot = true;
+    t->op.error_detail = STR_EMPTY;
+    t->op.statement_index = -1;
+    return err_set(err, ERR_UNAVAILABLE, "a snapshot has to be made before this write; try again");
+}
+
 enum err_code destruction_check(struct task *t, struct err *err)
 {
     struct op *op = &t->op;
     if (sqlite3_get_autocommit(op->eng->db) || !is_done(op))
         return ERR_OK;
     judge_tables(op);
-    if (op->call.snapshot == WIRE_SNAPSHOT_ASK && op->destroys.len) {
-        t->keep_effects = false;
-        t->asks_snapshot = true;
-        op->error_detail = STR_EMPTY;
-        op->statement_index = -1;
-        return err_set(err, ERR_UNAVAILABLE, "a snapshot has to be made before this write; try again");
-    }
+    if (op->call.snapshot == WIRE_SNAPSHOT_ASK && op->destroys.len)
+        return destruction_ask(t, err);
     if (op->call.snapshot == WIRE_SNAPSHOT_MADE)
         op->snapshot = snapshot_json(op);
     return op->snapshot.len && op->proposal.len ? note_with_proposal(op, err) : ERR_OK;

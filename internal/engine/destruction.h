@@ -38,6 +38,8 @@ void destruction_of_schema(struct op *op, const char *deed, const char *table);
 /* Through the hook of a recorder, which shuts out that of this file. */
 void destruction_count(struct engine *eng, int change, const char *table);
 
+/* ERR_UNAVAILABLE: the call destroys, and a snapshot is wanted before it. */
+enum err_code destruction_ask(struct task *t, struct err *err);
 /* Before a call succeeds, or fails and keeps what it did. ERR_UNAVAILABLE: a snapshot is wanted first. Also
  * fills op->snapshot, and notes the snapshot with the proposal that the call applied. */
 MUST_CHECK enum err_code destruction_check(struct task *t, struct err *err);

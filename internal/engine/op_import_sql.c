@@ -1,12 +1,15 @@
 /* Import of a SQL script: every statement under the guard with the caller's rights, foreign keys off while it
  * loads (a dump loads children before parents exist) and checked once all of it is there. */
+#include "base/mem.h"
 #include "engine/change_record.h"
+#include "engine/destruction.h"
 #include "engine/engine_state.h"
 #include "engine/dump_sql.h"
 #include "engine/import_dump.h"
 #include "engine/op_import.h"
 #include "engine/sql_split.h"
 #include "engine/sqlerr.h"
+#include "engine/task.h"
 
 #include <sqlite3.h>
 
@@ -46,6 +49,22 @@ static enum err_code step_to_end(struct op *op, sqlite3_stmt *stmt, bool own, st
     return ERR_OK;
 }
 
+/* What it destroys counts as in a query: the authorizer was just told of it. */
+static enum err_code step_counted(struct op *op, sqlite3_stmt *stmt, struct str sql, struct err *err)
+{
+    struct destruction d;
+    struct cached c = {.sql = sql, .verb = sql_verb(sql)};
+    sqlite3 *db = sqlite3_db_handle(stmt);
+    destruction_learn(&op->eng->guard, &c);
+    destruction_begin(op, &c, &d);
+    sqlite3_int64 before = sqlite3_total_changes64(db);
+    enum err_code code = step_to_end(op, stmt, false, sql, err);
+    bool wrote = sqlite3_total_changes64(db) > before;
+    destruction_end(op, &c, &d, code ? -1 : wrote ? sqlite3_changes64(db) : 0);
+    mem_free(c.destroys);
+    return code;
+}
+
 static enum err_code run_statement(struct loader *l, struct str sql, struct err *err)
 {
     AUTO_SQL *stmt = NULL;
@@ -56,7 +75,7 @@ static enum err_code run_statement(struct loader *l, struct str sql, struct err 
     if (code || !stmt)
         return code;
     struct str target = arena_copy(&l->im->scratch, str_of(op->eng->guard.target));
-    code = step_to_end(op, stmt, false, sql, err);
+    code = step_counted(op, stmt, sql, err);
     if (op->eng->recorder)
         recorder_ran(
             op->eng->recorder, sql_verb_changes_schema(sql_verb(sql)), target.ptr ? target : STR_EMPTY);
@@ -118,6 +137,8 @@ static enum err_code load(struct loader *l, struct err *err)
         code = take_statement(l, err);
         if (code)
             return locate(l, code, err);
+        if (op->destroys.len && op->call.snapshot == WIRE_SNAPSHOT_ASK)
+            return destruction_ask(task_of(op), err); /* the rest of the file would be loaded for nothing */
         if (l->split.number % IMPORT_ROWS_BETWEEN_LOOKS == 0 && (code = op_check_time(op, err)))
             return code;
     }

@@ -163,6 +163,32 @@ def back(checks, s):
     checks.that("whoever may write, has one", "snapshot" in s.query("DELETE FROM t", token=token).json["meta"], "")
 
 
+def imports(checks, s):
+    """A file whose statements destroy is loaded once more, after a snapshot; the file is still there then."""
+    fill(s, "kept", 5)
+    for what, sql, label in (
+        ("drops", "DROP TABLE IF EXISTS kept; CREATE TABLE kept(id INTEGER PRIMARY KEY, v); INSERT INTO kept VALUES(7, 'new');", "before DROP TABLE kept"),
+        ("drops nothing", "DROP TABLE IF EXISTS absent; INSERT INTO kept VALUES(8, 'new');", None),
+        ("empties", "DELETE FROM kept WHERE id = 7; DELETE FROM kept WHERE id > 7;", "before DELETE from kept"),
+        ("replaces much", "INSERT INTO kept SELECT value + 10, 1 FROM json_each('[" + ",".join(map(str, range(1500))) + "]');"
+                          "INSERT OR REPLACE INTO kept SELECT id, 2 FROM kept;", "before INSERT into kept"),
+    ):
+        lift_limits(s)
+        before = len(listed(s))
+        answer = s.db("import", sql.encode(), headers={"Content-Type": "application/sql"})
+        meta = told(checks, what, answer)
+        checks.equal(what, ((meta.get("snapshot") or {}).get("label"), len(listed(s)) - before), (label, 1 if label else 0))
+        if what == "drops":
+            checks.equal("loaded once", (count(s, "kept"), answer.json["data"]["statements"]), (1, 3))
+            restore(s, checks, meta["snapshot"])
+            checks.equal("what was there comes back", count(s, "kept"), 5)
+            s.query("DELETE FROM kept WHERE id < 6 AND id > 1")
+            s.query("UPDATE kept SET id = 7")
+    broken = s.db("import", b"DROP TABLE kept; SELECT * FROM nothing;", headers={"Content-Type": "application/sql"})
+    checks.equal("one that fails changes nothing", (broken.status, count(s, "kept")), (400, 1500))
+    checks.equal("no file is left", [f for _, _, names in os.walk(s.data) for f in names if f.startswith("up_")], [])
+
+
 def merged(checks, s):
     """What a merge of a branch destroys in its parent is kept too."""
     fill(s, "m", 1200)
@@ -254,7 +280,7 @@ def crashes(checks, s):
 
 def main():
     checks = Checks()
-    for part in (which, calls, back, merged, bounded, beside_writers, crashes):
+    for part in (which, calls, back, imports, merged, bounded, beside_writers, crashes):
         with Server(binary_argument()) as s:
             checks.part(part, checks, s)
     return checks.end()

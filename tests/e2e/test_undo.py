@@ -144,7 +144,7 @@ def schemas(checks, s):
     status, told = undo(s, None, f"proposals/{gone['proposalId']}/undo")
     checks.equal("without it there is nothing to go back to", (status, told["code"]), (409, "restore_needed")) or print(told)
     checks.that("said so", "not kept any more" in told["error"], told["error"])
-    checks.equal("a client cannot name another", undo(s, None, f"proposals/{gone['proposalId']}/undo?snapshot={snapshot['id']}&copy=x")[0], 409)
+    checks.equal("a client cannot name another", undo(s, None, f"proposals/{gone['proposalId']}/undo?snapshot={snapshot['id']}&copy=x")[0], 400)
     left = [f for f in os.listdir(os.path.join(s.data, "db", s.control("SELECT id FROM database WHERE slug = 'main'", [])[0][0], "out")) if "from" in f]
     checks.equal("no copy of a snapshot is left", left, [])
 

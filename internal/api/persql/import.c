@@ -2,12 +2,13 @@
  * one transaction.
  *
  *   receive (upload.h) ─► place (worker) ─► [sqlite: check (throw-away engine) ─► move (worker)] ─►
- *   intend (worker) ─► load (engine) ─► clean (worker) ─► settle (worker) ─► answer
+ *   intend (worker) ─► load (engine) ─► [snapshot, load again] ─► clean (worker) ─► settle (worker) ─► answer
  *
  * A SQLite file is never opened beside live data: a throw-away engine checks it and writes it out as SQL,
  * which is then loaded like any other dump. Whatever happens, what was put on disk is removed again; after a
  * crash, at the next start. */
 #include "api/persql/upload.h"
+#include "api/snapshot_call.h"
 #include "registry/registry.h"
 #include "base/check.h"
 #include "base/fs.h"
@@ -138,8 +139,8 @@ static bool call_failed(struct import *x, const struct err *err)
 static void load_done(struct engine_call *call, const struct err *err)
 {
     struct import *x = ((struct api_request *)call->arg)->flow;
-    (void)call_failed(x, err);
-    finish(x);
+    if (!call_failed(x, err) || err || x->err.code || !snapshot_before_write(x->r))
+        finish(x);
 }
 
 static void add_arg(struct wire_call *call, const char *name, struct str value)
@@ -185,6 +186,7 @@ static void load(struct import *x)
     struct str table = query_get(&r->args, "table");
     if (table.ptr)
         add_arg(call, "table", table);
+    snapshot_ask_first(call);
     x->err.code = request_intend(r, intended, &x->err);
     if (x->err.code)
         finish(x);
