@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Eight callers for each of many execution tokens and approvals, while front or engine are killed: at random, or right after the
 nth time that a file of theirs was written (`control`: control.db, where a redemption is noted before and after; `tenant`: the
-database, where token and write are one transaction). Each is done at most once, what was answered is true, and afterwards rows,
+database, where token and write are one transaction), or at the nth passing of a named moment of the front's. Each is done at most once, what was answered is true, and afterwards rows,
 proposals, approvals, receipts and audit rows tell the same; what was not done can still be done, once.
 Usage: exactly_once.py PATH-OF-HOLDFAST [ROUNDS]; with FAULTS=all as many as `make check` wants."""
 import collections
@@ -16,11 +16,12 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from holdfast import PASSWORD, Checks, Server, binary_argument
+from holdfast import PASSWORD, Checks, Server, binary_argument, until
 from people import Person
 
 CALLERS, TOKENS, HELD = 8, 14, 10  # a round has 24 of them: 43 rounds are more than a thousand
-MOMENTS = ("random", "control", "tenant")
+POINTS = ("redeem.begun", "redeem.answered", "redeem.noted", "apply.answered", "apply.recorded")
+MOMENTS = ("random", "control", "tenant", "point")
 
 
 class Item:
@@ -84,7 +85,12 @@ def wait_for(s, moment, nth):
 
 
 def strike(s, rng, moment, front):
-    if moment == "random":
+    if moment == "point":
+        with open(s.env["HOLDFAST_FAIL_POINT"], "w") as f:
+            f.write(f"{rng.choice(POINTS)} {1 + rng.randrange(CALLERS)}\n")
+        until(lambda: s.proc.poll() is not None, 0.4)  # it may be passed less often: then this is a moment like any other
+        os.unlink(s.env["HOLDFAST_FAIL_POINT"])
+    elif moment == "random":
         time.sleep(rng.random() * 0.06)  # when it strikes is what is random here: nothing is waited for
     else:
         wait_for(s, moment, 1 + rng.randrange(12))
@@ -151,7 +157,9 @@ def main():
     everything = os.environ.get("FAULTS") == "all"
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 43 if everything else 5
     struck = collections.Counter()
-    with Server(binary_argument()) as s:
+    server = Server(os.path.join(os.path.dirname(binary_argument()), "crash", "holdfast"))
+    server.env["HOLDFAST_FAIL_POINT"] = os.path.join(server.dir, "fail_point")
+    with server as s:
         agent = s.mint("readwrite")["token"]
         owner = Person(s, "owner@example.com", PASSWORD)
         owner.sign_in()
@@ -162,7 +170,8 @@ def main():
         for round in range(rounds):
             items = make(s, agent, owner, round * (TOKENS + HELD))
             threads = [threading.Thread(target=caller, args=(s, agent, items, checks.seed + i)) for i in range(CALLERS)]
-            moment, front = MOMENTS[round % 3] if not everything else checks.random.choice(MOMENTS), round % 3 != 1
+            moment, front = MOMENTS[round % 4] if not everything else checks.random.choice(MOMENTS), round % 3 != 1
+            front |= moment == "point"
             for t in threads:
                 t.start()
             strike(s, checks.random, moment, front)  # every third round an engine: a third one within a minute would open its breaker
