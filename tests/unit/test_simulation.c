@@ -7,10 +7,9 @@
 #include "base/clock.h"
 #include "lib/faultplan.h"
 #include "lib/op_fixture.h"
-#include "lib/proposal_model.h"
+#include "lib/simulation.h"
 #include "lib/unit.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 #ifdef HF_DEBUG
 enum { STEPS = 2000 };
@@ -46,18 +45,9 @@ static struct table g_table;
 static struct slot g_slots[SLOTS];
 static int g_rules; /* which rule there is; 0: none */
 static char g_rule_id[60];
-static uint64_t g_random;
 static struct {
     unsigned applied, drifted, undone, crashes, expired, refused, warned, looks;
 } g_seen;
-
-static unsigned draw(unsigned below)
-{
-    g_random ^= g_random << 13;
-    g_random ^= g_random >> 7;
-    g_random ^= g_random << 17;
-    return (unsigned)(g_random >> 20) % below;
-}
 
 static bool waits(const struct slot *s)
 {
@@ -105,13 +95,6 @@ static struct wire_call call_of(int bearer, enum wire_op op, const char *body)
     return call;
 }
 
-static struct write random_write(void)
-{
-    struct write w = {.kind = (enum kind)draw(KINDS), .id = (int)draw(ROWS), .n = (int)draw(40)};
-    w.to = w.id + (int)draw(3);
-    return w;
-}
-
 static void expect_code(const char *what, enum err_code got, enum err_code want)
 {
     if (got != want)
@@ -120,7 +103,7 @@ static void expect_code(const char *what, enum err_code got, enum err_code want)
 
 static int free_slot(void)
 {
-    int slot = (int)draw(SLOTS);
+    int slot = (int)simulation_draw(SLOTS);
     for (int i = 0; i < SLOTS; i++) {
         if (!g_slots[i].used)
             return i;
@@ -159,7 +142,7 @@ static void fill(int slot, const struct jsonr_value *v, const struct slot *like)
 static void propose(void)
 {
     char sql[200], body[300];
-    struct slot s = {.bearer = (int)draw(BEARERS), .write = random_write(), .undo_of = -1};
+    struct slot s = {.bearer = (int)simulation_draw(BEARERS), .write = simulation_write(), .undo_of = -1};
     s.effect = effect_of(&g_table, &s.write);
     write_sql(&s.write, sql);
     str_print(body, sizeof body, "{\"sql\":\"%s\"}", sql);
@@ -243,9 +226,9 @@ static enum err_code send_token(const char *token, int bearer)
 
 static struct slot *any_slot(void)
 {
-    struct slot *s = &g_slots[draw(SLOTS)];
-    for (int i = 0; i < 8 && (!s->used || (!waits(s) && draw(3))); i++)
-        s = &g_slots[draw(SLOTS)];
+    struct slot *s = &g_slots[simulation_draw(SLOTS)];
+    for (int i = 0; i < 8 && (!s->used || (!waits(s) && simulation_draw(3))); i++)
+        s = &g_slots[simulation_draw(SLOTS)];
     return s->used ? s : NULL;
 }
 
@@ -256,8 +239,8 @@ static void apply(void)
         return;
     char token[100];
     str_print(token, sizeof token, "%s", s->token);
-    int other = (s->bearer + 1 + (int)draw(BEARERS - 1)) % BEARERS, bearer = s->bearer;
-    if (draw(6) == 0)
+    int other = (s->bearer + 1 + (int)simulation_draw(BEARERS - 1)) % BEARERS, bearer = s->bearer;
+    if (simulation_draw(6) == 0)
         expect_code("another bearer", send_token(token, other), ERR_NOT_FOUND);
     bool held = waits(s);
     enum err_code code = send_token(token, bearer);
@@ -315,11 +298,11 @@ static void withdraw(void)
 static void write_beside(void)
 {
     char sql[200], body[300];
-    struct write w = random_write();
+    struct write w = simulation_write();
     struct effect e = effect_of(&g_table, &w);
     write_sql(&w, sql);
     str_print(body, sizeof body, "{\"sql\":\"%s\"}", sql);
-    as((int)draw(BEARERS));
+    as((int)simulation_draw(BEARERS));
     expect_code(sql, op_fixture_run(&f, WIRE_OP_QUERY, str_of(body), NULL), e.fails ? ERR_SQL : ERR_OK);
     if (!e.fails)
         commit(&e);
@@ -331,7 +314,7 @@ static void take_back(void)
     if (!s)
         return;
     const struct op_arg args[] = {{"id", s->id}, {NULL, NULL}};
-    struct slot undo = {.bearer = draw(3) ? s->bearer : ADMIN, .undo_of = (int)(s - g_slots)};
+    struct slot undo = {.bearer = simulation_draw(3) ? s->bearer : ADMIN, .undo_of = (int)(s - g_slots)};
     undo.effect = effect_inverse(&s->effect);
     bool as_left = s->state == APPLIED && stands(undo.undo_of) && effect_fits(&undo.effect, &g_table);
     as(undo.bearer);
@@ -358,7 +341,7 @@ static void change_rules(void)
         op_fixture_ok(&f, WIRE_OP_RULE_DROP, STR_EMPTY, args);
         g_rules = 0;
     } else {
-        g_rules = 1 + (int)draw(2);
+        g_rules = 1 + (int)simulation_draw(2);
         op_fixture_ok(&f, WIRE_OP_RULE_SET,
             g_rules == 1 ? S("{\"tableGlob\":\"t\",\"action\":\"allow\"}")
                          : S("{\"tableGlob\":\"t*\",\"action\":\"allow\"}"),
@@ -385,7 +368,7 @@ static void stop_clock(void)
 static void step_clock(void)
 {
     char sql[300];
-    int64_t by_ms = TICK_MS * (int64_t)(draw(8) ? draw(3) : draw(30));
+    int64_t by_ms = TICK_MS * (int64_t)(simulation_draw(8) ? simulation_draw(3) : simulation_draw(30));
     str_print(sql, sizeof sql,
         "UPDATE _sys_proposal SET created_at_ms = created_at_ms - %lld, expires_at_ms = expires_at_ms - %lld",
         (long long)by_ms, (long long)by_ms); /* what was decided would be forgotten after days of that */
@@ -400,30 +383,6 @@ static void step_clock(void)
 }
 
 /* --- Looking --- */
-
-static struct table table_in_file(void)
-{
-    sqlite3_stmt *stmt;
-    struct table now = {.row = {{.there = false}}};
-    assert_int_equal(sqlite3_prepare_v2(f.db, "SELECT id, v FROM t", -1, &stmt, NULL), SQLITE_OK);
-    while (sqlite3_step(stmt) == SQLITE_ROW) {
-        int id = sqlite3_column_int(stmt, 0);
-        assert_in_range(id, 0, ROWS - 1);
-        now.row[id] = (struct cell){true, sqlite3_column_int(stmt, 1)};
-    }
-    (void)sqlite3_finalize(stmt);
-    return now;
-}
-
-static void expect_table(void)
-{
-    struct table now = table_in_file();
-    for (int i = 0; i < ROWS; i++) {
-        if (!cell_eq(&now.row[i], &g_table.row[i]))
-            fail_msg("row %d: want %d %d, is %d %d", i, g_table.row[i].there, g_table.row[i].v,
-                now.row[i].there, now.row[i].v);
-    }
-}
 
 static void state_in_file(const struct slot *s, char out[20])
 {
@@ -445,7 +404,7 @@ static void look(void)
 {
     char state[20];
     g_seen.looks++;
-    expect_table();
+    simulation_expect_table(f.db, &g_table);
     for (int i = 0; i < SLOTS; i++) {
         struct slot *s = &g_slots[i];
         if (!s->used)
@@ -463,7 +422,8 @@ static void look(void)
 static enum err_code send_dying(const struct wire_call *call, bool *ret_answered)
 {
     struct engine_answer answer = {.bounced = false};
-    faultplan_arm(g_plan, draw(3) ? FAULT_AT_WRITE : FAULT_AT_SYNC, 1 + draw(6), FAULT_DIE, false);
+    faultplan_arm(g_plan, simulation_draw(3) ? FAULT_AT_WRITE : FAULT_AT_SYNC, 1 + simulation_draw(6),
+        FAULT_DIE, false);
     (void)engine_queue(&f.engine, call);
     *ret_answered = engine_try_send_all(&f.engine) && engine_try_receive(&f.engine, &answer);
     faultplan_off(g_plan);
@@ -502,15 +462,15 @@ static void crash_writing(void)
 {
     char sql[200], body[300];
     bool answered;
-    struct write w = random_write();
+    struct write w = simulation_write();
     struct effect e = effect_of(&g_table, &w);
     write_sql(&w, sql);
     str_print(body, sizeof body, "{\"sql\":\"%s\"}", sql);
-    struct wire_call call = call_of((int)draw(BEARERS), WIRE_OP_QUERY, body);
+    struct wire_call call = call_of((int)simulation_draw(BEARERS), WIRE_OP_QUERY, body);
     enum err_code code = send_dying(&call, &answered);
     if (answered)
         expect_code(sql, code, e.fails ? ERR_SQL : ERR_OK);
-    struct table now = table_in_file();
+    struct table now = simulation_read_table(f.db);
     bool done = e.changed && !e.fails;
     for (int i = 0; i < ROWS; i++)
         done &= !(e.changed & 1u << i) || cell_eq(&now.row[i], &e.after.row[i]);
@@ -520,7 +480,7 @@ static void crash_writing(void)
 
 static void crash(void)
 {
-    if (draw(2))
+    if (simulation_draw(2))
         crash_applying();
     else
         crash_writing();
@@ -528,12 +488,6 @@ static void crash(void)
 }
 
 /* --- A run --- */
-
-static uint64_t number_of(const char *name, uint64_t fallback)
-{
-    const char *text = getenv(name);
-    return text ? (uint64_t)strtoull(text, NULL, 10) : fallback;
-}
 
 int setup_simulation(void **state)
 {
@@ -553,21 +507,15 @@ int teardown_simulation(void **state)
 
 static void begin(void)
 {
-    op_fixture_sql(&f, "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)");
-    for (int i = 0; i < ROWS; i += 2) {
-        char sql[100];
-        str_print(sql, sizeof sql, "INSERT INTO t VALUES (%d, %d)", i, 10 * i);
-        op_fixture_sql(&f, sql);
-        g_table.row[i] = (struct cell){true, 10 * i};
-    }
+    simulation_make_table(f.db, &g_table);
     for (int i = 0; i < SLOTS; i++)
         g_slots[i] = (struct slot){.undo_of = -1};
 }
 
 static void one_step(void)
 {
-    unsigned dice = draw(100);
-    if (draw(CRASH_IN) == 0)
+    unsigned dice = simulation_draw(100);
+    if (simulation_draw(CRASH_IN) == 0)
         crash();
     else if (dice < 30)
         propose();
@@ -608,12 +556,8 @@ static void tidy(void)
 
 void test_simulation__proposals(void **state)
 {
-    uint64_t seed = number_of("SEED", (uint64_t)clock_mono_us());
-    uint64_t steps = number_of("STEPS", STEPS);
+    uint64_t steps = simulation_begin(STEPS);
     (void)state;
-    g_random = seed * 2654435761 + 88172645463325252;
-    printf("simulation: SEED=%llu STEPS=%llu\n", (unsigned long long)seed, (unsigned long long)steps);
-    (void)fflush(stdout); /* a test that fails says which one it was */
     begin();
     for (uint64_t i = 0; i < steps; i++) {
         one_step();

@@ -6,11 +6,9 @@
  * SEED=n repeats a run, STEPS=n says how long it is. */
 #include "approval/approval.h"
 #include "base/clock.h"
-#include "lib/control_fixture.h"
+#include "lib/simulation.h"
 #include "lib/unit.h"
-#include "token/token.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 #define HASH  "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define OTHER "sha256:ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -23,7 +21,7 @@ enum { STEPS = 3000 };
 #endif
 
 enum { STEPS_MAX = 200000 /* most leave a row of the audit log */ };
-enum { SLOTS = 6, PEOPLE = 5, REQUESTER = 0, DECIDERS = 4, HOUR_MS = 3600000 };
+enum { SLOTS = 6, HOUR_MS = 3600000 };
 
 /* What the tenant's database knows. */
 enum deed { WAITS, DONE, DRIFTED };
@@ -42,48 +40,20 @@ struct slot {
 
 static struct control_fixture fx;
 static struct arena g_arena;
-static struct registry_entry g_base;
-static struct account g_people[PEOPLE];
-static struct token g_token;
+static struct simulation_people g_all;
 static struct slot g_slots[SLOTS];
-static uint64_t g_random;
 static unsigned g_redeemed, g_made, g_voided, g_denied, g_expired, g_lost;
-
-static unsigned draw(unsigned below)
-{
-    g_random ^= g_random << 13;
-    g_random ^= g_random >> 7;
-    g_random ^= g_random << 17;
-    return (unsigned)(g_random >> 20) % below;
-}
 
 static void must(enum err_code code)
 {
     assert_int_equal(code, ERR_OK);
 }
 
-/* Roles: admin, who made the token; admin, owner, admin; editor, who may not decide. */
 static void prepare(void)
 {
-    static const enum member_role ROLES[PEOPLE] = {
-        MEMBER_ADMIN, MEMBER_ADMIN, MEMBER_OWNER, MEMBER_ADMIN, MEMBER_EDITOR};
-    AUTO_SECRET secret = SECRET_INIT;
     control_fixture_init(&fx);
     arena_init(&g_arena, 64 << 20);
-    must(registry_create(
-        fx.db, &fx.disk, &TEST_ACTOR, &fx.tenant.id, S("main"), STR_EMPTY, S("auto"), &g_base, NULL));
-    must(tx_begin_write(fx.db, NULL));
-    for (int i = 0; i < PEOPLE; i++) {
-        char email[40];
-        str_print(email, sizeof email, "person%d@example.com", i);
-        must(account_create(
-            fx.db, &TEST_ACTOR, &(struct account_new){str_of(email), STR_EMPTY, "hash"}, &g_people[i], NULL));
-        must(member_add(fx.db, &TEST_ACTOR, &fx.tenant.id, &g_people[i].id, ROLES[i], NULL));
-    }
-    struct actor by = {.kind = ACTOR_USER, .user_id = g_people[REQUESTER].id};
-    struct token_new in = {.namespace_id = fx.tenant.id, .name = S("agent"), .role = WIRE_ROLE_ADMIN};
-    must(token_create(fx.db, &by, &g_arena, &in, &g_token, &secret, NULL));
-    must(tx_commit(fx.db, NULL));
+    simulation_people(&fx, &g_arena, &g_all);
 }
 
 /* --- The model --- */
@@ -97,20 +67,13 @@ static enum approval_status now_of(const struct slot *s)
 
 static struct slot *any(void)
 {
-    struct slot *s = &g_slots[draw(SLOTS)];
+    struct slot *s = &g_slots[simulation_draw(SLOTS)];
     return s->used ? s : NULL;
 }
 
-/* Commits, or is lost: then nothing of it is there. */
 static bool end_tx(enum err_code code)
 {
-    bool kept = draw(8) != 0 && code == ERR_OK;
-    g_lost += !kept && code == ERR_OK;
-    if (kept)
-        must(tx_commit(fx.db, NULL));
-    else
-        tx_rollback(fx.db);
-    return kept;
+    return simulation_end_tx(fx.db, code, &g_lost);
 }
 
 static struct approval get(const struct slot *s)
@@ -120,24 +83,19 @@ static struct approval get(const struct slot *s)
     return p;
 }
 
-static void expect(const char *what, enum err_code got, enum err_code want)
-{
-    if (got != want)
-        fail_msg("%s: want %s, got %s", what, err_slug(want), err_slug(got));
-}
-
 /* --- Steps --- */
 
 static void open_one(void)
 {
-    struct slot *s = &g_slots[draw(SLOTS)];
+    struct slot *s = &g_slots[simulation_draw(SLOTS)];
     struct id id = id_new_random("appr");
-    bool again = s->used && draw(3) == 0;
+    bool again = s->used && simulation_draw(3) == 0;
     bool over = s->used && now_of(s) != APPROVAL_PENDING && now_of(s) != APPROVAL_APPROVED;
     if (s->used && !again && !over)
         return;
     if (!again) {
-        *s = (struct slot){.needed = 1 + (int)draw(2), .expires_ms = clock_wall_ms() + 24 * HOUR_MS};
+        *s = (struct slot){
+            .needed = 1 + (int)simulation_draw(2), .expires_ms = clock_wall_ms() + 24 * HOUR_MS};
         str_print(s->id, sizeof s->id, "%s", id.text);
     }
     struct id proposal = id_new("prop");
@@ -157,18 +115,18 @@ static void open_one(void)
         .needed = s->needed,
         .approver_role = {NULL, 0},
         .expires_at = s->expires_ms,
-        .database_id = g_base.id,
+        .database_id = g_all.database.id,
         .namespace_id = fx.tenant.id,
-        .token_id = g_token.id};
+        .token_id = g_all.token.id};
     struct approval p;
     if (again) {
         p = get(s);
         in.proposal_id = id_str(&p.proposal_id);
     }
-    struct actor by = {.kind = ACTOR_TOKEN, .token_id = g_token.id};
+    struct actor by = {.kind = ACTOR_TOKEN, .token_id = g_all.token.id};
     must(tx_begin_write(fx.db, NULL));
     enum err_code code = approval_open(fx.db, &by, &in, NULL);
-    expect("open", code, ERR_OK);
+    simulation_expect("open", code, ERR_OK);
     bool kept = end_tx(code);
     s->used |= kept && !again;
     g_made += kept && !again;
@@ -176,7 +134,7 @@ static void open_one(void)
 
 static enum err_code vote_want(const struct slot *s, int who, bool right_hash)
 {
-    if (who == REQUESTER || who >= DECIDERS)
+    if (who == SIMULATION_REQUESTER || who >= SIMULATION_DECIDERS)
         return ERR_FORBIDDEN;
     return now_of(s) == APPROVAL_PENDING && right_hash && !(s->voted & 1u << who) ? ERR_OK : ERR_CONFLICT;
 }
@@ -186,17 +144,17 @@ static void vote(void)
     struct slot *s = any();
     if (!s)
         return;
-    int who = (int)draw(PEOPLE);
-    bool approves = draw(6) != 0, right_hash = draw(8) != 0;
+    int who = (int)simulation_draw(SIMULATION_PEOPLE);
+    bool approves = simulation_draw(6) != 0, right_hash = simulation_draw(8) != 0;
     struct approval p = get(s);
-    struct actor by = {.kind = ACTOR_USER, .user_id = g_people[who].id};
+    struct actor by = {.kind = ACTOR_USER, .user_id = g_all.person[who].id};
     struct person person = {
-        .session_id = id_new("ses"), .account = g_people[who], .confirmed_at = clock_wall_ms()};
+        .session_id = id_new("ses"), .account = g_all.person[who], .confirmed_at = clock_wall_ms()};
     struct approval_vote v = {
         .person = &person, .approves = approves, .note = {NULL, 0}, .hash = right_hash ? S(HASH) : S(OTHER)};
     must(tx_begin_write(fx.db, NULL));
     enum err_code want = vote_want(s, who, right_hash), code = approval_decide(fx.db, &by, &p, &v, NULL);
-    expect("vote", code, want);
+    simulation_expect("vote", code, want);
     if (!end_tx(code))
         return;
     s->voted |= 1u << who;
@@ -215,7 +173,7 @@ static bool settle(struct slot *s)
     enum err_code code = s->deed == DONE
                              ? approval_redeemed(fx.db, &TEST_ACTOR, &p, clock_wall_ms(), NULL)
                              : approval_end(fx.db, &TEST_ACTOR, &p, APPROVAL_VOID, STR_EMPTY, NULL);
-    expect("settle", code, ERR_OK);
+    simulation_expect("settle", code, ERR_OK);
     if (!end_tx(code))
         return false;
     if (s->status == APPROVAL_APPROVED) {
@@ -237,20 +195,20 @@ static void redeem(void)
     enum approval_status now = now_of(s);
     must(tx_begin_write(fx.db, NULL));
     enum err_code code = approval_begin_redeem(fx.db, &p, NULL);
-    expect("redeem", code,
+    simulation_expect("redeem", code,
         now == APPROVAL_APPROVED   ? ERR_OK
         : now == APPROVAL_REDEEMED ? ERR_NOT_FOUND
                                    : ERR_CONFLICT);
     if (!end_tx(code))
         return;
     s->began = true;
-    if (draw(5) == 0)
+    if (simulation_draw(5) == 0)
         return; /* the database was not reached */
     if (s->deed == WAITS) {
-        s->deed = draw(6) ? DONE : DRIFTED;
+        s->deed = simulation_draw(6) ? DONE : DRIFTED;
         s->done += s->deed == DONE;
     }
-    if (draw(4))
+    if (simulation_draw(4))
         (void)settle(s);
 }
 
@@ -272,7 +230,7 @@ static void withdraw(void)
     bool open = s->status == APPROVAL_PENDING || s->status == APPROVAL_APPROVED;
     must(tx_begin_write(fx.db, NULL));
     enum err_code code = approval_end(fx.db, &TEST_ACTOR, &p, APPROVAL_WITHDRAWN, STR_EMPTY, NULL);
-    expect("withdraw", code, ERR_OK);
+    simulation_expect("withdraw", code, ERR_OK);
     if (end_tx(code) && open)
         s->status = APPROVAL_WITHDRAWN;
 }
@@ -280,8 +238,8 @@ static void withdraw(void)
 static void pass_time(void)
 {
     bool more = false;
-    clock_test_advance((int64_t)(1 + draw(20)) * HOUR_MS * 1000 / 2);
-    if (draw(2))
+    clock_test_advance((int64_t)(1 + simulation_draw(20)) * HOUR_MS * 1000 / 2);
+    if (simulation_draw(2))
         return;
     must(approval_expire(fx.db, clock_wall_ms(), &more, NULL));
     for (int i = 0; i < SLOTS; i++) {
@@ -307,35 +265,18 @@ static void look(void)
     arena_release(&g_arena);
 }
 
-static uint64_t number_of(const char *name, uint64_t fallback)
-{
-    const char *text = getenv(name);
-    return text ? (uint64_t)strtoull(text, NULL, 10) : fallback;
-}
-
-static int64_t count_audit(const char *action)
-{
-    AUTO_STMT st = DB_STMT_INIT;
-    must(db_query_one(
-        fx.db, "SELECT count(*) FROM audit WHERE action = ?1", DB_ARGS(db_text(str_of(action))), &st, NULL));
-    return db_col_int(&st, 0);
-}
-
 void test_simulation__approvals(void **state)
 {
     static void (*const DO[])(void) = {
         open_one, vote, vote, vote, vote, redeem, redeem, redeem, reconcile, withdraw, pass_time};
-    uint64_t seed = number_of("SEED", (uint64_t)clock_mono_us()), steps = number_of("STEPS", STEPS);
+    uint64_t steps = simulation_begin(STEPS);
+    (void)state;
     if (steps > STEPS_MAX)
         steps = STEPS_MAX;
-    (void)state;
-    g_random = seed * 2654435761 + 88172645463325252;
-    printf("simulation: SEED=%llu STEPS=%llu\n", (unsigned long long)seed, (unsigned long long)steps);
-    (void)fflush(stdout); /* a test that fails says which one it was */
     clock_test_set(1000000, T0);
     prepare();
     for (uint64_t i = 0; i < steps; i++) {
-        unsigned dice = draw(60);
+        unsigned dice = simulation_draw(60);
         DO[dice == 0 ? ARRAY_LEN(DO) - 1 : dice % (ARRAY_LEN(DO) - 1)]();
         if (i % 4 == 0)
             look();
@@ -343,10 +284,10 @@ void test_simulation__approvals(void **state)
     look();
     printf("%u made, %u redeemed, %u void, %u denied, %u expired, %u transactions lost\n", g_made, g_redeemed,
         g_voided, g_denied, g_expired, g_lost);
-    assert_int_equal(count_audit("approval.requested"), g_made);
-    assert_int_equal(count_audit("approval.redeemed"), g_redeemed);
-    assert_int_equal(count_audit("approval.voided"), g_voided);
-    assert_int_equal(count_audit("approval.denied"), g_denied);
+    assert_int_equal(simulation_count_audit(fx.db, "approval.requested"), g_made);
+    assert_int_equal(simulation_count_audit(fx.db, "approval.redeemed"), g_redeemed);
+    assert_int_equal(simulation_count_audit(fx.db, "approval.voided"), g_voided);
+    assert_int_equal(simulation_count_audit(fx.db, "approval.denied"), g_denied);
     assert_true(g_redeemed > steps / 1000 && (steps < 20000 || (g_voided > 0 && g_denied > 0)));
     control_fixture_release(&fx);
     arena_release(&g_arena);
