@@ -62,7 +62,7 @@ struct str approval_hash_body(struct arena *a, struct str hash, bool takes_back)
 
 /* --- Reconciling --- */
 
-static enum err_code settle(
+enum err_code approval_settle(
     struct db *db, struct approval *p, int status, const struct jsonr_value *data, struct err *err)
 {
     const struct actor server = actor_server();
@@ -106,5 +106,5 @@ enum err_code approval_reconcile(
             &status, &body, &data, &ignored))
         return ERR_OK;
     enum err_code rc = tx_begin_write(db, err);
-    return rc ? rc : tx_end(db, settle(db, p, status, data, err), err);
+    return rc ? rc : tx_end(db, approval_settle(db, p, status, data, err), err);
 }

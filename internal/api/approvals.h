@@ -45,6 +45,9 @@ MUST_CHECK enum err_code approval_ask(struct arena *a, const struct approval_ask
     struct str *ret_body, const struct jsonr_value **ret_data, struct err *err);
 /* The body of REDEEM: {"hash"}, with "takesBack" when nobody confirmed what it takes back. Arena memory. */
 struct str approval_hash_body(struct arena *a, struct str hash, bool takes_back);
+/* Inside a write transaction: what PROPOSAL_GET answered of its proposal is written down. */
+MUST_CHECK enum err_code approval_settle(
+    struct db *db, struct approval *p, int status, const struct jsonr_value *data, struct err *err);
 /* An approval of which its database may know more: writes what that says. ERR_OK also when it says nothing.
  */
 MUST_CHECK enum err_code approval_reconcile(
@@ -77,6 +80,9 @@ struct redeem {
 };
 struct redeem *redeem_new(struct api_request *r);
 void redeem_run(struct api_request *r, struct redeem *x);
+/* What the engine answered, in x->head and x->reply, is written down; x->held is what waits anew. Worker
+ * thread. */
+MUST_CHECK enum err_code redeem_note(struct api_call *c, struct redeem *x);
 
 /* --- approval_sweep.c: by the clock --- */
 

@@ -75,7 +75,7 @@ static enum err_code end_void(struct api_call *c, struct redeem *x)
               : tx_end(c->db, approval_end(c->db, c->by, &x->p, APPROVAL_VOID, STR_EMPTY, c->err), c->err);
 }
 
-static enum err_code note(struct api_call *c, struct redeem *x)
+enum err_code redeem_note(struct api_call *c, struct redeem *x)
 {
     bool drifted = x->head.held;
     enum err_code rc = ERR_OK;
@@ -122,7 +122,7 @@ static enum err_code finish(struct api_call *c)
     struct redeem *x = c->flow;
 
     fail_point_pass(FAIL_REDEEM_ANSWERED);
-    enum err_code rc = x->failed.code ? ERR_OK : note(c, x);
+    enum err_code rc = x->failed.code ? ERR_OK : redeem_note(c, x);
     fail_point_pass(FAIL_REDEEM_NOTED);
     if (rc && x->head.status == 200) {
         why = *c->err;
