@@ -183,12 +183,20 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     return ERR_OK;
 }
 
+/* A PRAGMA acts while it is prepared, explained or not. */
+static bool is_plan(const struct cached *e)
+{
+    return str_starts(e->sql, S(CACHE_PLAN)) && e->verb >= SQL_VERB_SELECT && e->verb <= SQL_VERB_DELETE;
+}
+
 static bool worth_keeping(const struct engine *eng, const struct cached *e)
 {
     if (eng->guard.one_shot || sql_verb_changes_schema(e->verb) || e->verb == SQL_VERB_PRAGMA)
         return false;
     if (eng->recorder && (!e->assigned.ptr || eng->guard.rowsec))
         return false;
+    if (is_plan(e))
+        return !eng->guard.rowsec;
     return e->verb != SQL_VERB_NONE && e->verb != SQL_VERB_EXPLAIN && !sql_is_explain(e->sql);
 }
 

@@ -11,6 +11,9 @@
 #include "engine/sql_text.h"
 #include "engine/op.h"
 
+#define CACHE_PLAN "EXPLAIN QUERY PLAN " /* of what is proposed: kept, unlike other statements that explain  \
+                                          */
+
 struct cached {
     struct list node; /* in cache.lru; alone when not kept */
     sqlite3_stmt *stmt;

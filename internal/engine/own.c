@@ -87,6 +87,7 @@ static const char *const SQL[OWN_COUNT] = {
         " AND (?3 IS NULL OR bearer = ?3) AND (?4 IS NULL OR agent = ?4)"
         " ORDER BY seq DESC",
     [OWN_PROPOSAL_COUNT] = "SELECT total(" PROPOSAL_WAITS "), total(size) FROM _sys_proposal",
+    [OWN_PROPOSAL_TOUCHED] = "SELECT 1 FROM _sys_proposal_row WHERE key = ?1 LIMIT 1",
     [OWN_PROPOSAL_STALE] = "UPDATE _sys_proposal SET state = 'stale' WHERE state = 'pending' AND seq IN"
                            " (SELECT proposal FROM _sys_proposal_row WHERE key = ?1)",
     [OWN_PROPOSAL_STALE_ALL] = "UPDATE _sys_proposal SET state = 'stale' WHERE state = 'pending' AND tracked",

@@ -95,14 +95,16 @@ static void write_plan_rows(struct op *op, sqlite3_stmt *stmt, struct jsonw *w)
 /* What cannot be planned yet, or at all, has no rows: running it tells why. */
 static void write_plan_of(struct op *op, struct str sql, struct jsonw *w)
 {
-    AUTO_SQL *stmt = NULL;
-    bool one;
+    struct cached *c;
     struct err ignored = ERR_INIT;
-    if (sql_verb_changes_schema(sql_verb(sql)))
+    if (sql_verb_changes_schema(sql_verb(sql)) || guard_prepare_for(op->eng, &op->call) != SQLITE_OK)
         return;
-    struct str text = arena_printf(op->arena, "EXPLAIN QUERY PLAN " STR_FMT, STR_ARG(sql));
-    if (text.ptr && op_prepare_tenant(op, text, &stmt, &one, &ignored) == ERR_OK && stmt)
-        write_plan_rows(op, stmt, w);
+    struct str text = arena_printf(op->arena, CACHE_PLAN STR_FMT, STR_ARG(sql));
+    if (text.ptr && cache_get(op, text, &c, &ignored) == ERR_OK) {
+        write_plan_rows(op, c->stmt, w);
+        (void)sqlite3_reset(c->stmt); /* what ends early has fewer rows */
+        cache_unpin(op->eng, c);
+    }
     op->error_detail = STR_EMPTY;
 }
 
