@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from holdfast import Checks, Server, binary_argument
+from holdfast import PASSWORD, Checks, Server, binary_argument
+from people import Person
 
 RULES = {
     "100-no-deletes.json": {"tableGlob": "ledger", "when": "EXISTS (SELECT 1 FROM effects WHERE op = 'delete')", "action": "deny", "note": "The ledger only grows"},
@@ -146,6 +147,26 @@ def pulling(checks, s):
     checks.equal("two of one order are asked one after the other", [r["order"] for r in on_server(s)] if folder.run("push", "--yes").returncode == 0 else None, [100, 200, 201])
 
 
+def kept_by_people(checks, s):
+    """A pipeline's token exchanges its own rules and leaves people's alone, or is told whose they are."""
+    s.call("POST", "/v1/databases", {"slug": "kept", "name": "Kept"})
+    owner = Person(s, "owner@example.com", PASSWORD)
+    owner.sign_in()
+    owner.session()
+    at = "/api/namespaces/acme/databases/kept/approval-rules"
+    made = owner.ask("POST", at, {"tableGlob": "ledger", "action": "require_approval", "order": 100}).json["data"]
+    folder, run = Folder(s, "kept"), lambda *args: folder.run(*args, database="acme/kept")
+    refused = run("push", "--yes")
+    checks.that("not removed", refused.returncode == 1 and f"The rule {made['id']} (require_approval ledger) is kept by people" in refused.stderr, refused)
+    checks.equal("pulled", (run("pull").returncode, list(folder.files("rules").values())), (0, [{"tableGlob": "ledger", "action": "require_approval"}]))
+    folder.write("rules", "200-rest.json", {"action": "allow"})
+    checks.equal("others come behind it", (run("push", "--yes").returncode, [(r["order"], r["peopleOnly"]) for r in s.db("approval-rules", db="kept", method="GET").json["data"]]),
+                 (0, [(100, True), (200, False)]))
+    folder.write("rules", "050-first.json", {"action": "allow"})
+    refused = run("push", "--yes")
+    checks.that("not before it", refused.returncode == 1 and "put a rule before it" in refused.stderr and len(on_server(s, "kept")) == 2, refused)
+
+
 def masks(checks, s):
     """Masks live beside the rules; files that have no directory of them say nothing of them."""
     column = lambda name, kind, **options: {"table": "people", "column": name, "kind": kind, **({"options": options} if options else {})}
@@ -245,7 +266,7 @@ def main():
         for db in ("main", "past"):
             for sql in FIXTURE["schema"] + FIXTURE["data"]:
                 s.query(sql, db=db)
-        for part in (pushing, all_or_nothing, pulling, masks, refusals, testing, examples, replaying):
+        for part in (pushing, all_or_nothing, pulling, kept_by_people, masks, refusals, testing, examples, replaying):
             checks.part(part, checks, s)
     return checks.end()
 

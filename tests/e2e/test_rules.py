@@ -180,6 +180,30 @@ def invariants(checks, s):
     checks.equal("free again", s.query("UPDATE accounts SET balance = -1 WHERE id = 4").status, 200)
 
 
+def whatever_writes(checks, s):
+    """Merges of rows and of the schema, undos and approved writes end with every invariant, too."""
+    main = "/v1/db/acme/kept"
+    s.call("POST", "/v1/databases", {"slug": "kept", "name": "Kept"})
+    for sql in ("CREATE TABLE t(id INTEGER PRIMARY KEY, n INT)", "INSERT INTO t VALUES(1, 1), (2, 2)"):
+        s.query(sql, db="kept")
+    s.call("PUT", main + "/branches/b", {"data": "full"})
+    made = s.db("propose", {"sql": "UPDATE t SET n = 5 WHERE id = 1"}, db="kept").json["data"]
+    s.db("apply", {"executionToken": made["executionToken"]}, db="kept")
+    for name, sql in (("not one", "SELECT id FROM t WHERE n = 1"), ("not nine", "SELECT id FROM t WHERE n = 9"), ("t alone", "SELECT name FROM pragma_table_info('t') WHERE name = 'more'")):
+        checks.equal(f"invariant {name}", s.call("POST", main + "/invariants", {"name": name, "sql": sql}).status, 200)
+    s.query("UPDATE t SET n = 9 WHERE id = 2", db="kept-b")
+    merged = s.call("POST", main + "/branches/b/merge", {"mode": "data"})
+    checks.equal("a merge of rows", (merged.status, merged.json.get("code")), (409, "invariant"))
+    s.query("ALTER TABLE t ADD COLUMN more", db="kept-b")
+    merged = s.call("POST", main + "/branches/b/merge", {"mode": "schema"})
+    checks.equal("a merge of the schema", (merged.status, merged.json.get("code")), (409, "invariant"))
+    undo = s.db(f"proposals/{made['proposalId']}/undo", {}, db="kept").json["data"]
+    checks.equal("an undo tells", undo["flags"]["brokenInvariants"], ["not one"])
+    done = s.db("apply", {"executionToken": undo["executionToken"]}, db="kept")
+    checks.equal("and is not done", (done.status, done.json["code"]), (409, "invariant"))
+    checks.equal("nothing was changed", s.query("SELECT group_concat(n) FROM t", db="kept").json["data"]["rows"], [["5,2"]])
+
+
 def restored(checks, s):
     """A restore keeps the invariants of now, and tells which of them its rows break."""
     path = "/v1/db/acme/main/invariants"
@@ -203,7 +227,7 @@ def main():
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             checks.equal(sql, s.query(sql).status, 200)
-        for part in (routes, bad_input, examples, one_bearer_only, kept_by_people, imports_and_branches, reasons, invariants, restored):
+        for part in (routes, bad_input, examples, one_bearer_only, kept_by_people, imports_and_branches, reasons, invariants, whatever_writes, restored):
             checks.part(part, checks, s)
     return checks.end()
 
