@@ -4,6 +4,8 @@
 
 #include "token/token.h"
 
+#define TOKEN_SQL_TABLES "SELECT table_name FROM token_table WHERE token_id = ?1 ORDER BY table_name"
+
 /* The rules that need no database. */
 MUST_CHECK enum err_code token_check_new(const struct token_new *in, struct err *err);
 /* Claims in their one spelling, arena memory; "" for none and for {}. */
