@@ -22,10 +22,31 @@ static const struct {
     {"SELECT table_name, column_name, kind, options FROM _sys_mask",
         "INSERT INTO _sys_mask(table_name, column_name, kind, options)"},
     {"SELECT key, value FROM _sys_meta WHERE key = 'mask_columns'", "INSERT INTO _sys_meta(key, value)"},
-    {MASK_SECRET_NEW_SQL, "INSERT INTO _sys_meta(key, value)"},
     {"SELECT table_name, column_name, description, updated_at_ms FROM _sys_description",
         "INSERT INTO _sys_description(table_name, column_name, description, updated_at_ms)"},
+    {MASK_SECRET_NEW_SQL, "INSERT INTO _sys_meta(key, value)"}, /* the last one */
 };
+
+static const char SQL_FILE_ID[] = "SELECT value FROM _sys_meta WHERE key = 'file'";
+static const char SQL_IS_SAME[] = "SELECT NOT EXISTS (SELECT 1 FROM _sys_mask) AND NOT EXISTS"
+                                  " (SELECT 1 FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%')";
+
+const char *copy_build_kept(size_t i)
+{
+    return i + 1 < ARRAY_LEN(KEPT) ? KEPT[i].select : NULL;
+}
+
+enum err_code copy_build_is_same(struct op *op, bool *ret, struct err *err)
+{
+    struct catalog_source src = catalog_source_of_op(op);
+    AUTO_SQL *stmt = NULL;
+    bool row = false;
+    enum err_code code = op_prepare_internal(op, SQL_IS_SAME, &stmt, err);
+    if (!code)
+        code = catalog_step(&src, stmt, &row, err);
+    *ret = !code && row && sqlite3_column_int(stmt, 0) != 0;
+    return code;
+}
 
 static int step_own(void *arg, sqlite3_stmt *stmt)
 {
@@ -73,13 +94,24 @@ static enum err_code fill(
     return code;
 }
 
-enum err_code copy_build(
-    struct op *op, struct dump *dump, const struct catalog *cat, const char *path, struct err *err)
+static void read_id(sqlite3 *db, char ret[COPY_ID_SIZE])
+{
+    sqlite3_stmt *stmt = NULL;
+    ret[0] = '\0';
+    if (sqlite3_prepare_v2(db, SQL_FILE_ID, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+        str_print_cut(ret, COPY_ID_SIZE, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    (void)sqlite3_finalize(stmt); /* it was only read */
+}
+
+enum err_code copy_build(struct op *op, struct dump *dump, const struct catalog *cat, const char *path,
+    char ret_id[COPY_ID_SIZE], struct err *err)
 {
     struct dump_db copy;
     enum err_code code = dump_db_open(&copy, path, err);
     if (!code)
         code = fill(op, &copy, dump, cat, err);
+    if (!code && ret_id)
+        read_id(copy.db, ret_id);
     if (!code)
         code = dump_db_close(&copy, err);
     dump_db_release(&copy);

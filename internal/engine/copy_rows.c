@@ -221,7 +221,7 @@ static enum err_code build(struct copying *c, const struct copy_wish *wish, cons
         .whole = true,
         .schema_only = wish->schema_only,
         .add_column = add_column};
-    enum err_code code = copy_build(c->op, &c->dump, &c->cat, path, &why);
+    enum err_code code = copy_build(c->op, &c->dump, &c->cat, path, NULL, &why);
     if (code && wish->masked && (code == ERR_CONFLICT || code == ERR_SQL))
         return err_set(
             err, ERR_CONFLICT, "what the masks make of some row the schema refuses: %s", why.message);

@@ -49,8 +49,7 @@ static bool rehearses(enum wire_op op)
 
 static bool should_give_way(const struct engine *eng, int64_t now)
 {
-    return eng->recorder && eng->cfg.mode == ENGINE_WRITER &&
-           rehearses(eng->running->call.op) &&
+    return eng->recorder && eng->cfg.mode == ENGINE_WRITER && rehearses(eng->running->call.op) &&
            now - eng->running_since_us > LIMIT_REHEARSAL_HOLDS_MS * 1000 &&
            atomic_load_explicit(&eng->board->waiting, memory_order_relaxed) > 0;
 }
@@ -202,6 +201,7 @@ static void give_back(struct engine *eng)
 {
     enum { STATEMENTS_KEPT = 8 };
     seat_close(eng);
+    copy_again_forget(eng);
     cache_trim(eng, STATEMENTS_KEPT);
     turn_trim(eng);
     channel_release(&eng->channel);

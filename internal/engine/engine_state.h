@@ -9,6 +9,7 @@
 #include "engine/base.h"
 #include "engine/cache.h"
 #include "engine/channel.h"
+#include "engine/copy_again.h"
 #include "engine/dice.h"
 #include "engine/engine.h"
 #include "engine/guard.h"
@@ -43,6 +44,7 @@ struct engine {
     struct querylog log;
     struct dice dice;
     struct base_keeper base;
+    struct copy_again again;
     struct digest schema; /* of schema_version, while schema_known: schema_state.h */
     int64_t schema_version;
     bool schema_known;

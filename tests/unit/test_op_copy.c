@@ -1,5 +1,6 @@
 /* A copy of the schema: everything but the rows, in a file that an engine can begin with. */
 #include "lib/op_fixture.h"
+#include "lib/unit.h"
 #include "base/fs.h"
 #include "base/id.h"
 #include <setjmp.h>
@@ -115,6 +116,78 @@ void test_opcopy__a_whole_copy_is_another_file_with_the_same_rows(void **state)
     str_print(file, sizeof file, "%s", value(db, "SELECT value FROM _sys_meta WHERE key = 'file'"));
     assert_string_not_equal(file, op_fixture_value(&from, "SELECT value FROM _sys_meta WHERE key = 'file'"));
     (void)sqlite3_close(db);
+}
+
+/* The value of `sql` in one copy more. */
+static const char *of_a_copy(const char *sql)
+{
+    static char text[4][200];
+    static unsigned next;
+    sqlite3 *db = copied(WIRE_OP_COPY_SCHEMA);
+    char *out = text[next++ % 4];
+    assert_string_equal(value(db, "PRAGMA integrity_check"), "ok");
+    str_print(out, sizeof text[0], "%s", value(db, sql));
+    (void)sqlite3_close(db);
+    return out;
+}
+
+void test_opcopy__a_copy_like_the_last_one_has_an_id_of_its_own(void **state)
+{
+    (void)state;
+    static const char ID[] = "SELECT value FROM _sys_meta WHERE key = 'file'";
+    op_fixture_sql(&from, "DROP TABLE IF EXISTS f; DROP TABLE IF EXISTS g; CREATE TABLE like_last(a); INSERT "
+                          "INTO like_last VALUES(1)");
+    const char *first = of_a_copy(ID), *second = of_a_copy(ID), *third = of_a_copy(ID);
+    assert_int_equal(strlen(second), 32);
+    assert_string_not_equal(first, second);
+    assert_string_not_equal(second, third);
+    assert_string_not_equal(third, op_fixture_value(&from, ID));
+    assert_string_equal(of_a_copy("SELECT count(*) FROM like_last"), "0");
+    assert_string_equal(of_a_copy("SELECT count(*) FROM _sys_meta WHERE key = 'start:table:like_last'"), "1");
+}
+
+void test_opcopy__a_copy_like_the_last_one_is_as_the_database_is_now(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *change, *sql, *want;
+    } ROWS[] = {
+        {"CREATE TABLE now(a)", "SELECT count(*) FROM pragma_table_info('now')", "1"},
+        {"ALTER TABLE now ADD COLUMN b", "SELECT count(*) FROM pragma_table_info('now')", "2"},
+        {"PRAGMA user_version = 7", "PRAGMA user_version", "7"},
+        {"INSERT INTO _sys_description VALUES('now', '', 'one', 1)",
+            "SELECT description FROM _sys_description WHERE table_name = 'now'", "one"},
+        {"UPDATE _sys_description SET description = 'two' WHERE table_name = 'now'",
+            "SELECT description FROM _sys_description WHERE table_name = 'now'", "two"},
+        {"INSERT INTO _sys_row_security VALUES('now')",
+            "SELECT count(*) FROM _sys_row_security WHERE table_name = 'now'", "1"},
+        {"DELETE FROM _sys_row_security WHERE table_name = 'now'",
+            "SELECT count(*) FROM _sys_row_security WHERE table_name = 'now'", "0"},
+        {"CREATE VIRTUAL TABLE words USING fts5(x); INSERT INTO words(words, rank) VALUES('automerge', 8)",
+            "SELECT v FROM words_config WHERE k = 'automerge'", "8"},
+        {"INSERT INTO words(words, rank) VALUES('automerge', 4)",
+            "SELECT v FROM words_config WHERE k = 'automerge'", "4"},
+        {"DROP TABLE words; DROP TABLE now; DELETE FROM _sys_description WHERE table_name = 'now'",
+            "SELECT count(*) FROM sqlite_schema WHERE name = 'now'", "0"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        (void)of_a_copy("SELECT 1");
+        op_fixture_sql(&from, ROWS[i].change);
+        expect_row(strcmp(of_a_copy(ROWS[i].sql), ROWS[i].want) == 0, ROWS[i].change);
+        expect_row(strcmp(of_a_copy(ROWS[i].sql), ROWS[i].want) == 0, ROWS[i].change);
+    }
+}
+
+void test_opcopy__masks_get_a_secret_of_their_own_in_each_copy(void **state)
+{
+    (void)state;
+    static const char SECRET[] = "SELECT value FROM _sys_meta WHERE key = 'mask_secret'";
+    op_fixture_sql(&from, "INSERT INTO _sys_mask(table_name, column_name, kind) VALUES('t', 'b', 'null');"
+                          "INSERT OR REPLACE INTO _sys_meta(key, value) VALUES('mask_secret', 'ours')");
+    const char *first = of_a_copy(SECRET), *second = of_a_copy(SECRET);
+    assert_int_equal(strlen(first), 64);
+    assert_string_not_equal(first, second);
+    op_fixture_sql(&from, "DELETE FROM _sys_mask; DELETE FROM _sys_meta WHERE key = 'mask_secret'");
 }
 
 void test_opcopy__is_for_admins_and_needs_a_name_of_ours(void **state)
