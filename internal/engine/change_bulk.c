@@ -5,6 +5,7 @@
 #include "engine/change_bulk.h"
 #include "base/mem.h"
 #include "engine/catalog.h"
+#include "engine/change_record.h"
 #include "engine/change_target.h"
 #include "engine/engine_state.h"
 
@@ -15,20 +16,20 @@ enum {
 
 #define POINTER "change_bulk"
 
-struct bulk_row {
-    int64_t rowid;
-    struct str old_cells, new_cells;
-};
-
 struct bulk {
+    struct engine *eng;
     const struct change_table_view *t;
     size_t key;     /* the column that is the row id */
     bool *changes;  /* each column: in all rows or in none */
     size_t changed; /* how many */
-    struct bulk_row *rows;
+    struct taken_row *rows;
+    enum cat_affinity *affinities; /* of columns that change */
+    struct change_cell *was;
+    bool exact; /* each row will be what the set says, after the types of the columns had their say */
     size_t count;
-    size_t found, given; /* rows so far */
-    size_t number;       /* of the cell of row `given` that comes next in `cells` */
+    struct recorder *recorder; /* that looks away, for these rows are what is done; NULL: none does */
+    size_t found, given;       /* rows so far */
+    size_t number;             /* of the cell of row `given` that comes next in `cells` */
     struct str cells;
 };
 
@@ -50,43 +51,59 @@ static bool find_key(struct bulk *b)
     return keys == 1;
 }
 
-static bool take_row(struct bulk *b, const struct change_row *row)
+static bool read_affinity(struct bulk *b, size_t i)
 {
-    struct str old_cells = row->old_cells, new_cells = row->new_cells;
-    struct bulk_row *at = &b->rows[b->count];
-    if (row->op != CHANGE_UPDATE)
+    AUTO_STRBUF t;
+    AUTO_STRBUF c;
+    const char *type = NULL;
+    strbuf_init(&t, CHANGE_NAME_MAX);
+    strbuf_init(&c, CHANGE_NAME_MAX);
+    strbuf_add_str(&t, b->t->name);
+    strbuf_add_str(&c, b->t->columns[i].name);
+    bool read = !strbuf_failed(&t) && !strbuf_failed(&c) &&
+                sqlite3_table_column_metadata(b->eng->db, "main", strbuf_cstr(&t), strbuf_cstr(&c), &type,
+                    NULL, NULL, NULL, NULL) == SQLITE_OK;
+    b->affinities[i] = cat_affinity_of(str_of(type ? type : ""));
+    return read;
+}
+
+/* The set was checked. What SQLite would store in another way, or would not store as a change, is done, but
+ * not exact. */
+static bool take_row(struct bulk *b, struct str *rest)
+{
+    struct taken_row *at = &b->rows[b->count];
+    struct str cells = str_slice(*rest, 1, rest->len);
+    if ((*rest->ptr & ~CHANGE_INDIRECT) != CHANGE_UPDATE)
         return false;
-    at->old_cells = old_cells;
-    at->new_cells = new_cells;
+    at->cells.ptr = cells.ptr;
+    for (size_t i = 0; i < b->t->column_count; i++)
+        b->was[i] = change_cell_next(&cells);
+    at->old_len = (size_t)(cells.ptr - at->cells.ptr);
     for (size_t i = 0; i < b->t->column_count; i++) {
-        bool changes = change_cell_skip(&new_cells) != CHANGE_SAME;
-        if (i == b->key) {
-            struct change_cell key = change_cell_next(&old_cells);
-            at->rowid = key.integer;
-            if (changes || key.kind != CHANGE_INT)
-                return false;
-            continue;
-        }
-        (void)change_cell_skip(&old_cells);
+        struct change_cell will = change_cell_next(&cells);
+        bool changes = will.kind != CHANGE_SAME;
+        if (i == b->key && (changes || b->was[i].kind != CHANGE_INT))
+            return false;
+        if (b->count == 0 && changes)
+            b->exact &= read_affinity(b, i);
         if (b->count > 0 && b->changes[i] != changes)
             return false;
         b->changes[i] = changes;
+        b->exact &=
+            !changes || (recorder_takes_cell(b->affinities[i], &will) && !change_cell_eq(&b->was[i], &will));
     }
+    at->cells.len = (size_t)(cells.ptr - at->cells.ptr);
+    at->rowid = b->was[b->key].integer;
+    *rest = cells;
     return b->count++ == 0 || at[-1].rowid < at->rowid;
 }
 
 static bool take_rows(struct bulk *b)
 {
     struct str rest = b->t->rows;
-    struct change_row row;
-    bool found = true, fit = true;
-    while (fit) {
-        if (change_row_next(b->t, &rest, &found, &row, NULL))
-            return false;
-        if (!found)
-            break;
-        fit = b->count < b->t->row_count && take_row(b, &row);
-    }
+    bool fit = true;
+    while (fit && rest.len)
+        fit = b->count < b->t->row_count && take_row(b, &rest);
     for (size_t i = 0; i < b->t->column_count; i++)
         b->changed += b->changes[i];
     return fit && b->count == b->t->row_count && b->changed > 0;
@@ -139,7 +156,7 @@ static void fn_changes(sqlite3_context *ctx, int argc, sqlite3_value **argv)
         return;
     int64_t rowid = sqlite3_value_int64(argv[1]);
     bool there = b->found < b->count && b->rows[b->found].rowid == rowid, as_was = true;
-    struct str cells = there ? b->rows[b->found].old_cells : STR_EMPTY;
+    struct str cells = there ? b->rows[b->found].cells : STR_EMPTY;
     for (size_t i = 0, n = 2; there && as_was && (int)n < argc; i++) {
         if (!b->changes[i]) {
             (void)change_cell_skip(&cells);
@@ -187,7 +204,7 @@ static void fn_change(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     }
     if (b->number == 0 || b->number > column) {
         b->number = 0;
-        b->cells = b->rows[b->given].new_cells;
+        b->cells = str_slice(b->rows[b->given].cells, b->rows[b->given].old_len, b->rows[b->given].cells.len);
     }
     for (; b->number < column; b->number++)
         (void)change_cell_skip(&b->cells);
@@ -273,8 +290,12 @@ static int run_or_not(struct engine *eng, struct bulk *b, const char *rowid, boo
 {
     struct guard_saved saved = guard_enter_own(&eng->guard);
     int rc = sqlite3_exec(eng->db, "SAVEPOINT _sys_bulk", NULL, NULL, NULL);
+    if (b->recorder)
+        recorder_look_away(b->recorder);
     if (rc == SQLITE_OK)
         rc = run(eng, b, rowid);
+    if (b->recorder)
+        recorder_look_again(b->recorder);
     *ret_done = rc == SQLITE_DONE && b->found == b->count && b->given + 1 == b->count &&
                 sqlite3_changes64(eng->db) == (int64_t)b->count;
     bool gone = sqlite3_get_autocommit(eng->db);
@@ -285,21 +306,31 @@ static int run_or_not(struct engine *eng, struct bulk *b, const char *rowid, boo
     if (!gone && rc == SQLITE_OK)
         rc = sqlite3_exec(eng->db, "RELEASE _sys_bulk", NULL, NULL, NULL);
     guard_leave(&eng->guard, saved);
+    if (rc == SQLITE_OK && *ret_done && b->recorder)
+        recorder_take(b->recorder, b->t, b->rows, b->count);
     return rc;
 }
 
 int change_bulk(struct engine *eng, const struct change_table_view *t, const char *rowid, bool *ret_done)
 {
-    struct bulk b = {.t = t};
+    struct bulk b = {.eng = eng, .t = t, .exact = true};
     int rc = SQLITE_OK;
     *ret_done = false;
     if (t->row_count < ROWS_MIN || t->row_count > t->rows.len || !find_key(&b))
         return SQLITE_OK;
     b.changes = mem_array(t->column_count, sizeof b.changes[0]);
+    b.affinities = mem_array(t->column_count, sizeof b.affinities[0]);
+    b.was = mem_array(t->column_count, sizeof b.was[0]);
     b.rows = mem_array((size_t)t->row_count, sizeof b.rows[0]);
-    if (take_rows(&b) && is_dense(&b))
+    bool fit = take_rows(&b) && is_dense(&b);
+    /* One statement, without triggers and actions of foreign keys, changes these rows and no others. */
+    if (fit && b.exact && eng->recorder && recorder_may_take(eng->recorder, t))
+        b.recorder = eng->recorder;
+    if (fit)
         rc = run_or_not(eng, &b, rowid, ret_done);
     mem_free(b.rows);
+    mem_free(b.was);
+    mem_free(b.affinities);
     mem_free(b.changes);
     return rc;
 }

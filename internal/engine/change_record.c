@@ -13,7 +13,7 @@
 
 enum { ARENA_MAX = 32 << 20, INDEX_MIN = 64, INDEX_KEPT = 1024 };
 
-static void fail(struct recorder *r, enum recorder_failure why, struct str table)
+void recorder_fail(struct recorder *r, enum recorder_failure why, struct str table)
 {
     if (r->failure != RECORDER_FINE)
         return;
@@ -49,7 +49,7 @@ static struct recorder_table *renew_table(struct recorder *r, struct str name, s
 {
     struct recorder_table *t = recorder_table_read(r, name);
     if (!t) {
-        fail(r, RECORDER_SQL, known ? known->name : STR_EMPTY);
+        recorder_fail(r, RECORDER_SQL, known ? known->name : STR_EMPTY);
         return NULL;
     }
     if (known && recorder_table_same(known, t)) {
@@ -58,7 +58,7 @@ static struct recorder_table *renew_table(struct recorder *r, struct str name, s
         return known;
     }
     if (known) {
-        fail(r, RECORDER_SCHEMA, known->name);
+        recorder_fail(r, RECORDER_SCHEMA, known->name);
         known->schema = r->schema;
         known->bare = t->bare;
         return r->failure ? NULL : known;
@@ -69,13 +69,12 @@ static struct recorder_table *renew_table(struct recorder *r, struct str name, s
     r->table_count++;
     r->tables = t;
     if (r->table_count > CHANGE_TABLES_MAX)
-        fail(r, RECORDER_TOO_LARGE, t->name);
+        recorder_fail(r, RECORDER_TOO_LARGE, t->name);
     return t;
 }
 
-static struct recorder_table *table_of(struct recorder *r, const char *z)
+struct recorder_table *recorder_table_of(struct recorder *r, struct str name)
 {
-    struct str name = str_of(z);
     struct recorder_table *t = r->last;
     if (!t || !str_eq(t->name, name))
         t = find_table(r, name);
@@ -176,7 +175,7 @@ static struct recorder_entry *entry_of(
         return e;
     }
     if (r->entry_count >= (size_t)LIMIT_CHANGE_ROWS) {
-        fail(r, RECORDER_TOO_MANY, t->shown);
+        recorder_fail(r, RECORDER_TOO_MANY, t->shown);
         return NULL;
     }
     if (r->entry_count == r->entry_cap) {
@@ -200,7 +199,7 @@ static void note(struct recorder *r, struct recorder_table *t, int op, int64_t r
         return;
     e->indirect &= indirect;
     if (r->mode == RECORDER_ROWS && !recorder_put_row(r, e, op, is_new) && !strbuf_failed(&r->cells))
-        fail(r, RECORDER_SQL, t->shown);
+        recorder_fail(r, RECORDER_SQL, t->shown);
 }
 
 static bool key_changed(struct recorder *r, const struct recorder_table *t, int64_t before, int64_t after)
@@ -250,7 +249,7 @@ static void keep_change(
     else
         note(r, t, op, op == SQLITE_INSERT ? after : before, indirect);
     if (strbuf_failed(&r->cells))
-        fail(r, RECORDER_TOO_LARGE, t->shown);
+        recorder_fail(r, RECORDER_TOO_LARGE, t->shown);
 }
 
 static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const char *name,
@@ -260,12 +259,12 @@ static void on_change(void *arg, sqlite3 *db, int op, const char *schema, const 
     CHECK(db == r->db);
     r->events++;
     if (schema[0] == 'm')
-        destruction_count(r->eng, op, name);
+        destruction_count(r->eng, op, name, 1);
     if (r->failure != RECORDER_FINE || schema[0] != 'm')
         return;
     if (r->mode == RECORDER_KEYS && !map_get(r->watched, str_of(name)))
         return;
-    struct recorder_table *t = table_of(r, name);
+    struct recorder_table *t = recorder_table_of(r, str_of(name));
     if (t)
         t->written |= t->bare;
     r->inner_events += t && t->inner_of.len;
@@ -315,7 +314,7 @@ bool recorder_add_table(struct recorder *r, struct op *op, struct str name, stru
     bool is_new;
     int rc = SQLITE_ROW;
     strbuf_init(&sql, CHANGE_NAME_MAX * 40);
-    struct recorder_table *t = table_of(r, name.ptr);
+    struct recorder_table *t = recorder_table_of(r, name);
     const char *rowid = t && !t->ignored && !t->without_rowid ? recorder_table_rowid(t) : NULL;
     if (!rowid)
         return false;
@@ -333,7 +332,7 @@ bool recorder_add_table(struct recorder *r, struct op *op, struct str name, stru
             r->given_up ? NULL : entry_of(r, t, sqlite3_column_int64(stmt, 0), key_at, &is_new);
         if (e && !put_cells(r, e, stmt)) {
             e->is = false;
-            fail(r, RECORDER_TOO_LARGE, t->shown);
+            recorder_fail(r, RECORDER_TOO_LARGE, t->shown);
         }
         if (r->given_up)
             recorder_count(t, SQLITE_INSERT, false);
@@ -405,6 +404,11 @@ void recorder_attach(struct recorder *r)
     void *before = sqlite3_preupdate_hook(r->db, on_change, r);
     CHECK(before == NULL);
     r->eng->recorders++;
+}
+
+void recorder_look_again(struct recorder *r)
+{
+    (void)sqlite3_preupdate_hook(r->db, on_change, r); /* returns the argument of the hook before: none */
 }
 
 void recorder_expect_assigns(struct recorder *r)

@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "base/strbuf.h"
 #include "base/arena.h"
+#include "engine/catalog.h"
 
 #include <sqlite3.h>
 
@@ -39,6 +40,8 @@ enum recorder_failure {
 
 struct recorder_table;
 struct recorder_entry;
+struct change_cell;
+struct change_table_view;
 
 /* A table that a statement named as what it changes; cut when it is longer than GUARD_TARGET_MAX. */
 struct recorder_target {
@@ -98,6 +101,28 @@ void recorder_detach(struct recorder *r);
  * that was made by hand can have.) */
 void recorder_expect_assigns(struct recorder *r);
 void recorder_assigns(struct recorder *r, const char *table, const char *column);
+
+/* --- Taking an UPDATE's word for it: change_take.c ---
+ * Who is sure of what a statement does to the rows of a table, and that it does nothing else, need not have
+ * each of them looked at: the recorder looks away meanwhile, and takes the rows as they stand in a change
+ * set. What is recorded is the same. */
+
+/* Before: has nothing been recorded of that table yet, and is it the one that the change set means? */
+bool recorder_may_take(struct recorder *r, const struct change_table_view *t);
+/* Does a column of that affinity keep the value as it is? Sometimes it does and false is said. */
+bool recorder_takes_cell(enum cat_affinity affinity, const struct change_cell *cell);
+void recorder_look_away(struct recorder *r);
+/* After, whatever became of it. */
+void recorder_look_again(struct recorder *r);
+/* It was done: rows in order of their row ids, at least one, whose cells stand in t->rows, the old ones and
+ * then the new ones. */
+struct taken_row {
+    int64_t rowid;
+    struct str cells;
+    size_t old_len;
+};
+void recorder_take(
+    struct recorder *r, const struct change_table_view *t, const struct taken_row *rows, size_t count);
 
 /* After a statement: did it change the schema, and which table did it name as what it writes to ("" none)? */
 void recorder_ran(struct recorder *r, bool changes_schema, struct str target);

@@ -94,6 +94,10 @@ size_t recorder_put_key(struct recorder *r, const struct recorder_table *t, reco
  * SQLite or the memory failed. */
 bool recorder_put_row(struct recorder *r, struct recorder_entry *e, int op, bool first);
 
+/* change_record.c: NULL when SQLite or the memory failed, which is noted. */
+struct recorder_table *recorder_table_of(struct recorder *r, struct str name);
+void recorder_fail(struct recorder *r, enum recorder_failure why, struct str table);
+
 /* What is told when a limit was passed. */
 enum err_code recorder_too_much(const struct recorder *r, enum recorder_failure which, struct err *err);
 

@@ -46,14 +46,14 @@ static struct tally_table *tally_of(struct tally *t, struct str name)
     return &s->tables[s->count++];
 }
 
-static void tally_count(struct tally *t, int change, struct str name)
+static void tally_count(struct tally *t, int change, struct str name, int64_t rows)
 {
     struct tally_table *table = tally_of(t, name);
     if (!table)
         return;
-    table->removed += change == SQLITE_DELETE;
-    table->updated += change == SQLITE_UPDATE;
-    table->inserted += change == SQLITE_INSERT;
+    table->removed += change == SQLITE_DELETE ? rows : 0;
+    table->updated += change == SQLITE_UPDATE ? rows : 0;
+    table->inserted += change == SQLITE_INSERT ? rows : 0;
 }
 
 /* Inner tables of full-text indexes are written to in ways of their own. A user's table can have such a name
@@ -67,16 +67,16 @@ static bool may_be_inner(struct str table)
     return inner;
 }
 
-void destruction_count(struct engine *eng, int change, const char *table)
+void destruction_count(struct engine *eng, int change, const char *table, int64_t rows)
 {
     struct str name = str_of(table);
     if ((change == SQLITE_INSERT && !eng->tally) || guard_name_reserved(name))
         return;
     bool inner = may_be_inner(name);
     if (eng->tally && !inner)
-        tally_count(eng->tally, change, name);
-    eng->destroyed_inner += inner && change != SQLITE_INSERT;
-    eng->destroyed += !inner && change != SQLITE_INSERT;
+        tally_count(eng->tally, change, name, rows);
+    eng->destroyed_inner += inner && change != SQLITE_INSERT ? rows : 0;
+    eng->destroyed += !inner && change != SQLITE_INSERT ? rows : 0;
 }
 
 static void on_change(void *arg, sqlite3 *db, int change, const char *schema, const char *table,
@@ -86,7 +86,7 @@ static void on_change(void *arg, sqlite3 *db, int change, const char *schema, co
     (void)before;
     (void)after;
     if (schema[0] == 'm')
-        destruction_count(arg, change, table);
+        destruction_count(arg, change, table, 1);
 }
 
 static bool has_where(struct str sql)

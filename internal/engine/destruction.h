@@ -36,7 +36,7 @@ void destruction_of_set(struct op *op, int64_t rows);
 void destruction_of_schema(struct op *op, const char *deed, const char *table);
 
 /* Through the hook of a recorder, which shuts out that of this file. */
-void destruction_count(struct engine *eng, int change, const char *table);
+void destruction_count(struct engine *eng, int change, const char *table, int64_t rows);
 
 /* ERR_UNAVAILABLE: the call destroys, and a snapshot is wanted before it. */
 enum err_code destruction_ask(struct task *t, struct err *err);
