@@ -298,7 +298,8 @@ static bool put_cells(struct recorder *r, struct recorder_entry *e, sqlite3_stmt
 
 static void select_rows(const struct recorder_table *t, const char *rowid, struct strbuf *out)
 {
-    strbuf_addf(out, "SELECT %s", rowid);
+    strbuf_add_cstr(out, "SELECT ");
+    strbuf_add_cstr(out, rowid);
     for (size_t i = 0; i < t->column_count; i++) {
         strbuf_add_char(out, ',');
         catalog_quote(out, t->columns[i].name);

@@ -72,9 +72,12 @@ enum err_code schema_mark_renames(const struct schema_rename *list, struct schem
 {
     for (struct schema_object *o = after; o; o = o->next) {
         bool touched = false;
-        if (!list || !str_eq(o->type, S("table")) || table_named(before, o->name))
+        if (!list || !str_eq(o->type, S("table")))
             continue;
         struct str name = first_name(list, o->name, r, &touched);
+        o->replaced = name.ptr && table_named(before, o->name) && !str_eq_nocase(name, o->name);
+        if (table_named(before, o->name))
+            continue;
         struct schema_object *was = name.ptr ? table_named(before, name) : NULL;
         if (!was || table_named(after, name))
             continue;

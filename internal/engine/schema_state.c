@@ -119,6 +119,7 @@ enum err_code schema_objects(struct op *op, struct schema_object **ret, struct e
         o->table = catalog_text(op->arena, stmt, 2);
         o->sql = catalog_text(op->arena, stmt, 3);
         o->renamed = (struct str){NULL, 0};
+        o->replaced = false;
         *tail = o;
         tail = &o->next;
     }
@@ -175,6 +176,8 @@ static void write_object(struct op *op, struct jsonw *w, const char *change, con
         jsonw_null(w);
     if (o->renamed.ptr)
         JSONW_TEXT(w, o == was ? "renamedTo" : "renamedFrom", o->renamed);
+    if (o->replaced)
+        JSONW_BOOL(w, "replaced", true);
     jsonw_object_end(w);
 }
 

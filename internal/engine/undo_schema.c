@@ -45,6 +45,7 @@ static void read_change(struct schema_undo *s, const struct jsonr_value *v)
     c->what = str_eq(what, S("added"))     ? SCHEMA_ADDED
               : str_eq(what, S("removed")) ? SCHEMA_REMOVED
                                            : SCHEMA_CHANGED;
+    c->replaced = jsonr_member(v, S("replaced")) != NULL;
     c->renamed = text_of(v, c->what == SCHEMA_REMOVED ? "renamedTo" : "renamedFrom");
     while (*end)
         end = &(*end)->next;
@@ -313,20 +314,31 @@ static enum err_code lose_tables(struct schema_undo *s, struct rehearsal *r, str
     return code;
 }
 
+static void lose_columns_of(struct schema_undo *s, const struct schema_undo_change *c, int64_t rows)
+{
+    static const struct str ALL = {NULL, 0};
+    for (const struct schema_undo_column *k = c->gone; k; k = k->next)
+        tell_lost(s, c->name, k->name, rows, "the column goes with its values");
+    for (const struct schema_undo_column *k = c->back; k; k = k->next)
+        tell_lost(s, c->name, k->name, -1,
+            s->has_from ? "rows inserted since have no value in it: NULL, or its default"
+                        : "no snapshot holds its values: NULL, or its default");
+    if (c->replaced)
+        tell_lost(s, c->name, ALL, -1,
+            "another table took its place: which rows that had, and their values in columns that stayed, is "
+            "not taken back");
+}
+
 static enum err_code lose_columns(struct schema_undo *s, struct err *err)
 {
     int64_t rows;
     enum err_code code = ERR_OK;
     for (const struct schema_undo_change *c = s->changes; c && !code; c = c->next) {
-        if (c->what != SCHEMA_CHANGED || (!c->gone && !c->back))
+        if (c->what != SCHEMA_CHANGED || !schema_undo_is_table(c))
             continue;
         code = schema_count_rows(s->op, c->name, &rows, err);
-        for (const struct schema_undo_column *k = c->gone; k && !code && rows > 0; k = k->next)
-            tell_lost(s, c->name, k->name, rows, "the column goes with its values");
-        for (const struct schema_undo_column *k = c->back; k && !code && rows > 0; k = k->next)
-            tell_lost(s, c->name, k->name, -1,
-                s->has_from ? "rows inserted since have no value in it: NULL, or its default"
-                            : "no snapshot holds its values: NULL, or its default");
+        if (!code && rows > 0)
+            lose_columns_of(s, c, rows);
     }
     return code;
 }

@@ -166,7 +166,8 @@ static enum err_code take_whole_row(struct reading *x, sqlite3_stmt *stmt, struc
 static void put_columns(struct strbuf *sql, const struct recorder_table *t, bool key_alone)
 {
     const char *rowid = t->without_rowid ? NULL : recorder_table_rowid(t);
-    strbuf_addf(sql, "SELECT %s", rowid ? rowid : "NULL");
+    strbuf_add_cstr(sql, "SELECT ");
+    strbuf_add_cstr(sql, rowid ? rowid : "NULL");
     for (size_t i = 0; i < t->column_count; i++) {
         if (key_alone && !t->columns[i].key)
             continue;
@@ -205,7 +206,9 @@ static enum err_code prepare_find(struct reading *x, struct err *err)
     const char *rowid = t->without_rowid ? NULL : recorder_table_rowid(t);
     bool by_key = key_count(t) > 0, first = true;
     strbuf_init(&sql, 4 << 20);
-    strbuf_addf(&sql, "SELECT %s FROM main.", rowid ? rowid : "0");
+    strbuf_add_cstr(&sql, "SELECT ");
+    strbuf_add_cstr(&sql, rowid ? rowid : "0");
+    strbuf_add_cstr(&sql, " FROM main.");
     catalog_quote(&sql, t->name);
     strbuf_addf(&sql, " WHERE %s", by_key ? "" : rowid ? rowid : "0");
     if (!by_key)

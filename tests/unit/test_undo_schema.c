@@ -212,14 +212,17 @@ void test_undo_schema__a_table_that_was_built_anew_gets_its_definition(void **st
               "{\"sql\":\"CREATE TABLE made (body PRIMARY KEY) WITHOUT ROWID\"},"
               "{\"sql\":\"INSERT INTO made SELECT body FROM notes\"},{\"sql\":\"DROP TABLE notes\"},"
               "{\"sql\":\"ALTER TABLE made RENAME TO notes\"}");
-    undone();
+    const struct jsonr_value *v = undo(200);
+    assert_non_null(strstr(op_json_text(v, "flags/undo/lost/1/why"), "took its place"));
+    remember();
+    apply(200);
     check_schema();
     assert_string_equal(op_fixture_value(&f, STOCK), "1:10x 2:20- 3:30z");
     fresh();
     write_sql("{\"sql\":\"DROP INDEX by_n\"},{\"sql\":\"DROP VIEW low\"},"
               "{\"sql\":\"ALTER TABLE stock DROP COLUMN n\"}");
     op_fixture_sql(&f, "INSERT INTO stock (id) VALUES (4)"); /* which has no n */
-    const struct jsonr_value *v = undo(409);
+    v = undo(409);
     assert_string_equal(op_json_text(v, "code"), "restore_needed");
     assert_non_null(strstr(op_json_text(v, "error"), "NOT NULL"));
     assert_string_equal(op_json_text(v, "restore/snapshotId"), SNAPSHOT);
@@ -313,4 +316,29 @@ void test_undo_schema__refusals(void **state)
     (void)undo_with("{}", 403);
     f.role = WIRE_ROLE_ADMIN;
     assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM sqlite_schema WHERE name = 'notes'"), "0");
+}
+
+/* Rules hold it like any other, and what people approved is what is done. */
+void test_undo_schema__rules_hold_it(void **state)
+{
+    char rule[60], body[300];
+    (void)state;
+    fresh();
+    note_schema();
+    write_sql("{\"sql\":\"DROP TABLE notes\"}");
+    op_fixture_ok(&f, WIRE_OP_RULE_SET,
+        S("{\"action\":\"require_approval\",\"when\":\"(SELECT count(*) FROM effects WHERE op = 'schema') > "
+          "0\"}"),
+        NULL);
+    str_print(rule, sizeof rule, "%s", op_json_text(op_fixture_json(&f), "id"));
+    assert_string_equal(op_json_text(undo(200), "decision"), "require_approval");
+    remember();
+    apply(403);
+    assert_int_equal(f.head.held, 1);
+    str_print(body, sizeof body, "{\"hash\":\"%s\"}", op_json_text(op_fixture_json(&f), "hash"));
+    const struct op_arg args[] = {{"id", g_id}, {NULL, NULL}}, drop[] = {{"id", rule}, {NULL, NULL}};
+    op_fixture_ok(&f, WIRE_OP_REDEEM, str_of(body), args);
+    check_schema();
+    assert_string_equal(op_fixture_value(&f, NOTES), "7seven1.5 9nine1.5");
+    op_fixture_ok(&f, WIRE_OP_RULE_DROP, STR_EMPTY, drop);
 }
