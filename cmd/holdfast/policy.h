@@ -50,7 +50,8 @@ struct policy {
     struct policy_rule *rules; /* in the order in which they are asked */
     struct policy_invariant *invariants;
     struct policy_mask *masks;
-    bool says_masks; /* of files: there is a directory of them */
+    bool says_masks;         /* of files: there is a directory of them */
+    struct str mask_problem; /* of a server: why no masked branch can be made; ptr NULL: one can */
 };
 
 /* Not where they come from. */

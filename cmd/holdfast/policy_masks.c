@@ -77,6 +77,9 @@ enum err_code policy_read_masks_server(struct remote *r, struct policy *ret, str
         return err_set(err, ERR_INTERNAL, "the server answered with no list of masks");
     for (const struct jsonr_value *v = code ? NULL : jsonr_first(list); v && !code; v = jsonr_next(v))
         code = read_one(&r->arena, v, &tail, &m, err);
+    const struct jsonr_value *problem = code ? NULL : jsonr_member(data, S("problem"));
+    if (problem && jsonr_kind(problem) == JSONR_TEXT)
+        ret->mask_problem = jsonr_text(problem);
     return code;
 }
 

@@ -146,6 +146,14 @@ static bool compare_masks(struct pushing *p, const struct policy *files, const s
     return p->differences != before;
 }
 
+/* That masks are the same does not say that they are enough: somebody has to look at what is new. */
+static void tell_problem(struct pushing *p, const struct policy *server)
+{
+    if (server->mask_problem.ptr && !p->o->json)
+        strbuf_addf(
+            p->out, "! masks  no masked branch can be made: " STR_FMT "\n", STR_ARG(server->mask_problem));
+}
+
 /* --- --- */
 
 static enum err_code send_rules(struct remote *r, const struct policy *files, struct err *err)
@@ -207,6 +215,8 @@ static enum err_code push(struct pushing *p, struct remote *r, struct err *err)
     compare_rules(p, &files, &server);
     compare_invariants(p, &files, &server);
     bool masks = compare_masks(p, &files, &server);
+    if (files.says_masks && !masks)
+        tell_problem(p, &server);
     return p->o->yes && p->differences ? send(r, &files, &server, masks, err) : ERR_OK;
 }
 
