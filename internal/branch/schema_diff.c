@@ -2,6 +2,8 @@
 #include "branch/schema_diff.h"
 #include "base/check.h"
 #include "base/strbuf.h"
+#include "branch/schema_alter.h"
+#include "branch/schema_text.h"
 
 #define STATEMENT_MAX (1 << 20)
 
@@ -42,58 +44,6 @@ static bool find_insertion(struct str was, struct str is, struct insertion *ret)
         at--;
     *ret = (struct insertion){at, str_slice(is, at, at + more)};
     return is.ptr[at] == ',';
-}
-
-/* Behind a quoted text, a comment, or one character. */
-static size_t skip(struct str s, size_t at)
-{
-    char c = s.ptr[at], end = c == '[' ? ']' : c;
-    if (c == '-' && at + 1 < s.len && s.ptr[at + 1] == '-') {
-        while (at < s.len && s.ptr[at] != '\n')
-            at++;
-        return at;
-    }
-    if (c == '/' && at + 1 < s.len && s.ptr[at + 1] == '*') {
-        for (at += 2; at < s.len && !(s.ptr[at - 1] == '*' && s.ptr[at] == '/');)
-            at++;
-        return at < s.len ? at + 1 : at;
-    }
-    if (c != '\'' && c != '"' && c != '`' && c != '[')
-        return at + 1;
-    for (at++; at < s.len && s.ptr[at] != end;)
-        at++;
-    return at < s.len ? at + 1 : at; /* a doubled quote begins the next one */
-}
-
-/* The next column of ", a INT, b DEFAULT (1, 2)": up to a comma outside of brackets. false: what is there is
- * none. */
-static bool next_column(struct str *rest, struct str *ret)
-{
-    struct str s = *rest;
-    size_t at = 1;
-    int depth = 0;
-    while (at < s.len && !(depth == 0 && s.ptr[at] == ',')) {
-        depth += (s.ptr[at] == '(') - (s.ptr[at] == ')');
-        if (depth < 0)
-            return false;
-        at = skip(s, at);
-    }
-    *ret = str_trim(str_slice(s, 1, at));
-    *rest = str_slice(s, at, s.len);
-    return depth == 0 && ret->len > 0;
-}
-
-/* Words that begin a constraint of the table, which no statement can add. */
-static bool is_constraint(struct str column)
-{
-    static const struct str words[] = {
-        {"CONSTRAINT", 10}, {"PRIMARY", 7}, {"UNIQUE", 6}, {"CHECK", 5}, {"FOREIGN", 7}};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        struct str after = str_slice(column, words[i].len, column.len);
-        if (str_starts_nocase(column, words[i]) && (!after.len || strchr(" (\t\n\"'", after.ptr[0])))
-            return true;
-    }
-    return false;
 }
 
 /* --- Statements --- */
@@ -137,27 +87,16 @@ static bool new_columns(struct arena *a, struct str was, struct str is, struct s
     if (!find_insertion(was, is, &in))
         return false;
     for (struct str rest = in.text; rest.len;) {
-        if (!next_column(&rest, &column) || is_constraint(column))
+        if (!schema_text_item(&rest, &column) || schema_text_is_constraint(column))
             return false;
         add(&b, column);
     }
     return true;
 }
 
-/* `"a b" INT` and `[A B]` are one name: quotes and case aside. */
-static struct str column_name(struct str column)
-{
-    size_t at = 0;
-    if (strchr("'\"`[", column.ptr[0]))
-        return str_slice(column, 1, skip(column, 0) - 1);
-    while (at < column.len && !strchr(" \t\r\n(,/-", column.ptr[at]))
-        at++;
-    return str_slice(column, 0, at);
-}
-
 static const struct schema_statement *find_column(const struct schema_statement *list, struct str column)
 {
-    while (list && !str_eq_nocase(column_name(list->sql), column_name(column)))
+    while (list && !str_eq_nocase(schema_text_column(list->sql), schema_text_column(column)))
         list = list->next;
     return list;
 }
@@ -185,13 +124,21 @@ static bool alter_table(struct arena *a, struct str table, const struct schema_s
 #define BRANCH_REMOVED "the branch removed it, and the parent changed it since the branch began"
 #define MORE_ON_IT                                                                                           \
     "the branch removed it, and the parent made an index or a trigger of it since the branch began"
-#define MORE_THAN_COLUMNS "it is more than new columns, which no statement tells"
+#define MORE_THAN_COLUMNS                                                                                    \
+    "it is more than columns, and other tables refer to it, so it cannot be made anew beside them"
+#define AS_RENAMED                                                                                           \
+    "columns of the same place and kind have other names: they are renamed and keep their values"
+#define AS_DROPPED  "columns are removed, with their values"
+#define AS_FOLLOWED "by the new names of columns that it refers to: nothing is to be done"
+#define AS_REBUILT                                                                                           \
+    "it is made anew, and rows keep the values of columns of the same name; what rests on it is made again"
 
 struct comparison {
     struct arena *a;
     const struct schema_sides *sides;
     struct schema_diff *diff;
     struct schema_change **added, **changed, **removed; /* ends of the lists */
+    struct schema_rename *renames;                      /* of all tables */
 };
 
 static void note(struct comparison *c, struct schema_change ***end, const struct schema_change *what)
@@ -205,9 +152,17 @@ static void note(struct comparison *c, struct schema_change ***end, const struct
     *end = &made->next;
 }
 
+/* A table that was given back its name has it in quotes. */
+static struct str without_name(const struct schema_object *o)
+{
+    struct schema_text text;
+    bool split = o->kind == SCHEMA_TABLE && schema_text_split(o->sql, &text);
+    return split ? str_slice(o->sql, text.head.len, o->sql.len) : o->sql;
+}
+
 static bool is_same(const struct schema_object *a, const struct schema_object *b)
 {
-    return a && b && str_eq(a->sql, b->sql);
+    return a && b && (str_eq(a->sql, b->sql) || str_eq(without_name(a), without_name(b)));
 }
 
 /* Both sides changed a table since `base`, which may be NULL: columns that both only added come together. */
@@ -230,19 +185,74 @@ static void compare_both(struct comparison *c, const struct schema_object *base,
         note(c, &c->changed, &change);
 }
 
+static bool is_referred(const struct schema_object *list, struct str table)
+{
+    while (list && !(list->kind == SCHEMA_TABLE && schema_text_refers(list->sql, table)))
+        list = list->next;
+    return list != NULL;
+}
+
+/* Dropping a table that others refer to would take their rows along. */
+static bool can_rebuild(struct comparison *c, const struct schema_object *table)
+{
+    struct str temporary = schema_alter_temporary(c->a, table->name);
+    bool taken = false;
+    for (unsigned kind = 0; kind < SCHEMA_KIND_COUNT; kind++)
+        taken |= find(c->sides->parent, (enum schema_kind)kind, temporary) != NULL ||
+                 find(c->sides->branch, (enum schema_kind)kind, temporary) != NULL;
+    return !taken && !is_referred(c->sides->parent, table->name);
+}
+
+/* The parent left it as it was. */
+static void alter(struct comparison *c, struct schema_change *change)
+{
+    struct schema_statement *ours;
+    struct schema_rename *renames;
+    const struct schema_object *was = change->parent, *is = change->branch;
+    if (new_columns(c->a, was->sql, is->sql, &ours) &&
+        alter_table(c->a, was->name, ours, NULL, &change->alters))
+        return;
+    if (schema_alter_renames(c->a, was, is, &renames, &change->alters))
+        change->remark = AS_RENAMED;
+    else if (schema_alter_drops(c->a, was, is, &change->alters))
+        change->remark = AS_DROPPED;
+    else if (schema_alter_follows(was->sql, is->sql, c->renames)) {
+        change->remark = AS_FOLLOWED;
+        change->alters = NULL;
+    } else if (can_rebuild(c, was) && schema_alter_rebuild(c->a, was, is, &change->alters)) {
+        change->remark = AS_REBUILT;
+        change->rebuilt = true;
+    } else
+        change->by_hand = MORE_THAN_COLUMNS;
+}
+
 static void compare_table(struct comparison *c, const struct schema_object *base,
     const struct schema_object *parent, const struct schema_object *branch)
 {
-    struct schema_statement *ours;
     struct schema_change change = {.parent = parent, .branch = branch};
     if (!is_same(base, parent)) {
         compare_both(c, base, parent, branch);
         return;
     }
-    if (!new_columns(c->a, parent->sql, branch->sql, &ours) ||
-        !alter_table(c->a, parent->name, ours, NULL, &change.alters))
-        change.by_hand = MORE_THAN_COLUMNS;
+    alter(c, &change);
     note(c, &c->changed, &change);
+}
+
+/* Whoever speaks of these columns has other words for them. */
+static void gather_renames(struct comparison *c)
+{
+    struct schema_rename **end = &c->renames;
+    for (const struct schema_object *o = c->sides->branch; o; o = o->next) {
+        const struct schema_object *parent = find(c->sides->parent, SCHEMA_TABLE, o->name);
+        struct schema_statement *ignored;
+        if (o->kind != SCHEMA_TABLE || !parent || is_same(parent, o) ||
+            !is_same(find(c->sides->base, SCHEMA_TABLE, o->name), parent))
+            continue;
+        if (!schema_alter_renames(c->a, parent, o, end, &ignored))
+            *end = NULL;
+        while (*end)
+            end = &(*end)->next;
+    }
 }
 
 static void compare_one(struct comparison *c, const struct schema_object *branch)
@@ -350,11 +360,57 @@ static struct schema_change *reversed(struct schema_change *list)
     return out;
 }
 
-static void order(struct arena *a, struct schema_diff *d)
+static bool is_rebuilt(const struct schema_diff *d, struct str table)
+{
+    const struct schema_change *c = d->changed;
+    while (c && !(c->rebuilt && (!table.ptr || str_eq_nocase(c->parent->name, table))))
+        c = c->next;
+    return c != NULL;
+}
+
+static bool is_dropped(
+    const struct schema_diff *d, const struct schema_change *list, const struct schema_object *o)
+{
+    while (list && !(list->parent == o && is_told(d, list)))
+        list = list->next;
+    return list != NULL;
+}
+
+static bool is_changed_view(const struct schema_diff *d, struct str name)
+{
+    const struct schema_change *c = d->changed;
+    while (c && !(c->parent && c->parent->kind == SCHEMA_VIEW && is_told(d, c) &&
+                    str_eq_nocase(c->parent->name, name)))
+        c = c->next;
+    return c != NULL;
+}
+
+/* Views and triggers may speak of a table that is made anew, its indexes go with it, and triggers with the
+ * view they are of: those that stay as they are, are made again. */
+static bool is_made_again(const struct schema_diff *d, const struct schema_object *o, enum schema_kind kind)
+{
+    bool rests = kind == SCHEMA_INDEX ? is_rebuilt(d, o->table) : is_rebuilt(d, (struct str){NULL, 0});
+    rests |= kind == SCHEMA_TRIGGER && is_changed_view(d, o->table);
+    return rests && o->kind == kind && !is_dropped(d, d->changed, o) && !is_dropped(d, d->removed, o) &&
+           !(kind == SCHEMA_TRIGGER && is_gone(d, o->table));
+}
+
+static void drop_again(struct builder *b, const struct schema_diff *d, const struct schema_object *parent)
+{
+    for (const struct schema_object *o = parent; o; o = o->next)
+        if (is_made_again(d, o, SCHEMA_TRIGGER))
+            add(b, about(b->a, "DROP ", "TRIGGER", o->name, "", STR_EMPTY));
+    for (const struct schema_object *o = parent; o; o = o->next)
+        if (is_made_again(d, o, SCHEMA_VIEW))
+            add(b, about(b->a, "DROP ", "VIEW", o->name, "", STR_EMPTY));
+}
+
+static void order(struct arena *a, struct schema_diff *d, const struct schema_object *parent)
 {
     static const enum schema_kind drops[] = {SCHEMA_TRIGGER, SCHEMA_VIEW, SCHEMA_INDEX};
     static const enum schema_kind creates[] = {SCHEMA_INDEX, SCHEMA_VIEW, SCHEMA_TRIGGER};
     struct builder b = {a, &d->statements};
+    drop_again(&b, d, parent);
     for (size_t i = 0; i < ARRAY_LEN(drops); i++) {
         drop_all(&b, d, d->removed, drops[i]);
         drop_all(&b, d, d->changed, drops[i]);
@@ -365,6 +421,9 @@ static void order(struct arena *a, struct schema_diff *d)
         for (const struct schema_statement *s = c->by_hand ? NULL : c->alters; s; s = s->next)
             add(&b, s->sql);
     for (size_t i = 0; i < ARRAY_LEN(creates); i++) {
+        for (const struct schema_object *o = parent; o; o = o->next)
+            if (is_made_again(d, o, creates[i]))
+                add(&b, o->sql);
         create_all(&b, d, d->changed, creates[i]);
         create_all(&b, d, d->added, creates[i]);
     }
@@ -373,13 +432,14 @@ static void order(struct arena *a, struct schema_diff *d)
 enum err_code schema_diff(
     struct arena *a, const struct schema_sides *sides, struct schema_diff *ret, struct err *err)
 {
-    struct comparison c = {a, sides, ret, &ret->added, &ret->changed, &ret->removed};
+    struct comparison c = {a, sides, ret, &ret->added, &ret->changed, &ret->removed, NULL};
     *ret = (struct schema_diff){.base_unknown = sides->base_unknown};
+    gather_renames(&c);
     for (const struct schema_object *o = sides->branch; o; o = o->next)
         compare_one(&c, o);
     for (const struct schema_object *o = sides->parent; o; o = o->next)
         compare_removed(&c, o);
     ret->removed = reversed(ret->removed);
-    order(a, ret);
+    order(a, ret, sides->parent);
     return arena_failed(a) ? err_set(err, ERR_TOO_LARGE, "the schemas are too large to be compared") : ERR_OK;
 }

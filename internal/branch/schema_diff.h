@@ -29,6 +29,8 @@ struct schema_change {
     const struct schema_object *parent, *branch; /* NULL: it has none */
     struct schema_statement *alters;             /* of a changed table: what was done to it */
     const char *by_hand;                         /* why people have to do it; NULL: statements do */
+    const char *remark;                          /* what to know of the statements; NULL nothing */
+    bool rebuilt;                                /* another table takes its place */
 };
 
 struct schema_diff {

@@ -24,6 +24,8 @@ static void write_change(struct jsonw *w, const struct schema_change *c)
     }
     if (c->by_hand)
         JSONW_CSTR(w, "byHand", c->by_hand);
+    if (c->remark)
+        JSONW_CSTR(w, "remark", c->remark);
     jsonw_object_end(w);
 }
 
@@ -97,6 +99,8 @@ static void add_changes(struct strbuf *out, const char *what, const struct schem
         plan_markdown_text(out, o->name);
         if (list->by_hand)
             strbuf_addf(out, " (to be done by hand: %s)", list->by_hand);
+        if (list->remark)
+            strbuf_addf(out, " (%s)", list->remark);
         strbuf_add_char(out, '\n');
     }
 }

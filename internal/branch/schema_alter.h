@@ -1,0 +1,31 @@
+/* What was done to a table, from the text that made it before and the text it has now: columns that have
+ * another name, columns that went, columns that came; or else the table is made anew and its rows are written
+ * into that. Pure; arena memory. Any thread. */
+#ifndef BRANCH_SCHEMA_ALTER_H
+#define BRANCH_SCHEMA_ALTER_H
+
+#include "branch/schema_diff.h"
+
+struct schema_rename {
+    struct schema_rename *next;
+    struct str from, to; /* columns */
+    struct str spelled;  /* `to` with its quotes, if it has any: SQLite keeps them */
+};
+
+/* Nothing but other names in the same places, and new columns behind them. false: it is not that. A last
+ * column that went and another that came look the same: as one that was renamed it keeps its values. */
+bool schema_alter_renames(struct arena *a, const struct schema_object *was, const struct schema_object *is,
+    struct schema_rename **ret, struct schema_statement **ret_statements);
+/* Columns that went, and new ones behind those that stayed. */
+bool schema_alter_drops(struct arena *a, const struct schema_object *was, const struct schema_object *is,
+    struct schema_statement **ret_statements);
+/* The text is the one it was but for these names: renaming a column changes whoever speaks of it. */
+bool schema_alter_follows(struct str was, struct str is, const struct schema_rename *renames);
+/* CREATE, INSERT … SELECT of the columns that both have, DROP, RENAME. false: there are none, or `temporary`,
+ * a name of no object, would be too long. */
+bool schema_alter_rebuild(struct arena *a, const struct schema_object *was, const struct schema_object *is,
+    struct schema_statement **ret_statements);
+/* What rebuilding calls the new table until it has its name. */
+struct str schema_alter_temporary(struct arena *a, struct str table);
+
+#endif
