@@ -46,7 +46,7 @@ static enum err_code rehearse_one(void *arg, const struct rehearsal **ret, struc
     struct undoing *u = arg;
     struct op *op = u->op;
     struct proposal p;
-    enum err_code code = undoing_begin(u, err);
+    enum err_code code = undoing_begin(u, NULL, 0, err);
     if (!code)
         code = proposal_find(op, &p, err);
     if (!code)
@@ -124,16 +124,17 @@ static enum err_code check_bearer(const struct op *op, struct span *s, struct er
                      "What others wrote is taken back by an admin without table scope and claims");
 }
 
+static const struct jsonr_field SPAN[] = {
+    {"tokenId", JF_TEXT, offsetof(struct span, token_id), JF_NULL_OK, 1, 200},
+    {"from", JF_ANY, offsetof(struct span, from), 0, 0, 0},
+    {"to", JF_ANY, offsetof(struct span, to), 0, 0, 0},
+    {"except", JF_ARRAY, offsetof(struct span, except), JF_NULL_OK, 0, LIMIT_UNDO_PROPOSALS},
+};
+
 static enum err_code read_span(struct undoing *u, struct span *s, struct err *err)
 {
-    static const struct jsonr_field FIELDS[] = {
-        {"tokenId", JF_TEXT, offsetof(struct span, token_id), JF_NULL_OK, 1, 200},
-        {"from", JF_ANY, offsetof(struct span, from), 0, 0, 0},
-        {"to", JF_ANY, offsetof(struct span, to), 0, 0, 0},
-        {"except", JF_ARRAY, offsetof(struct span, except), JF_NULL_OK, 0, LIMIT_UNDO_PROPOSALS},
-    };
     *s = (struct span){.token_id = {NULL, 0}};
-    enum err_code code = jsonr_fields(u->root, "", FIELDS, ARRAY_LEN(FIELDS), JSONR_UNKNOWN_IGNORE, s, err);
+    enum err_code code = jsonr_fields(u->root, "", SPAN, ARRAY_LEN(SPAN), JSONR_UNKNOWN_IGNORE, s, err);
     if (!code)
         code = read_time(s->from, "/from", 0, &s->from_ms, err);
     if (!code)
@@ -283,7 +284,7 @@ static enum err_code rehearse_many(void *arg, const struct rehearsal **ret, stru
     struct undoing *u = arg;
     struct op *op = u->op;
     struct span s;
-    enum err_code code = undoing_begin(u, err);
+    enum err_code code = undoing_begin(u, SPAN, ARRAY_LEN(SPAN), err);
     if (!code)
         code = undoing_check_role(op, err);
     if (!code)

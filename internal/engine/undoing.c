@@ -1,5 +1,6 @@
 /* Taking back, row by row. */
 #include "engine/undoing.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "engine/change_apply.h"
@@ -13,6 +14,8 @@
 
 #define NOT_AS_LEFT "Rows are no longer as the write left them; nothing was changed"
 
+enum { UNDO_FIELDS_MAX = 8 };
+
 #define INVERSE_BYTES (2 * (size_t)LIMIT_CHANGE_BYTES)
 
 void undoing_init(struct undoing *u, struct op *op)
@@ -24,13 +27,40 @@ void undoing_init(struct undoing *u, struct op *op)
     u->in = proposing_new(op->call.body.len ? op->call.body : S("{}"));
 }
 
-enum err_code undoing_begin(struct undoing *u, struct err *err)
+/* "dryrun" for what is no member would take something back. */
+static enum err_code check_names(
+    const struct jsonr_value *root, const struct jsonr_field *own, size_t own_count, struct err *err)
+{
+    static const struct jsonr_field SHARED[] = {JSONR_NAME("tables"), JSONR_NAME("rows"),
+        JSONR_NAME("ttlSec"), JSONR_NAME("reason"), JSONR_NAME("ticket"), JSONR_NAME("agent"),
+        JSONR_NAME("model")};
+    static const struct jsonr_field ROW[] = {JSONR_NAME("table"), JSONR_NAME("key")};
+    struct jsonr_field all[ARRAY_LEN(SHARED) + UNDO_FIELDS_MAX];
+    char at[40];
+    int n = 0;
+    CHECK(own_count <= UNDO_FIELDS_MAX);
+    memcpy(all, SHARED, sizeof SHARED);
+    for (size_t i = 0; i < own_count; i++)
+        all[ARRAY_LEN(SHARED) + i] = own[i];
+    enum err_code code = jsonr_check_names(root, "", all, ARRAY_LEN(SHARED) + own_count, err);
+    const struct jsonr_value *rows = jsonr_member(root, S("rows"));
+    for (const struct jsonr_value *v = rows ? jsonr_first(rows) : NULL; v && !code; v = jsonr_next(v)) {
+        str_print(at, sizeof at, "/rows/%d", n++);
+        code = jsonr_check_names(v, at, ROW, ARRAY_LEN(ROW), err);
+    }
+    return code;
+}
+
+enum err_code undoing_begin(
+    struct undoing *u, const struct jsonr_field *own, size_t own_count, struct err *err)
 {
     enum err_code code = jsonr_parse(u->op->arena, u->in.body, &u->root, err);
     if (!code)
         code = proposing_read(&u->in, u->root, err);
     if (!code)
         code = change_cut_read(&u->cut, u->op->arena, u->root, err);
+    if (!code)
+        code = check_names(u->root, own, own_count, err);
     return code ? code : undo_graph_load(&u->graph, u->op, err);
 }
 

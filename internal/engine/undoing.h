@@ -32,8 +32,11 @@ struct undoing {
 };
 
 void undoing_init(struct undoing *u, struct op *op);
-/* Reads the members of a body that every undo takes: "tables", "rows" and those of proposing_read. */
-MUST_CHECK enum err_code undoing_begin(struct undoing *u, struct err *err);
+/* Reads the members of a body that every undo takes: "tables", "rows" and those of proposing_read. Others
+ * than these and `own` are refused. */
+struct jsonr_field;
+MUST_CHECK enum err_code undoing_begin(
+    struct undoing *u, const struct jsonr_field *own, size_t own_count, struct err *err);
 void undoing_release(struct undoing *u);
 MUST_CHECK enum err_code undoing_check_role(const struct op *op, struct err *err);
 

@@ -226,13 +226,13 @@ class Matrix:
         tags = {"branches", "snapshots", "archives", "proposals", "rules", "approvals"}
         asked = [r for r in routes(self.server) if r.tags & tags and r.id != "APPROVE_PAGE"]
         self.checks.that("these routes are found", len(asked) > 60 and {"BRANCH_MERGE", "FORK", "INBOX_DECIDE", "APPLY"} <= {r.id for r in asked}, [r.id for r in asked])
-        found_first = {"RULE_UPDATE", "API_RULE_UPDATE", "PROPOSAL_UNDO", "API_PROPOSAL_UNDO"}
+        found_first = {"RULE_UPDATE", "API_RULE_UPDATE"}
         for r in asked:
             ask = self.server.call if r.bearer else owner.ask
             method, path, body, headers = r.request(r.path())
             answer = ask(method, path + ("&" if "?" in path else "?") + "no%2Fsuch=1", body, headers=headers)
             self.checks.that(f"{r.id}: an unknown parameter", answer.status == 400 and answer.json["pointer"] == "/no~1such", answer)
-            if not isinstance(CALLS[r.id][0], dict) or r.id in found_first | {"UNDO", "API_UNDO"} | {"BRANCH_PUT", "API_BRANCH_PUT"}:  # of PUT, clients of PerSQL may know more
+            if not isinstance(CALLS[r.id][0], dict) or r.id in found_first | {"BRANCH_PUT", "API_BRANCH_PUT"}:  # of PUT, clients of PerSQL may know more
                 continue
             method, path, body, headers = r.request(r.path(), body=dict(CALLS[r.id][0], nosuchmember=1))
             answer = ask(method, path, body, headers=headers)

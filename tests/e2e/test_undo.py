@@ -83,7 +83,7 @@ def parts(checks, s):
     status, told = undo(s, None, path)
     checks.equal("once", (status, told["code"], "already" in told["error"]), (409, "conflict", True))
     for body in ({"tables": ["nope"]}, {"tables": []}, {"tables": "stock"}, {"tables": [{}]}, {"rows": [{"table": "stock", "key": {"id": 9}}]}, {"rows": {}},
-                 {"rows": [{"table": "stock", "key": 1}]}, {"rows": [{"key": {"id": 1}}]}):
+                 {"rows": [{"table": "stock", "key": 1}]}, {"rows": [{"table": "stock", "key": {"id": 2}, "keys": 1}]}, {"dryrun": True}, {"from": 0}, {"rows": [{"key": {"id": 1}}]}):
         checks.equal(f"cut {body}", undo(s, body, path)[0], undo_status(body))
     s.query("DROP TRIGGER told")
 
@@ -96,7 +96,7 @@ def undo_status(body):
 
 def spans(checks, s):
     for body in ({}, {"from": None}, {"to": 5}, {"from": "now"}, {"from": -1}, {"from": 2, "to": 1}, {"from": 1.5}, {"from": {}}, {"tokenId": 5, "from": 0},
-                 {"tokenId": "", "from": 0}, {"from": "2026-13-01T00:00:00Z"}, {"from": 0, "except": "x"}, {"from": 0, "ttlSec": 5}, []):
+                 {"tokenId": "", "from": 0}, {"from": "2026-13-01T00:00:00Z"}, {"from": 0, "except": "x"}, {"from": 0, "ttlSec": 5}, [], {"from": 0, "dryRun": True}, {"from": 0, "table": "stock"}):
         checks.equal(f"undo {body}", s.db("undo", body).status, 400)
     checks.equal("in the future", undo(s, {"from": "2199-01-01T00:00:00+02:00"})[0], 404)
     reset(s)
