@@ -3,6 +3,8 @@
  *
  *   frames → tasks → reads (one read transaction) → group of writes → COMMIT → answers → next group …
  *
+ * Proposals are a group before the other writes (turn_order.h).
+ *
  * A statement can end the transaction of all (INSERT OR ROLLBACK, RAISE(ROLLBACK), a full disk, an
  * interrupt). It is then the culprit: it gets its error, the work of the calls before it is done again in a
  * new transaction and committed at once, so that each call is done again at most a bounded number of times
@@ -18,6 +20,7 @@
 #include "engine/schema_state.h"
 #include "engine/task.h"
 #include "engine/turn_error.h"
+#include "engine/turn_order.h"
 #include "json/jsonr.h"
 
 enum {
@@ -228,18 +231,12 @@ static enum err_code run_watched(struct task *t)
     return marked;
 }
 
-/* It takes back what it did. */
-static bool proposes(enum wire_op op)
-{
-    return op == WIRE_OP_PROPOSE || op == WIRE_OP_PROPOSAL_UNDO || op == WIRE_OP_UNDO;
-}
-
 /* What the call changed stays when no invariant is broken by it, and none of it otherwise. */
 static enum err_code check_invariants(struct task *t, enum err_code rc)
 {
     struct err err = ERR_INIT;
     bool stays = (rc == ERR_OK && t->op.head.status < 300) || t->keep_effects;
-    if (!stays || proposes(t->op.call.op) || sqlite3_get_autocommit(t->op.eng->db))
+    if (!stays || turn_proposes(t->op.call.op) || sqlite3_get_autocommit(t->op.eng->db))
         return rc;
     enum err_code broken = invariants_check(&t->op, &err);
     if (!broken)
@@ -412,7 +409,7 @@ static bool only_proposes(const struct engine *eng, size_t first, size_t last)
 {
     bool only = true;
     for (size_t i = first; i < last; i++)
-        only &= !eng->tasks[i]->write || proposes(eng->tasks[i]->op.call.op);
+        only &= !eng->tasks[i]->write || turn_proposes(eng->tasks[i]->op.call.op);
     return only;
 }
 
@@ -481,17 +478,6 @@ static size_t write_group(struct engine *eng, size_t first, size_t last)
     }
 }
 
-/* Where the writes of one connection end; what is no write belongs to either. */
-static size_t end_of_seat(const struct engine *eng, size_t first)
-{
-    bool under_policies = eng->tasks[first]->under_policies;
-    size_t end = first + 1;
-    while (end < eng->task_count &&
-           !(eng->tasks[end]->write && eng->tasks[end]->under_policies != under_policies))
-        end++;
-    return end;
-}
-
 /* A call that came before row security was switched on runs after it. */
 static bool is_stale(struct engine *eng, size_t first, size_t last)
 {
@@ -518,7 +504,7 @@ static void fail_stale(struct engine *eng, size_t first, size_t last, struct err
 static size_t run_next(struct engine *eng, size_t first)
 {
     struct err err = ERR_INIT;
-    size_t last = end_of_seat(eng, first);
+    size_t last = turn_end_of_group(eng, first);
     enum err_code rc = seat_take(eng, eng->tasks[first]->under_policies, &err);
     if (rc == ERR_OK && !is_stale(eng, first, last)) {
         size_t end = write_group(eng, first, last);
@@ -531,6 +517,7 @@ static size_t run_next(struct engine *eng, size_t first)
 
 static void run_writes(struct engine *eng)
 {
+    turn_sort(eng);
     for (size_t first = 0; first < eng->task_count;) {
         if (!eng->tasks[first]->write) {
             first++;

@@ -1,4 +1,5 @@
 /* Calls through a real engine process: answers, group commit, redo, keys, deadlines, failures. */
+#include "base/clock.h"
 #include "lib/engine_fixture.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,6 +82,30 @@ void test_engine_turn__group_commit(void **state)
     assert_true(fx.board->commits - before <= 16);
     assert_int_equal(fx.board->writes, 64);
     engine_expect_rows(&fx, "SELECT count(*) FROM t", "[[63]]");
+    assert_int_equal(engine_fixture_stop(&fx), 0);
+}
+
+/* A proposal is answered before the writes that came with it have waited for the disk, and waits for none. */
+void test_engine_turn__proposals_do_not_wait(void **state)
+{
+    struct engine_fixture fx;
+    (void)state;
+    engine_fixture_start(&fx);
+    (void)engine_ok(&fx, "CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    uint64_t commits = fx.board->commits, fsyncs = fx.board->fsyncs;
+    uint64_t write = engine_queue_sql(&fx, "INSERT INTO t VALUES (1)");
+    struct wire_call call = engine_call_new(WIRE_OP_PROPOSE, "{\"sql\":\"INSERT INTO t VALUES (2)\"}");
+    call.deadline_us = clock_mono_us() + 10000000;
+    uint64_t proposal = engine_queue(&fx, &call);
+    engine_send_all(&fx);
+    struct engine_answer first = engine_receive(&fx), second = engine_receive(&fx);
+    assert_int_equal(first.id, proposal);
+    assert_int_equal(second.id, write);
+    assert_int_equal(first.head.status, 200);
+    assert_int_equal(second.head.status, 200);
+    assert_int_equal(fx.board->commits - commits, 2);
+    assert_int_equal(fx.board->fsyncs - fsyncs, 1);
+    engine_expect_rows(&fx, "SELECT group_concat(id) FROM t", "[[\"1\"]]");
     assert_int_equal(engine_fixture_stop(&fx), 0);
 }
 
