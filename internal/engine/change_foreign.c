@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "engine/catalog.h"
 #include "engine/change_apply.h"
+#include "engine/change_view.h"
 #include "engine/column.h"
 #include "engine/engine_state.h"
 
@@ -32,6 +33,33 @@ struct checking {
     void *arg;
     uint64_t rows;
 };
+
+/* --- Telling --- */
+
+void change_foreign_write(
+    struct jsonw *w, const struct change_foreign_key *key, const struct change_cell *values)
+{
+    jsonw_key(w, "missing");
+    jsonw_object(w);
+    JSONW_TEXT(w, "table", key->parent);
+    jsonw_key(w, "key");
+    jsonw_object(w);
+    for (size_t i = 0; i < key->count; i++) {
+        jsonw_key_str(w, key->to[i]);
+        change_view_cell(w, &values[i]);
+    }
+    jsonw_object_end(w);
+    jsonw_object_end(w);
+    jsonw_key(w, "referencedBy");
+    jsonw_object(w);
+    JSONW_TEXT(w, "table", key->child);
+    jsonw_key(w, "columns");
+    jsonw_array(w);
+    for (size_t i = 0; i < key->count; i++)
+        jsonw_text(w, key->from[i]);
+    jsonw_array_end(w);
+    jsonw_object_end(w);
+}
 
 /* --- The keys --- */
 

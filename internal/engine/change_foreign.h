@@ -5,6 +5,7 @@
 #define ENGINE_CHANGE_FOREIGN_H
 
 #include "engine/change_set.h"
+#include "json/jsonw.h"
 
 struct op;
 
@@ -18,6 +19,11 @@ struct change_foreign_key {
 /* `values`: what `from` has and `to` lacks, until the function returns. */
 typedef void change_foreign_fn(void *arg, const struct change_table_view *table, const struct change_row *row,
     const struct change_foreign_key *key, const struct change_cell *values);
+
+/* What would have to be there: "missing", the row that is referred to, and "referencedBy", who refers to it.
+ */
+void change_foreign_write(
+    struct jsonw *w, const struct change_foreign_key *key, const struct change_cell *values);
 
 /* Calls `fn` once for each such row. *ret_rows counts them; 0 when the culprit is none of the set's rows. */
 MUST_CHECK enum err_code change_foreign_check(

@@ -52,22 +52,47 @@ static void write_now(struct jsonw *w, const struct change_conflict *c)
     jsonw_object_end(w);
 }
 
+static bool may_see(const struct drift *d, struct str table)
+{
+    return d->view.sees(d->view.arg, table);
+}
+
+/* false: it is not to be told. */
+static bool begin_row(
+    struct drift *d, const struct change_table_view *t, const struct change_row *row, const char *kind)
+{
+    bool hidden = !may_see(d, t->name) || (d->view.no_indirect && row->indirect);
+    open_rows(d);
+    if (hidden || d->rows++ >= d->view.rows_max || d->out.len > d->view.bytes_max)
+        return false;
+    jsonw_object(&d->w);
+    JSONW_TEXT(&d->w, "table", t->name);
+    jsonw_key(&d->w, "key");
+    change_view_key(&d->w, t, row->old_cells.ptr ? row->old_cells : row->new_cells);
+    JSONW_CSTR(&d->w, "kind", kind);
+    jsonw_key(&d->w, "proposed");
+    change_view_row(&d->w, t, row);
+    return true;
+}
+
 void drift_conflict(void *arg, const struct change_conflict *c)
 {
     struct drift *d = arg;
-    const struct change_row *row = c->row;
-    bool hidden = !d->view.sees(d->view.arg, c->table->name) || (d->view.no_indirect && row->indirect);
-    open_rows(d);
-    if (hidden || d->rows++ >= d->view.rows_max || d->out.len > d->view.bytes_max)
+    if (!begin_row(d, c->table, c->row, change_conflict_name(c->kind)))
         return;
-    jsonw_object(&d->w);
-    JSONW_TEXT(&d->w, "table", c->table->name);
-    jsonw_key(&d->w, "key");
-    change_view_key(&d->w, c->table, row->old_cells.ptr ? row->old_cells : row->new_cells);
-    JSONW_CSTR(&d->w, "kind", change_conflict_name(c->kind));
-    jsonw_key(&d->w, "proposed");
-    change_view_row(&d->w, c->table, row);
     write_now(&d->w, c);
+    jsonw_object_end(&d->w);
+}
+
+void drift_foreign(void *arg, const struct change_table_view *table, const struct change_row *row,
+    const struct change_foreign_key *key, const struct change_cell *values)
+{
+    struct drift *d = arg;
+    if (!begin_row(d, table, row, "foreign_key"))
+        return;
+    JSONW_NULL(&d->w, "now");
+    if (may_see(d, key->parent) && may_see(d, key->child))
+        change_foreign_write(&d->w, key, values);
     jsonw_object_end(&d->w);
 }
 

@@ -4,6 +4,7 @@
 #ifndef ENGINE_DRIFT_H
 #define ENGINE_DRIFT_H
 
+#include "engine/change_foreign.h"
 #include "engine/proposal_view.h"
 
 struct change_conflict;
@@ -22,6 +23,9 @@ void drift_begin(struct drift *d, struct op *op, const struct proposal *p, const
 void drift_release(struct drift *d);
 /* A change_conflict_fn; `arg` is the struct drift. */
 void drift_conflict(void *arg, const struct change_conflict *c);
+/* A change_foreign_fn: rows that break a foreign key by now. */
+void drift_foreign(void *arg, const struct change_table_view *table, const struct change_row *row,
+    const struct change_foreign_key *key, const struct change_cell *values);
 /* What differs between two change sets. */
 MUST_CHECK enum err_code drift_differences(
     struct drift *d, const struct proposal *p, struct str proposed, struct str now, struct err *err);

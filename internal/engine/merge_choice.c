@@ -174,31 +174,6 @@ static struct str cells_now(struct strbuf *out, const struct change_conflict *c)
     return c->now ? strbuf_str(out) : (struct str){NULL, 0};
 }
 
-/* What would have to be there: the row that is referred to, and who refers to it. */
-static void tell_key(struct jsonw *w, const struct change_foreign_key *key, const struct change_cell *values)
-{
-    jsonw_key(w, "missing");
-    jsonw_object(w);
-    JSONW_TEXT(w, "table", key->parent);
-    jsonw_key(w, "key");
-    jsonw_object(w);
-    for (size_t i = 0; i < key->count; i++) {
-        jsonw_key_str(w, key->to[i]);
-        change_view_cell(w, &values[i]);
-    }
-    jsonw_object_end(w);
-    jsonw_object_end(w);
-    jsonw_key(w, "referencedBy");
-    jsonw_object(w);
-    JSONW_TEXT(w, "table", key->child);
-    jsonw_key(w, "columns");
-    jsonw_array(w);
-    for (size_t i = 0; i < key->count; i++)
-        jsonw_text(w, key->from[i]);
-    jsonw_array_end(w);
-    jsonw_object_end(w);
-}
-
 /* Counts it; false: there is no room to tell it. */
 static bool begin_telling(struct merge_round *m, const struct change_conflict *c, const char *kind)
 {
@@ -307,6 +282,6 @@ void merge_foreign(void *arg, const struct change_table_view *table, const struc
         return;
     write_half(m->w, "ours", table, row->old_cells);
     write_half(m->w, "theirs", table, row->new_cells);
-    tell_key(m->w, key, values);
+    change_foreign_write(m->w, key, values);
     jsonw_object_end(m->w);
 }

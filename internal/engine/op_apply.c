@@ -348,6 +348,7 @@ struct applying_set {
 static enum err_code run_set(struct applying_set *a, struct err *err)
 {
     struct str set = strbuf_str(&a->set);
+    a->r.foreign = drift_foreign;
     enum err_code code = rehearsal_run_set(&a->r, set, drift_conflict, &a->d, &a->conflicts, err);
     if (!code && a->conflicts == 0)
         code = index_follow(&a->r, strbuf_str(&a->r.set), is_merge(a->p), err);

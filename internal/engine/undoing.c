@@ -276,6 +276,7 @@ static enum err_code rehearse(struct undoing *u, const struct proposal *p, struc
     bool same = false;
     drift_begin(&d, op, p, NOT_AS_LEFT);
     invariants_begin(op);
+    r->foreign = drift_foreign;
     enum err_code code = rehearsal_run_set(r, inverse, drift_conflict, &d, &conflicts, err);
     if (!code && conflicts == 0)
         code = index_follow(r, strbuf_str(&r->set), false, err);

@@ -218,6 +218,18 @@ def foreign_keys(checks, s):
     checks.equal("nothing was merged", rows(s, "SELECT (SELECT count(*) FROM cars), (SELECT count(*) FROM trees)", main), [[3, 0]])
     made = checks.good("ours", merge(s, "b", {"resolve": {"default": "ours"}}, db=main))
     checks.equal("what nothing was in the way of", (made["rows"], rows(s, "SELECT * FROM cars ORDER BY plate", main)), (1, [["c1", 1], ["c2", 2], ["fine", 1], ["mine", 4]]))
+    s.call("PUT", f"/v1/db/acme/{main}/branches/b", {"data": "full"})
+    write(s, b, "INSERT INTO cars VALUES ('late', 2)")
+    shown = checks.good("only shown", merge(s, "b", {"dryRun": True}, db=main))
+    write(s, main, "DELETE FROM cars WHERE owner = 2", "DELETE FROM owners WHERE id = 2")
+    late = checks.refused("applied when its key is gone", s.db("apply", {"executionToken": shown["executionToken"]}, db=main), 409, "drift")["drift"]["rows"]
+    checks.equal("the row, and what it lacks", [(r["table"], r["kind"], r["key"], r["missing"]) for r in late],
+                 [("cars", "foreign_key", {"plate": "late"}, {"table": "owners", "key": {"id": 2}})])
+    checks.good("a new owner", s.db("apply", {"executionToken": s.db("propose", {"sql": "INSERT INTO owners VALUES (9, 'x')"}, db=main).json["data"]["executionToken"]}, db=main))
+    made = [p for p in s.db("proposals?status=applied", db=main, method="GET").json["data"]["proposals"] if p["action"] == "write"][0]
+    write(s, main, "INSERT INTO cars VALUES ('his', 9)")
+    back = checks.refused("taken back while a row refers to it", s.db(f"proposals/{made['proposalId']}/undo", {}, db=main), 409, "drift")["drift"]["rows"]
+    checks.equal("which", [(r["table"], r["kind"], r["key"], r["referencedBy"]["table"]) for r in back], [("owners", "foreign_key", {"id": 9}, "cars")])
     checks.equal("no key is broken", rows(s, "SELECT count(*) FROM pragma_foreign_key_check", main), [[0]])
 
 
