@@ -32,7 +32,8 @@ void destruction_end(struct op *op, const struct cached *c, const struct destruc
 /* The same for a change set that is written: so many rows were removed or overwritten. */
 void destruction_of_set(struct op *op, int64_t rows);
 
-/* The same for a statement of ours that takes a table, or columns of it, with what is in it. Before it runs. */
+/* The same for a statement of ours that takes a table, or columns of it, with what is in it. Before it runs.
+ */
 void destruction_of_schema(struct op *op, const char *deed, const char *table);
 
 /* Through the hook of a recorder, which shuts out that of this file. */

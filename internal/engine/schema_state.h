@@ -17,7 +17,7 @@ struct schema_object {
     struct schema_object *next; /* in the order of type and name */
     struct str type, name, table, sql;
     struct str
-        renamed; /* a table: what it was called before, or is called after; ptr NULL: it was not renamed */
+        renamed;   /* a table: what it was called before, or is called after; ptr NULL: it was not renamed */
     bool replaced; /* a table: another one took its name, with rows of its own */
     bool passed;
 };
@@ -47,8 +47,8 @@ const struct schema_object *schema_find_same(
     const struct schema_object *list, const struct schema_object *like);
 
 /* The difference as a JSON array of {"change":"added"|"changed"|"removed","type","name","table","sql"|null,
- * "before"|null,"rows"|null,"renamedFrom"?,"renamedTo"?,"replaced"?}: rows is how many a removed table holds. Call it
- * where `before` is the schema, or with `rows` NULL. Objects are the arena's of the call. */
+ * "before"|null,"rows"|null,"renamedFrom"?,"renamedTo"?,"replaced"?}: rows is how many a removed table holds.
+ * Call it where `before` is the schema, or with `rows` NULL. Objects are the arena's of the call. */
 struct schema_rows {
     struct schema_rows *next;
     struct str table;

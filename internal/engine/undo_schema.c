@@ -13,6 +13,7 @@
 #include "engine/change_table.h"
 #include "engine/drift.h"
 #include "engine/engine_state.h"
+#include "engine/fts5_decl.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
 
@@ -287,6 +288,13 @@ static void tell_lost(
     jsonw_object_end(w);
 }
 
+static bool keeps_rows(struct schema_undo *s, const struct schema_undo_change *c)
+{
+    struct fts5_decl d;
+    return !str_starts_nocase(c->sql, S("CREATE VIRTUAL")) ||
+           (fts5_decl_read(s->op->arena, c->sql, &d) && d.content == FTS5_OWN);
+}
+
 static enum err_code lose_tables(struct schema_undo *s, struct rehearsal *r, struct drift *d, struct err *err)
 {
     AUTO_STRBUF set;
@@ -299,7 +307,9 @@ static enum err_code lose_tables(struct schema_undo *s, struct rehearsal *r, str
         gone = ARENA_NEW(s->op->arena, struct schema_rows);
         *gone = (struct schema_rows){.next = r->removed, .table = c->name};
         r->removed = gone;
-        code = schema_count_rows(s->op, c->name, &gone->rows, err);
+        gone->rows = 0;
+        if (keeps_rows(s, c))
+            code = schema_count_rows(s->op, c->name, &gone->rows, err);
         int64_t own = (int64_t)inserted_into(strbuf_str(&set), c->name);
         if (code || gone->rows <= own)
             continue;

@@ -180,6 +180,10 @@ static enum err_code take_table(struct reading *x, struct err *err)
 {
     AUTO_STRBUF sql;
     strbuf_init(&sql, 4 << 20);
+    if (shows_rowid(x->t) && !recorder_table_rowid(x->t))
+        return err_set(err, ERR_CONFLICT,
+            "the columns of \"" STR_FMT "\" have all names of the row id, so that it cannot be read",
+            STR_ARG(x->c->name));
     put_columns(&sql, x->t, false);
     enum err_code code = each_row(x, &sql, take_whole_row, err);
     if (!code && x->c->rows >= 0 && x->count != (uint64_t)x->c->rows)

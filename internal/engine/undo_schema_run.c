@@ -161,6 +161,12 @@ static enum err_code before_rows(struct schema_undo *s, struct rehearsal *r, str
 
 /* --- Definitions --- */
 
+static bool is_name(struct sql_token t)
+{
+    return t.kind == SQL_TOKEN_NAME ||
+           (t.kind == SQL_TOKEN_WORD && !sqlite3_keyword_check(t.text.ptr, (int)t.text.len));
+}
+
 /* The same but for how names are quoted, which a rename changes. */
 static bool same_sql(struct arena *a, struct str x, struct str y)
 {
@@ -168,10 +174,10 @@ static bool same_sql(struct arena *a, struct str x, struct str y)
     do {
         t = sql_token_next(&x);
         u = sql_token_next(&y);
-        bool names = (t.kind == SQL_TOKEN_WORD || t.kind == SQL_TOKEN_NAME) &&
-                     (u.kind == SQL_TOKEN_WORD || u.kind == SQL_TOKEN_NAME);
-        if (names ? !str_eq(sql_token_value(a, t), sql_token_value(a, u))
-                  : t.kind != u.kind || !str_eq(t.text, u.text))
+        bool same = t.kind == u.kind && str_eq(t.text, u.text);
+        if (!same && is_name(t) && is_name(u))
+            same = str_eq(sql_token_value(a, t), sql_token_value(a, u));
+        if (!same)
             return false;
     } while (t.kind != SQL_TOKEN_END);
     return true;
@@ -433,7 +439,9 @@ static enum err_code rebuild_indexes(struct schema_undo *s, struct rehearsal *r,
         if (!schema_is_virtual(o) || !fts5_decl_read(s->op->arena, o->sql, &d) || d.content != FTS5_EXTERNAL)
             continue;
         const struct schema_undo_change *c = schema_undo_find(s, o->type, o->name);
-        if (!c && !schema_undo_find(s, o->type, d.content_table) && !writes_to(s, d.content_table))
+        const struct schema_undo_change *of = schema_undo_find(s, o->type, d.content_table);
+        bool gone = of && of->what == SCHEMA_ADDED;
+        if (gone || (!c && !of && !writes_to(s, d.content_table)))
             continue;
         if (!index_can_follow(s->op, o->name))
             return err_set(err, ERR_CONFLICT,

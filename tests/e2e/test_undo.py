@@ -149,6 +149,46 @@ def schemas(checks, s):
     checks.equal("no copy of a snapshot is left", left, [])
 
 
+DEFINITIONS = (  # what is there, what is done to it
+    (["CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT NOT NULL, b REAL) STRICT", "INSERT INTO t VALUES(1, 'x', 1.5), (2, 'y', 2)"], ["ALTER TABLE t DROP COLUMN a"]),
+    (["CREATE TABLE t(a INTEGER, g AS (a * 2), s TEXT AS ('n' || a) STORED, b)", "INSERT INTO t(a, b) VALUES(1, 2), (3, 4)", "CREATE INDEX ig ON t(g)"], ["DROP TABLE t"]),
+    (["CREATE TABLE t(k TEXT, n INT, v, PRIMARY KEY(k, n)) WITHOUT ROWID", "INSERT INTO t VALUES('a', 1, 1), ('a', 2, x'00'), ('b', 1, 'x')"], ["DROP TABLE t"]),
+    (["CREATE TABLE t(id INTEGER PRIMARY KEY, up REFERENCES t ON DELETE CASCADE, v NOT NULL)", "INSERT INTO t VALUES(1, NULL, 1), (2, 1, 2), (3, 2, 3)"], ["ALTER TABLE t DROP COLUMN v"]),
+    (["CREATE TABLE p(id INTEGER PRIMARY KEY)", "CREATE TABLE t(id INTEGER PRIMARY KEY, up REFERENCES p)", "INSERT INTO p VALUES(1), (2)", "INSERT INTO t VALUES(1, 1), (2, 2)"],
+     ["DROP TABLE t", "DROP TABLE p"]),
+    (["CREATE TABLE t(a, b)", "INSERT INTO t VALUES(1, 2)", "CREATE VIEW v AS SELECT a FROM t"],
+     ["DROP VIEW v", "ALTER TABLE t ADD COLUMN c DEFAULT 7", "CREATE VIEW v AS SELECT a, c FROM t"]),
+    (["CREATE TABLE t(id INTEGER PRIMARY KEY, body)", "INSERT INTO t VALUES(1, 'first words')", "CREATE VIRTUAL TABLE f USING fts5(body, content='t', content_rowid='id')",
+      "INSERT INTO f(f) VALUES('rebuild')", "CREATE TRIGGER ti AFTER INSERT ON t BEGIN INSERT INTO f(rowid, body) VALUES(new.id, new.body); END"], ["DROP TABLE f", "DROP TABLE t"]),
+    (["CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT UNIQUE NOT NULL CHECK(length(b) > 0), c)", "INSERT INTO t VALUES(1, 'x', 1), (2, 'y', 2)"],
+     ["CREATE TABLE n(a INTEGER PRIMARY KEY, c)", "INSERT INTO n SELECT a, c FROM t", "DROP TABLE t", "ALTER TABLE n RENAME TO t"]),
+    (["CREATE TABLE t(a INTEGER PRIMARY KEY, b)", "INSERT INTO t VALUES(1, 2)", "CREATE INDEX i ON t(b)", "CREATE TABLE k(x REFERENCES t(a))", "INSERT INTO k VALUES(1)",
+      "CREATE TRIGGER g AFTER DELETE ON t BEGIN DELETE FROM k; END"], ["ALTER TABLE t RENAME TO other"]),
+)
+
+
+def state(s):
+    """Definitions, however names are quoted, and rows."""
+    list_of = "SELECT type, name, replace(sql, '\"', '') FROM sqlite_schema WHERE sql NOT NULL AND name NOT LIKE '\\_sys%' ESCAPE '\\' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'f\\_%' ESCAPE '\\' ORDER BY 1, 2"
+    objects = s.query(list_of).json["data"]["rows"]
+    return objects, {name: sorted(map(str, s.query(f"SELECT * FROM {name}").json["data"]["rows"])) for kind, name, _ in objects if kind == "table"}
+
+
+def definitions(checks, s):
+    for there, done in DEFINITIONS:
+        s.batch([f"DROP {kind} IF EXISTS {name}" for kind, name, _ in reversed(state(s)[0]) if kind in ("view", "table")])
+        checks.equal("made", s.batch(there).status, 200)
+        before = state(s)
+        made = s.db("propose", {"statements": [{"sql": sql} for sql in done]}).json["data"]
+        applied = s.db("apply", {"executionToken": made["executionToken"]})
+        after = state(s)
+        checks.equal(f"{done}: applied", applied.status, 200)
+        back = take_back(checks, s, made)
+        checks.equal(f"{done}: as it was", (back["done"].status, state(s)), (200, before))
+        again = take_back(checks, s, back)
+        checks.equal(f"{done}: and done again", (again["done"].status, state(s)), (200, after))
+
+
 def exchanges(checks, s):
     """Rows that took each other's unique values, or handed them on."""
     places = lambda: [r[0] for r in s.query("SELECT name FROM board ORDER BY place").json["data"]["rows"]]
@@ -223,6 +263,7 @@ def main():
     checks = Checks()
     with Server(binary_argument()) as s:  # snapshots that are made by themselves are few in a minute
         checks.part(schemas, checks, s)
+        checks.part(definitions, checks, s)
     with Server(binary_argument(), args=("--undo-kept", "2d")) as s:
         for part in (bearers, parts, spans, exchanges, kept, lists, people):
             checks.part(part, checks, s)
