@@ -289,6 +289,8 @@ static enum err_code rehearse(struct undoing *u, const struct proposal *p, struc
     if (!code && same)
         code = rehearsal_hash(r, err);
     op->head.rows_written = 0;
+    op->destroys = STR_EMPTY; /* nothing is until it is applied */
+    op->drops = false;
     u->rehearsed = same;
     if (!code && !same && conflicts == 0) /* an action of a foreign key would go further than these rows */
         code = drift_differences(&d, p, inverse, strbuf_str(&r->set), err);

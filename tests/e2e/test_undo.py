@@ -94,6 +94,18 @@ def undo_status(body):
     return 409 if well_formed else 400
 
 
+def large(checks, s):
+    """What is only rehearsed destroys nothing: the snapshot is made when it is done."""
+    s.query("CREATE TABLE many(id INTEGER PRIMARY KEY, n INTEGER)")
+    s.query("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 2000) INSERT INTO many SELECT x, 0 FROM c")
+    p = write(s, "UPDATE many SET n = 1 WHERE id > 1")
+    a = s.db(f"proposals/{p['proposalId']}/undo")
+    s.secrets.append(a.json["data"]["executionToken"])
+    checks.equal("proposed without a snapshot", (a.status, a.json["meta"].get("snapshot"), a.json["meta"].get("snapshotSkipped")), (200, None, None))
+    done = s.db("apply", {"executionToken": a.json["data"]["executionToken"]})
+    checks.that("done after one", done.status == 200 and (done.json["meta"].get("snapshot") or done.json["meta"].get("snapshotSkipped")), done.json["meta"])
+
+
 def spans(checks, s):
     for body in ({}, {"from": None}, {"to": 5}, {"from": "now"}, {"from": -1}, {"from": 2, "to": 1}, {"from": 1.5}, {"from": {}}, {"tokenId": 5, "from": 0},
                  {"tokenId": "", "from": 0}, {"from": "2026-13-01T00:00:00Z"}, {"from": 0, "except": "x"}, {"from": 0, "ttlSec": 5}, [], {"from": 0, "dryRun": True}, {"from": 0, "table": "stock"}):
@@ -265,7 +277,7 @@ def main():
         checks.part(schemas, checks, s)
         checks.part(definitions, checks, s)
     with Server(binary_argument(), args=("--undo-kept", "2d")) as s:
-        for part in (bearers, parts, spans, exchanges, kept, lists, people):
+        for part in (bearers, parts, large, spans, exchanges, kept, lists, people):
             checks.part(part, checks, s)
     return checks.end()
 
