@@ -146,7 +146,7 @@ enum err_code copy_raw(struct op *op, const char *path, bool *ret_done, bool *re
     int64_t log_end = log_index_bytes(op->eng->db);
     enum err_code code = copy_main(op, path, ret_done, err);
     if (!code && *ret_done)
-        return copy_log(op, path, log_end, ret_log, err);
+        return log_end == 0 ? ERR_OK : copy_log(op, path, log_end, ret_log, err);
     if (!code && unlink(path) != 0)
         code = failed(err);
     return code;

@@ -21,6 +21,9 @@ struct head {
     uint32_t frame_sum[2], salt[2], sum[2];
 };
 
+/* Behind both heads: how many frames a checkpoint has brought into the file. */
+enum { TAKEN_AT = 2 * (int)sizeof(struct head) };
+
 _Static_assert(sizeof(struct head) == 48, "as in the file format");
 
 /* Two of them lie side by side: a writer changes the second first, a reader looks at the first first. */
@@ -35,6 +38,13 @@ static bool read_once(const volatile unsigned char *map, struct head *ret)
     return ret->is_init && memcmp(ret, &second, sizeof second) == 0;
 }
 
+/* A checkpoint passes no reader's mark: while there is one, nothing is added to what is in the file. */
+static bool is_taken(const volatile unsigned char *map, const struct head *head)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    return *(const volatile uint32_t *)(const volatile void *)(map + TAKEN_AT) >= head->last_frame;
+}
+
 int64_t log_index_bytes(sqlite3 *db)
 {
     sqlite3_file *file = NULL;
@@ -47,6 +57,8 @@ int64_t log_index_bytes(sqlite3 *db)
     for (int i = 0; i < TRIES; i++) {
         if (!read_once(map, &head))
             continue;
+        if (is_taken(map, &head))
+            return 0;
         int64_t page = head.page_size == 1 ? 65536 : head.page_size;
         return LOG_HEAD + head.last_frame * (FRAME_HEAD + page);
     }

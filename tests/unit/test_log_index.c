@@ -64,6 +64,31 @@ void test_log_index__a_log_that_was_begun_anew_is_short_in_a_long_file(void **st
     assert_true(log_index_bytes(g_db) < 100000);
 }
 
+void test_log_index__a_log_that_is_in_the_file_is_not_needed(void **state)
+{
+    (void)state;
+    run("INSERT INTO t VALUES(2)");
+    assert_true(log_index_bytes(g_db) > 0);
+    run("PRAGMA wal_checkpoint(PASSIVE)");
+    assert_int_equal(log_index_bytes(g_db), 0);
+    run("INSERT INTO t VALUES(3)");
+    assert_true(log_index_bytes(g_db) > 0);
+}
+
+/* A reader's mark stops a checkpoint before the end. */
+void test_log_index__half_a_log_in_the_file_is_needed(void **state)
+{
+    (void)state;
+    sqlite3 *reader;
+    assert_int_equal(sqlite3_open(g_path, &reader), SQLITE_OK);
+    run("INSERT INTO t VALUES(4)");
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM t", NULL, NULL, NULL), SQLITE_OK);
+    run("INSERT INTO t VALUES(5); PRAGMA wal_checkpoint(PASSIVE)");
+    assert_true(log_index_bytes(g_db) > 0);
+    assert_true(log_index_bytes(reader) > 0);
+    (void)sqlite3_close(reader);
+}
+
 void test_log_index__without_a_log_it_does_not_know(void **state)
 {
     (void)state;
