@@ -6,6 +6,10 @@ import json
 import re
 import urllib.parse
 
+from holdfast import PASSWORD
+from people import Person
+
+REFRESHING = {"grant_types": ["authorization_code", "refresh_token"]}
 CALLBACK = "https://app.example.com/callback"
 NOBODY = {"Authorization": None}
 FORM = {"Authorization": None, "Content-Type": "application/x-www-form-urlencoded"}
@@ -152,3 +156,57 @@ def register(server, callback=CALLBACK, **metadata):
     if a.status != 201:
         raise AssertionError(a)
     return App(server, a.json, callback)
+
+
+# --- What its suites share -----------------------------------------------------------------------------------------------
+
+def owner(s):
+    return Browser(s, "owner@example.com", PASSWORD)
+
+
+def console(s):
+    p = Person(s, "owner@example.com", PASSWORD)
+    p.sign_in()
+    return p
+
+
+def app(s, name="App", **more):
+    """One that belongs to the namespace."""
+    a = console(s).ask("POST", "/api/namespaces/acme/oauth-clients", {"name": name, "redirectUris": [CALLBACK], **more})
+    if a.status != 200:
+        raise AssertionError(a)
+    made = App(s, a.json["data"])
+    made.row = a.json["data"]["id"]
+    return made
+
+
+def refused(checks, what, answer, status, error):
+    """In the words of the standards, and never kept by a cache."""
+    if checks.equal(f"{what}: status", answer.status, status):
+        checks.equal(f"{what}: error", answer.json.get("error"), error)
+        checks.that(f"{what}: said in words", answer.json.get("error_description"), answer)
+        checks.equal(f"{what}: not cached", answer.headers.get("cache-control"), "no-store")
+    else:
+        print("    ", answer)
+
+
+def on_page(checks, what, answer, status=400):
+    """Told to the person; the browser is sent nowhere."""
+    ok = answer.status == status and "location" not in answer.headers and answer.headers.get("content-type", "").startswith("text/html")
+    checks.that(f"{what}: a page, no redirect", ok, (answer, answer.headers))
+    strict(checks, what, answer)
+
+
+def sent_back(checks, what, answer, error, state="st-1", callback=CALLBACK):
+    where = answer.headers.get("location", "")
+    got = parameters(where)
+    ok = answer.status == 303 and where.startswith(callback + ("&" if "?" in callback else "?"))
+    checks.that(f"{what}: sent back", ok, (answer, where))
+    checks.equal(f"{what}: error, state and iss", (got.get("error"), got.get("state"), got.get("iss", "").startswith("http://127.0.0.1:")), (error, state, True))
+    checks.that(f"{what}: no code", "code" not in got, got)
+
+
+def strict(checks, what, answer):
+    policy = answer.headers.get("content-security-policy", "")
+    checks.that(f"{what}: no script, no frame", "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy, policy)
+    checks.equal(f"{what}: headers", [answer.headers.get(h) for h in ("x-frame-options", "x-content-type-options", "cache-control")], ["DENY", "nosniff", "no-store"])
