@@ -119,6 +119,20 @@ void test_redeem__what_drifted_is_held_anew(void **state)
     finds("SELECT count(*) FROM orders WHERE status = 'done'", "3");
 }
 
+/* What people approved is what they saw, however lax the database is otherwise. */
+void test_redeem__drift_is_drift_where_others_are_applied_anew(void **state)
+{
+    (void)state;
+    fresh();
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_SETTINGS_SET, S("{\"onDrift\":\"reapply\"}"), NULL);
+    hold("UPDATE orders SET status = 'done' WHERE status = 'open'");
+    op_fixture_sql(&f, "INSERT INTO orders VALUES (3, 'open')");
+    assert_int_equal(redeem(), ERR_CONFLICT);
+    assert_int_equal(f.head.held, 1);
+    finds("SELECT count(*) FROM orders WHERE status = 'done'", "0");
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_SETTINGS_SET, S("{\"onDrift\":\"refuse\"}"), NULL);
+}
+
 void test_redeem__a_rule_that_denies_by_now_denies(void **state)
 {
     const struct op_arg args[] = {{"id", g_rule}, {NULL, NULL}};

