@@ -242,6 +242,16 @@ class Matrix:
         self.refused("a member of a write", "POST", DB + "approval-rules/test", json.dumps({"write": {"sql": INSERT, "reason": "in the wrong place"}}), "/write/reason")
         for method, path, body, pointer in RANGES:
             self.refused(json.dumps(body)[:80], method, DB + path, json.dumps(body), pointer)
+        shown = self.server.db("propose", {"sql": INSERT}).json["data"]["proposalId"]
+        for path, pointer in (("proposals?tokenId=", "/tokenId"), ("proposals?tokenId=" + "t" * 65, "/tokenId"), ("proposals?agent=", "/agent"), ("proposals?agent=" + "a" * 201, "/agent"),
+                              ("proposals?limit=0", "/limit"), ("proposals?cursor=x", "/cursor"), ("proposals?status=", "/status"), (f"proposals/{shown}/changes?table=", "/table"),
+                              (f"proposals/{shown}/changes?limit=1001", "/limit"), ("approvals?status=x", "/status"), ("approvals/appr_none?waitSec=31", "/waitSec"), ("branches?limit=501", "/limit"),
+                              ("branches/b/preview?format=xml", "/format"), ("branches/-b/preview", "/ref")):
+            self.refused("a parameter", "GET", DB + path, b"", pointer)
+        self.refused("no such table", "GET", DB + f"proposals/{shown}/changes?table=no_such", b"", None, (404,))
+        self.checks.equal("one in other letters", self.server.db(f"proposals/{shown}/changes?table=WITNESS", method="GET").status, 200)
+        self.refused("a member where there is none", "POST", DB + f"proposals/{shown}/withdraw", b'{"reason":"x"}', "/reason")
+        self.checks.equal("an empty object is nothing", self.server.db(f"proposals/{shown}/withdraw", {}).status, 200)
         self.refused("a fork of a sibling", "POST", DB + "fork", json.dumps({"slug": "forked", "fromRef": "x"}), "/fromRef")
 
     def params(self):
