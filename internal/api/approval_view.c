@@ -221,10 +221,12 @@ enum err_code approval_read_filter(struct api_call *c, struct approval_filter *r
 
     if (!rc)
         rc = query_i64(c->args, "limit", PAGE_DEFAULT, 1, PAGE_MOST, &ret->limit, c->err);
-    ret->has_status = status.ptr != NULL;
-    if (!rc && status.ptr && !approval_status_parse(status, &ret->status))
-        rc = err_field(
-            c->err, "/status", "must be pending, approved, denied, expired, withdrawn, void or redeemed");
+    ret->unconfirmed = status.ptr && str_eq(status, S("conflict"));
+    ret->has_status = status.ptr && !ret->unconfirmed;
+    if (!rc && ret->has_status && !approval_status_parse(status, &ret->status))
+        rc = err_field(c->err, "/status",
+            "must be pending, approved, denied, expired, withdrawn, void, redeemed, or conflict: done, not "
+            "confirmed in time, and not taken back");
     return rc;
 }
 
@@ -234,6 +236,7 @@ static void write_counts(struct jsonw *w, const int64_t *counts)
     jsonw_object(w);
     for (int i = 0; i < APPROVAL_STATUS_COUNT; i++)
         JSONW_INT(w, approval_status_name((enum approval_status)i), counts[i]);
+    JSONW_INT(w, "conflict", counts[APPROVAL_STATUS_COUNT]);
     jsonw_object_end(w);
 }
 

@@ -106,14 +106,17 @@ struct approval_filter {
     const struct id *token_id;    /* NULL: of all; with a database alone */
     bool has_status;
     enum approval_status status;
+    bool unconfirmed; /* instead: nobody confirmed it in time, and it could not be taken back */
     int64_t before; /* seq; INT64_MAX the newest */
     int64_t limit;
 };
 /* Newest first. */
 MUST_CHECK enum err_code approval_list(struct db *db, struct arena *a, const struct approval_filter *f,
     struct approval **ret, size_t *ret_count, struct err *err);
+/* By status; the last one are those that `unconfirmed` lists. */
+enum { APPROVAL_COUNTS = APPROVAL_STATUS_COUNT + 1 };
 MUST_CHECK enum err_code approval_counts(
-    struct db *db, const struct id *namespace_id, int64_t ret[APPROVAL_STATUS_COUNT], struct err *err);
+    struct db *db, const struct id *namespace_id, int64_t ret[APPROVAL_COUNTS], struct err *err);
 
 struct approval_decision {
     struct id account_id, session_id;

@@ -30,10 +30,12 @@
     SELECT_APPROVAL " JOIN namespace_member m ON m.namespace_id = a.namespace_id AND m.account_id = ?2"      \
                     " WHERE a.id = ?1" LIVE
 #define SQL_OF_PROPOSAL SELECT_APPROVAL " WHERE a.database_id = ?1 AND a.proposal_id = ?2" LIVE
+#define UNCONFIRMED     "conflict" /* of confirm_state, and of no status */
 /* By the time, too: see approval_status_now(). */
 #define STATUS                                                                                               \
     " AND (?3 IS NULL OR CASE WHEN a.status IN ('pending', 'approved') AND a.expires_at <= ?4"               \
-    " AND a.redeem_began_at IS NULL THEN 'expired' ELSE a.status END = ?3) ORDER BY a.seq DESC LIMIT ?5"
+    " AND a.redeem_began_at IS NULL THEN 'expired' ELSE a.status END = ?3 OR a.confirm_state = ?3) ORDER "   \
+    "BY a.seq DESC LIMIT ?5"
 #define SQL_OF_NAMESPACE SELECT_APPROVAL " WHERE a.namespace_id = ?1 AND a.seq < ?2" LIVE STATUS
 #define SQL_OF_DATABASE  SELECT_APPROVAL " WHERE a.database_id = ?1 AND a.seq < ?2" LIVE STATUS
 #define SQL_OF_TOKEN                                                                                         \
@@ -48,7 +50,9 @@
     "SELECT CASE WHEN a.status IN ('pending', 'approved') AND a.expires_at <= ?2"                            \
     " AND a.redeem_began_at IS NULL THEN 'expired' ELSE a.status END AS state, count(*) FROM approval a"     \
     " JOIN database d ON d.id = a.database_id AND d.deleted_at IS NULL"                                      \
-    " WHERE a.namespace_id = ?1 GROUP BY state"
+    " WHERE a.namespace_id = ?1 GROUP BY state UNION ALL SELECT '" UNCONFIRMED "', count(*) FROM approval a" \
+    " JOIN database d ON d.id = a.database_id AND d.deleted_at IS NULL"                                      \
+    " WHERE a.namespace_id = ?1 AND a.confirm_state = '" UNCONFIRMED "'"
 #define SQL_DECISIONS                                                                                        \
     "SELECT d.account_id, d.session_id, a.name, a.email, d.role, d.decision, d.note, d.hash, "               \
     "d.confirmed_at, d.created_at FROM approval_decision d LEFT JOIN account a ON a.id = d.account_id"       \
@@ -225,6 +229,8 @@ static enum err_code query_list(
     struct db *db, const struct approval_filter *f, struct db_stmt *st, struct err *err)
 {
     struct db_value status = f->has_status ? db_text(str_of(STATUSES[f->status])) : db_null();
+    if (f->unconfirmed)
+        status = db_text(S(UNCONFIRMED));
     struct db_value now = db_int(clock_wall_ms()), before = db_int(f->before), limit = db_int(f->limit);
 
     if (!f->database_id)
@@ -257,18 +263,19 @@ enum err_code approval_list(struct db *db, struct arena *a, const struct approva
 }
 
 enum err_code approval_counts(
-    struct db *db, const struct id *namespace_id, int64_t ret[APPROVAL_STATUS_COUNT], struct err *err)
+    struct db *db, const struct id *namespace_id, int64_t ret[APPROVAL_COUNTS], struct err *err)
 {
     AUTO_STMT st = DB_STMT_INIT;
     enum approval_status status;
     enum err_code code =
         db_query(db, SQL_COUNTS, DB_ARGS(db_text(id_str(namespace_id)), db_int(clock_wall_ms())), &st, err);
 
-    for (int i = 0; i < APPROVAL_STATUS_COUNT; i++)
+    for (int i = 0; i < APPROVAL_COUNTS; i++)
         ret[i] = 0;
-    while (!code && db_row(&st))
-        if (approval_status_parse(db_col_text(&st, 0), &status))
-            ret[status] = db_col_int(&st, 1);
+    while (!code && db_row(&st)) {
+        bool known = approval_status_parse(db_col_text(&st, 0), &status);
+        ret[known ? (int)status : APPROVAL_STATUS_COUNT] = db_col_int(&st, 1);
+    }
     return code ? code : db_done(&st, err);
 }
 

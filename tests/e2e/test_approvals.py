@@ -365,6 +365,10 @@ def confirmation(checks, s):
     checks.equal("what was confirmed stays", (state(kept)["state"], value(s, "SELECT count(*) FROM orders WHERE id = 30")), ("confirmed", 1))
     checks.that("what was changed since is told, not forced", until(lambda: state(clash)["state"] == "conflict", 40) and state(clash)["note"], state(clash))
     checks.equal("and stays", value(s, "SELECT status FROM orders WHERE id = 32"), "changed since")
+    inbox = PEOPLE["owner"].ask("GET", "/api/namespaces/acme/approvals?status=conflict").json["data"]
+    checks.equal("it stands in the inbox", ([a["approvalToken"] for a in inbox["approvals"]], inbox["counts"]["conflict"]), ([clash], 1))
+    told = s.call("GET", "/api/namespaces/acme/audit?action=approval.undo_failed").json["data"]
+    checks.equal("and in the audit log", [r["target"] if "target" in r else r["targetId"] for r in told], [clash])
     checks.equal("the rule goes", s.db(f"approval-rules/{deny}", method="DELETE").status, 200)
     checks.refused("too late", PEOPLE["owner"].ask("POST", f"/api/approvals/{lost}/confirm"), 409, "conflict")
 

@@ -614,7 +614,7 @@ void test_approval__what_nobody_confirms_is_taken_back(void **state)
 
 void test_approval__lists_count_and_filter_by_the_time(void **state)
 {
-    int64_t counts[APPROVAL_STATUS_COUNT];
+    int64_t counts[APPROVAL_COUNTS];
     struct approval *rows;
     size_t count;
     struct approval_filter f = {.namespace_id = &fx.tenant.id, .before = INT64_MAX, .limit = 10};

@@ -17,7 +17,7 @@ route_loop_fn console_approval_decide;
 
 enum err_code console_approval_inbox(struct api_call *c)
 {
-    int64_t counts[APPROVAL_STATUS_COUNT];
+    int64_t counts[APPROVAL_COUNTS];
     struct approval_filter f = {.namespace_id = &c->who->namespace_id};
     enum err_code rc = approval_read_filter(c, &f);
 
