@@ -365,6 +365,8 @@ static enum err_code run_undo(
     s->sets = &set;
     code = count_removed(a->op, a->p, &a->r, err);
     if (!code)
+        code = schema_undo_read_counters(s, a->p->flags, err);
+    if (!code)
         code = schema_undo_run(s, &a->r, drift_conflict, &a->d, &a->conflicts, err);
     s->sets = NULL;
     return code;

@@ -46,7 +46,11 @@ static enum err_code rehearse_one(void *arg, const struct rehearsal **ret, struc
     struct undoing *u = arg;
     struct op *op = u->op;
     struct proposal p;
-    enum err_code code = undoing_begin(u, NULL, 0, err);
+    static const struct jsonr_field OWN[] = {
+        {"loseRows", JF_BOOL, offsetof(struct undoing, lose_rows), JF_NULL_OK, 0, 0}};
+    enum err_code code = undoing_begin(u, OWN, ARRAY_LEN(OWN), err);
+    if (!code)
+        code = jsonr_fields(u->root, "", OWN, ARRAY_LEN(OWN), JSONR_UNKNOWN_IGNORE, u, err);
     if (!code)
         code = proposal_find(op, &p, err);
     if (!code)

@@ -2,7 +2,8 @@
  *
  * Body: as of every undo, but without "tables" and "rows"; "loseRows"?: true: also when tables that it made
  * hold rows that were inserted since. data: a proposal; "flags" has "undo": {"snapshot": {"id","label"}|null,
- * "statements": [SQL in its order], "lost": [{"table", "column"?, "rows"?, "why"}]}. 409 drift: its "drift"
+ * "statements": [SQL in its order], "lost": [{"table", "column"?, "rows"?, "why"}], "counters": [{"table",
+ * "value"}]}. 409 drift: its "drift"
  * has "objects": [{"type","name","expected","now"}] or "tables": [{"table","rows"}]. 409 restore_needed when
  * it cannot be done: "restore": {"snapshotId","at","loses"}|null, the state of all tables before the write.
  */
@@ -240,6 +241,21 @@ enum err_code schema_undo_begin(
     if (!code && !*ret_drifted)
         code = open_old(s, err);
     return code || *ret_drifted ? code : compare_columns(s, err);
+}
+
+enum err_code schema_undo_read_counters(struct schema_undo *s, struct str flags, struct err *err)
+{
+    const struct jsonr_value *root;
+    enum err_code code = jsonr_parse(s->op->arena, flags, &root, err);
+    const struct jsonr_value *undo = code ? NULL : jsonr_member(root, S("undo"));
+    const struct jsonr_value *list = undo ? jsonr_member(undo, S("counters")) : NULL;
+    for (const struct jsonr_value *v = list ? jsonr_first(list) : NULL; v; v = jsonr_next(v)) {
+        struct schema_undo_counter *c = ARENA_NEW(s->op->arena, struct schema_undo_counter);
+        *c = (struct schema_undo_counter){
+            s->counters, text_of(v, "table"), jsonr_int(jsonr_member(v, S("value")))};
+        s->counters = c;
+    }
+    return code;
 }
 
 void schema_undo_release(struct schema_undo *s)
@@ -490,6 +506,15 @@ static struct str told(struct schema_undo *s)
     jsonw_raw(&w, strbuf_str(&s->steps));
     jsonw_key(&w, "lost");
     jsonw_raw(&w, strbuf_str(&s->lost));
+    jsonw_key(&w, "counters");
+    jsonw_array(&w);
+    for (const struct schema_undo_counter *c = s->counters; c; c = c->next) {
+        jsonw_object(&w);
+        JSONW_TEXT(&w, "table", c->table);
+        JSONW_INT(&w, "value", c->value);
+        jsonw_object_end(&w);
+    }
+    jsonw_array_end(&w);
     jsonw_object_end(&w);
     bool failed = strbuf_failed(&out) || strbuf_failed(&s->steps) || strbuf_failed(&s->lost);
     return failed ? (struct str){NULL, 0} : arena_copy(s->op->arena, strbuf_str(&out));
@@ -530,29 +555,25 @@ static enum err_code rehearse(
     return code;
 }
 
-static enum err_code run(
-    struct undoing *u, struct schema_undo *s, const struct proposal *p, bool may_lose, struct err *err)
+static enum err_code run(struct undoing *u, struct schema_undo *s, const struct proposal *p, struct err *err)
 {
     bool refused = false;
     enum err_code code = open_snapshot(s, err);
     if (!code)
-        code = check_lost(s, &u->rehearsal, may_lose, &refused, err);
+        code = check_lost(s, &u->rehearsal, u->lose_rows, &refused, err);
     if (!code && !refused)
         code = schema_undo_read_rows(s, err);
     return code || refused ? code : rehearse(u, s, p, err);
 }
 
-static enum err_code check(struct undoing *u, bool *ret_may_lose, struct err *err)
+static enum err_code check(struct undoing *u, struct err *err)
 {
-    static const struct jsonr_field FIELDS[] = {{"loseRows", JF_BOOL, 0, JF_NULL_OK, 0, 0}};
-    *ret_may_lose = false;
     if (!proposal_sees_all(u->op))
         return err_set(err, ERR_FORBIDDEN,
             "A change of the schema is taken back by an admin without table scope and claims");
-    if (!u->cut.whole)
-        return err_field(
-            err, "", "a change of the schema is taken back as a whole: leave out tables and rows");
-    return jsonr_fields(u->root, "", FIELDS, 1, JSONR_UNKNOWN_IGNORE, ret_may_lose, err);
+    return u->cut.whole ? ERR_OK
+                        : err_field(err, "",
+                              "a change of the schema is taken back as a whole: leave out tables and rows");
 }
 
 /* What the data or the old definitions do not allow is no fault of the machine's. */
@@ -564,13 +585,13 @@ static bool is_about_it(enum err_code code)
 enum err_code schema_undo_rehearse(struct undoing *u, const struct proposal *p, struct err *err)
 {
     struct schema_undo s;
-    bool drifted = false, may_lose = false;
-    enum err_code code = check(u, &may_lose, err);
+    bool drifted = false;
+    enum err_code code = check(u, err);
     if (code)
         return code;
     code = schema_undo_begin(&s, u->op, p, &drifted, err);
     if (!code && !drifted)
-        code = run(u, &s, p, may_lose, err);
+        code = run(u, &s, p, err);
     schema_undo_release(&s);
     if (code && is_about_it(code) && !sqlite3_get_autocommit(u->op->eng->db)) {
         struct err why = *err;

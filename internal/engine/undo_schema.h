@@ -33,6 +33,13 @@ struct schema_undo_change {
     struct schema_undo_column *back, *gone, *pairs; /* of a changed table: columns */
 };
 
+/* Of an AUTOINCREMENT table that comes back: the highest row id that it ever had. */
+struct schema_undo_counter {
+    struct schema_undo_counter *next;
+    struct str table;
+    int64_t value;
+};
+
 struct schema_undo_set {
     struct schema_undo_set *next;
     struct strbuf set;
@@ -48,7 +55,8 @@ struct schema_undo {
     struct copy_source from;
     bool has_from;
     struct schema_undo_set *sets; /* to be written, the first first */
-    struct strbuf steps, lost;    /* JSON: statements, and what is lost */
+    struct schema_undo_counter *counters;
+    struct strbuf steps, lost; /* JSON: statements, and what is lost */
     struct jsonw steps_w, lost_w;
 };
 
@@ -63,6 +71,8 @@ MUST_CHECK enum err_code schema_undo_rehearse(struct undoing *u, const struct pr
 MUST_CHECK enum err_code schema_undo_begin(
     struct schema_undo *s, struct op *op, const struct proposal *of, bool *ret_drifted, struct err *err);
 void schema_undo_release(struct schema_undo *s);
+/* What the proposal of an undo says of counters. */
+MUST_CHECK enum err_code schema_undo_read_counters(struct schema_undo *s, struct str flags, struct err *err);
 
 /* undo_schema_rows.c: the rows that are to be written. ERR_CONFLICT: they cannot be had. */
 MUST_CHECK enum err_code schema_undo_read_rows(struct schema_undo *s, struct err *err);

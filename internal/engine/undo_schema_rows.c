@@ -176,6 +176,20 @@ static void put_columns(struct strbuf *sql, const struct recorder_table *t, bool
     }
 }
 
+static void take_counter(struct reading *x)
+{
+    AUTO_SQL *stmt = NULL;
+    struct err none = ERR_INIT; /* there is no such table before the first of these */
+    bool row = false;
+    const struct catalog_source *src = &x->s->from.src;
+    if (catalog_prepare(src, "SELECT seq FROM sqlite_sequence WHERE name = ?1", x->c->name, &stmt, &none) ||
+        catalog_step(src, stmt, &row, &none) || !row)
+        return;
+    struct schema_undo_counter *c = ARENA_NEW(x->s->op->arena, struct schema_undo_counter);
+    *c = (struct schema_undo_counter){x->s->counters, x->c->name, sqlite3_column_int64(stmt, 0)};
+    x->s->counters = c;
+}
+
 static enum err_code take_table(struct reading *x, struct err *err)
 {
     AUTO_STRBUF sql;
@@ -189,6 +203,8 @@ static enum err_code take_table(struct reading *x, struct err *err)
     if (!code && x->c->rows >= 0 && x->count != (uint64_t)x->c->rows)
         code = err_set(err, ERR_CONFLICT, "the snapshot holds %llu rows of \"" STR_FMT "\", and it had %lld",
             (unsigned long long)x->count, STR_ARG(x->c->name), (long long)x->c->rows);
+    if (!code)
+        take_counter(x);
     return code || x->count == 0 ? code : put_set(x, err);
 }
 

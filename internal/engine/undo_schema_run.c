@@ -469,6 +469,29 @@ static enum err_code check_back(struct schema_undo *s, struct err *err)
     return ERR_OK;
 }
 
+static enum err_code set_counter(
+    struct schema_undo *s, const char *sql, const struct schema_undo_counter *c, struct err *err)
+{
+    AUTO_SQL *stmt = NULL;
+    struct catalog_source src = catalog_source_of_op(s->op);
+    bool row;
+    enum err_code code = catalog_prepare(&src, sql, c->table, &stmt, err);
+    if (!code && sqlite3_bind_int64(stmt, 2, c->value))
+        code = err_set(err, ERR_INTERNAL, "a counter could not be put back");
+    return code ? code : catalog_step(&src, stmt, &row, err);
+}
+
+static enum err_code set_counters(struct schema_undo *s, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct schema_undo_counter *c = s->counters; c && !code; c = c->next) {
+        code = set_counter(s, "DELETE FROM sqlite_sequence WHERE name = ?1 AND seq <= ?2", c, err);
+        if (!code)
+            code = set_counter(s, "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)", c, err);
+    }
+    return code;
+}
+
 static enum err_code after_rows(struct schema_undo *s, struct rehearsal *r, struct err *err)
 {
     enum err_code code = ERR_OK;
@@ -480,6 +503,8 @@ static enum err_code after_rows(struct schema_undo *s, struct rehearsal *r, stru
                 code = restore_table(s, c, err);
         }
     }
+    if (!code)
+        code = set_counters(s, err);
     if (!code)
         code = create_each(s, "index", "DROP INDEX ?", err);
     if (!code)

@@ -28,6 +28,7 @@ struct undoing {
     int64_t bytes;
     struct strbuf inverse;
     struct rehearsal rehearsal; /* of that */
+    bool lose_rows;             /* also when tables that it made got rows since */
     bool rehearsed;             /* it holds what is to be stored */
 };
 

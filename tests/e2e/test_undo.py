@@ -163,6 +163,7 @@ def schemas(checks, s):
 
 DEFINITIONS = (  # what is there, what is done to it
     (["CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT NOT NULL, b REAL) STRICT", "INSERT INTO t VALUES(1, 'x', 1.5), (2, 'y', 2)"], ["ALTER TABLE t DROP COLUMN a"]),
+    (["CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT, b)", "INSERT INTO t VALUES(1, 2), (9, 2)", "DELETE FROM t WHERE a = 9"], ["DROP TABLE t"]),
     (["CREATE TABLE t(a INTEGER, g AS (a * 2), s TEXT AS ('n' || a) STORED, b)", "INSERT INTO t(a, b) VALUES(1, 2), (3, 4)", "CREATE INDEX ig ON t(g)"], ["DROP TABLE t"]),
     (["CREATE TABLE t(k TEXT, n INT, v, PRIMARY KEY(k, n)) WITHOUT ROWID", "INSERT INTO t VALUES('a', 1, 1), ('a', 2, x'00'), ('b', 1, 'x')"], ["DROP TABLE t"]),
     (["CREATE TABLE t(id INTEGER PRIMARY KEY, up REFERENCES t ON DELETE CASCADE, v NOT NULL)", "INSERT INTO t VALUES(1, NULL, 1), (2, 1, 2), (3, 2, 3)"], ["ALTER TABLE t DROP COLUMN v"]),
@@ -183,7 +184,8 @@ def state(s):
     """Definitions, however names are quoted, and rows."""
     list_of = "SELECT type, name, replace(sql, '\"', '') FROM sqlite_schema WHERE sql NOT NULL AND name NOT LIKE '\\_sys%' ESCAPE '\\' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'f\\_%' ESCAPE '\\' ORDER BY 1, 2"
     objects = s.query(list_of).json["data"]["rows"]
-    return objects, {name: sorted(map(str, s.query(f"SELECT * FROM {name}").json["data"]["rows"])) for kind, name, _ in objects if kind == "table"}
+    counters = s.query("SELECT * FROM sqlite_sequence WHERE name = 't'").json.get("data", {}).get("rows")
+    return objects, counters, {name: sorted(map(str, s.query(f"SELECT * FROM {name}").json["data"]["rows"])) for kind, name, _ in objects if kind == "table"}
 
 
 def definitions(checks, s):

@@ -65,6 +65,8 @@ static void keep_snapshot(void)
     char out[FS_PATH_MAX], path[FS_PATH_MAX + 100];
     fs_join(out, f.engine.dir, "out");
     assert_int_equal(fs_mkdir_p(out, 0700, NULL), ERR_OK);
+    str_print(path, sizeof path, "%s/kept.db", out);
+    (void)unlink(path); /* of a test that did not need it */
     str_print(path, sizeof path, "VACUUM INTO '%s/kept.db'", out);
     op_fixture_sql(&f, path);
 }
@@ -308,6 +310,8 @@ void test_undo_schema__refusals(void **state)
     fresh();
     write_sql("{\"sql\":\"DROP TABLE notes\"}");
     (void)undo_with("{\"tables\":[\"notes\"]}", 400);
+    keep_snapshot();
+    (void)undo_with("{\"loseRows\":1}", 400);
     keep_snapshot();
     (void)op_fixture_run(&f, WIRE_OP_PROPOSAL_UNDO, S("{}"), gone);
     assert_string_equal(op_json_text(op_fixture_json(&f), "code"), "restore_needed");
