@@ -11,8 +11,8 @@
 #include "engine/sql_text.h"
 #include "engine/op.h"
 
-#define CACHE_PLAN "EXPLAIN QUERY PLAN " /* of what is proposed: kept, unlike other statements that explain  \
-                                          */
+/* Of what is proposed: kept, unlike other statements that explain. */
+#define CACHE_PLAN "EXPLAIN QUERY PLAN "
 
 struct cached {
     struct list node; /* in cache.lru; alone when not kept */
