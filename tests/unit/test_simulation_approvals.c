@@ -288,7 +288,8 @@ void test_simulation__approvals(void **state)
     assert_int_equal(simulation_count_audit(fx.db, "approval.redeemed"), g_redeemed);
     assert_int_equal(simulation_count_audit(fx.db, "approval.voided"), g_voided);
     assert_int_equal(simulation_count_audit(fx.db, "approval.denied"), g_denied);
-    assert_true(g_redeemed > steps / 1000 && (steps < 20000 || (g_voided > 0 && g_denied > 0)));
+    assert_true(steps < 2000 || g_redeemed > steps / 1000); /* it did something */
+    assert_true(steps < 20000 || (g_voided > 0 && g_denied > 0));
     control_fixture_release(&fx);
     arena_release(&g_arena);
     clock_test_stop();
