@@ -107,7 +107,7 @@ struct approval_filter {
     bool has_status;
     enum approval_status status;
     bool unconfirmed; /* instead: nobody confirmed it in time, and it could not be taken back */
-    int64_t before; /* seq; INT64_MAX the newest */
+    int64_t before;   /* seq; INT64_MAX the newest */
     int64_t limit;
 };
 /* Newest first. */
