@@ -64,7 +64,7 @@ static void start(void)
     open_own();
 }
 
-#define RULE(id) "INSERT INTO _sys_rule VALUES('" id "', 1, NULL, NULL, 'deny', 1, NULL, NULL, 1, 1);"
+#define RULE(id) "INSERT INTO _sys_rule VALUES('" id "', 1, NULL, NULL, 'deny', 1, NULL, NULL, 1, 1, 0);"
 
 static void leave_as_carry(const char *from, bool again)
 {
