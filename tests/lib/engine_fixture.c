@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { WAIT_MS = 20000, ANSWERS_BYTES = 512 << 20 };
@@ -242,6 +243,15 @@ void engine_fixture_release(struct engine_fixture *fx)
     strbuf_release(&fx->out);
     strbuf_release(&fx->in);
     arena_release(&fx->arena);
+}
+
+int64_t engine_fixture_cpu_us(const struct engine_fixture *fx)
+{
+    clockid_t clock;
+    struct timespec t;
+    assert_int_equal(clock_getcpuclockid(fx->pid, &clock), 0);
+    assert_int_equal(clock_gettime(clock, &t), 0);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 int engine_fixture_stop(struct engine_fixture *fx)

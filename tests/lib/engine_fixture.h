@@ -28,6 +28,8 @@ struct engine_answer {
 
 /* Makes the directory and starts a writer; waits for READY. */
 void engine_fixture_start(struct engine_fixture *fx);
+/* What it used of the processor, which other work on the machine does not lengthen. */
+int64_t engine_fixture_cpu_us(const struct engine_fixture *fx);
 /* Ends the engine by closing its socket and removes the directory; the engine's wait status. */
 int engine_fixture_stop(struct engine_fixture *fx);
 /* Ends it (SIGKILL when `kill_it`) and keeps the directory; then starts another over it. */

@@ -1,6 +1,7 @@
 /* A rehearsal that held up others goes on on a copy, in a reader engine; what it proposes is the database's.
  */
 #include "lib/engine_fixture.h"
+#include "base/clock.h"
 #include "lib/unit.h"
 #include <dirent.h>
 
@@ -210,6 +211,7 @@ void test_beside__the_writer_gives_it_away(void **state)
     (void)state;
     struct wire_call call = engine_call_new(WIRE_OP_PROPOSE, LONG);
     call.role = WIRE_ROLE_ADMIN;
+    call.deadline_us = clock_mono_us() + INT64_C(120000000); /* of all five, sanitizers beneath */
     atomic_store(&g_writer.board->waiting, 1);
     atomic_store(&g_writer.board->has_readers, 1);
     assert_true(engine_ask(&g_writer, &call).bounced);

@@ -1,7 +1,6 @@
 /* Calls under policies end like any others: at their deadline, when they are cancelled, and where others
  * wait on a reader engine. */
 #include "lib/engine_fixture.h"
-#include <time.h>
 #include "base/clock.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,25 +60,15 @@ static void end(void)
     assert_int_equal(engine_fixture_stop(&fx), 0);
 }
 
-/* Of the engine's processor time, which other work on the machine does not lengthen. */
-static int64_t engine_cpu_us(void)
-{
-    clockid_t clock;
-    struct timespec t;
-    assert_int_equal(clock_getcpuclockid(fx.pid, &clock), 0);
-    assert_int_equal(clock_gettime(clock, &t), 0);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static int64_t ask_late(const char *sql, int64_t deadline_us)
 {
     struct wire_call call = under(sql);
-    int64_t before = engine_cpu_us();
+    int64_t before = engine_fixture_cpu_us(&fx);
     call.deadline_us = clock_mono_us() + deadline_us;
     struct engine_answer a = engine_ask(&fx, &call);
     if (a.head.status != 504)
         fail_msg("%s: " STR_FMT, sql, STR_ARG(a.body));
-    return engine_cpu_us() - before;
+    return engine_fixture_cpu_us(&fx) - before;
 }
 
 static void expect_late(const char *sql)
