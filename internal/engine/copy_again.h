@@ -1,7 +1,7 @@
-/* The copy of the schema that was made last, byte by byte. While schema, policies and descriptions stay as they
- * are, the next copy is the same file but for the id that tells files apart (`_sys_meta`, key "file"), and need
- * not be built: of fifty tables, 1.5 ms of processor time instead of 4.3. Kept while the engine is busy.
- * Engine's thread. */
+/* The copy of the schema that was made last, byte by byte. While schema, policies and descriptions stay as
+ * they are, the next copy is the same file but for the id that tells files apart (`_sys_meta`, key "file"),
+ * and need not be built: of fifty tables, 1.5 ms of processor time instead of 4.3. Kept while the engine is
+ * busy. Engine's thread. */
 #ifndef ENGINE_COPY_AGAIN_H
 #define ENGINE_COPY_AGAIN_H
 

@@ -18,8 +18,8 @@ MUST_CHECK enum err_code plan_read_named(struct api_call *c, struct arena *a, en
 /* {"added", "changed", "removed", "statements", "byHand"} */
 void plan_write(struct jsonw *w, const struct schema_diff *d);
 void plan_write_markdown(struct strbuf *out, struct str ref, const struct schema_diff *d);
-/* Somebody else's text within a line of markdown: nothing in it makes markup, a link or another line, and what
- * hides is spelled out (base/visible.h). */
+/* Somebody else's text within a line of markdown: nothing in it makes markup, a link or another line, and
+ * what hides is spelled out (base/visible.h). */
 void plan_markdown_text(struct strbuf *out, struct str text);
 
 #endif
