@@ -300,10 +300,13 @@ static void sweep_approvals(struct api *api)
     }
 }
 
-/* A full queue is busy with requests: the next tick will do. */
+/* A full queue is busy with requests: the next tick will do. While the server stops there is none, for
+ * whoever waits until the queue is empty frees what a job would come back to. */
 static void tick(void *arg)
 {
     struct api *api = arg;
+    if (api->draining)
+        return;
     int64_t now_us = clock_mono_us();
     bool purges = now_us - api->purged_us >= PURGE_EVERY_US;
     bool signs = now_us - api->signed_us >= SIGN_EVERY_US;
