@@ -1,8 +1,10 @@
 /* UPDATE OR ABORT … SET column = _sys_change(…) WHERE row id BETWEEN first AND last AND _sys_changes(…): the
- * functions walk along the set beside the scan. The first looks whether a row is in the set and as it was;
- * the second gives what it becomes. Each has a place of its own, because SQLite may find all rows before it
- * changes the first one. They reach the set through a pointer that SQL cannot make. */
+ * functions look into the set beside the scan. The first looks whether a row is in the set and as it was, a
+ * declared key too: a row that was put back may have the row id of another. The second gives what it becomes.
+ * SQLite may find all rows before it changes the first one. They reach the set through a pointer that SQL
+ * cannot make. */
 #include "engine/change_bulk.h"
+#include "base/check.h"
 #include "base/mem.h"
 #include "engine/catalog.h"
 #include "engine/change_record.h"
@@ -19,36 +21,48 @@ enum {
 struct bulk {
     struct engine *eng;
     const struct change_table_view *t;
-    size_t key;     /* the column that is the row id */
-    bool *changes;  /* each column: in all rows or in none */
-    size_t changed; /* how many */
+    size_t key;               /* the column that is the row id */
+    bool *changes;            /* each column: in all rows or in none */
+    size_t changed, compared; /* how many */
     struct taken_row *rows;
+    int64_t first, last; /* row ids */
+    uint32_t *places;    /* of each row id from first to last: number of its row + 1, 0 it has none */
     enum cat_affinity *affinities; /* of columns that change */
     struct change_cell *was;
     bool exact; /* each row will be what the set says, after the types of the columns had their say */
     size_t count;
     struct recorder *recorder; /* that looks away, for these rows are what is done; NULL: none does */
-    size_t found, given;       /* rows so far */
-    size_t number;             /* of the cell of row `given` that comes next in `cells` */
+    size_t found;              /* rows so far */
+    int64_t found_last;
+    const struct taken_row *given; /* the row that is changed now */
+    size_t number;                 /* of its cell that comes next in `cells` */
     struct str cells;
 };
 
 /* --- Is it one for this way? --- */
 
-/* The column that is the row id, if nothing else finds the rows. */
+/* The column that is the row id: beside the others, or one of them, which then is the key. */
 static bool find_key(struct bulk *b)
 {
     const struct change_table_view *t = b->t;
+    bool beside = t->columns[0].flags & CHANGE_COLUMN_ROWID;
+    unsigned wanted = beside ? CHANGE_COLUMN_ROWID : CHANGE_COLUMN_KEY;
     size_t keys = 0;
-    if (t->flags & (CHANGE_TABLE_HAS_KEY | CHANGE_TABLE_WITHOUT_ROWID))
+    if ((t->flags & CHANGE_TABLE_WITHOUT_ROWID) || (!beside && (t->flags & CHANGE_TABLE_HAS_KEY)))
         return false;
     for (size_t i = 0; i < t->column_count; i++) {
-        if (!(t->columns[i].flags & (CHANGE_COLUMN_KEY | CHANGE_COLUMN_ROWID)))
+        if (!(t->columns[i].flags & wanted))
             continue;
         b->key = i;
         keys++;
     }
     return keys == 1;
+}
+
+/* A column that must be as it was. */
+static bool is_compared(const struct bulk *b, size_t i)
+{
+    return b->changes[i] || (i != b->key && (b->t->columns[i].flags & CHANGE_COLUMN_KEY));
 }
 
 static bool read_affinity(struct bulk *b, size_t i)
@@ -95,7 +109,10 @@ static bool take_row(struct bulk *b, struct str *rest)
     at->cells.len = (size_t)(cells.ptr - at->cells.ptr);
     at->rowid = b->was[b->key].integer;
     *rest = cells;
-    return b->count++ == 0 || at[-1].rowid < at->rowid;
+    b->first = b->count == 0 || at->rowid < b->first ? at->rowid : b->first;
+    b->last = b->count == 0 || at->rowid > b->last ? at->rowid : b->last;
+    b->count++;
+    return true;
 }
 
 static bool take_rows(struct bulk *b)
@@ -106,13 +123,37 @@ static bool take_rows(struct bulk *b)
         fit = b->count < b->t->row_count && take_row(b, &rest);
     for (size_t i = 0; i < b->t->column_count; i++)
         b->changed += b->changes[i];
+    for (size_t i = 0; i < b->t->column_count; i++)
+        b->compared += is_compared(b, i);
     return fit && b->count == b->t->row_count && b->changed > 0;
 }
 
-static bool is_dense(const struct bulk *b)
+static uint64_t offset_of(const struct bulk *b, int64_t rowid)
 {
-    uint64_t spread = (uint64_t)b->rows[b->count - 1].rowid - (uint64_t)b->rows[0].rowid;
-    return spread / SPREAD_MAX < b->count;
+    return (uint64_t)rowid - (uint64_t)b->first;
+}
+
+/* Rows stand in the order of their keys. */
+static bool make_places(struct bulk *b)
+{
+    uint64_t spread = offset_of(b, b->last);
+    if (spread / SPREAD_MAX >= b->count)
+        return false;
+    b->places = mem_array((size_t)spread + 1, sizeof b->places[0]);
+    for (size_t i = 0; i < b->count; i++) {
+        uint32_t *place = &b->places[offset_of(b, b->rows[i].rowid)];
+        if (*place)
+            return false;
+        *place = (uint32_t)i + 1;
+    }
+    return true;
+}
+
+/* NULL: there is none in the set. */
+static const struct taken_row *row_of(const struct bulk *b, int64_t rowid)
+{
+    uint32_t place = rowid >= b->first && rowid <= b->last ? b->places[offset_of(b, rowid)] : 0;
+    return place ? &b->rows[place - 1] : NULL;
 }
 
 /* --- The functions --- */
@@ -148,28 +189,35 @@ static bool is_value(const struct change_cell *cell, sqlite3_value *v)
     return change_cell_eq(cell, &is);
 }
 
-/* _sys_changes(set, row id, column that changes …): is it the next row of the set? It must be as it was. */
+static bool is_as_it_was(const struct bulk *b, const struct taken_row *row, sqlite3_value **columns)
+{
+    struct str cells = row->cells;
+    bool as_was = true;
+    for (size_t i = 0, n = 0; as_was && i < b->t->column_count; i++) {
+        struct change_cell cell = change_cell_next(&cells);
+        if (is_compared(b, i))
+            as_was = is_value(&cell, columns[n++]);
+    }
+    return as_was;
+}
+
+/* _sys_changes(set, row id, column that is compared …): is it a row of the set? It must be as it was. */
 static void fn_changes(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
     struct bulk *b = bulk_of(ctx, argv);
     if (!b)
         return;
+    CHECK((size_t)argc == b->compared + 2);
     int64_t rowid = sqlite3_value_int64(argv[1]);
-    bool there = b->found < b->count && b->rows[b->found].rowid == rowid, as_was = true;
-    struct str cells = there ? b->rows[b->found].cells : STR_EMPTY;
-    for (size_t i = 0, n = 2; there && as_was && (int)n < argc; i++) {
-        if (!b->changes[i]) {
-            (void)change_cell_skip(&cells);
-            continue;
-        }
-        struct change_cell cell = change_cell_next(&cells);
-        as_was = is_value(&cell, argv[n++]);
-    }
-    if (!as_was || (b->found < b->count && b->rows[b->found].rowid < rowid))
+    const struct taken_row *row = row_of(b, rowid);
+    bool again = row && b->found && rowid <= b->found_last;
+    if (row && (again || !is_as_it_was(b, row, argv + 2))) {
         sqlite3_result_error(ctx, "a row is not as it was", -1);
-    else
-        sqlite3_result_int(ctx, there);
-    b->found += there;
+        return;
+    }
+    sqlite3_result_int(ctx, row != NULL);
+    b->found_last = row ? rowid : b->found_last;
+    b->found += row != NULL;
 }
 
 static void give(sqlite3_context *ctx, const struct change_cell *cell)
@@ -194,17 +242,15 @@ static void fn_change(sqlite3_context *ctx, int argc, sqlite3_value **argv)
         return;
     int64_t rowid = sqlite3_value_int64(argv[1]);
     size_t column = (size_t)sqlite3_value_int64(argv[2]);
-    if (b->given < b->count && b->rows[b->given].rowid != rowid) {
-        b->given++;
-        b->number = 0;
-    }
-    if (b->given >= b->count || b->rows[b->given].rowid != rowid) {
-        sqlite3_result_error(ctx, "the rows come in another order", -1);
+    const struct taken_row *row = row_of(b, rowid);
+    if (!row) {
+        sqlite3_result_error(ctx, "no row of the set", -1);
         return;
     }
-    if (b->number == 0 || b->number > column) {
+    if (b->given != row || b->number > column) {
+        b->given = row;
         b->number = 0;
-        b->cells = str_slice(b->rows[b->given].cells, b->rows[b->given].old_len, b->rows[b->given].cells.len);
+        b->cells = str_slice(row->cells, row->old_len, row->cells.len);
     }
     for (; b->number < column; b->number++)
         (void)change_cell_skip(&b->cells);
@@ -246,7 +292,7 @@ static void put_sql(struct strbuf *sql, const struct bulk *b, const char *rowid)
     strbuf_addf(
         sql, " WHERE %s BETWEEN ?2 AND ?3 AND _sys_changes(?1, %s", strbuf_cstr(&key), strbuf_cstr(&key));
     for (size_t i = 0; i < b->t->column_count; i++) {
-        if (!b->changes[i])
+        if (!is_compared(b, i))
             continue;
         strbuf_add_cstr(sql, ", ");
         catalog_quote(sql, b->t->columns[i].name);
@@ -272,9 +318,9 @@ static int run(struct engine *eng, struct bulk *b, const char *rowid)
     if (rc == SQLITE_OK)
         rc = sqlite3_bind_pointer(stmt, 1, b, POINTER, NULL);
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(stmt, 2, b->rows[0].rowid);
+        rc = sqlite3_bind_int64(stmt, 2, b->first);
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int64(stmt, 3, b->rows[b->count - 1].rowid);
+        rc = sqlite3_bind_int64(stmt, 3, b->last);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(stmt);
     return rc;
@@ -296,8 +342,7 @@ static int run_or_not(struct engine *eng, struct bulk *b, const char *rowid, boo
         rc = run(eng, b, rowid);
     if (b->recorder)
         recorder_look_again(b->recorder);
-    *ret_done = rc == SQLITE_DONE && b->found == b->count && b->given + 1 == b->count &&
-                sqlite3_changes64(eng->db) == (int64_t)b->count;
+    *ret_done = rc == SQLITE_DONE && b->found == b->count && sqlite3_changes64(eng->db) == (int64_t)b->count;
     bool gone = sqlite3_get_autocommit(eng->db);
     if (rc == SQLITE_DONE || is_refusal(rc))
         rc = SQLITE_OK;
@@ -322,12 +367,13 @@ int change_bulk(struct engine *eng, const struct change_table_view *t, const cha
     b.affinities = mem_array(t->column_count, sizeof b.affinities[0]);
     b.was = mem_array(t->column_count, sizeof b.was[0]);
     b.rows = mem_array((size_t)t->row_count, sizeof b.rows[0]);
-    bool fit = take_rows(&b) && is_dense(&b);
+    bool fit = take_rows(&b) && make_places(&b);
     /* One statement, without triggers and actions of foreign keys, changes these rows and no others. */
     if (fit && b.exact && eng->recorder && recorder_may_take(eng->recorder, t))
         b.recorder = eng->recorder;
     if (fit)
         rc = run_or_not(eng, &b, rowid, ret_done);
+    mem_free(b.places);
     mem_free(b.rows);
     mem_free(b.was);
     mem_free(b.affinities);

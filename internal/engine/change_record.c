@@ -410,6 +410,7 @@ void recorder_attach(struct recorder *r)
 void recorder_look_again(struct recorder *r)
 {
     (void)sqlite3_preupdate_hook(r->db, on_change, r); /* returns the argument of the hook before: none */
+    r->changes_before += sqlite3_total_changes64(r->db) - r->changes_away;
 }
 
 void recorder_expect_assigns(struct recorder *r)

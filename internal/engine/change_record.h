@@ -78,7 +78,8 @@ struct recorder {
     struct strbuf *heard; /* what it is told, each name with a NUL behind it; NULL: nobody wants it */
     struct map assigned;  /* names of tables and columns */
     uint64_t events, inner_events; /* changes; those of them in inner tables of full-text indexes */
-    int64_t changes_before;        /* sqlite3_total_changes64 when it was attached */
+    int64_t changes_before; /* sqlite3_total_changes64 when it was attached, and what it was not to see */
+    int64_t changes_away;   /* the same when it looked away */
     bool index_only; /* a full-text index without rows of its own followed: what it changed is not in here */
     struct recorder_target *targets;
 };
@@ -114,8 +115,8 @@ bool recorder_takes_cell(enum cat_affinity affinity, const struct change_cell *c
 void recorder_look_away(struct recorder *r);
 /* After, whatever became of it. */
 void recorder_look_again(struct recorder *r);
-/* It was done: rows in order of their row ids, at least one, whose cells stand in t->rows, the old ones and
- * then the new ones. */
+/* It was done: at least one row, each once, whose cells stand in t->rows, the old ones and then the new
+ * ones. */
 struct taken_row {
     int64_t rowid;
     struct str cells;

@@ -60,6 +60,7 @@ bool recorder_takes_cell(enum cat_affinity affinity, const struct change_cell *c
 void recorder_look_away(struct recorder *r)
 {
     (void)sqlite3_preupdate_hook(r->db, NULL, NULL); /* returns the argument of the hook before */
+    r->changes_away = sqlite3_total_changes64(r->db);
 }
 
 void recorder_take(
@@ -73,6 +74,7 @@ void recorder_take(
         r->entries = mem_grow(r->entries, r->entry_cap, sizeof r->entries[0]);
     }
     size_t at = r->cells.len;
+    int64_t highest = rows[0].rowid;
     strbuf_add_str(&r->cells, v->rows);
     for (size_t i = 0; i < count; i++) {
         struct recorder_entry *e = &r->entries[r->entry_count++];
@@ -82,11 +84,11 @@ void recorder_take(
             .len = (uint32_t)rows[i].cells.len,
             .was = true,
             .is = true};
+        highest = rows[i].rowid > highest ? rows[i].rowid : highest;
     }
     if (strbuf_failed(&r->cells))
         recorder_fail(r, RECORDER_TOO_LARGE, t->shown);
-    t->highest_noted = rows[count - 1].rowid;
+    t->highest_noted = highest;
     t->noted = true;
-    r->events += count;
     destruction_count(r->eng, SQLITE_UPDATE, t->name.ptr, (int64_t)count);
 }

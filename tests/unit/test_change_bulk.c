@@ -41,7 +41,7 @@ static bool bulk(struct change_lab *f)
     assert_int_equal(change_reader_init(&r, strbuf_str(&inverse), &err), ERR_OK);
     assert_int_equal(change_table_next(&r, &found, &t, &err), ERR_OK);
     assert_true(found);
-    assert_int_equal(change_bulk(&f->eng, &t, "rowid", &done), SQLITE_OK);
+    assert_int_equal(change_bulk(&f->eng, &t, change_rowid_name(&t), &done), SQLITE_OK);
     change_reader_release(&r);
     strbuf_release(&inverse);
     return done;
@@ -251,6 +251,142 @@ void test_change_bulk__goes_on_after_it_was_taken(void **state)
         strstr(strbuf_cstr(&out), "\"key\":{\"id\":400},\"before\":{\"v\":-400},\"after\":{\"v\":\"last\"}"));
     assert_null(strstr(strbuf_cstr(&out), "\"id\":399"));
     change_lab_close(&f);
+}
+
+#define TEXTS      "CREATE TABLE named (name TEXT PRIMARY KEY, v, w UNIQUE)"
+#define CASELESS   "CREATE TABLE named (name TEXT PRIMARY KEY COLLATE NOCASE, v, w UNIQUE)"
+#define PAIRS      "CREATE TABLE named (name TEXT, v, w, PRIMARY KEY (w, name))"
+#define DESCENDING "CREATE TABLE named (w INTEGER PRIMARY KEY DESC, rowid TEXT, name, v)"
+#define MIXED      "INSERT INTO named (name, v, w) SELECT 'k' || (x * 7 % 400), x, x FROM c"
+#define NULLS      "INSERT INTO named (name, v, w) SELECT CASE WHEN x % 5 THEN 'k' || x END, x, x FROM c"
+#define SET_V      "UPDATE named SET v = 'v' || v"
+#define PUT_BACK(which)                                                                                      \
+    "CREATE TEMP TABLE kept AS SELECT * FROM named WHERE " which ";"                                         \
+    "DELETE FROM named WHERE " which "; INSERT INTO named SELECT * FROM kept; DROP TABLE kept"
+
+struct keyed {
+    const char *schema, *rows, *write, *between; /* what somebody else does then */
+    bool done;
+    const char *conflict; /* NULL: none */
+};
+
+static void open_keyed(struct change_lab *f, const struct keyed *k)
+{
+    change_lab_open(f);
+    change_lab_sql(f, "DROP TABLE named");
+    change_lab_sql(f, k->schema);
+    char *rows = sqlite3_mprintf("%s%s", ROWS(400), k->rows);
+    change_lab_sql(f, rows);
+    sqlite3_free(rows);
+}
+
+/* Takes the write back; what a recorder hears of it, or takes, is in `out`. */
+static uint64_t take_back(
+    struct change_lab *f, struct str inverse, bool takes, char seen[200], struct strbuf *out)
+{
+    strbuf_init(out, 64 << 20);
+    change_lab_begin(f);
+    f->eng.recorder = takes ? &f->recorder : NULL;
+    uint64_t conflicts = change_lab_apply(f, inverse, seen);
+    f->eng.recorder = NULL;
+    if (conflicts)
+        recorder_release(&f->recorder);
+    else
+        change_lab_finish(f);
+    strbuf_add_str(out, conflicts ? STR_EMPTY : strbuf_str(&f->set));
+    return conflicts;
+}
+
+static void expect_keyed(const struct keyed *k)
+{
+    struct change_lab f, want;
+    struct strbuf inverse, heard, taken;
+    AUTO_STRBUF now;
+    char seen[200];
+    strbuf_init(&now, 64 << 20);
+    open_keyed(&want, k);
+    change_lab_sql(&want, k->conflict ? "" : k->between);
+    change_lab_dump(&want, true, &want.before);
+    open_keyed(&f, k);
+    record(&f, k->write);
+    change_lab_sql(&f, k->between);
+    invert(&f, &inverse);
+    change_lab_sql(&f, "SAVEPOINT tried");
+    if (bulk(&f) != k->done)
+        fail_msg("done or not: %s; %s; %s", k->schema, k->write, k->between);
+    change_lab_sql(&f, "ROLLBACK TO tried");
+    (void)take_back(&f, strbuf_str(&inverse), false, seen, &heard);
+    change_lab_sql(&f, "ROLLBACK TO tried; RELEASE tried");
+    assert_int_equal(take_back(&f, strbuf_str(&inverse), true, seen, &taken), k->conflict ? 1 : 0);
+    assert_string_equal(seen, k->conflict ? k->conflict : "");
+    assert_true(str_eq(strbuf_str(&heard), strbuf_str(&taken)));
+    change_lab_dump(&f, true, &now);
+    if (!k->conflict && !str_eq(strbuf_str(&now), strbuf_str(&want.before)))
+        fail_msg("%s; %s; %s", k->schema, k->write, k->between);
+    strbuf_release(&inverse);
+    strbuf_release(&heard);
+    strbuf_release(&taken);
+    change_lab_close(&f);
+    change_lab_close(&want);
+}
+
+/* A table whose key is not its row id: the row of that id is taken if it has the key; where one does not, row
+ * by row goes by the key. */
+void test_change_bulk__knows_rows_by_id_and_key(void **state)
+{
+    static const struct keyed CASES[] = {
+        {TEXTS, MIXED, SET_V, "", true, NULL},
+        {TEXTS, MIXED, "UPDATE named SET v = x'00', w = -w", "", true, NULL},
+        {TEXTS, MIXED, "UPDATE named SET name = name || '!'", "", true, NULL},
+        {CASELESS, MIXED, "UPDATE named SET name = upper(name), v = NULL", "", true, NULL},
+        {PAIRS, MIXED, SET_V, "", true, NULL},
+        {PAIRS, MIXED, "UPDATE named SET w = -w", "", true, NULL},
+        {DESCENDING, MIXED, SET_V, "", true, NULL},
+        {TEXTS, NULLS, SET_V, "", true, NULL},
+        {PAIRS, NULLS, SET_V " WHERE w % 3", "", true, NULL},
+        /* row ids that are others now */
+        {TEXTS, MIXED, SET_V, "UPDATE named SET rowid = 9000 WHERE name = 'k5'", false, NULL},
+        {TEXTS, MIXED, SET_V, "UPDATE named SET rowid = -rowid; UPDATE named SET rowid = rowid + 401", false,
+            NULL},
+        {PAIRS, MIXED, SET_V, "UPDATE named SET rowid = rowid + 400", false, NULL},
+        {TEXTS, MIXED, SET_V,
+            "UPDATE named SET rowid = 0 WHERE rowid = 1; UPDATE named SET rowid = 1 WHERE rowid = 2;"
+            "UPDATE named SET rowid = 2 WHERE rowid = 0",
+            false, NULL},
+        {CASELESS, MIXED, SET_V, PUT_BACK("rowid % 40 = 7"), false, NULL},
+        {TEXTS, MIXED, SET_V,
+            "UPDATE named SET rowid = 0 WHERE rowid = 1; UPDATE named SET rowid = 1 WHERE rowid = 400", false,
+            NULL},
+        /* keys that are spelled in another way, and others */
+        {CASELESS, MIXED, SET_V, "UPDATE named SET name = upper(name) WHERE rowid = 400", false, NULL},
+        {TEXTS, MIXED, SET_V, "UPDATE named SET name = upper(name) WHERE rowid = 400", false,
+            "missing in named"},
+        {TEXTS, NULLS, SET_V, "UPDATE named SET name = 'now' WHERE rowid = 400", false, NULL},
+        {TEXTS, NULLS, SET_V, "UPDATE named SET name = NULL WHERE rowid = 399", false, "missing in named"},
+        /* unique values that change places */
+        {TEXTS, MIXED, "UPDATE named SET w = -w; UPDATE named SET w = -w - 1", "", false, NULL},
+        {TEXTS, MIXED, "UPDATE named SET w = -w; UPDATE named SET w = 401 + w", "", false, NULL},
+        {TEXTS, MIXED,
+            "UPDATE named SET name = '-' || name; UPDATE named SET name = 'k' || (400 - substr(name, 3)) "
+            "WHERE name <> '-k0'",
+            "", false, NULL},
+        /* rows that are others now */
+        {TEXTS, MIXED, SET_V, "UPDATE named SET v = 'other' WHERE name = 'k77'", false, "differs in named"},
+        {PAIRS, MIXED, SET_V, "UPDATE named SET v = 'other' WHERE name = 'k77'", false, "differs in named"},
+        {TEXTS, MIXED, SET_V, "DELETE FROM named WHERE name = 'k77'", false, "missing in named"},
+        {TEXTS, MIXED, SET_V, "UPDATE named SET name = 'another' WHERE name = 'k77'", false,
+            "missing in named"},
+        {TEXTS, MIXED, SET_V,
+            "DELETE FROM named WHERE rowid = 9; UPDATE named SET rowid = 9 WHERE rowid = 400", false,
+            "missing in named"},
+        {TEXTS, MIXED, "UPDATE named SET w = -w", "INSERT INTO named VALUES ('new', 0, 70)", false,
+            "constraint in named"},
+        {TEXTS, MIXED, SET_V, "INSERT INTO named VALUES ('new', 0, 0)", true, NULL},
+        {TEXTS, MIXED, SET_V " WHERE rowid < 390", "UPDATE named SET w = w + 500", true, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++)
+        expect_keyed(&CASES[i]);
 }
 
 /* Nobody else can use its functions. */
