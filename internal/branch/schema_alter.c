@@ -141,7 +141,7 @@ static bool same_constraints(
 }
 
 bool schema_alter_renames(struct arena *a, const struct schema_object *was, const struct schema_object *is,
-    struct schema_rename **ret, struct schema_statement **ret_statements)
+    struct schema_rename **ret, struct schema_statement **ret_statements, bool *ret_sure)
 {
     AUTO_STRBUF sql;
     struct table before, now;
@@ -155,6 +155,8 @@ bool schema_alter_renames(struct arena *a, const struct schema_object *was, cons
     for (size_t i = 0; i < before.columns; i++)
         if (!schema_alter_follows(before.items[i], now.items[i], *ret))
             return false;
+    struct str last = before.items[before.columns - 1]; /* there is one: it was renamed, or another */
+    *ret_sure = find_column(&now, schema_text_column(last)) != NULL;
     for (const struct schema_rename *r = *ret; r; r = r->next) {
         begin(&sql, "ALTER TABLE ", was->name);
         strbuf_add_cstr(&sql, " RENAME COLUMN ");

@@ -12,10 +12,10 @@ struct schema_rename {
     struct str spelled;  /* `to` with its quotes, if it has any: SQLite keeps them */
 };
 
-/* Nothing but other names in the same places, and new columns behind them. false: it is not that. A last
- * column that went and another that came look the same: as one that was renamed it keeps its values. */
+/* Nothing but other names in the same places, and new columns behind them. false: it is not that. *ret_sure
+ * false: the last column has another name, which is what one that went and another that came look like. */
 bool schema_alter_renames(struct arena *a, const struct schema_object *was, const struct schema_object *is,
-    struct schema_rename **ret, struct schema_statement **ret_statements);
+    struct schema_rename **ret, struct schema_statement **ret_statements, bool *ret_sure);
 /* Columns that went, and new ones behind those that stayed. */
 bool schema_alter_drops(struct arena *a, const struct schema_object *was, const struct schema_object *is,
     struct schema_statement **ret_statements);

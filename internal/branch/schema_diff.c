@@ -126,6 +126,9 @@ static bool alter_table(struct arena *a, struct str table, const struct schema_s
     "the branch removed it, and the parent made an index or a trigger of it since the branch began"
 #define MORE_THAN_COLUMNS                                                                                    \
     "it is more than columns, and other tables refer to it, so it cannot be made anew beside them"
+#define RENAMED_OR_NEW                                                                                       \
+    "its last column has another name: renamed, or gone and a new one? Do one of these to the parent as "    \
+    "well"
 #define AS_RENAMED                                                                                           \
     "columns of the same place and kind have other names: they are renamed and keep their values"
 #define AS_DROPPED  "columns are removed, with their values"
@@ -208,13 +211,15 @@ static void alter(struct comparison *c, struct schema_change *change)
 {
     struct schema_statement *ours;
     struct schema_rename *renames;
+    bool sure;
     const struct schema_object *was = change->parent, *is = change->branch;
     if (new_columns(c->a, was->sql, is->sql, &ours) &&
         alter_table(c->a, was->name, ours, NULL, &change->alters))
         return;
-    if (schema_alter_renames(c->a, was, is, &renames, &change->alters))
-        change->remark = AS_RENAMED;
-    else if (schema_alter_drops(c->a, was, is, &change->alters))
+    if (schema_alter_renames(c->a, was, is, &renames, &change->alters, &sure)) {
+        change->remark = sure ? AS_RENAMED : NULL;
+        change->by_hand = sure ? NULL : RENAMED_OR_NEW;
+    } else if (schema_alter_drops(c->a, was, is, &change->alters))
         change->remark = AS_DROPPED;
     else if (schema_alter_follows(was->sql, is->sql, c->renames)) {
         change->remark = AS_FOLLOWED;
@@ -245,10 +250,11 @@ static void gather_renames(struct comparison *c)
     for (const struct schema_object *o = c->sides->branch; o; o = o->next) {
         const struct schema_object *parent = find(c->sides->parent, SCHEMA_TABLE, o->name);
         struct schema_statement *ignored;
+        bool sure;
         if (o->kind != SCHEMA_TABLE || !parent || is_same(parent, o) ||
             !is_same(find(c->sides->base, SCHEMA_TABLE, o->name), parent))
             continue;
-        if (!schema_alter_renames(c->a, parent, o, end, &ignored))
+        if (!schema_alter_renames(c->a, parent, o, end, &ignored, &sure))
             *end = NULL;
         while (*end)
             end = &(*end)->next;

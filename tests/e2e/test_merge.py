@@ -322,10 +322,10 @@ def schemas(checks, s):
 def columns(checks, s):
     """Columns with other names, columns that went, and tables that were made anew: what preview shows is what a merge runs, and rows stay."""
     main, b = fresh(s, "columns", schema=[
-        "CREATE TABLE a(id INTEGER PRIMARY KEY, v, w INT, CHECK (w > 0))", "CREATE TABLE d(a, gone, c)", "CREATE TABLE anew(x, y UNIQUE, z)", "CREATE INDEX by_w ON a(w)",
+        "CREATE TABLE a(id INTEGER PRIMARY KEY, v, w INT, z, CHECK (w > 0))", "CREATE TABLE d(a, gone, c)", "CREATE TABLE anew(x, y UNIQUE, z)", "CREATE INDEX by_w ON a(w)",
         "CREATE INDEX by_x ON anew(x)", "CREATE VIEW seen AS SELECT v, y FROM a, anew", "CREATE VIEW beside AS SELECT a FROM d",
         "CREATE TRIGGER noted AFTER INSERT ON anew BEGIN UPDATE d SET c = c + 1; END", "CREATE TABLE child(a REFERENCES a(id))",
-        "INSERT INTO a VALUES (1, 'v', 2)", "INSERT INTO d VALUES (1, 2, 3)", "INSERT INTO anew VALUES (1, 'one', 'z'), (2, 'two', 'z'), (3, '3', 'z')", "DELETE FROM anew WHERE x = 2"])
+        "INSERT INTO a VALUES (1, 'v', 2, 0)", "INSERT INTO d VALUES (1, 2, 3)", "INSERT INTO anew VALUES (1, 'one', 'z'), (2, 'two', 'z'), (3, '3', 'z')", "DELETE FROM anew WHERE x = 2"])
     s.call("PUT", f"/v1/db/acme/{main}/branches/b", {})
     write(s, b, "ALTER TABLE a RENAME COLUMN v TO \"v v\"", "ALTER TABLE a RENAME COLUMN w TO weight", "ALTER TABLE d DROP COLUMN gone", "DROP VIEW seen", "DROP TABLE anew",
           "CREATE TABLE anew(x INT CHECK (x > 0), y TEXT, n DEFAULT 7)", "CREATE INDEX by_x ON anew(x)", "CREATE TRIGGER noted AFTER INSERT ON anew BEGIN UPDATE d SET c = c + 1; END",
@@ -337,9 +337,13 @@ def columns(checks, s):
     checks.equal("what was shown was done", made["applied"], preview["statements"])
     checks.that("what is lost is kept", made["snapshot"]["id"], made)
     checks.equal("rows have their values, and their ids", [rows(s, f"SELECT {what}", main) for what in ("* FROM a", "* FROM d", "rowid, * FROM anew", "* FROM seen", "* FROM beside")],
-                 [[[1, "v", 2]], [[1, 6]], [[1, 1, "one", 7], [3, 3, "3", 7]], [["v", 7], ["v", 7]], [[1]]])
+                 [[[1, "v", 2, 0]], [[1, 6]], [[1, 1, "one", 7], [3, 3, "3", 7]], [["v", 7], ["v", 7]], [[1]]])
     checks.equal("what rests on them is there", rows(s, "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema WHERE type IN ('index', 'view', 'trigger') AND name NOT LIKE '%sys%' ORDER BY name)", main),
                  [["beside by_w by_x noted seen"]])
+    write(s, b, "ALTER TABLE a DROP COLUMN z", "ALTER TABLE a ADD COLUMN y")
+    checks.refused("what may be another column or another name", merge(s, "b", {"mode": "schema"}, db=main), 409, "conflict")
+    for sql in ("ALTER TABLE a DROP COLUMN z", "ALTER TABLE a ADD COLUMN y"):
+        s.call("POST", f"/v1/db/acme/{main}/query", {"sql": sql})
     checks.equal("and nothing is left to be done", checks.good("preview", s.call("GET", f"/v1/db/acme/{main}/branches/b/preview"))["plan"]["statements"], [])
 
 

@@ -189,7 +189,13 @@ void test_schemadiff__statements_make_the_one_the_other(void **state)
         {"CREATE TABLE t(aa, ab)", "ALTER TABLE t ADD COLUMN ab_c CHECK (ab_c IN (1, 2))", 0, 1, 0, 0},
         {"CREATE TABLE t(a)", "ALTER TABLE t ADD COLUMN \"primary, key\" REFERENCES t(a)", 0, 1, 0, 0},
         {"CREATE TABLE t(a)", "ALTER TABLE t ADD COLUMN primary_colour", 0, 1, 0, 0},
-        {"CREATE TABLE t(a, b)", "ALTER TABLE t RENAME COLUMN b TO c", 0, 1, 0, 0},
+        {"CREATE TABLE t(a, b)", "ALTER TABLE t RENAME COLUMN a TO c", 0, 1, 0, 0},
+        {"CREATE TABLE t(a, b)", "ALTER TABLE t RENAME COLUMN b TO c", 0, 1, 0, 1},
+        {"CREATE TABLE t(a, b)", "ALTER TABLE t DROP COLUMN b; ALTER TABLE t ADD COLUMN c", 0, 1, 0, 1},
+        {"CREATE TABLE t(a, b, c)",
+            "ALTER TABLE t DROP b; ALTER TABLE t DROP c; ALTER TABLE t ADD d; ALTER TABLE t ADD e", 0, 1, 0,
+            1},
+        {"CREATE TABLE t(a, b)", "ALTER TABLE t RENAME COLUMN b TO B", 0, 1, 0, 0},
         {"CREATE TABLE t(a, b)", "ALTER TABLE t DROP COLUMN b", 0, 1, 0, 0},
         {"CREATE TABLE t(a)", "DROP TABLE t; CREATE TABLE t(a, CHECK (a > 1))", 0, 1, 0, 0},
         {"CREATE TABLE t(a)", "DROP TABLE t; CREATE TABLE t(a, UNIQUE (a))", 0, 1, 0, 0},
@@ -199,7 +205,7 @@ void test_schemadiff__statements_make_the_one_the_other(void **state)
          " CREATE TRIGGER r AFTER UPDATE OF b ON t BEGIN SELECT new.b; END; CREATE TABLE u(x REFERENCES "
          "t(b))",
             "ALTER TABLE t RENAME COLUMN b TO \"B b\"; ALTER TABLE t ADD COLUMN d", 0, 5, 0, 0},
-        {"CREATE TABLE t(a, b, c)", "ALTER TABLE t RENAME a TO x; ALTER TABLE t RENAME c TO z", 0, 1, 0, 0},
+        {"CREATE TABLE t(a, b, c)", "ALTER TABLE t RENAME a TO x; ALTER TABLE t RENAME b TO z", 0, 1, 0, 0},
         {"CREATE TABLE t(a, b, c, UNIQUE (b))",
             "ALTER TABLE t DROP a; ALTER TABLE t DROP c; ALTER TABLE t ADD d", 0, 1, 0, 0},
         {"CREATE TABLE t(a, b); CREATE INDEX i ON t(b); CREATE VIEW v AS SELECT b FROM t",
@@ -272,7 +278,7 @@ void test_schemadiff__only_what_the_branch_did(void **state)
             "", 1},
         {{"CREATE VIEW v AS SELECT 1", "", "DROP VIEW v; CREATE VIEW v AS SELECT 3"},
             "\nDROP VIEW \"v\"\nCREATE VIEW v AS SELECT 3", 0},
-        {{"CREATE TABLE t(a); CREATE TABLE u(a)", "",
+        {{"CREATE TABLE t(a, z); CREATE TABLE u(a)", "",
              "ALTER TABLE t RENAME COLUMN a TO b; CREATE INDEX i ON t(b); CREATE VIEW v AS SELECT b FROM t;"
              " CREATE INDEX j ON u(a); CREATE TABLE w(a)"},
             "\nCREATE TABLE w(a)\nALTER TABLE \"t\" RENAME COLUMN \"a\" TO b\nCREATE INDEX i ON t(b)\n"
@@ -313,7 +319,7 @@ void test_schemadiff__an_unknown_start_removes_nothing(void **state)
         {{"CREATE TABLE t(a)", "", "DROP TABLE t"}, "", 0},
         {{"CREATE TABLE t(a)", "ALTER TABLE t ADD COLUMN b", ""}, "", 0},
         {{"CREATE TABLE t(a)", "", "ALTER TABLE t ADD COLUMN b"}, "\nALTER TABLE \"t\" ADD COLUMN b", 0},
-        {{"CREATE TABLE t(a)", "", "ALTER TABLE t RENAME COLUMN a TO b"}, "", 1},
+        {{"CREATE TABLE t(a, z)", "", "ALTER TABLE t RENAME COLUMN a TO b"}, "", 1},
         {{"CREATE VIEW v AS SELECT 1", "", "DROP VIEW v; CREATE VIEW v AS SELECT 3"},
             "\nDROP VIEW \"v\"\nCREATE VIEW v AS SELECT 3", 0},
     };
