@@ -6,7 +6,7 @@
  * "agent"?, "model"?. data: a proposal like any other, which can be taken back in its turn. 409 when a row is
  * no longer as it was left, or when something cannot be taken back row by row: {"success":false, "error",
  * "code":"not_undoable", "requestId", "writes":[{"proposalId", "action", "appliedAt", "reason",
- * "snapshotId"}]}.
+ * "undoBy", "snapshotId"}]}.
  * A change of the schema is taken back by itself: undo_schema.c. */
 #include "base/clock.h"
 #include "base/limits.h"
@@ -224,8 +224,35 @@ static void write_blocked(struct jsonw *w, const struct undo_item *item)
     JSONW_TEXT(w, "action", item->action);
     JSONW_CSTR(w, "appliedAt", iso);
     JSONW_TEXT(w, "reason", item->no_undo);
+    JSONW_CSTR(w, "undoBy", proposal_undo_by(item->no_undo));
     JSONW_TEXT_OR_NULL(w, "snapshotId", item->snapshot);
     jsonw_object_end(w);
+}
+
+enum { NAMED_MAX = 20 };
+
+/* Which, by name; `writes` has them all. */
+static void put_why(struct strbuf *out, const struct undoing *u, size_t blocked)
+{
+    size_t named = 0;
+    bool by_itself = false;
+    strbuf_addf(out, "%zu of %zu writes cannot be taken back row by row: ", blocked, u->count);
+    for (const struct undo_item *item = u->items; item; item = item->next) {
+        if (!item->no_undo.ptr)
+            continue;
+        if (named++ < NAMED_MAX) {
+            strbuf_add_cstr(out, named == 1 ? "" : ", ");
+            strbuf_add_str(out, item->id);
+        }
+        by_itself |= proposal_undo_by(item->no_undo) != NULL;
+    }
+    if (named > NAMED_MAX)
+        strbuf_addf(out, " and %zu more", named - NAMED_MAX);
+    strbuf_add_cstr(out, "; nothing was proposed. ");
+    if (by_itself)
+        strbuf_add_cstr(
+            out, "A change of the schema is taken back by its own /proposals/{id}/undo, the newest first. ");
+    strbuf_add_cstr(out, "Name them in \"except\" to take back the others, if these do not build on them");
 }
 
 static enum err_code tell_blocked(struct undoing *u, size_t blocked, struct err *err)
@@ -233,16 +260,14 @@ static enum err_code tell_blocked(struct undoing *u, size_t blocked, struct err 
     struct op *op = u->op;
     struct jsonw w;
     AUTO_STRBUF out;
-    char why[300];
+    AUTO_STRBUF why;
     strbuf_init(&out, 4 << 20);
+    strbuf_init(&why, 1 << 20);
     jsonw_init(&w, &out);
-    str_print(why, sizeof why,
-        "%zu of %zu writes cannot be taken back row by row; nothing was proposed. Name them in \"except\" to "
-        "take back the others, if these do not build on them",
-        blocked, u->count);
+    put_why(&why, u, blocked);
     jsonw_object(&w);
     JSONW_BOOL(&w, "success", false);
-    JSONW_CSTR(&w, "error", why);
+    JSONW_TEXT(&w, "error", strbuf_str(&why));
     JSONW_CSTR(&w, "code", "not_undoable");
     JSONW_TEXT(&w, "requestId", op->call.request_id);
     jsonw_key(&w, "writes");

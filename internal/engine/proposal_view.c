@@ -1,8 +1,8 @@
 /* Proposals as JSON. */
 #include "engine/proposal_view.h"
-#include "engine/rule.h"
 #include "base/clock.h"
 #include "base/enc.h"
+#include "engine/proposing.h"
 #include "engine/task.h"
 #include "json/jsonr.h"
 
@@ -130,6 +130,13 @@ static void write_raw(struct jsonw *w, const char *key, struct str json)
     jsonw_raw(w, json);
 }
 
+const char *proposal_undo_by(struct str no_undo)
+{
+    if (!no_undo.ptr)
+        return "rows";
+    return str_eq(no_undo, S(PROPOSE_UNDO_BY_ITSELF)) ? "schema" : NULL;
+}
+
 enum err_code proposal_write(struct op *op, struct jsonw *w, const struct proposal *p, struct str set,
     struct str token, struct err *err)
 {
@@ -155,6 +162,7 @@ enum err_code proposal_write(struct op *op, struct jsonw *w, const struct propos
     JSONW_CSTR(w, "decision", rules_decision(op, p->rules, p->reason));
     JSONW_TEXT(w, "rehearsedOn", p->rehearsed_on);
     JSONW_TEXT_OR_NULL(w, "noUndo", p->no_undo);
+    JSONW_CSTR(w, "undoBy", proposal_undo_by(p->no_undo));
     jsonw_object_end(w);
     return code;
 }

@@ -11,6 +11,8 @@ bool proposal_sees_all(const struct op *op);
 /* Finds it for the caller. ERR_NOT_FOUND: there is none, or it is not the caller's to see. */
 MUST_CHECK enum err_code proposal_find(struct op *op, struct proposal *ret, struct err *err);
 
+/* "rows", "schema", or NULL: not at all. Of what the proposal says in `no_undo`. */
+const char *proposal_undo_by(struct str no_undo);
 /* Until when it can be taken back; 0: it was not applied, or cannot be at all. */
 int64_t proposal_undo_until_ms(const struct op *op, const struct proposal *p);
 

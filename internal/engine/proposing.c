@@ -8,6 +8,7 @@
 #include "engine/index_follow.h"
 #include "engine/invariant.h"
 #include "engine/task.h"
+#include "engine/undo_schema.h"
 #include "json/jsonr.h"
 
 enum { PLAN_ROWS_MAX = 1000, PLAN_BYTES_MAX = 4 << 20 };
@@ -199,9 +200,6 @@ static bool follows(void *arg, struct str index)
 
 static const char *why_no_undo(const struct rehearsal *r)
 {
-    if (r->changes_schema)
-        return "it changes the schema, which is not undone row by row but by itself: when it removes rows, a "
-               "snapshot is made before it is applied, from which they come back";
     if (r->recorder.index_only && !recorder_each_bare(&r->recorder, follows, r->op))
         return "a full-text index that keeps nothing to be built from follows it, and cannot be put back row "
                "by row";
@@ -220,8 +218,25 @@ static struct str known_rules(const struct rehearsal *r)
     return digest_eq(&r->rules, &NONE) ? (struct str){NULL, 0} : digest_str(&r->rules);
 }
 
+/* With the difference of the schema, which rehearsal_hash wrote. */
+static struct str why_no_schema_undo(const struct rehearsal *r)
+{
+    struct str why, text;
+    if (r->diff.len <= S("[]").len)
+        return S("it has statements that change the schema, and left no difference that could be taken back");
+    if (schema_undo_foreseen(r->op, strbuf_str(&r->diff), strbuf_str(&r->set), &why))
+        return S(PROPOSE_UNDO_BY_ITSELF);
+    text = arena_printf(r->op->arena,
+        "it changes the schema, and could not be taken back by itself: " STR_FMT
+        ". Propose such things one after the other",
+        STR_ARG(why));
+    return text.ptr ? text : S("it changes the schema, and could not be taken back by itself");
+}
+
 struct str propose_no_undo(const struct rehearsal *r)
 {
+    if (r->changes_schema)
+        return why_no_schema_undo(r);
     const char *why = why_no_undo(r);
     return why ? str_of(why) : (struct str){NULL, 0};
 }

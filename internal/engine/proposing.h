@@ -45,7 +45,10 @@ MUST_CHECK enum err_code propose_store_applied(
 MUST_CHECK enum err_code propose_rehearsed(
     struct op *op, const struct proposing *in, struct rehearsal *r, struct jsonw *w, struct err *err);
 
-/* Why what it did cannot be taken back; ptr NULL: it can. */
+/* Why its rows cannot be put back as such; ptr NULL: they can. This text: it is taken back by itself. */
+#define PROPOSE_UNDO_BY_ITSELF                                                                               \
+    "it changes the schema, which is not undone row by row but by itself: when it removes rows, a snapshot " \
+    "is made before it is applied, from which they come back"
 struct str propose_no_undo(const struct rehearsal *r);
 
 /* op_proposal_settings.c: is a proposal applied though it would do something else by now? */

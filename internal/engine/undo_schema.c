@@ -60,7 +60,7 @@ static enum err_code read_changes(struct schema_undo *s, struct err *err)
     enum err_code code = jsonr_parse(s->op->arena, s->of->schema_diff, &list, err);
     for (const struct jsonr_value *v = code ? NULL : jsonr_first(list); v; v = jsonr_next(v))
         read_change(s, v);
-    return code ? code : schema_objects(s->op, &s->now, err);
+    return code;
 }
 
 /* --- Drift --- */
@@ -152,82 +152,12 @@ static enum err_code check_objects(struct schema_undo *s, bool *ret_drifted, str
     return code;
 }
 
-/* --- Columns --- */
+/* --- Beginning --- */
 
-static enum err_code open_old(struct schema_undo *s, struct err *err)
-{
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    int rc = sqlite3_open_v2(":memory:", &s->old, flags, VFS_NAME);
-    enum err_code code =
-        rc ? err_set(err, ERR_TOO_LARGE, "out of memory") : engine_recipe(s->op->eng, s->old, err);
-    for (const struct schema_undo_change *c = s->changes; c && !code; c = c->next) {
-        if (schema_undo_is_table(c) && c->before.ptr && sqlite3_exec(s->old, c->before.ptr, NULL, NULL, NULL))
-            code = err_set(err, ERR_CONFLICT, "the old definition of \"" STR_FMT "\" is not understood: %s",
-                STR_ARG(c->name), sqlite3_errmsg(s->old));
-    }
-    return code;
-}
-
-static void list_missing(struct schema_undo *s, const struct recorder_table *of,
-    const struct recorder_table *in, struct schema_undo_column **list)
-{
-    for (size_t i = 0; i < of->column_count; i++) {
-        bool found = false;
-        for (size_t j = 0; j < in->column_count && !found; j++)
-            found = str_eq_nocase(of->columns[i].name, in->columns[j].name);
-        if (found)
-            continue;
-        *list = ARENA_NEW(s->op->arena, struct schema_undo_column);
-        **list = (struct schema_undo_column){.name = of->columns[i].name, .to = {NULL, 0}};
-        list = &(*list)->next;
-    }
-}
-
-/* Where nothing was destroyed, a column that has another name in the same place got that name. */
-static void find_pairs(
-    struct schema_undo_change *c, const struct recorder_table *was, const struct recorder_table *now)
-{
-    size_t at = 0;
-    const struct schema_undo_column *b = c->back;
-    if (was->column_count != now->column_count)
-        return;
-    for (struct schema_undo_column *g = c->gone; g; g = g->next, b = b ? b->next : NULL) {
-        while (at < now->column_count && !str_eq(now->columns[at].name, g->name))
-            at++;
-        if (!b || at == now->column_count || !str_eq(was->columns[at].name, b->name))
-            return;
-        g->to = b->name;
-    }
-    if (b)
-        return;
-    c->pairs = c->gone;
-    c->back = c->gone = NULL;
-}
-
-static enum err_code compare_columns(struct schema_undo *s, struct err *err)
-{
-    for (struct schema_undo_change *c = s->changes; c; c = c->next) {
-        if (c->what != SCHEMA_CHANGED || !schema_undo_is_table(c))
-            continue;
-        s->columns.from = s->old;
-        const struct recorder_table *was = recorder_table_read(&s->columns, c->name);
-        s->columns.from = NULL;
-        const struct recorder_table *now = recorder_table_read(&s->columns, c->name);
-        if (!was || !now)
-            return err_set(err, ERR_TOO_LARGE, "the schema is too large");
-        list_missing(s, was, now, &c->back);
-        list_missing(s, now, was, &c->gone);
-        if (c->back && c->gone && !s->of->snapshot.ptr)
-            find_pairs(c, was, now);
-    }
-    return ERR_OK;
-}
-
-enum err_code schema_undo_begin(
-    struct schema_undo *s, struct op *op, const struct proposal *of, bool *ret_drifted, struct err *err)
+enum err_code schema_undo_read(
+    struct schema_undo *s, struct op *op, const struct proposal *of, struct err *err)
 {
     *s = (struct schema_undo){.op = op, .of = of};
-    *ret_drifted = false;
     recorder_init(&s->columns, op->eng, RECORDER_KEYS);
     strbuf_init(&s->steps, TOLD_MAX);
     strbuf_init(&s->lost, TOLD_MAX);
@@ -235,12 +165,21 @@ enum err_code schema_undo_begin(
     jsonw_init(&s->lost_w, &s->lost);
     jsonw_array(&s->steps_w);
     jsonw_array(&s->lost_w);
-    enum err_code code = read_changes(s, err);
+    return read_changes(s, err);
+}
+
+enum err_code schema_undo_begin(
+    struct schema_undo *s, struct op *op, const struct proposal *of, bool *ret_drifted, struct err *err)
+{
+    *ret_drifted = false;
+    enum err_code code = schema_undo_read(s, op, of, err);
+    if (!code)
+        code = schema_objects(op, &s->now, err);
     if (!code)
         code = check_objects(s, ret_drifted, err);
     if (!code && !*ret_drifted)
-        code = open_old(s, err);
-    return code || *ret_drifted ? code : compare_columns(s, err);
+        code = schema_undo_open_tables(s, true, &s->old, err);
+    return code || *ret_drifted ? code : schema_undo_compare(s, NULL, err);
 }
 
 enum err_code schema_undo_read_counters(struct schema_undo *s, struct str flags, struct err *err)

@@ -71,10 +71,24 @@ MUST_CHECK enum err_code schema_undo_rehearse(struct undoing *u, const struct pr
 MUST_CHECK enum err_code schema_undo_begin(
     struct schema_undo *s, struct op *op, const struct proposal *of, bool *ret_drifted, struct err *err);
 void schema_undo_release(struct schema_undo *s);
+/* The difference alone. */
+MUST_CHECK enum err_code schema_undo_read(
+    struct schema_undo *s, struct op *op, const struct proposal *of, struct err *err);
 /* What the proposal of an undo says of counters. */
 MUST_CHECK enum err_code schema_undo_read_counters(struct schema_undo *s, struct str flags, struct err *err);
 
-/* undo_schema_rows.c: the rows that are to be written. ERR_CONFLICT: they cannot be had. */
+/* undo_schema_columns.c. Opens its tables without rows, as they were defined before, or are after it. */
+MUST_CHECK enum err_code schema_undo_open_tables(
+    struct schema_undo *s, bool old, sqlite3 **ret, struct err *err);
+/* Fills `back`, `gone` and `pairs`. `now_db` NULL: with the tables of the database. */
+MUST_CHECK enum err_code schema_undo_compare(struct schema_undo *s, sqlite3 *now_db, struct err *err);
+/* Of a write that was rehearsed: false when it is known already that it could not be taken back by itself. */
+bool schema_undo_foreseen(struct op *op, struct str diff, struct str set, struct str *ret_why);
+
+/* undo_schema_rows.c. ERR_CONFLICT: it wrote rows of tables whose columns or name it changed. */
+MUST_CHECK enum err_code schema_undo_check_mixed(struct schema_undo *s, struct str set, struct err *err);
+
+/* The rows that are to be written. ERR_CONFLICT: they cannot be had. */
 MUST_CHECK enum err_code schema_undo_read_rows(struct schema_undo *s, struct err *err);
 
 /* undo_schema_run.c: does it, as rehearsal_run_set does. */

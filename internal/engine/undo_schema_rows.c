@@ -60,20 +60,35 @@ static enum err_code pick(
     return ERR_OK;
 }
 
+/* Those that are to be taken back into `left`. */
+static enum err_code pick_own(struct schema_undo *s, struct str set, struct strbuf *left, struct err *err)
+{
+    struct inverting x = {.s = s, .mixed = {NULL, 0}};
+    enum err_code code = change_set_pick(set, pick, &x, left, err);
+    return code || !x.mixed.ptr
+               ? code
+               : err_set(err, ERR_CONFLICT,
+                     "it changed rows of \"" STR_FMT "\" together with its columns or its name",
+                     STR_ARG(x.mixed));
+}
+
+enum err_code schema_undo_check_mixed(struct schema_undo *s, struct str set, struct err *err)
+{
+    AUTO_STRBUF left;
+    strbuf_init(&left, (size_t)LIMIT_CHANGE_BYTES);
+    return pick_own(s, set, &left, err);
+}
+
 static enum err_code invert_own(struct schema_undo *s, struct err *err)
 {
     AUTO_STRBUF set;
     AUTO_STRBUF left;
-    struct inverting x = {.s = s, .mixed = {NULL, 0}};
     uint64_t rows = 0;
     strbuf_init(&set, (size_t)LIMIT_CHANGE_BYTES);
     strbuf_init(&left, (size_t)LIMIT_CHANGE_BYTES);
     enum err_code code = proposal_set(s->op, s->of, &set, err);
     if (!code)
-        code = change_set_pick(strbuf_str(&set), pick, &x, &left, err);
-    if (!code && x.mixed.ptr)
-        return err_set(err, ERR_CONFLICT,
-            "it changed rows of \"" STR_FMT "\" together with its columns or its name", STR_ARG(x.mixed));
+        code = pick_own(s, strbuf_str(&set), &left, err);
     if (!code)
         code = change_set_count(strbuf_str(&left), &rows, err);
     if (code || rows == 0)

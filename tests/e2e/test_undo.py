@@ -118,6 +118,7 @@ def spans(checks, s):
     since = {"from": made["createdAt"]}
     status, told = undo(s, since)
     checks.equal("a change of the schema is named", (status, told["code"], [w["proposalId"] for w in told["writes"]]), (409, "not_undoable", [made["proposalId"]]))
+    checks.equal("and how it is taken back", (told["writes"][0]["undoBy"], made["proposalId"] in told["error"], "/undo" in told["error"]), ("schema", True, True))
     status, back = undo(s, {**since, "except": [made["proposalId"]]})
     checks.equal("and left out when asked", (status, [r["key"] for r in back["changes"]["rows"]]), (200, [{"id": 2}]))
 
@@ -159,6 +160,23 @@ def schemas(checks, s):
     checks.equal("a client cannot name another", undo(s, None, f"proposals/{gone['proposalId']}/undo?snapshot={snapshot['id']}&copy=x")[0], 400)
     left = [f for f in os.listdir(os.path.join(s.data, "db", s.control("SELECT id FROM database WHERE slug = 'main'", [])[0][0], "out")) if "from" in f]
     checks.equal("no copy of a snapshot is left", left, [])
+
+
+def foreseen(checks, s):
+    """What could not be taken back says so when it is proposed, and what says that it can, can."""
+    for sql, how in ((["ALTER TABLE f DROP COLUMN b", "UPDATE f SET a = 2"], None), (["ALTER TABLE f RENAME TO g", "UPDATE g SET a = 3"], None),
+                     (["ALTER TABLE f DROP COLUMN b", "UPDATE o SET a = 2"], "schema"), (["UPDATE f SET a = 4", "DROP TABLE f"], "schema"),
+                     (["ALTER TABLE f ADD COLUMN c", "UPDATE f SET c = 5"], "schema"), (["ALTER TABLE f RENAME COLUMN a TO x", "UPDATE f SET b = 5"], "schema"),
+                     (["UPDATE f SET b = 5"], "rows")):
+        s.batch(["DROP TABLE IF EXISTS f", "DROP TABLE IF EXISTS g", "DROP TABLE IF EXISTS o", "CREATE TABLE f(id INTEGER PRIMARY KEY, a, b)", "INSERT INTO f VALUES(1, 1, 1)",
+                 "CREATE TABLE o(a)", "INSERT INTO o VALUES(1)"])
+        made = s.db("propose", {"statements": [{"sql": q} for q in sql]}).json["data"]
+        s.secrets.append(made["executionToken"])
+        checks.equal(f"{sql}: said", made["undoBy"], how)
+        checks.that(f"{sql}: why", (made["noUndo"] is None) == (how == "rows") and ("together with" in (made["noUndo"] or "")) == (how is None), made["noUndo"])
+        checks.equal(f"{sql}: applied", s.db("apply", {"executionToken": made["executionToken"]}).status, 200)
+        status, told = undo(s, None, f"proposals/{made['proposalId']}/undo")
+        checks.equal(f"{sql}: so it is", (status, told.get("code")), (200, None) if how else (409, "restore_needed"))
 
 
 DEFINITIONS = (  # what is there, what is done to it
@@ -278,6 +296,7 @@ def main():
     with Server(binary_argument()) as s:  # snapshots that are made by themselves are few in a minute
         checks.part(schemas, checks, s)
         checks.part(definitions, checks, s)
+        checks.part(foreseen, checks, s)
     with Server(binary_argument(), args=("--undo-kept", "2d")) as s:
         for part in (bearers, parts, large, spans, exchanges, kept, lists, people):
             checks.part(part, checks, s)
