@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "engine/change_bulk.h"
+#include "engine/change_record.h"
 #include "engine/change_target.h"
 #include "engine/engine_state.h"
 
@@ -348,9 +349,13 @@ static enum err_code apply_passes(struct applying *a, struct str bytes, struct e
     return !code && left > 0 ? apply_pass(a, bytes, 0, err) : code;
 }
 
-static void set_triggers(struct engine *eng, int on)
+/* While a set is applied nothing but its rows is written, with the keys that it gives them. */
+static void set_alone(struct engine *eng, bool alone)
 {
-    (void)sqlite3_db_config(eng->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, on, NULL); /* a known switch */
+    (void)sqlite3_db_config(
+        eng->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, alone ? 0 : 1, NULL); /* a known switch */
+    if (eng->recorder)
+        eng->recorder->keys_given = alone;
 }
 
 enum err_code change_apply(struct engine *eng, struct str bytes, change_conflict_fn *fn, void *arg,
@@ -365,10 +370,10 @@ enum err_code change_apply(struct engine *eng, struct str bytes, change_conflict
         return code;
     strbuf_init(&a.parked, (size_t)LIMIT_CHANGE_BYTES);
     a.waits = mem_array((size_t)rows + 1, sizeof a.waits[0]);
-    set_triggers(eng, 0);
+    set_alone(eng, true);
     target_forget_actions(eng);
     code = apply_passes(&a, bytes, err);
-    set_triggers(eng, 1);
+    set_alone(eng, false);
     strbuf_release(&a.parked);
     mem_free(a.waits);
     *ret_conflicts = a.conflicts;

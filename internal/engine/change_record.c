@@ -227,7 +227,7 @@ static void note_moved(
 
 static void look_for_auto_key(struct recorder *r, struct recorder_table *t, int64_t rowid)
 {
-    if (r->mode == RECORDER_KEYS || t->without_rowid || t->has_key)
+    if (r->keys_given || r->mode == RECORDER_KEYS || t->without_rowid || t->has_key)
         return;
     if (!t->highest_known) {
         if (!recorder_table_highest(r, t, &t->highest))

@@ -77,6 +77,7 @@ struct recorder {
     bool told;            /* recorder_assigns() is called */
     struct strbuf *heard; /* what it is told, each name with a NUL behind it; NULL: nobody wants it */
     struct map assigned;  /* names of tables and columns */
+    bool keys_given;      /* a change set is applied, which says what keys its rows have */
     uint64_t events, inner_events; /* changes; those of them in inner tables of full-text indexes */
     int64_t changes_before; /* sqlite3_total_changes64 when it was attached, and what it was not to see */
     int64_t changes_away;   /* the same when it looked away */

@@ -150,6 +150,51 @@ void test_changeexchange__chains_cost_little(void **state)
     assert_true(clock_mono_us() - begin < SECONDS_MAX * INT64_C(1000000));
 }
 
+static void count_table(void *arg, struct str table)
+{
+    (void)table;
+    ++*(int *)arg;
+}
+
+/* A change set says which keys its rows have: none is the next that was free, though it may be the highest,
+ * and be put in anew. A statement after it gets one of those. */
+void test_changeexchange__keys_are_given(void **state)
+{
+    static const struct {
+        const char *write, *after;
+        int given_next; /* tables that got a key that nobody gave */
+    } CASES[] = {
+        {ROUND, "", 0},
+        {"DELETE FROM t WHERE id > 1", "", 0},
+        {"DELETE FROM t", "", 0},
+        {ROUND, "INSERT INTO t (u) VALUES (9)", 1},
+        {"DELETE FROM t WHERE id > 1", "INSERT INTO t (u) VALUES (9)", 1},
+        {"UPDATE t SET v = 'w'", "INSERT INTO t VALUES (-1, 9, 'x')", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct change_lab f;
+        struct err err = ERR_INIT;
+        char seen[200];
+        int count = 0;
+        AUTO_STRBUF inverse;
+        strbuf_init(&inverse, 1 << 20);
+        prepare(&f, "CREATE TABLE t (id INTEGER PRIMARY KEY, u UNIQUE, v)", THREE);
+        record(&f, CASES[i].write);
+        assert_int_equal(change_set_invert(strbuf_str(&f.set), &inverse, &err), ERR_OK);
+        change_lab_begin(&f);
+        f.eng.recorder = &f.recorder;
+        assert_int_equal(change_lab_apply(&f, strbuf_str(&inverse), seen), 0);
+        f.eng.recorder = NULL;
+        change_lab_sql(&f, CASES[i].after);
+        recorder_auto_keys(&f.recorder, count_table, &count);
+        if (count != CASES[i].given_next)
+            fail_msg("%d: %s; %s", count, CASES[i].write, CASES[i].after);
+        change_lab_finish(&f);
+        change_lab_close(&f);
+    }
+}
+
 /* What is really in the way is told, and nothing else is. */
 void test_changeexchange__tells_the_row_in_the_way(void **state)
 {
