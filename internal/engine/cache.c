@@ -90,6 +90,18 @@ static void build_key(
     strbuf_add_str(key, sql);
 }
 
+/* A PRAGMA acts while it is prepared, explained or not. */
+static bool is_plan(const struct cached *e)
+{
+    return str_starts(e->sql, S(CACHE_PLAN)) && e->verb >= SQL_VERB_SELECT && e->verb <= SQL_VERB_DELETE;
+}
+
+/* SQLite prepares a statement anew that runs on another schema; one that explains does not run. */
+static bool is_outdated(const struct engine *eng, const struct cached *e)
+{
+    return is_plan(e) && e->users == 0 && e->schema_changes != eng->schema_changes;
+}
+
 static enum err_code refuse_text(
     struct op *op, struct str sql, struct str at, const char *message, const char *hint, struct err *err)
 {
@@ -183,12 +195,6 @@ static enum err_code prepare(struct op *op, struct str sql, bool keep, struct ca
     return ERR_OK;
 }
 
-/* A PRAGMA acts while it is prepared, explained or not. */
-static bool is_plan(const struct cached *e)
-{
-    return str_starts(e->sql, S(CACHE_PLAN)) && e->verb >= SQL_VERB_SELECT && e->verb <= SQL_VERB_DELETE;
-}
-
 static bool worth_keeping(const struct engine *eng, const struct cached *e)
 {
     if (eng->guard.one_shot || sql_verb_changes_schema(e->verb) || e->verb == SQL_VERB_PRAGMA)
@@ -244,6 +250,11 @@ enum err_code cache_get(struct op *op, struct str sql, struct cached **ret, stru
     struct cache *c = &op->eng->cache;
     build_key(&c->key, &op->call, op->eng->recorder, sql);
     struct cached *e = map_get(&c->map, strbuf_str(&c->key));
+    if (e && is_outdated(op->eng, e)) {
+        forget(c, e);
+        destroy(e);
+        e = NULL;
+    }
     if (e) {
         tell_assigned(op->eng->recorder, e->assigned);
         list_remove(&e->node);
@@ -262,6 +273,7 @@ enum err_code cache_get(struct op *op, struct str sql, struct cached **ret, stru
         return rc;
     }
     e->users = 1;
+    e->schema_changes = op->eng->schema_changes;
     e->reads = sqlite3_stmt_readonly(e->stmt) && !op->eng->guard.one_shot;
     e->counts = e->reads && strcasestr(e->sql.ptr, "count(") != NULL;
     if (worth_keeping(op->eng, e))

@@ -31,6 +31,7 @@ struct cached {
     char *destroys;      /* the table of which rows or a column may go by it, NULL none */
     bool unbounded;      /* UPDATE or DELETE without WHERE */
     char *view;          /* name that CREATE VIEW makes, NULL: it is another statement */
+    uint64_t schema_changes; /* the engine's when it was prepared */
     bool kept;
     unsigned users; /* tasks of this turn that hold it */
     int64_t bytes;

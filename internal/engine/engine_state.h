@@ -48,6 +48,7 @@ struct engine {
     struct digest schema; /* of schema_version, while schema_known: schema_state.h */
     int64_t schema_version;
     bool schema_known;
+    uint64_t schema_changes;            /* how often that was forgotten or read anew */
     struct known_tables *known_tables;  /* change_table.h; NULL: none */
     int64_t destroyed, destroyed_inner; /* destruction.c's count */
     struct tally *tally;                /* of the call whose statement runs; NULL none */

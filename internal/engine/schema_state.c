@@ -52,6 +52,7 @@ enum err_code schema_digest(struct op *op, struct digest *ret, struct err *err)
         *ret = eng->schema;
         return code;
     }
+    eng->schema_changes++;
     recorder_tables_forget(eng);
     code = compute(op, &eng->schema, err);
     eng->schema_known = code == ERR_OK;
@@ -73,6 +74,7 @@ bool schema_is_as_known(struct op *op)
 void schema_digest_forget(struct engine *eng)
 {
     eng->schema_known = false;
+    eng->schema_changes++;
     recorder_tables_forget(eng);
     proposals_forget_tables(eng);
 }

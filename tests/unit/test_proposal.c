@@ -66,7 +66,7 @@ static void query(const char *sql)
     op_fixture_ok(&f, WIRE_OP_QUERY, str_of(body), NULL);
 }
 
-/* How a statement would run is asked of SQLite each time, which knows of indexes that were made since. */
+/* How a statement would run is asked of SQLite each time, which knows of indexes that were made or went since. */
 void test_proposal__plan_follows_the_schema(void **state)
 {
     static const char *const UPDATE = "{\"sql\":\"UPDATE orders SET total = 2 WHERE status = 'open'\"}";
@@ -78,6 +78,9 @@ void test_proposal__plan_follows_the_schema(void **state)
     for (int i = 0; i < 2; i++)
         assert_string_equal(
             op_json_text(propose(UPDATE), "plan/0/3"), "SEARCH orders USING INDEX by_status (status=?)");
+    query("DROP INDEX by_status");
+    for (int i = 0; i < 2; i++)
+        assert_string_equal(op_json_text(propose(UPDATE), "plan/0/3"), "SCAN orders");
 }
 
 /* Statements of rehearsals are kept: each is told of again in full, beside others or after a plain run of it.
