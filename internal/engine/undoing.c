@@ -44,7 +44,8 @@ static enum err_code check_names(
         all[ARRAY_LEN(SHARED) + i] = own[i];
     enum err_code code = jsonr_check_names(root, "", all, ARRAY_LEN(SHARED) + own_count, err);
     const struct jsonr_value *rows = jsonr_member(root, S("rows"));
-    for (const struct jsonr_value *v = rows ? jsonr_first(rows) : NULL; v && !code; v = jsonr_next(v)) {
+    bool listed = rows && jsonr_kind(rows) == JSONR_ARRAY;
+    for (const struct jsonr_value *v = listed ? jsonr_first(rows) : NULL; v && !code; v = jsonr_next(v)) {
         str_print(at, sizeof at, "/rows/%d", n++);
         code = jsonr_check_names(v, at, ROW, ARRAY_LEN(ROW), err);
     }

@@ -157,6 +157,18 @@ def replaced(body, pointer, raw):
     return json.dumps(copy).replace(json.dumps(marker), raw)
 
 
+def schema_of(openapi, schema):
+    return openapi["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
+
+
+def kinds_of(openapi, schema):
+    """In the words of VALUES; empty: any."""
+    schema = schema_of(openapi, schema)
+    kinds = schema.get("type", [])
+    words = {"string": "text", "integer": "int", "boolean": "bool", "number": "real", "array": "array", "object": "object", "null": "null"}
+    return {words[k] for k in ([kinds] if isinstance(kinds, str) else kinds)}
+
+
 class Matrix:
     def __init__(self, checks, server):
         self.checks, self.server = checks, server
@@ -254,6 +266,33 @@ class Matrix:
         self.checks.equal("an empty object is nothing", self.server.db(f"proposals/{shown}/withdraw", {}).status, 200)
         self.refused("a fork of a sibling", "POST", DB + "fork", json.dumps({"slug": "forked", "fromRef": "x"}), "/fromRef")
 
+    def members(self):
+        """Every member that /openapi.json tells of these bodies, in every JSON kind and in lists of each, sent alone and beside what is good: no engine falls over, and what
+        is of a kind that the member cannot have is refused."""
+        owner = Person(self.server, "owner@example.com", PASSWORD)
+        owner.sign_in()
+        openapi = self.server.call("GET", "/openapi.json").json
+        made = self.server.db("propose", {"sql": "CREATE TABLE IF NOT EXISTS members(a)"}).json["data"]
+        tags, sent = {"proposals", "rules", "approvals", "branches"}, 0
+        for r in routes(self.server):
+            content = openapi["paths"][r.template][r.method.lower()].get("requestBody", {}).get("content", {})
+            if not r.tags & tags or "application/json" not in content or r.id in ("BRANCH_PUT", "API_BRANCH_PUT", "FORK", "API_FORK", "BRANCH_CLAIM"):  # these make databases
+                continue
+            ask = self.server.call if r.bearer else owner.ask
+            path = r.path().replace("/none", "/" + made["proposalId"] if "/proposals/" in r.template else "/none")
+            usual = CALLS[r.id][0] if isinstance(CALLS[r.id][0], dict) else {}
+            for name, schema in schema_of(openapi, content["application/json"]["schema"])["properties"].items():
+                kinds = kinds_of(openapi, schema)
+                for kind, raw in [*VALUES.items(), *(("array", f"[{raw}]") for raw in VALUES.values())]:
+                    for body in ({}, usual):
+                        answer = ask(r.method, path, replaced({**body, name: None}, "/" + name, raw).encode(), headers={"Content-Type": "application/json"})
+                        wrong = kinds and KIND_OF.get(kind, kind) not in kinds | {"null"}
+                        good = 400 <= answer.status < 500 if wrong else answer.status < 500
+                        self.checks.that(f"{r.id} {name}: {raw[:20]} beside {sorted(body)}", good, answer)
+                        sent += 1
+        self.checks.that("the bodies were found", sent > 1000, sent)
+        self.refused("null rows", "POST", DB + "undo", b'{"from":0,"rows":null}', None, (404,))
+
     def params(self):
         for what, raw, pointer in PARAMS:
             marks = ",".join("?" * (int(pointer.rsplit("/", 1)[1]) + 1))
@@ -301,7 +340,7 @@ def main():
     with Server(binary_argument()) as s:
         s.query("CREATE TABLE witness(a)")
         matrix = Matrix(checks, s)
-        for part in (matrix.fields, matrix.bodies, matrix.no_objects, matrix.strict, matrix.params, matrix.batches, matrix.slugs, matrix.query_strings, matrix.accepted):
+        for part in (matrix.fields, matrix.bodies, matrix.no_objects, matrix.strict, matrix.members, matrix.params, matrix.batches, matrix.slugs, matrix.query_strings, matrix.accepted):
             checks.part(part)
         checks.equal("nothing was written", s.query("SELECT count(*) FROM witness").json["data"]["rows"], [[0]])
         checks.equal("nothing was made", [d["slug"] for d in s.call("GET", "/v1/databases").json["data"]], ["main"])
