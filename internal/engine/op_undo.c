@@ -135,6 +135,27 @@ static const struct jsonr_field SPAN[] = {
     {"except", JF_ARRAY, offsetof(struct span, except), JF_NULL_OK, 0, LIMIT_UNDO_PROPOSALS},
 };
 
+/* What is mistyped there would be taken back. Whose it is not does not learn that it is there. */
+static enum err_code check_except(struct op *op, const struct span *s, struct err *err)
+{
+    char at[40];
+    int n = 0;
+    for (const struct jsonr_value *v = s->except ? jsonr_first(s->except) : NULL; v; v = jsonr_next(v)) {
+        struct proposal p;
+        bool found = false;
+        str_print(at, sizeof at, "/except/%d", n++);
+        if (jsonr_kind(v) != JSONR_TEXT)
+            return err_field(err, at, "must be a text: the id of a proposal");
+        enum err_code code = proposal_by_id(op, jsonr_text(v), &found, &p, err);
+        if (code)
+            return code;
+        if (!found || !(proposal_sees_all(op) || str_eq(p.bearer, op->call.token_id)))
+            return err_field(
+                err, at, "must be the id of a proposal that is kept here; there is none of this id");
+    }
+    return ERR_OK;
+}
+
 static enum err_code read_span(struct undoing *u, struct span *s, struct err *err)
 {
     *s = (struct span){.token_id = {NULL, 0}};
@@ -148,7 +169,9 @@ static enum err_code read_span(struct undoing *u, struct span *s, struct err *er
     if (!code && !s->token_id.ptr && (!s->from || jsonr_kind(s->from) == JSONR_NULL))
         return err_field(
             err, "", "give \"tokenId\", \"from\" or both: whose writes, or since when, is taken back");
-    return code ? code : check_bearer(u->op, s, err);
+    if (!code)
+        code = check_bearer(u->op, s, err);
+    return code ? code : check_except(u->op, s, err);
 }
 
 static bool is_excepted(const struct span *s, struct str id)

@@ -108,7 +108,7 @@ def large(checks, s):
 
 def spans(checks, s):
     for body in ({}, {"from": None}, {"to": 5}, {"from": "now"}, {"from": -1}, {"from": 2, "to": 1}, {"from": 1.5}, {"from": {}}, {"tokenId": 5, "from": 0},
-                 {"tokenId": "", "from": 0}, {"from": "2026-13-01T00:00:00Z"}, {"from": 0, "except": "x"}, {"from": 0, "ttlSec": 5}, [], {"from": 0, "dryRun": True}, {"from": 0, "table": "stock"}):
+                 {"tokenId": "", "from": 0}, {"from": "2026-13-01T00:00:00Z"}, {"from": 0, "except": "x"}, {"from": 0, "except": [None]}, {"from": 0, "except": [[]]}, {"from": 0, "except": [{}]}, {"from": 0, "except": ["nope"]}, {"from": 0, "ttlSec": 5}, [], {"from": 0, "dryRun": True}, {"from": 0, "table": "stock"}):
         checks.equal(f"undo {body}", s.db("undo", body).status, 400)
     checks.equal("in the future", undo(s, {"from": "2199-01-01T00:00:00+02:00"})[0], 404)
     reset(s)
