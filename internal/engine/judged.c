@@ -62,6 +62,18 @@ static enum err_code refuse_uncounted(
         why.message);
 }
 
+/* The request is shown to people: a member that did not run would stand beside the one that did. */
+static enum err_code check_one_kind(struct op *op, struct err *err)
+{
+    const struct jsonr_value *root;
+    enum err_code code = jsonr_parse(op->arena, op->call.body, &root, err);
+    bool batch = op->call.op == WIRE_OP_BATCH;
+    if (!code && jsonr_member(root, batch ? S("sql") : S("statements")))
+        return err_field(err, batch ? "/sql" : "/statements",
+            "A rule holds this write for approval, and this member is no part of it: leave it out");
+    return code;
+}
+
 static enum err_code hold(
     struct op *op, struct proposing *in, struct rehearsal *r, const struct verdict *v, struct err *err)
 {
@@ -72,7 +84,9 @@ static enum err_code hold(
         return refuse_uncounted(op, r, v, err);
     if (r->unseen.ptr)
         return rehearsal_cannot_show(r->unseen, err);
-    enum err_code code = invariants_broken(op, &r->broken, err);
+    enum err_code code = check_one_kind(op, err);
+    if (!code)
+        code = invariants_broken(op, &r->broken, err);
     if (!code)
         code = rehearsal_take_back(r, err);
     if (!code)

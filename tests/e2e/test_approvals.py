@@ -351,6 +351,8 @@ def confirmation(checks, s):
         a = decide("owner", token, run=True, confirmWithinSec=60)
         checks.equal("waits to be confirmed", (a.status, a.json["data"]["confirm"]["state"]), (200, "waiting"))
     checks.refused("an editor confirms", PEOPLE["editor"].ask("POST", f"/api/approvals/{kept}/confirm"), 403, "forbidden")
+    checks.refused("confirm with a member", PEOPLE["second"].ask("POST", f"/api/approvals/{kept}/confirm", {"x": 1}), 400, "invalid_request")
+    checks.equal("still waiting", get(s, kept).json["data"]["confirm"]["state"], "waiting")
     checks.equal("confirm", PEOPLE["second"].ask("POST", f"/api/approvals/{kept}/confirm").json["data"]["confirm"]["state"], "confirmed")
     quietly(s, "UPDATE orders SET status = 'changed since' WHERE id = 32")
     deny = s.db("approval-rules", {"tableGlob": "orders", "action": "deny", "order": 1}).json["data"]["id"]
@@ -492,6 +494,12 @@ def lists(checks, s):
 
 
 def bad_input(checks, s):
+    update = "UPDATE orders SET status = 'shown' WHERE status = 'open'"
+    for route, body, at in (("query", {"sql": update, "statements": 5}, "/statements"), ("query", {"sql": update, "statements": [{"sql": "SELECT 1"}]}, "/statements"),
+                            ("batch", {"statements": [{"sql": update}], "sql": 5}, "/sql"), ("batch", {"statements": [{"sql": update}], "sql": "SELECT 1"}, "/sql")):
+        a = s.db(route, body, token=s.agent)
+        checks.equal(f"held {route}: what does not run is not shown to people", (a.status, a.json.get("pointer")), (400, at))
+    checks.equal("and nothing of it was done", value(s, "SELECT count(*) FROM orders WHERE status = 'shown'"), 0)
     token = hold(s)["approvalToken"]
     for body in ({}, {"decision": "maybe"}, {"decision": 1}, {"decision": None}, {"decision": "approve", "note": 1}, {"decision": "approve", "note": "x" * 2001},
                  {"decision": "approve", "hash": ""}, {"decision": "approve", "hash": "x" * 200}, {"decision": "approve", "run": "yes"}, {"decision": "deny", "run": True},

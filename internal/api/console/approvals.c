@@ -360,8 +360,10 @@ void console_approval_decide(struct api_request *r)
 enum err_code console_approval_confirm(struct api_call *c)
 {
     struct approval p;
-    enum err_code rc = tx_begin_write(c->db, c->err);
+    enum err_code rc = c->body.len ? call_read_body(c, NULL, 0, NULL) : ERR_OK; /* nothing is to be said */
 
+    if (!rc)
+        rc = tx_begin_write(c->db, c->err);
     if (rc)
         return rc;
     rc = approval_get_as(c->db, c->arena, c->item, &c->person->account.id, &p, c->err);
