@@ -18,10 +18,10 @@ static enum err_code fail(struct copy_source *s, int rc, struct err *err)
     if (late)
         return late;
     return err_set(err,
-        primary == SQLITE_FULL                                  ? ERR_FULL
-        : primary == SQLITE_NOMEM                               ? ERR_TOO_LARGE
-        : primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ? ERR_CORRUPT
-                                                                : ERR_IO,
+        primary == SQLITE_FULL    ? ERR_FULL
+        : primary == SQLITE_NOMEM ? ERR_TOO_LARGE
+        : engine_says_damaged(rc) ? ERR_CORRUPT
+                                  : ERR_IO,
         "the snapshot could not be read: %s", s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc));
 }
 

@@ -114,6 +114,10 @@ void checkpoint_after_commit(struct engine *eng);
 void checkpoint_when_idle(struct engine *eng);
 void checkpoint_at_exit(struct engine *eng);
 
+/* Does SQLite say that the file is damaged? A virtual table's own complaint is none of the file: FTS5 has it
+ * when an entry is to go that the index does not hold. */
+bool engine_says_damaged(int rc);
+
 /* Fills err when SQLite said that file or disk failed (after a failed write or fsync the engine also leaves);
  * false: it was something else. */
 bool engine_note_failure(struct engine *eng, int rc, struct err *err);

@@ -19,9 +19,9 @@ static const struct carry_step STEPS[] = {
 
 static enum err_code failed(struct engine *eng, int rc, struct err *err)
 {
-    enum err_code code = (rc & 0xff) == SQLITE_FULL      ? ERR_FULL
-                         : (rc & 0xff) == SQLITE_CORRUPT ? ERR_CORRUPT
-                                                         : ERR_IO;
+    enum err_code code = (rc & 0xff) == SQLITE_FULL ? ERR_FULL
+                         : engine_says_damaged(rc)  ? ERR_CORRUPT
+                                                    : ERR_IO;
     return err_set(err, code, "what a restore keeps could not be written down: %s",
         rc == sqlite3_extended_errcode(eng->db) ? sqlite3_errmsg(eng->db) : sqlite3_errstr(rc));
 }

@@ -38,10 +38,9 @@ static const char SQL_BECOME_NEW[] =
 
 static enum err_code fail(sqlite3 *db, int rc, struct err *err)
 {
-    int primary = rc & 0xff;
-    enum err_code code = primary == SQLITE_FULL                                  ? ERR_FULL
-                         : primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ? ERR_CORRUPT
-                                                                                 : ERR_IO;
+    enum err_code code = (rc & 0xff) == SQLITE_FULL ? ERR_FULL
+                         : engine_says_damaged(rc)  ? ERR_CORRUPT
+                                                    : ERR_IO;
     return err_set(
         err, code, "the copy could not be written: %s", db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
 }

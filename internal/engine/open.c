@@ -95,11 +95,16 @@ static int set_switches(const struct engine *eng, sqlite3 *db)
     return rc;
 }
 
+bool engine_says_damaged(int rc)
+{
+    return ((rc & 0xff) == SQLITE_CORRUPT && rc != SQLITE_CORRUPT_VTAB) || (rc & 0xff) == SQLITE_NOTADB;
+}
+
 static enum err_code failed(sqlite3 *db, int rc, const char *doing, struct err *err)
 {
+    if (engine_says_damaged(rc))
+        return err_set(err, ERR_CORRUPT, "%s: %s", doing, sqlite3_errmsg(db));
     switch (rc & 0xff) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return err_set(err, ERR_CORRUPT, "%s: %s", doing, sqlite3_errmsg(db));
     case SQLITE_FULL: return err_set(err, ERR_FULL, "%s: %s", doing, sqlite3_errmsg(db));
     case SQLITE_IOERR: return err_set(err, ERR_IO, "%s: %s", doing, sqlite3_errmsg(db));
     default: return err_set(err, ERR_UNAVAILABLE, "%s: %s", doing, sqlite3_errmsg(db));
@@ -382,12 +387,12 @@ void engine_close(struct engine *eng)
 
 bool engine_note_failure(struct engine *eng, int rc, struct err *err)
 {
-    switch (rc & 0xff) {
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
+    if (engine_says_damaged(rc)) {
         (void)err_set(err, ERR_CORRUPT,
             "the database file is damaged; it was set aside and can be restored from a backup");
         return true;
+    }
+    switch (rc & 0xff) {
     case SQLITE_IOERR:
         /* After a failed write or fsync nobody knows what the kernel still holds: this process must not touch
          * the file again. The next engine recovers from the log. */

@@ -360,6 +360,13 @@ static enum err_code machine_error(struct op *op, int rc, struct str sql, struct
         d.hint = "sort or group fewer or smaller rows, or work in steps; a long list of values goes into one "
                  "parameter as JSON text: json_each(?)";
         return sqlerr_set(op, ERR_SQL, &d, "the statement needs more memory than a statement may use", err);
+    case SQLITE_CORRUPT: /* of a virtual table: the rest is said above */
+        d.hint = "'delete' takes the rowid and the very values that were indexed, once. INSERT INTO t(t) "
+                 "VALUES('rebuild') makes the index anew from its rows; with content='' fill it again";
+        return sqlerr_set(op, ERR_SQL, &d,
+            "the full-text index does not hold what this statement would take out of it, or does not fit its "
+            "rows; nothing of the statement was kept",
+            err);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         d.kind = "database_locked";

@@ -442,7 +442,7 @@ static bool blames_one(struct engine *eng, size_t first, size_t last, int sql)
     for (size_t i = first; i < last; i++)
         writes += eng->tasks[i]->write;
     return writes > 1 && !turn_may_be_in_log(sql) && kind != SQLITE_FULL && kind != SQLITE_BUSY &&
-           kind != SQLITE_CORRUPT;
+           !engine_says_damaged(sql);
 }
 
 /* One transaction and its answers; returns where the next group begins. */

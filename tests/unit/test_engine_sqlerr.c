@@ -24,6 +24,10 @@ static const char *const SCHEMA[] = {
     ("CREATE TRIGGER guarded_bi BEFORE INSERT ON guarded WHEN new.x = 0"
      " BEGIN SELECT RAISE(ABORT, 'zero is not wanted'); END"),
     "CREATE TABLE later (id INTEGER PRIMARY KEY, up REFERENCES later(id) DEFERRABLE INITIALLY DEFERRED)",
+    "CREATE VIRTUAL TABLE bare_index USING fts5(a, content='')",
+    "CREATE TABLE noted (id INTEGER PRIMARY KEY, a)",
+    "CREATE VIRTUAL TABLE noted_index USING fts5(a, content='noted', content_rowid='id')",
+    "INSERT INTO noted_index (rowid, a) VALUES (1, 'one two')",
     "INSERT INTO teams VALUES (1, 'one')",
     "INSERT INTO users (id, email, age, team_id, tag) VALUES (1, 'ada@x', 30, 1, 'a')",
 };
@@ -131,6 +135,11 @@ static const struct row ROWS[] = {
      " WHERE x < 100) SELECT x FROM c)",
         NULL, "unknown", {"too big"}},
     {"CREATE TABLE users (x)", NULL, "unknown", {"already exists"}},
+    {"INSERT INTO bare_index (bare_index, rowid, a) VALUES ('delete', 1, 'q')", NULL, "unknown",
+        {"the full-text index does not hold", "very values that were indexed"}},
+    {"INSERT INTO noted_index (noted_index, rowid, a) VALUES ('delete', 1, 'not what was there')", NULL,
+        "unknown", {"the full-text index does not hold", "'rebuild'"}},
+    {"SELECT count(*) FROM noted_index WHERE noted_index MATCH 'two'", NULL, NULL, {"\"rows\":[[1]]"}},
     {"INSERT INTO teams VALUES (1, 2, 3)", NULL, "unknown", {"2 columns but 3 values"}},
     {"SELECT 1 UNION SELECT 1, 2", NULL, "unknown", {"same number of result columns"}},
     {"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c WHERE x < 10001) SELECT x FROM c", NULL,
