@@ -222,6 +222,19 @@ void rules_describe_lines(struct op *op, struct strbuf *out, const struct catalo
 /* --- Refusals --- */
 
 /* The first of them, which is the strictest, in the words that the caller may read. */
+static void tell_what_would_pass(struct strbuf *out, struct str when, bool when_seen, struct str table)
+{
+    if (when.ptr && when_seen)
+        strbuf_addf(out, "It would pass if this were not so: " STR_FMT, STR_ARG(when));
+    else if (table.ptr)
+        strbuf_addf(out, "It would pass without what changes \"" STR_FMT "\"", STR_ARG(table));
+    else if (!when.ptr)
+        strbuf_add_cstr(out, "It stands for every write, without a condition: none passes until an admin "
+                             "changes or removes the rule, or gives it a \"tableGlob\" or a \"when\"");
+    else
+        strbuf_add_cstr(out, "Its condition is not shown to this token: an admin can tell what would pass");
+}
+
 static void tell_why(struct op *op, struct strbuf *out, const struct verdict *v, const char *verb)
 {
     const struct jsonr_value *list;
@@ -240,10 +253,8 @@ static void tell_why(struct op *op, struct strbuf *out, const struct verdict *v,
             strbuf_addf(out, " (" STR_FMT ")", STR_ARG(note));
         strbuf_add_cstr(out, str_eq(str_of(verb), S("deny")) ? " denies this write; nothing was changed. "
                                                              : " asks for a reason; nothing was changed. ");
-        if (str_eq(str_of(verb), S("deny")) && when.ptr && seen.condition)
-            strbuf_addf(out, "It would pass if this were not so: " STR_FMT, STR_ARG(when));
-        else if (str_eq(str_of(verb), S("deny")) && table.ptr && seen.table)
-            strbuf_addf(out, "It would pass without what changes \"" STR_FMT "\"", STR_ARG(table));
+        if (str_eq(str_of(verb), S("deny")))
+            tell_what_would_pass(out, when, seen.condition, seen.table ? table : (struct str){NULL, 0});
         return;
     }
 }

@@ -29,7 +29,10 @@ CASES = {
     "this-agent-only": ("INSERT INTO reports VALUES('x')", "INSERT INTO scratch VALUES(1)", {"agent": "tok_reporter"}),
 }
 
-ALSO_MEET = {"balance-moves": [f"UPDATE accounts SET balance = {value} WHERE id = 190" for value in ("9e999", "-9e999", "x'39'", "'9z'")]}
+ALSO_MEET = {"balance-moves": [*(f"UPDATE accounts SET balance = {value} WHERE id = 190" for value in ("9e999", "-9e999", "x'39'", "'9z'")),
+                               "UPDATE accounts SET id = id + 1000, balance = balance + 5000 WHERE id = 190", "INSERT INTO accounts VALUES(999, 1e9)", "DELETE FROM accounts WHERE id = 9"],
+             "touches-email": ["UPDATE people SET id = id + 1000, email = 'x' WHERE id = 5", "INSERT INTO people VALUES(999, 'n', 'x')", "DELETE FROM people WHERE id = 5"],
+             "more-than-a-tenth": ["UPDATE people SET id = id + CASE WHEN id % 2 THEN 1000 ELSE 0 END, name = 'z' WHERE id BETWEEN 151 AND 180"]}
 
 
 def store(checks, s, rule, path=RULES):
@@ -134,6 +137,23 @@ def kept_by_people(checks, s):
     checks.equal("all are gone", s.call("GET", RULES).json["data"], [])
 
 
+def whole_writes(checks, s):
+    """A refusal says what would pass, also where that is nothing, or is not for the caller to know."""
+    scoped = s.mint("readwrite", "--tables", "scratch")["token"]
+    write = lambda **more: s.db("query", {"sql": "INSERT INTO scratch VALUES(1)"}, **more).json
+    store(checks, s, {"action": "deny"})
+    for who in ({}, {"token": scoped}):
+        told = write(**who)
+        checks.that("nothing passes", told["code"] == "denied_by_rule" and "none passes until an admin changes" in told["error"], told)
+    told = s.call("POST", "/v1/db/acme/main/import?format=csv&table=scratch", b"a\n1\n", headers={"Content-Type": "text/csv"}).json
+    checks.that("nor an import", told["error"].endswith('a "when"'), told)
+    clear(s)
+    store(checks, s, {"action": "deny", "when": "(SELECT sum(row_count) FROM effects) > 0"})
+    checks.that("the condition", write()["error"].endswith("It would pass if this were not so: (SELECT sum(row_count) FROM effects) > 0"), write())
+    checks.that("not to everybody", write(token=scoped)["error"].endswith("an admin can tell what would pass"), write(token=scoped))
+    clear(s)
+
+
 def imports_and_branches(checks, s):
     store(checks, s, {"tableGlob": "people", "action": "deny"})
     store(checks, s, {"tableGlob": "accounts", "action": "require_approval"})
@@ -227,7 +247,7 @@ def main():
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             checks.equal(sql, s.query(sql).status, 200)
-        for part in (routes, bad_input, examples, one_bearer_only, kept_by_people, imports_and_branches, reasons, invariants, whatever_writes, restored):
+        for part in (routes, bad_input, examples, one_bearer_only, kept_by_people, whole_writes, imports_and_branches, reasons, invariants, whatever_writes, restored):
             checks.part(part, checks, s)
     return checks.end()
 
