@@ -1,5 +1,6 @@
 /* What the tenant's database knows of an approval: whether its write was done. Worker thread. */
 #include "api/approvals.h"
+#include "api/snapshot_call.h"
 #include "base/clock.h"
 #include "base/limits.h"
 
@@ -10,6 +11,25 @@ static struct str text_of(const struct jsonr_value *object, const char *name)
     const struct jsonr_value *v = jsonr_member(object, str_of(name));
 
     return v && jsonr_kind(v) == JSONR_TEXT ? jsonr_text(v) : STR_EMPTY;
+}
+
+/* As snapshot_call.h says, on a worker. */
+static enum err_code ask_with_snapshot(struct arena *a, const struct approval_ask *in, struct wire_call *call,
+    struct wire_reply_head *head, struct strbuf *out, struct err *err)
+{
+    struct snapshot_laid laid;
+    struct str wanted;
+    if (!snapshot_lay_wanted(a, strbuf_str(out), &wanted))
+        return ERR_OK;
+    enum err_code rc = snapshot_lay(in->db, in->data_dir, in->database_id, wanted, &laid, err);
+    if (rc)
+        return rc;
+    snapshot_lay_call(call, in->id, &laid);
+    call->deadline_us = clock_mono_us() + ASK_TIMEOUT_US;
+    strbuf_reset(out);
+    rc = supervise_call_sync(in->supervisor, id_str(in->database_id), call, head, out, err);
+    registry_copy_drop(in->data_dir, id_str(in->database_id), id_str(&laid.copy_id));
+    return rc;
 }
 
 enum err_code approval_ask(struct arena *a, const struct approval_ask *in, int *ret_status,
@@ -29,11 +49,14 @@ enum err_code approval_ask(struct arena *a, const struct approval_ask *in, int *
         .claims = STR_EMPTY,
         .arg_count = 1,
         .args = {{S("id"), in->id}},
+        .snapshot = in->db ? WIRE_SNAPSHOT_ASK : WIRE_SNAPSHOT_NEVER,
         .body = in->body};
 
     strbuf_init(&out, LIMIT_RESULT_BYTES);
     *ret_data = NULL;
     enum err_code rc = supervise_call_sync(in->supervisor, id_str(in->database_id), &call, &head, &out, err);
+    if (!rc && head.wants_snapshot && in->db)
+        rc = ask_with_snapshot(a, in, &call, &head, &out, err);
     if (rc)
         return rc;
     *ret_status = head.status;

@@ -3,6 +3,7 @@
  *   confirm_by is over ─► PROPOSAL_UNDO ─► noted ─► REDEEM of that ─► undone
  *                                └── rows are no longer as they were left ─► conflict: told, not forced
  *
+ * A change of the schema is taken back with a snapshot's rows, which approval_ask() lays for the engine.
  * What takes a write back is noted before it is done: found again, its database says whether it was. */
 #include "api/approvals.h"
 #include "base/clock.h"
@@ -14,17 +15,27 @@
 #define ARENA_MAX (32 << 20)
 #define WHY_BYTES 500
 
-static struct str text_of(const struct jsonr_value *object, const char *name)
+/* An engine may answer anything: NULL when it is none of that kind. */
+static const struct jsonr_value *value_of(
+    const struct jsonr_value *object, const char *name, enum jsonr_kind kind)
 {
     const struct jsonr_value *v =
         object && jsonr_kind(object) == JSONR_OBJECT ? jsonr_member(object, str_of(name)) : NULL;
 
-    return v && jsonr_kind(v) == JSONR_TEXT ? jsonr_text(v) : STR_EMPTY;
+    return v && jsonr_kind(v) == kind ? v : NULL;
+}
+
+static struct str text_of(const struct jsonr_value *object, const char *name)
+{
+    const struct jsonr_value *v = value_of(object, name, JSONR_TEXT);
+
+    return v ? jsonr_text(v) : STR_EMPTY;
 }
 
 struct sweep {
     struct db *db;
     struct supervisor *supervisor;
+    const char *data_dir;
     struct arena arena;
     struct err err;
 };
@@ -41,7 +52,9 @@ static enum err_code ask(struct sweep *s, const struct approval *p, enum wire_op
             .id = id,
             .body = body,
             .token_id = str_of(p->id),
-            .request_id = STR_EMPTY},
+            .request_id = STR_EMPTY,
+            .db = op == WIRE_OP_PROPOSAL_UNDO ? s->db : NULL,
+            .data_dir = s->data_dir},
         ret_status, ret_body, ret, &s->err);
 }
 
@@ -77,6 +90,21 @@ static bool passes(int status)
     return status == 429 || status >= 500;
 }
 
+/* Nobody looks at it before it is done: what others wrote since into tables that refer to one that goes
+ * stays. */
+static bool goes_further(const struct jsonr_value *data)
+{
+    const struct jsonr_value *undo = value_of(value_of(data, "flags", JSONR_OBJECT), "undo", JSONR_OBJECT);
+    const struct jsonr_value *tables =
+        value_of(value_of(data, "changes", JSONR_OBJECT), "tables", JSONR_ARRAY);
+    for (const struct jsonr_value *t = undo && tables ? jsonr_first(tables) : NULL; t; t = jsonr_next(t)) {
+        const struct jsonr_value *n = value_of(t, "indirect", JSONR_INT);
+        if (!n || jsonr_int(n) > 0)
+            return true;
+    }
+    return false;
+}
+
 static enum err_code propose(struct sweep *s, struct approval *p)
 {
     const struct jsonr_value *data;
@@ -91,6 +119,9 @@ static enum err_code propose(struct sweep *s, struct approval *p)
     struct str proposal = text_of(data, "proposalId"), hash = text_of(data, "hash");
     if (!data || !proposal.len || !hash.len)
         return note_end(s, p, why(s, body));
+    if (goes_further(data))
+        return note_end(
+            s, p, S("rows of other tables would go with it: take it back by its proposal's own undo"));
     return note_undo(s, p, proposal, hash);
 }
 
@@ -171,7 +202,7 @@ static enum err_code unknown(struct sweep *s)
 void approval_sweep(struct api *api, struct db *db)
 {
     bool more = false;
-    struct sweep s = {.db = db, .supervisor = api->opt.supervisor};
+    struct sweep s = {.db = db, .supervisor = api->opt.supervisor, .data_dir = api->opt.data_dir};
 
     arena_init(&s.arena, ARENA_MAX);
     enum err_code rc = unknown(&s);

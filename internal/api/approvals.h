@@ -40,6 +40,8 @@ struct approval_ask {
     enum wire_op op;
     enum wire_role role;
     struct str id, body, token_id, request_id;
+    struct db *db; /* not NULL: a snapshot that the engine wants to read is laid for it */
+    const char *data_dir;
 };
 MUST_CHECK enum err_code approval_ask(struct arena *a, const struct approval_ask *in, int *ret_status,
     struct str *ret_body, const struct jsonr_value **ret_data, struct err *err);

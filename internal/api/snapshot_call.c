@@ -60,16 +60,23 @@ enum err_code snapshot_call_invariants(
     return rc ? rc : request_submit(r, err);
 }
 
+/* An engine may answer anything. */
+static const struct jsonr_value *member_of(
+    struct arena *a, struct str reply, const char *outer, const char *name)
+{
+    const struct jsonr_value *root;
+    struct str text = arena_copy(a, reply);
+    if (!text.ptr || jsonr_parse_with_nul(a, text, &root, NULL))
+        return NULL;
+    if (outer)
+        root = jsonr_kind(root) == JSONR_OBJECT ? jsonr_member(root, str_of(outer)) : NULL;
+    return root && jsonr_kind(root) == JSONR_OBJECT ? jsonr_member(root, str_of(name)) : NULL;
+}
+
 /* A member of an answer, at most two levels down. */
 static const struct jsonr_value *member(struct api_request *r, const char *outer, const char *name)
 {
-    const struct jsonr_value *root;
-    struct str text = arena_copy(&r->arena, strbuf_str(&r->body));
-    if (!text.ptr || jsonr_parse_with_nul(&r->arena, text, &root, NULL))
-        return NULL;
-    if (outer)
-        root = jsonr_member(root, str_of(outer));
-    return root ? jsonr_member(root, str_of(name)) : NULL;
+    return member_of(&r->arena, strbuf_str(&r->body), outer, name);
 }
 
 const struct jsonr_value *snapshot_call_broken(struct api_request *r)
@@ -92,32 +99,58 @@ struct lay_flow {
     void (*on_done)(struct engine_call *call, const struct err *err);
     void *flow; /* that the request had */
     struct str wanted;
-    struct id database_id, copy_id;
-    struct snapshot snapshot;
-    bool laid;
+    struct id database_id;
+    struct snapshot_laid laid;
     struct err failed;   /* of the call */
     struct strbuf reply; /* of the engine, while a step has the request's buffer */
 };
 
+bool snapshot_lay_wanted(struct arena *a, struct str reply, struct str *ret_id)
+{
+    const struct jsonr_value *lay = member_of(a, reply, NULL, "lay");
+    if (!lay || jsonr_kind(lay) != JSONR_TEXT || !id_valid(jsonr_text(lay), "snap"))
+        return false;
+    *ret_id = jsonr_text(lay);
+    return true;
+}
+
 /* What is gone, or cannot be copied, is told by the engine. */
+enum err_code snapshot_lay(struct db *db, const char *data_dir, const struct id *database_id,
+    struct str wanted, struct snapshot_laid *ret, struct err *err)
+{
+    *ret = (struct snapshot_laid){.copy_id = id_new("db")};
+    enum err_code rc = snapshot_get(db, database_id, wanted, &ret->snapshot, err);
+    if (!rc)
+        rc = registry_snapshot_lay_out(
+            data_dir, id_str(&ret->snapshot.id), id_str(database_id), id_str(&ret->copy_id), err);
+    ret->laid = rc == ERR_OK;
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    *err = (struct err)ERR_INIT;
+    return ERR_OK;
+}
+
+void snapshot_lay_call(struct wire_call *call, struct str item, const struct snapshot_laid *laid)
+{
+    call->snapshot = WIRE_SNAPSHOT_NEVER;
+    call->arg_count = 0;
+    call->args[call->arg_count++] = (struct wire_arg){S("id"), item};
+    call->args[call->arg_count++] =
+        (struct wire_arg){S("snapshot"), laid->laid ? id_str(&laid->snapshot.id) : STR_EMPTY};
+    call->args[call->arg_count++] = (struct wire_arg){S("label"), str_of(laid->snapshot.label)};
+    call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(&laid->copy_id)};
+}
+
 static enum err_code lay_out(struct api_call *c)
 {
     struct lay_flow *f = c->flow;
-    enum err_code rc = snapshot_get(c->db, &f->database_id, f->wanted, &f->snapshot, c->err);
-    if (!rc)
-        rc = registry_snapshot_lay_out(
-            c->disk->data_dir, id_str(&f->snapshot.id), id_str(&f->database_id), id_str(&f->copy_id), c->err);
-    f->laid = rc == ERR_OK;
-    if (rc != ERR_NOT_FOUND)
-        return rc;
-    *c->err = (struct err)ERR_INIT;
-    return ERR_OK;
+    return snapshot_lay(c->db, c->disk->data_dir, &f->database_id, f->wanted, &f->laid, c->err);
 }
 
 static enum err_code take_away(struct api_call *c)
 {
     const struct lay_flow *f = c->flow;
-    registry_copy_drop(c->disk->data_dir, id_str(&f->database_id), id_str(&f->copy_id));
+    registry_copy_drop(c->disk->data_dir, id_str(&f->database_id), id_str(&f->laid.copy_id));
     return ERR_OK;
 }
 
@@ -150,13 +183,7 @@ static void send_with_snapshot(struct api_request *r)
     struct wire_call *call = &r->call.req;
     *call = f->asked;
     call->deadline_us = clock_mono_us() + r->api->opt.statement_timeout_us;
-    call->snapshot = WIRE_SNAPSHOT_NEVER;
-    call->arg_count = 0;
-    call->args[call->arg_count++] = (struct wire_arg){S("id"), r->item};
-    call->args[call->arg_count++] =
-        (struct wire_arg){S("snapshot"), f->laid ? id_str(&f->snapshot.id) : STR_EMPTY};
-    call->args[call->arg_count++] = (struct wire_arg){S("label"), str_of(f->snapshot.label)};
-    call->args[call->arg_count++] = (struct wire_arg){S("copy"), id_str(&f->copy_id)};
+    snapshot_lay_call(call, r->item, &f->laid);
     r->call.place = ENGINE_SHARED;
     r->call.on_data = f->on_data;
     r->call.on_done = undo_done;
@@ -176,7 +203,6 @@ static bool lay_before_undo(struct api_request *r, struct str wanted)
         .on_done = r->call.on_done,
         .flow = r->flow,
         .wanted = wanted,
-        .copy_id = id_new("db"),
         .failed = ERR_INIT};
     CHECK(r->call.db_id.len < sizeof f->database_id.text);
     memcpy(f->database_id.text, r->call.db_id.ptr, r->call.db_id.len);
@@ -325,9 +351,9 @@ bool snapshot_before_write(struct api_request *r)
     struct err err = ERR_INIT;
     if (!r->head.wants_snapshot || r->call.req.snapshot != WIRE_SNAPSHOT_ASK)
         return false;
-    const struct jsonr_value *lay = member(r, NULL, "lay");
-    if (lay && jsonr_kind(lay) == JSONR_TEXT && id_valid(jsonr_text(lay), "snap"))
-        return lay_before_undo(r, jsonr_text(lay));
+    struct str lay;
+    if (snapshot_lay_wanted(&r->arena, strbuf_str(&r->body), &lay))
+        return lay_before_undo(r, lay);
     struct auto_flow *f = ARENA_NEW(&r->arena, struct auto_flow);
     const struct jsonr_value *label = member(r, NULL, "label"), *drops = member(r, NULL, "drops");
     struct str text = label && jsonr_kind(label) == JSONR_TEXT ? jsonr_text(label) : S("before a write");

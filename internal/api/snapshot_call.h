@@ -34,6 +34,19 @@ const struct jsonr_value *snapshot_call_broken(struct api_request *r);
 /* From the answer to snapshot_call: when the copy was begun. 0: it does not say. */
 int64_t snapshot_call_read_at(struct api_request *r);
 
+/* Of an answer with wants_snapshot: the snapshot that it wants to read. */
+bool snapshot_lay_wanted(struct arena *a, struct str reply, struct str *ret_id);
+struct snapshot_laid {
+    struct snapshot snapshot;
+    struct id copy_id;
+    bool laid; /* false: it is not kept any more, which the engine tells */
+};
+/* Lays a copy of it beside the database, which registry_copy_drop takes away. Worker thread. */
+MUST_CHECK enum err_code snapshot_lay(struct db *db, const char *data_dir, const struct id *database_id,
+    struct str wanted, struct snapshot_laid *ret, struct err *err);
+/* Makes the call, which waited, one that finds it. Views of `laid`. */
+void snapshot_lay_call(struct wire_call *call, struct str item, const struct snapshot_laid *laid);
+
 /* The call may destroy: the engine is to ask. Before it is submitted. */
 void snapshot_ask_first(struct wire_call *call);
 /* In on_done: does the engine want a snapshot? Then this goes on with the request. */

@@ -342,6 +342,30 @@ def run_at_once(checks, s):
     checks.equal("nothing was done", value(s, "SELECT count(*) FROM orders WHERE id = 21"), 0)
 
 
+def unconfirmed_schema(checks, s):
+    """Changes of the schema that wait to be confirmed: one to be taken back, one by whose undo others would lose rows."""
+    s.batch(["CREATE TABLE spare(id INTEGER PRIMARY KEY, v)", "INSERT INTO spare VALUES(1, 'x'), (2, NULL)"])
+    hold_all = s.db("approval-rules", {"tableGlob": "*", "action": "require_approval", "order": 1}).json["data"]["id"]
+    tokens = []
+    for done in (["DROP TABLE spare"], ["CREATE TABLE boss(id INTEGER PRIMARY KEY)", "INSERT INTO boss VALUES(1)"]):
+        tokens.append(s.batch(done).json["approvalToken"])
+        a = decide("owner", tokens[-1], run=True, confirmWithinSec=60)
+        checks.equal(f"{done} waits to be confirmed", (a.status, a.json.get("data", a.json).get("confirm", {}).get("state")), (200, "waiting")) or print(a)
+    checks.equal("it is gone", s.query("SELECT * FROM spare").status, 400)
+    checks.equal("the rule goes", s.db(f"approval-rules/{hold_all}", method="DELETE").status, 200)
+    s.batch(["CREATE TABLE kid(b REFERENCES boss ON DELETE CASCADE)", "INSERT INTO kid VALUES(1)"])
+    return tokens
+
+
+def schema_taken_back(checks, s, dropped, made):
+    state = lambda token: get(s, token, token=s.token).json["data"]["confirm"]
+    checks.that("a table that was dropped is taken back", until(lambda: state(dropped)["state"] == "undone", 40), state(dropped))
+    checks.equal("with its rows", s.query("SELECT * FROM spare").json["data"]["rows"], [[1, "x"], [2, None]])
+    checks.that("what others would lose by it is told, not forced", until(lambda: state(made)["state"] == "conflict", 40) and "other tables" in state(made)["note"], state(made))
+    checks.equal("and stays", value(s, "SELECT count(*) FROM kid"), 1)
+    s.batch(["DROP TABLE kid", "DROP TABLE boss", "DROP TABLE spare"])
+
+
 def confirmation(checks, s):
     """A clock that stands a minute ahead of confirm_by is made by writing confirm_by."""
     def over(token):
@@ -357,7 +381,8 @@ def confirmation(checks, s):
     quietly(s, "UPDATE orders SET status = 'changed since' WHERE id = 32")
     deny = s.db("approval-rules", {"tableGlob": "orders", "action": "deny", "order": 1}).json["data"]["id"]
     checks.equal("a rule denies by now", s.query("DELETE FROM orders WHERE id = 31").json.get("code"), "denied_by_rule")
-    for token in (kept, lost, clash):
+    schema = unconfirmed_schema(checks, s)
+    for token in (kept, lost, clash, *schema):
         over(token)
     s.kill()
     s.start()
@@ -367,17 +392,18 @@ def confirmation(checks, s):
     checks.equal("what was confirmed stays", (state(kept)["state"], value(s, "SELECT count(*) FROM orders WHERE id = 30")), ("confirmed", 1))
     checks.that("what was changed since is told, not forced", until(lambda: state(clash)["state"] == "conflict", 40) and state(clash)["note"], state(clash))
     checks.equal("and stays", value(s, "SELECT status FROM orders WHERE id = 32"), "changed since")
+    schema_taken_back(checks, s, *schema)
     inbox = PEOPLE["owner"].ask("GET", "/api/namespaces/acme/approvals?status=conflict").json["data"]
-    checks.equal("it stands in the inbox", ([a["approvalToken"] for a in inbox["approvals"]], inbox["counts"]["conflict"]), ([clash], 1))
+    checks.equal("it stands in the inbox", (clash in [a["approvalToken"] for a in inbox["approvals"]], inbox["counts"]["conflict"]), (True, 2))
     told = s.call("GET", "/api/namespaces/acme/audit?action=approval.undo_failed").json["data"]
-    checks.equal("and in the audit log", [r["target"] if "target" in r else r["targetId"] for r in told], [clash])
+    checks.that("and in the audit log", clash in [r["target"] if "target" in r else r["targetId"] for r in told], told)
     checks.equal("the rule goes", s.db(f"approval-rules/{deny}", method="DELETE").status, 200)
     checks.refused("too late", PEOPLE["owner"].ask("POST", f"/api/approvals/{lost}/confirm"), 409, "conflict")
 
 
 def no_confirmation(checks, s):
     """What cannot take itself back is not approved for a time."""
-    token = s.query("DROP TABLE orders").json["approvalToken"]
+    token = s.batch(["ALTER TABLE orders RENAME TO taken", "UPDATE taken SET status = 'taken'"]).json["approvalToken"]
     a = decide("owner", token, run=True, confirmWithinSec=60)
     checks.that("refused beforehand", a.status == 400 and a.json["pointer"] == "/confirmWithinSec" and "schema" in a.json["error"], a)
     checks.equal("nothing was decided", get(s, token, token=s.token).json["data"]["status"], "pending")

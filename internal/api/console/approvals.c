@@ -245,6 +245,8 @@ static enum err_code check_shown(
     struct api_call *c, const struct decide *d, const struct judged *j, int status)
 {
     const struct jsonr_value *why = j->proposal ? jsonr_member(j->proposal, S("noUndo")) : NULL;
+    const struct jsonr_value *by = j->proposal ? jsonr_member(j->proposal, S("undoBy")) : NULL;
+    bool can = by && jsonr_kind(by) == JSONR_TEXT;
 
     if (!j->proposal && status == 404)
         return err_set(c->err, ERR_CONFLICT, "What it would change is gone, or your role does not show it");
@@ -252,7 +254,7 @@ static enum err_code check_shown(
         return err_set(c->err, ERR_UNAVAILABLE,
             "What it would change cannot be shown now: its database does not answer as it should. It can be "
             "denied");
-    if (d->confirm_within_s && why && jsonr_kind(why) == JSONR_TEXT)
+    if (d->confirm_within_s && !can && why && jsonr_kind(why) == JSONR_TEXT)
         return err_field(c->err, "/confirmWithinSec", "this write cannot take itself back: " STR_FMT,
             STR_ARG(jsonr_text(why)));
     return ERR_OK;
