@@ -191,8 +191,8 @@ void schema_diff_write(struct op *op, const struct schema_object *before, const 
         const struct schema_object *was = find(before, o);
         if (!was)
             write_object(op, w, "added", o, NULL, NULL);
-        else if (!str_eq(was->sql, o->sql))
-            write_object(op, w, "changed", o, was, NULL);
+        else if (!str_eq(was->sql, o->sql) || o->replaced)
+            write_object(op, w, "changed", o, was, o->replaced ? rows : NULL);
     }
     for (const struct schema_object *o = before; o; o = o->next) {
         if (!find(after, o))
@@ -224,7 +224,8 @@ enum err_code schema_count_removed(struct op *op, const struct schema_object *be
     enum err_code code = ERR_OK;
     *ret = NULL;
     for (const struct schema_object *o = before; o && !code; o = o->next) {
-        if (!is_table(o) || o->renamed.ptr || find(after, o))
+        const struct schema_object *is = find(after, o);
+        if (!is_table(o) || o->renamed.ptr || (is && !is->replaced))
             continue;
         struct schema_rows *r = arena_alloc(op->arena, sizeof *r);
         if (!r)

@@ -33,6 +33,19 @@ static struct str text_of(const struct jsonr_value *v, const char *name)
     return m && jsonr_kind(m) == JSONR_TEXT ? jsonr_text(m) : (struct str){NULL, 0};
 }
 
+/* A table that took the place of another: the one was made, the other removed. */
+static void read_replaced(struct schema_undo *s, struct schema_undo_change *made)
+{
+    struct schema_undo_change *gone = ARENA_NEW(s->op->arena, struct schema_undo_change);
+    *gone = *made;
+    gone->what = SCHEMA_REMOVED;
+    gone->sql = (struct str){NULL, 0};
+    made->what = SCHEMA_ADDED;
+    made->before = (struct str){NULL, 0};
+    made->rows = -1;
+    made->next = gone;
+}
+
 static void read_change(struct schema_undo *s, const struct jsonr_value *v)
 {
     struct schema_undo_change *c = ARENA_NEW(s->op->arena, struct schema_undo_change), **end = &s->changes;
@@ -52,6 +65,8 @@ static void read_change(struct schema_undo *s, const struct jsonr_value *v)
     while (*end)
         end = &(*end)->next;
     *end = c;
+    if (c->replaced && c->what == SCHEMA_CHANGED)
+        read_replaced(s, c);
 }
 
 static enum err_code read_changes(struct schema_undo *s, struct err *err)
@@ -77,6 +92,8 @@ static bool stands(struct schema_undo *s, struct schema_undo_change *c)
 {
     struct schema_object like = {.type = c->type, .name = c->name};
     c->now = schema_find_named(s->now, &like);
+    if (c->what == SCHEMA_REMOVED && c->replaced) /* what stands there is looked at with what was made */
+        return true;
     if (c->what != SCHEMA_REMOVED)
         return c->now && str_eq(c->now->sql, c->sql);
     if (!c->now && !str_eq(c->type, S("trigger")))
@@ -89,7 +106,7 @@ static const struct schema_object *hangs_on(const struct schema_undo *s, const s
 {
     bool part = str_eq(o->type, S("index")) || str_eq(o->type, S("trigger"));
     const struct schema_undo_change *t = part ? schema_undo_find(s, S("table"), o->table) : NULL;
-    bool goes = t && t->what == SCHEMA_ADDED && !t->renamed.ptr;
+    bool goes = t && t->what == SCHEMA_ADDED && !t->renamed.ptr && !t->replaced;
     return goes && !schema_undo_find(s, o->type, o->name) ? o : NULL;
 }
 
@@ -265,15 +282,19 @@ static enum err_code lose_tables(struct schema_undo *s, struct rehearsal *r, str
         gone->rows = 0;
         if (keeps_rows(s, c))
             code = schema_count_rows(s->op, c->name, &gone->rows, err);
-        int64_t own = (int64_t)inserted_into(strbuf_str(&set), c->name);
+        /* which of them were changed since is not known of a table that was filled under another name */
+        int64_t own = c->replaced ? 0 : (int64_t)inserted_into(strbuf_str(&set), c->name);
         if (code || gone->rows <= own)
             continue;
-        tell_lost(s, c->name, (struct str){NULL, 0}, gone->rows - own, "inserted since");
+        tell_lost(s, c->name, (struct str){NULL, 0}, gone->rows - own,
+            c->replaced ? "it took the place of another, whose rows come back: its own go, with what was "
+                          "written to them since"
+                        : "inserted since");
         open_objects(d);
         jsonw_object(&d->w);
         JSONW_TEXT(&d->w, "type", c->type);
         JSONW_TEXT(&d->w, "name", c->name);
-        JSONW_INT(&d->w, "rowsSince", gone->rows - own);
+        JSONW_INT(&d->w, c->replaced ? "rows" : "rowsSince", gone->rows - own);
         jsonw_object_end(&d->w);
     }
     return code;
@@ -281,17 +302,12 @@ static enum err_code lose_tables(struct schema_undo *s, struct rehearsal *r, str
 
 static void lose_columns_of(struct schema_undo *s, const struct schema_undo_change *c, int64_t rows)
 {
-    static const struct str ALL = {NULL, 0};
     for (const struct schema_undo_column *k = c->gone; k; k = k->next)
         tell_lost(s, c->name, k->name, rows, "the column goes with its values");
     for (const struct schema_undo_column *k = c->back; k; k = k->next)
         tell_lost(s, c->name, k->name, -1,
             s->has_from ? "rows inserted since have no value in it: NULL, or its default"
                         : "no snapshot holds its values: NULL, or its default");
-    if (c->replaced)
-        tell_lost(s, c->name, ALL, -1,
-            "another table took its place: which rows that had, and their values in columns that stayed, is "
-            "not taken back");
 }
 
 static enum err_code lose_columns(struct schema_undo *s, struct err *err)
@@ -314,7 +330,8 @@ static enum err_code check_lost(
 {
     struct drift d;
     drift_begin(&d, s->op, s->of,
-        "Rows were inserted since into what it made, and would be lost; nothing was changed. Send "
+        "Rows of what it made, which came since or took the place of others, would be lost; nothing was "
+        "changed. Send "
         "\"loseRows\": true to take it back with them");
     enum err_code code = lose_tables(s, r, &d, err);
     *ret_refused = !code && d.told && !may_lose;

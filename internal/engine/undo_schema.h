@@ -28,7 +28,8 @@ struct schema_undo_change {
     struct str type, name, table, sql, before;
     struct str renamed; /* a table that got another name; ptr NULL: it did not */
     int64_t rows;       /* that a removed table held */
-    bool replaced;      /* a table: another one took its name, with rows of its own */
+    bool replaced;      /* a table: another one took its name, with rows of its own. Here it is one that was
+                           added and, next, one that was removed */
     const struct schema_object *now;
     struct schema_undo_column *back, *gone, *pairs; /* of a changed table: columns */
 };

@@ -85,6 +85,21 @@ static enum err_code step_of(
 
 /* --- What it made goes, what it removed comes back --- */
 
+/* Without its rows being deleted one by one, which others would follow: see check_referring. */
+static enum err_code drop_replaced(struct schema_undo *s, const struct schema_undo_change *c, struct err *err)
+{
+    sqlite3 *db = s->op->eng->db;
+    int enforced = 0;
+    if (str_starts_nocase(c->sql, S("CREATE VIRTUAL")))
+        return err_set(
+            err, ERR_CONFLICT, "a virtual table took the place of \"" STR_FMT "\"", STR_ARG(c->name));
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &enforced); /* asks; these cannot fail */
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
+    enum err_code code = step_of(s, "DROP TABLE ?", c->name, STR_EMPTY, err);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, enforced, NULL);
+    return code;
+}
+
 static enum err_code drop_each(
     struct schema_undo *s, const char *type, const char *form, bool changed, struct err *err)
 {
@@ -95,7 +110,7 @@ static enum err_code drop_each(
             continue;
         if (schema_undo_is_table(c))
             destruction_of_schema(s->op, "DROP TABLE", c->name.ptr);
-        code = step_of(s, form, c->name, STR_EMPTY, err);
+        code = c->replaced ? drop_replaced(s, c, err) : step_of(s, form, c->name, STR_EMPTY, err);
     }
     return code;
 }
@@ -112,6 +127,18 @@ static enum err_code rename_each(struct schema_undo *s, struct rehearsal *r, str
         r->renames = one;
     }
     return code;
+}
+
+/* In the difference of this write it is the other way round. */
+static void note_replaced(struct schema_undo *s, struct rehearsal *r)
+{
+    for (const struct schema_undo_change *c = s->changes; c; c = c->next) {
+        if (c->what != SCHEMA_REMOVED || !c->replaced)
+            continue;
+        struct schema_rename *one = ARENA_NEW(s->op->arena, struct schema_rename);
+        *one = (struct schema_rename){.next = r->renames, .from = S(ASIDE), .to = c->name};
+        r->renames = one;
+    }
 }
 
 static enum err_code create_tables(struct schema_undo *s, struct err *err)
@@ -154,6 +181,7 @@ static enum err_code before_rows(struct schema_undo *s, struct rehearsal *r, str
         code = drop_each(s, "table", "DROP TABLE ?", false, err);
     if (!code)
         code = rename_each(s, r, err);
+    note_replaced(s, r);
     if (!code)
         code = create_tables(s, err);
     return code ? code : add_columns(s, err);
@@ -308,19 +336,32 @@ static enum err_code keep_sequence(struct schema_undo *s, struct str table, stru
     return code ? code : catalog_step(&src, stmt, &row, err);
 }
 
-static enum err_code check_references(struct schema_undo *s, struct str table, struct err *err)
+static enum err_code check_with(struct schema_undo *s, const char *sql, struct str table, struct err *err)
 {
     AUTO_SQL *stmt = NULL;
     struct catalog_source src = catalog_source_of_op(s->op);
     bool row = false;
-    enum err_code code =
-        catalog_prepare(&src, "SELECT 1 FROM pragma_foreign_key_check(?1)", table, &stmt, err);
+    enum err_code code = catalog_prepare(&src, sql, table, &stmt, err);
     if (!code)
         code = catalog_step(&src, stmt, &row, err);
     if (!code && row)
         return err_set(err, ERR_CONFLICT,
-            "rows of \"" STR_FMT "\" would refer to rows that are not there any more", STR_ARG(table));
+            "rows of \"" STR_FMT "\", or of others to it, would refer to rows that are not there any more",
+            STR_ARG(table));
     return code;
+}
+
+static enum err_code check_references(struct schema_undo *s, struct str table, struct err *err)
+{
+    return check_with(s, "SELECT 1 FROM pragma_foreign_key_check(?1)", table, err);
+}
+
+static enum err_code check_referring(struct schema_undo *s, struct str table, struct err *err)
+{
+    return check_with(s,
+        "SELECT 1 FROM pragma_foreign_key_check WHERE parent = ?1 COLLATE NOCASE OR \"table\" = ?1 COLLATE "
+        "NOCASE",
+        table, err);
 }
 
 static enum err_code build(struct schema_undo *s, const struct schema_undo_change *c, struct err *err)
@@ -440,7 +481,7 @@ static enum err_code rebuild_indexes(struct schema_undo *s, struct rehearsal *r,
             continue;
         const struct schema_undo_change *c = schema_undo_find(s, o->type, o->name);
         const struct schema_undo_change *of = schema_undo_find(s, o->type, d.content_table);
-        bool gone = of && of->what == SCHEMA_ADDED;
+        bool gone = of && of->what == SCHEMA_ADDED && !of->replaced;
         if (gone || (!c && !of && !writes_to(s, d.content_table)))
             continue;
         if (!index_can_follow(s->op, o->name))
@@ -457,7 +498,7 @@ static enum err_code check_back(struct schema_undo *s, struct err *err)
     for (const struct schema_undo_change *c = s->changes; c; c = c->next) {
         bool back = false;
         const struct schema_object *o = NULL;
-        if (c->renamed.ptr && c->what == SCHEMA_REMOVED)
+        if (c->what == SCHEMA_REMOVED ? c->renamed.ptr != NULL : c->what == SCHEMA_ADDED && c->replaced)
             continue;
         enum err_code code = c->what == SCHEMA_ADDED ? look(s, c, &o, err) : is_back(s, c, &back, err);
         if (code)
@@ -492,6 +533,18 @@ static enum err_code set_counters(struct schema_undo *s, struct err *err)
     return code;
 }
 
+static enum err_code recreate_replaced(struct schema_undo *s, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct schema_undo_change *c = s->changes; c && !code; c = c->next) {
+        if (c->what == SCHEMA_REMOVED && c->replaced)
+            code = recreate_others(s, c, s->now, err);
+        if (!code && c->what == SCHEMA_REMOVED && c->replaced)
+            code = check_referring(s, c->name, err);
+    }
+    return code;
+}
+
 static enum err_code after_rows(struct schema_undo *s, struct rehearsal *r, struct err *err)
 {
     enum err_code code = ERR_OK;
@@ -505,6 +558,8 @@ static enum err_code after_rows(struct schema_undo *s, struct rehearsal *r, stru
     }
     if (!code)
         code = set_counters(s, err);
+    if (!code)
+        code = recreate_replaced(s, err);
     if (!code)
         code = create_each(s, "index", "DROP INDEX ?", err);
     if (!code)
