@@ -227,9 +227,10 @@ static struct str table_of_index(const struct guard *g, const char *index)
     return str_of(table ? table : "");
 }
 
+/* SQLite tells the function of a DEFAULT as it was written, CURRENT_TIMESTAMP for example. */
 static int compare_name(const void *key, const void *item)
 {
-    return strcmp(key, *(const char *const *)item);
+    return sqlite3_stricmp(key, *(const char *const *)item);
 }
 
 /* A row must not be seen at one time and hidden at another for no reason of its own. */
