@@ -7,6 +7,7 @@
 #include "engine/catalog.h"
 #include "engine/change_apply.h"
 #include "engine/change_compare_internal.h"
+#include "engine/change_target.h"
 #include "engine/engine_state.h"
 
 enum { LOOK_AT_TIME = 256 /* rows */, NAME_MAX_BYTES = 1000 };
@@ -40,9 +41,7 @@ static enum err_code prepare(
 {
     struct engine *eng = x->op->eng;
     struct guard_saved saved = guard_enter_own(&eng->guard);
-    int rc = strbuf_failed(sql) ? SQLITE_TOOBIG
-                                : sqlite3_prepare_v2(of_base ? x->c->base : eng->db, strbuf_cstr(sql),
-                                      (int)sql->len, ret, NULL);
+    int rc = strbuf_failed(sql) ? SQLITE_TOOBIG : change_prepare(of_base ? x->c->base : eng->db, sql, ret);
     guard_leave(&eng->guard, saved);
     return rc == SQLITE_OK ? ERR_OK : failed(x, of_base, rc, err);
 }

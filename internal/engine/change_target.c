@@ -1,5 +1,6 @@
 /* The statements over a table that a change set is applied to. */
 #include "engine/change_target.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "engine/catalog.h"
 #include "engine/change_apply.h"
@@ -30,6 +31,14 @@ void target_forget_actions(struct engine *eng)
     guard_leave(&eng->guard, saved);
 }
 
+int change_prepare(sqlite3 *db, const struct strbuf *sql, sqlite3_stmt **ret)
+{
+    (void)sqlite3_limit(db, SQLITE_LIMIT_COLUMN, LIMIT_SQL_COLUMNS + 1); /* returns the limit before */
+    int rc = sqlite3_prepare_v2(db, strbuf_cstr(sql), (int)sql->len, ret, NULL);
+    (void)sqlite3_limit(db, SQLITE_LIMIT_COLUMN, LIMIT_SQL_COLUMNS);
+    return rc;
+}
+
 int target_prepare(struct engine *eng, const struct strbuf *sql, bool actions, sqlite3_stmt **ret)
 {
     *ret = NULL;
@@ -37,7 +46,7 @@ int target_prepare(struct engine *eng, const struct strbuf *sql, bool actions, s
         return SQLITE_TOOBIG;
     struct guard_saved saved = guard_enter_own(&eng->guard);
     (void)sqlite3_test_control(SQLITE_TESTCTRL_FK_NO_ACTION, eng->db, !actions); /* cannot fail */
-    int rc = sqlite3_prepare_v2(eng->db, strbuf_cstr(sql), (int)sql->len, ret, NULL);
+    int rc = change_prepare(eng->db, sql, ret);
     (void)sqlite3_test_control(SQLITE_TESTCTRL_FK_NO_ACTION, eng->db, 0);
     guard_leave(&eng->guard, saved);
     return rc;

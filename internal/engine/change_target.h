@@ -1,5 +1,5 @@
 /* One table that a change set is applied to: its statements, and the row that was looked at last. Internal to
- * change_apply.c. */
+ * change_apply.c and what prepares statements over whole rows. */
 #ifndef ENGINE_CHANGE_TARGET_H
 #define ENGINE_CHANGE_TARGET_H
 
@@ -42,6 +42,9 @@ enum target_finder target_finder_of(const struct change_target *g, struct str ce
 
 /* Before the first statement of an application. */
 void target_forget_actions(struct engine *eng);
+
+/* sqlite3_prepare_v2() for a table that is as wide as it may be: its row id is a column more. */
+int change_prepare(sqlite3 *db, const struct strbuf *sql, sqlite3_stmt **ret);
 
 /* Without `actions` those of foreign keys are left alone; the keys are counted in any case. */
 int target_prepare(struct engine *eng, const struct strbuf *sql, bool actions, sqlite3_stmt **ret);

@@ -1,4 +1,5 @@
 /* Taking back parts of writes, and many of them as one, on a real engine. */
+#include "base/limits.h"
 #include "lib/op_fixture.h"
 #include "lib/unit.h"
 
@@ -139,6 +140,41 @@ void test_undo__cuts_that_mean_nothing(void **state)
     write_as("tok_test", "UPDATE stock SET n = n + 1", a);
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++)
         refused(undo_one(a, ROWS[i].body), ERR_INVALID, ROWS[i].message);
+}
+
+/* As many columns as a table may have, and a row id besides. */
+static void make_wide(const char *first)
+{
+    AUTO_STRBUF sql;
+    strbuf_init(&sql, 10000);
+    strbuf_addf(&sql, "DROP TABLE IF EXISTS wide; CREATE TABLE wide (%s", first);
+    for (int i = 1; i < LIMIT_SQL_COLUMNS; i++)
+        strbuf_addf(&sql, ", c%d", i);
+    strbuf_add_char(&sql, ')');
+    op_fixture_sql(&f, strbuf_cstr(&sql));
+}
+
+void test_undo__a_table_is_as_wide_as_it_may_be(void **state)
+{
+    static const char *const FIRST[] = {"c0", "c0 TEXT PRIMARY KEY"};
+    char id[60];
+    (void)state;
+    fresh();
+    for (size_t i = 0; i < ARRAY_LEN(FIRST); i++) {
+        make_wide(FIRST[i]);
+        write_as("tok_test", "INSERT INTO wide (c1, c99) VALUES (5, 7)", id);
+        done(undo_one(id, ""), 1);
+        assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM wide"), "0");
+        op_fixture_sql(&f, "INSERT INTO wide (c1, c99) VALUES (5, 7)");
+        write_as("tok_test", "UPDATE wide SET c99 = 8", id);
+        done(undo_one(id, ""), 1);
+        assert_string_equal(op_fixture_value(&f, "SELECT c99 FROM wide"), "7");
+        write_as("tok_test", "DELETE FROM wide", id);
+        done(undo_one(id, ""), 1);
+        assert_string_equal(op_fixture_value(&f, "SELECT c1 + c99 FROM wide"), "12");
+    }
+    refused(op_fixture_run(&f, WIRE_OP_QUERY, S("{\"sql\":\"SELECT rowid, * FROM wide\"}"), NULL), ERR_SQL,
+        "too many columns"); /* a caller's own statements have the limit still */
 }
 
 void test_undo__takes_back_all_of_a_bearer(void **state)
