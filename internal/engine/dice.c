@@ -63,14 +63,22 @@ int dice_register(struct engine *eng, sqlite3 *db)
     return rc;
 }
 
+/* SQLite's own dice choose row ids behind the largest one. 0: the kernel's randomness again. */
+static void seed_sqlite(int seed)
+{
+    (void)sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, seed, (sqlite3 *)NULL); /* cannot fail */
+}
+
 void dice_hold(struct engine *eng, int64_t wall_ms, uint64_t seed)
 {
     eng->dice = (struct dice){.held = true, .state = seed};
+    seed_sqlite((int)(seed >> 33) | 1);
     vfs_hold_clock(eng->vfs, wall_ms, &eng->dice.time_asked);
 }
 
 void dice_release(struct engine *eng)
 {
     eng->dice.held = false;
+    seed_sqlite(0);
     vfs_hold_clock(eng->vfs, 0, NULL);
 }

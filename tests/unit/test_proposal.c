@@ -66,7 +66,8 @@ static void query(const char *sql)
     op_fixture_ok(&f, WIRE_OP_QUERY, str_of(body), NULL);
 }
 
-/* How a statement would run is asked of SQLite each time, which knows of indexes that were made or went since. */
+/* How a statement would run is asked of SQLite each time, which knows of indexes that were made or went
+ * since. */
 void test_proposal__plan_follows_the_schema(void **state)
 {
     static const char *const UPDATE = "{\"sql\":\"UPDATE orders SET total = 2 WHERE status = 'open'\"}";
@@ -209,6 +210,28 @@ void test_proposal__time_and_dice_are_those_that_were_shown(void **state)
     assert_string_equal(op_fixture_value(&f, "SELECT body || '|' || at || '|' || dice FROM notes"), shown);
     query("INSERT INTO notes SELECT random(), random(), randomblob(4)");
     assert_string_equal(op_fixture_value(&f, "SELECT count(DISTINCT body || at) FROM notes"), "2");
+}
+
+/* Beyond the largest row id SQLite throws dice of its own. */
+void test_proposal__a_row_id_by_chance_is_the_one_that_was_shown(void **state)
+{
+    char shown[200];
+    (void)state;
+    fresh();
+    query("CREATE TABLE full (id INTEGER PRIMARY KEY, v)");
+    query("INSERT INTO full VALUES (9223372036854775807, 'last')");
+    const struct jsonr_value *v = propose("{\"sql\":\"INSERT INTO full (v) VALUES ('a'), ('b')\"}");
+    str_print(shown, sizeof shown, "%lld,%lld", (long long)op_json_int(v, "changes/rows/0/key/id"),
+        (long long)op_json_int(v, "changes/rows/1/key/id"));
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_int_equal(f.head.status, 200);
+    assert_string_equal(
+        op_fixture_value(
+            &f, "SELECT group_concat(id) FROM (SELECT * FROM full WHERE v <> 'last' ORDER BY id)"),
+        shown);
+    query("INSERT INTO full (v) VALUES ('c')");
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM full"), "4");
+    query("DROP TABLE full");
 }
 
 void test_proposal__belongs_to_its_bearer(void **state)
