@@ -30,6 +30,7 @@ struct applying {
     bool unsure; /* … unless it is in the way of another conflict */
     uint64_t done, left;
     bool *waits; /* of each row: it is left */
+    bool *did;   /* likewise: change_bulk() did it */
     uint64_t at;
     struct strbuf parked; /* rows that wait for their place outside of their table, all cells of each */
     bool whole[CHANGE_TABLES_MAX]; /* of each table: change_bulk() did all of it */
@@ -251,7 +252,7 @@ enum step { APPLY, PARK, PLACE };
 
 static bool is_turn(const struct applying *a, const struct change_row *row)
 {
-    return (a->pass == 0 || (int)row->op == a->pass) && (!a->again || a->waits[a->at]);
+    return (a->pass == 0 || (int)row->op == a->pass) && (!a->again || a->waits[a->at]) && !a->did[a->at];
 }
 
 static enum err_code each_row(struct applying *a, struct change_target *g, enum step step, struct err *err)
@@ -290,10 +291,12 @@ static enum err_code apply_whole(struct applying *a, const struct change_table_v
 {
     bool *done = &a->whole[a->table];
     if (a->pass == CHANGE_UPDATE) {
-        int rc = change_bulk(a->eng, t, change_rowid_name(t), done);
+        uint64_t count;
+        int rc = change_bulk(a->eng, t, change_rowid_name(t), a->did + a->at, &count);
         if (rc != SQLITE_OK)
             return sql_failed(a, rc, err);
-        a->done += *done ? t->row_count : 0;
+        *done = count > 0 && count == t->row_count;
+        a->done += count;
     }
     a->at += *done ? t->row_count : 0;
     return ERR_OK;
@@ -370,12 +373,14 @@ enum err_code change_apply(struct engine *eng, struct str bytes, change_conflict
         return code;
     strbuf_init(&a.parked, (size_t)LIMIT_CHANGE_BYTES);
     a.waits = mem_array((size_t)rows + 1, sizeof a.waits[0]);
+    a.did = mem_array((size_t)rows + 1, sizeof a.did[0]);
     set_alone(eng, true);
     target_forget_actions(eng);
     code = apply_passes(&a, bytes, err);
     set_alone(eng, false);
     strbuf_release(&a.parked);
     mem_free(a.waits);
+    mem_free(a.did);
     *ret_conflicts = a.conflicts;
     return code;
 }

@@ -1,6 +1,7 @@
 /* UPDATE OR ABORT … SET column = _sys_change(…) WHERE row id BETWEEN first AND last AND _sys_changes(…): the
  * functions look into the set beside the scan. The first looks whether a row is in the set and as it was, a
- * declared key too: a row that was put back may have the row id of another. The second gives what it becomes.
+ * declared key too: a row that was put back may have another row id, and is left. The second gives what it
+ * becomes.
  * SQLite may find all rows before it changes the first one. They reach the set through a pointer that SQL
  * cannot make. */
 #include "engine/change_bulk.h"
@@ -25,6 +26,8 @@ struct bulk {
     bool *changes;            /* each column: in all rows or in none */
     size_t changed, compared; /* how many */
     struct taken_row *rows;
+    bool *did;
+    bool may_leave;      /* rows that are not as they were, to be looked for by their key */
     int64_t first, last; /* row ids */
     uint32_t *places;    /* of each row id from first to last: number of its row + 1, 0 it has none */
     enum cat_affinity *affinities; /* of columns that change */
@@ -81,6 +84,14 @@ static bool read_affinity(struct bulk *b, size_t i)
     return read;
 }
 
+static bool changes_key(const struct bulk *b)
+{
+    bool key = false;
+    for (size_t i = 0; i < b->t->column_count && !key; i++)
+        key = b->changes[i] && (b->t->columns[i].flags & CHANGE_COLUMN_KEY);
+    return key;
+}
+
 /* The set was checked. What SQLite would store in another way, or would not store as a change, is done, but
  * not exact. */
 static bool take_row(struct bulk *b, struct str *rest)
@@ -125,6 +136,7 @@ static bool take_rows(struct bulk *b)
         b->changed += b->changes[i];
     for (size_t i = 0; i < b->t->column_count; i++)
         b->compared += is_compared(b, i);
+    b->may_leave = b->compared > b->changed && !changes_key(b);
     return fit && b->count == b->t->row_count && b->changed > 0;
 }
 
@@ -211,10 +223,15 @@ static void fn_changes(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     int64_t rowid = sqlite3_value_int64(argv[1]);
     const struct taken_row *row = row_of(b, rowid);
     bool again = row && b->found && rowid <= b->found_last;
-    if (row && (again || !is_as_it_was(b, row, argv + 2))) {
+    bool as_was = row && !again && is_as_it_was(b, row, argv + 2);
+    if (again || (row && !as_was && !b->may_leave)) {
         sqlite3_result_error(ctx, "a row is not as it was", -1);
         return;
     }
+    if (as_was)
+        b->did[row - b->rows] = true;
+    else
+        row = NULL;
     sqlite3_result_int(ctx, row != NULL);
     b->found_last = row ? rowid : b->found_last;
     b->found += row != NULL;
@@ -332,7 +349,19 @@ static bool is_refusal(int rc)
     return rc == SQLITE_ERROR || (rc & 0xff) == SQLITE_CONSTRAINT || rc == SQLITE_TOOBIG;
 }
 
-static int run_or_not(struct engine *eng, struct bulk *b, const char *rowid, bool *ret_done)
+/* The rows that were done move together. */
+static void tell_recorder(struct bulk *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->did[i])
+            b->rows[n++] = b->rows[i];
+    }
+    CHECK(n == b->found);
+    recorder_take(b->recorder, b->t, b->rows, n);
+}
+
+static int run_or_not(struct engine *eng, struct bulk *b, const char *rowid, uint64_t *ret_done)
 {
     struct guard_saved saved = guard_enter_own(&eng->guard);
     int rc = sqlite3_exec(eng->db, "SAVEPOINT _sys_bulk", NULL, NULL, NULL);
@@ -342,25 +371,30 @@ static int run_or_not(struct engine *eng, struct bulk *b, const char *rowid, boo
         rc = run(eng, b, rowid);
     if (b->recorder)
         recorder_look_again(b->recorder);
-    *ret_done = rc == SQLITE_DONE && b->found == b->count && sqlite3_changes64(eng->db) == (int64_t)b->count;
+    bool done = rc == SQLITE_DONE && b->found > 0 && (b->found == b->count || b->may_leave) &&
+                sqlite3_changes64(eng->db) == (int64_t)b->found;
     bool gone = sqlite3_get_autocommit(eng->db);
     if (rc == SQLITE_DONE || is_refusal(rc))
         rc = SQLITE_OK;
-    if (!gone && !*ret_done && rc == SQLITE_OK)
+    if (!gone && !done && rc == SQLITE_OK)
         rc = sqlite3_exec(eng->db, "ROLLBACK TO _sys_bulk", NULL, NULL, NULL);
     if (!gone && rc == SQLITE_OK)
         rc = sqlite3_exec(eng->db, "RELEASE _sys_bulk", NULL, NULL, NULL);
     guard_leave(&eng->guard, saved);
-    if (rc == SQLITE_OK && *ret_done && b->recorder)
-        recorder_take(b->recorder, b->t, b->rows, b->count);
+    if (rc == SQLITE_OK && done && b->recorder)
+        tell_recorder(b);
+    if (!done)
+        memset(b->did, 0, b->count * sizeof b->did[0]);
+    *ret_done = done ? b->found : 0;
     return rc;
 }
 
-int change_bulk(struct engine *eng, const struct change_table_view *t, const char *rowid, bool *ret_done)
+int change_bulk(
+    struct engine *eng, const struct change_table_view *t, const char *rowid, bool *did, uint64_t *ret_done)
 {
-    struct bulk b = {.eng = eng, .t = t, .exact = true};
+    struct bulk b = {.eng = eng, .t = t, .exact = true, .did = did};
     int rc = SQLITE_OK;
-    *ret_done = false;
+    *ret_done = 0;
     if (t->row_count < ROWS_MIN || t->row_count > t->rows.len || !find_key(&b))
         return SQLITE_OK;
     b.changes = mem_array(t->column_count, sizeof b.changes[0]);

@@ -8,11 +8,12 @@
 
 struct engine;
 
-/* SQLITE_OK: *ret_done says whether every row of the table in the set was as it was and is now as it is to
- * be; if not, nothing was done: something is in the way, or the set is none for this way, and row by row it
- * will show. Anything else is SQLite's failure. `rowid` as change_apply.c names it; NULL: the table has no
- * such column in the set. */
+/* SQLITE_OK: so many rows were as they were and are now as they are to be, those that are marked in `did`,
+ * which has room for all rows of the table in the set and none marked. The others are to be done row by row.
+ * Of a table without a key beside its row id, or where a key changes, it is all of them or none; none, too,
+ * when something is in the way, or the set is none for this way. Anything else is SQLite's failure. `rowid`
+ * as change_apply.c names it; NULL: the table has no such column in the set. */
 MUST_CHECK int change_bulk(
-    struct engine *eng, const struct change_table_view *t, const char *rowid, bool *ret_done);
+    struct engine *eng, const struct change_table_view *t, const char *rowid, bool *did, uint64_t *ret_done);
 
 #endif
