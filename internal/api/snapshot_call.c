@@ -85,6 +85,12 @@ const struct jsonr_value *snapshot_call_broken(struct api_request *r)
     return v && jsonr_kind(v) == JSONR_ARRAY ? v : NULL;
 }
 
+struct str snapshot_call_error(struct api_request *r)
+{
+    const struct jsonr_value *v = member(r, NULL, "error");
+    return v && jsonr_kind(v) == JSONR_TEXT ? jsonr_text(v) : S("The engine refused it");
+}
+
 int64_t snapshot_call_read_at(struct api_request *r)
 {
     const struct jsonr_value *v = member(r, "data", "readAtMs");

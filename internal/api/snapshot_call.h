@@ -31,6 +31,8 @@ MUST_CHECK enum err_code snapshot_call_invariants(
     struct api_request *r, void (*done)(struct engine_call *call, const struct err *failed), struct err *err);
 /* From that answer, the array; NULL: it does not say. */
 const struct jsonr_value *snapshot_call_broken(struct api_request *r);
+/* Of an answer that is none: why. The request's memory. */
+struct str snapshot_call_error(struct api_request *r);
 /* From the answer to snapshot_call: when the copy was begun. 0: it does not say. */
 int64_t snapshot_call_read_at(struct api_request *r);
 

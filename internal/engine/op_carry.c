@@ -1,10 +1,12 @@
-/* CARRY: out/<copy>.db with what a restore must not forget (carry.h). data: {}. */
+/* CARRY: out/<copy>.db with what a restore must not forget (carry.h). data: {}. 403 when rules leave restores
+ * to people. */
 #include "engine/carry.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "engine/carry_rows.h"
 #include "engine/copy_file.h"
 #include "engine/dump_db.h"
+#include "engine/rule.h"
 
 static const struct carry_step STEPS[] = {
     {"SELECT name FROM sqlite_schema WHERE type = 'table'", "INSERT INTO carried_table(name) VALUES(?1)"},
@@ -58,9 +60,12 @@ static enum err_code build(struct op *op, const char *path, struct err *err)
 enum err_code op_run_CARRY(struct op *op, struct err *err)
 {
     char path[FS_PATH_MAX];
-    enum err_code code = copy_file_begin(op, path, err);
+    enum err_code code = rules_check_restore(op, err);
     if (!code)
-        code = build(op, path, err);
+        code = copy_file_begin(op, path, err);
+    if (code)
+        return code;
+    code = build(op, path, err);
     if (code) {
         copy_file_drop(path);
         return code;

@@ -139,6 +139,9 @@ bool rule_says_the_same(const struct rule *a, const struct rule *b); /* ids, ord
  * the call. */
 MUST_CHECK enum err_code rules_remember(struct op *op, struct rule **ret, struct err *err);
 MUST_CHECK enum err_code rules_check_kept(struct op *op, const struct rule *before, struct err *err);
+/* May the caller put the whole database back? Not a token, where people's rules hold or deny a write, or a
+ * rule does so with every write: ERR_FORBIDDEN. */
+MUST_CHECK enum err_code rules_check_restore(struct op *op, struct err *err);
 
 /* rule_glob.c: `*` any run, `?` one character; letters of ASCII in either case. */
 bool rule_glob_matches(struct str glob, struct str name);

@@ -1,4 +1,4 @@
-/* Rules that people keep (rule.h: people_only): what tokens cannot do to them. */
+/* Rules that people keep (rule.h: people_only): what tokens cannot do to them, or past them. */
 #include "engine/rule.h"
 
 bool rules_of_person(const struct op *op)
@@ -75,4 +75,28 @@ enum err_code rules_check_kept(struct op *op, const struct rule *before, struct 
         code = r->people_only ? check_one(before, r, after, err) : ERR_OK;
     rules_forget(op->eng); /* what was looked at is not committed yet */
     return code;
+}
+
+/* --- Restores --- */
+
+/* A restore is no write that could be rehearsed: it is judged by what it surely does, which is anything. */
+static bool speaks_of_restores(const struct rule *r)
+{
+    bool of_all = !r->condition.ptr && (!r->table_glob.ptr || str_eq(r->table_glob, S("*")));
+    return r->action >= RULE_REQUIRE_APPROVAL && (r->people_only || of_all);
+}
+
+enum err_code rules_check_restore(struct op *op, struct err *err)
+{
+    struct rule *r = NULL;
+    enum err_code code = rules_of_person(op) ? ERR_OK : rules_load(op, &r, err);
+    while (r && !speaks_of_restores(r))
+        r = r->next;
+    if (code || !r)
+        return code;
+    return err_set(err, ERR_FORBIDDEN,
+        "The rule " STR_FMT " (%s " STR_FMT ") stands, and a restore would pass it by: a token cannot do it. "
+                                            "An admin who signed in can, with POST "
+        "/api/namespaces/NS/databases/DB/restore. Nothing was changed",
+        STR_ARG(r->id), rule_action_name(r->action), STR_ARG(r->table_glob.ptr ? r->table_glob : S("*")));
 }

@@ -242,12 +242,40 @@ def restored(checks, s):
     checks.equal("then a restore breaks none", s.call("POST", "/v1/db/acme/main/restore", {"snapshotId": a["replaced"]["id"]}).json["data"]["invariants"], [])
 
 
+def restored_by_people(checks, s):
+    """A restore is judged by nobody: where people's rules hold or deny a write, or a rule does so with every write, people do it themselves."""
+    owner = Person(s, "owner@example.com", PASSWORD)
+    owner.sign_in()
+    owner.session()
+    made = s.call("POST", "/v1/db/acme/main/snapshots", {"label": "before"}).json["data"]
+    s.query("INSERT INTO scratch VALUES('approved')")
+    rows = lambda: s.query("SELECT count(*) FROM scratch WHERE a = 'approved'").json["data"]["rows"]
+    back = lambda ask, where: ask("POST", where + "/restore", {"snapshotId": made["id"]})
+    own, api = "/v1/db/acme/main", "/api/namespaces/acme/databases/main"
+    for ask, rule in ((owner.ask, {"tableGlob": "people", "action": "deny"}), (owner.ask, {"tableGlob": "nowhere", "when": "0", "action": "require_approval"}),
+                      (s.call, {"action": "require_approval"}), (s.call, {"tableGlob": "*", "action": "deny"})):
+        rule = ask("POST", API, rule).json["data"]
+        for where in (own, api):
+            a = back(s.call, where)
+            checks.that(f"not by a token under {rule['tableGlob']} {rule['action']}", a.status == 403 and a.json["code"] == "forbidden" and rule["id"] in a.json["error"], a)
+        checks.equal("nothing was changed", rows(), [[1]])
+        checks.equal("gone", owner.ask("DELETE", f"{API}/{rule['id']}").status, 200)
+    for ask, rule in ((owner.ask, {"tableGlob": "people", "action": "require_reason"}), (s.call, {"tableGlob": "people", "action": "deny"}), (s.call, {"when": "0", "action": "deny"})):
+        checks.equal(f"stored {rule}", ask("POST", API, rule).status, 200)
+    checks.equal("rules that say nothing of it", back(s.call, own).status, 200)
+    checks.equal("it is done", rows(), [[0]])
+    checks.equal("a person's again", owner.ask("POST", API, {"action": "deny"}).status, 200)
+    checks.equal("a person does it", back(owner.ask, api).status, 200)
+    for r in s.call("GET", RULES).json["data"]:
+        owner.ask("DELETE", f"{API}/{r['id']}")
+
+
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             checks.equal(sql, s.query(sql).status, 200)
-        for part in (routes, bad_input, examples, one_bearer_only, kept_by_people, whole_writes, imports_and_branches, reasons, invariants, whatever_writes, restored):
+        for part in (routes, bad_input, examples, one_bearer_only, kept_by_people, whole_writes, imports_and_branches, reasons, invariants, whatever_writes, restored, restored_by_people):
             checks.part(part, checks, s)
     return checks.end()
 

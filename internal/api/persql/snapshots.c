@@ -289,7 +289,10 @@ static void on_carried(struct engine_call *call, const struct err *failed)
     struct api_request *r = call->arg;
     struct err err = ERR_INIT;
     r->calling = false;
-    if (!failed && r->head.status != 200) {
+    if (!failed && r->head.status == 403) {
+        failed = &err;
+        (void)err_set(&err, ERR_FORBIDDEN, STR_FMT, STR_ARG(snapshot_call_error(r)));
+    } else if (!failed && r->head.status != 200) {
         failed = &err;
         (void)err_retry(&err, r->head.code ? (enum err_code)r->head.code : ERR_INTERNAL, 1,
             "What the restore is to keep could not be written down; nothing was changed");
