@@ -363,6 +363,8 @@ def schema_taken_back(checks, s, dropped, made):
     checks.equal("with its rows", s.query("SELECT * FROM spare").json["data"]["rows"], [[1, "x"], [2, None]])
     checks.that("what others would lose by it is told, not forced", until(lambda: state(made)["state"] == "conflict", 40) and "other tables" in state(made)["note"], state(made))
     checks.equal("and stays", value(s, "SELECT count(*) FROM kid"), 1)
+    out = os.path.join(s.data, "db", s.control("SELECT id FROM database WHERE slug = 'main'", [])[0][0], "out")
+    checks.equal("no copy of a snapshot is left", [f for f in os.listdir(out) if "from" in f], [])
     s.batch(["DROP TABLE kid", "DROP TABLE boss", "DROP TABLE spare"])
 
 
