@@ -10,6 +10,8 @@
 #define BASE_KEPT        "base.kept" /* which is so when this is there */
 #define BASE_MERGED      "merged"    /* directory: <base's id>-<time>-<proposal>.set, what was merged since */
 
-#define COMPARE_KEY_CHANGED "its key is another one by now" /* why a table is not compared */
+/* Why a table is not compared. */
+#define COMPARE_KEY_CHANGED   "its key is another one by now"
+#define COMPARE_COLUMNS_MOVED "its columns were renamed or replaced since, so nobody knows which was which"
 
 #endif

@@ -319,6 +319,21 @@ static bool same_key(const struct recorder_table *a, const struct recorder_table
     return same;
 }
 
+/* The columns of the table as it was, without more of them than their names. */
+static bool columns_moved(const struct comparing *x)
+{
+    const struct recorder_table *b = x->base;
+    if (!b)
+        return false;
+    struct change_table_view was = {.column_count = b->column_count};
+    was.columns = mem_array(b->column_count, sizeof was.columns[0]);
+    for (size_t i = 0; i < b->column_count; i++)
+        was.columns[i] = (struct change_column){b->columns[i].name, 0};
+    bool moved = change_columns_moved(&was, &x->t);
+    mem_free(was.columns);
+    return moved;
+}
+
 static void make_view(struct comparing *x)
 {
     const struct recorder_table *n = x->now;
@@ -412,6 +427,16 @@ static enum err_code add_merged(struct comparing *x, struct err *err)
     return code;
 }
 
+static enum err_code compare_all_rows(struct comparing *x, struct err *err)
+{
+    enum err_code code = compare_rows(x, false, err);
+    if (!code && x->now->without_rowid)
+        code = compare_rows(x, true, err);
+    if (!code)
+        code = compare_left(x, err);
+    return code ? code : compare_write_table(x, err);
+}
+
 static enum err_code compare_table(struct comparing *x, struct err *err)
 {
     change_overlay_init(&x->overlay);
@@ -421,14 +446,11 @@ static enum err_code compare_table(struct comparing *x, struct err *err)
     enum err_code code = read_defaults(x, err);
     if (!code)
         code = add_merged(x, err);
-    if (!code)
-        code = compare_rows(x, false, err);
-    if (!code && x->now->without_rowid)
-        code = compare_rows(x, true, err);
-    if (!code)
-        code = compare_left(x, err);
-    if (!code)
-        code = compare_write_table(x, err);
+    bool moved = !code && (x->overlay.moved || columns_moved(x));
+    if (moved)
+        tell(x, x->now->shown, COMPARE_COLUMNS_MOVED);
+    else if (!code)
+        code = compare_all_rows(x, err);
     change_overlay_release(&x->overlay);
     drop_view(x);
     return code;

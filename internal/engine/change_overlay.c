@@ -59,6 +59,29 @@ static int find_column(const struct change_table_view *t, struct str name)
     return -1;
 }
 
+/* true: there is one that the other has not; *ret_order: they stand as in the other. */
+static bool has_more(const struct change_table_view *t, const struct change_table_view *than, bool *ret_order)
+{
+    bool more = false;
+    int last = -1;
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (t->columns[i].flags & CHANGE_COLUMN_ROWID)
+            continue;
+        int at = find_column(than, t->columns[i].name);
+        more |= at < 0;
+        *ret_order &= at < 0 || at > last;
+        last = at < 0 ? last : at;
+    }
+    return more;
+}
+
+bool change_columns_moved(const struct change_table_view *was, const struct change_table_view *is)
+{
+    bool ordered = true;
+    bool gone = has_more(was, is, &ordered), came = has_more(is, was, &ordered);
+    return (gone && came) || !ordered;
+}
+
 static const int *match_columns(
     struct arena *a, const struct change_table_view *t, const struct change_table_view *from)
 {
@@ -123,6 +146,7 @@ static enum err_code add_rows(struct change_overlay *o, const struct change_tabl
     struct change_row row;
     bool found = true;
     const int *columns = match_columns(&o->arena, t, from);
+    o->moved |= change_columns_moved(from, t);
     strbuf_init(&key, KEY_MAX);
     for (;;) {
         enum err_code code = change_row_next(from, &rest, &found, &row, err);

@@ -15,6 +15,7 @@ struct change_overlay {
     struct arena arena;
     struct map rows; /* key of the row → struct overlay_row */
     struct overlay_row *first, **end;
+    bool moved; /* columns have other names by now, so what a set says of them may be of others */
 };
 
 void change_overlay_init(struct change_overlay *o);
@@ -33,6 +34,10 @@ bool change_overlay_row(struct change_overlay *o, const struct change_table_view
 /* The rows that were not asked for yet, one after the other: those that no row below has. */
 bool change_overlay_left(struct change_overlay *o, const struct change_table_view *t,
     const struct str *defaults, struct strbuf *out, struct str *ret_key);
+
+/* Whether columns may have got other names: some went and some came, or they stand in another order. Each is
+ * told by its flag or name; names alone do not tell a column that was renamed from one that is new. */
+bool change_columns_moved(const struct change_table_view *was, const struct change_table_view *is);
 
 /* How a row is known: by its row id where it has one, else by the cells of its key. */
 void change_overlay_key(

@@ -319,6 +319,32 @@ def schemas(checks, s):
     checks.equal("and is whole", s.call("POST", f"/v1/db/acme/{main}/query", {"sql": "INSERT INTO found(found, rank) VALUES('integrity-check', 1)"}).status, 200)
 
 
+def moved_columns(checks, s):
+    """Names alone do not tell a renamed column from a new one: such rows are neither shown nor merged, and the parent's stay."""
+    made = ["CREATE TABLE a(id INTEGER PRIMARY KEY, v TEXT, w)", "CREATE TABLE o(id INTEGER PRIMARY KEY, n)"] + [f"INSERT INTO a VALUES ({i}, 'v{i}', {i})" for i in (1, 2, 3)]
+    for what, statements in (("renamed", ["ALTER TABLE a RENAME v TO vv"]), ("replaced", ["ALTER TABLE a DROP COLUMN v", "ALTER TABLE a ADD COLUMN n"]),
+                             ("exchanged", ["ALTER TABLE a RENAME v TO t", "ALTER TABLE a RENAME w TO v", "ALTER TABLE a RENAME t TO w"])):
+        main, b = fresh(s, f"moved-{what}", schema=made)
+        write(s, b, *statements, "UPDATE a SET w = 'B' WHERE id = 1", "INSERT INTO o VALUES (1, 1)")
+        data = checks.good(f"{what}: diff", diff(s, "b", db=main))
+        checks.equal(f"{what}: no rows of it", (counts(data), [n["table"] for n in data["notCompared"]]), ({"o": (1, 0, 0)}, ["a"]))
+        before = rows(s, "SELECT * FROM a", main)
+        checks.refused(f"{what}: no merge, whatever is chosen", merge(s, "b", {"resolve": {"default": "theirs"}}, db=main), 409, "conflict", text="branch anew")
+        checks.equal(f"{what}: the parent's rows stay", rows(s, "SELECT * FROM a", main), before)
+        checks.equal(f"{what}: other tables can be merged", checks.good("merge", merge(s, "b", {"tables": ["o"]}, db=main))["rows"], 1)
+    main, b = fresh(s, "moved-since", schema=made)
+    for db in (main, b):
+        write(s, db, "ALTER TABLE a ADD COLUMN c")
+    write(s, b, "UPDATE a SET c = 'B' WHERE id = 1")
+    checks.equal("a new column is no other", checks.good("merge", merge(s, "b", db=main))["rows"], 1)
+    checks.equal("and nothing is left", counts(checks.good("diff", diff(s, "b", db=main))), {})
+    write(s, b, "ALTER TABLE a RENAME c TO d")
+    checks.equal("what was merged under another name is not compared", [n["table"] for n in checks.good("diff", diff(s, "b", db=main))["notCompared"]], ["a"])
+    main, b = fresh(s, "moved-less", schema=made)
+    write(s, b, "ALTER TABLE a DROP COLUMN v", "UPDATE a SET w = 9 WHERE id = 2")
+    checks.equal("a column that went is known by that", counts(checks.good("diff", diff(s, "b", db=main))), {"a": (0, 1, 0)})
+
+
 def columns(checks, s):
     """Columns with other names, columns that went, and tables that were made anew: what preview shows is what a merge runs, and rows stay."""
     main, b = fresh(s, "columns", schema=[
@@ -503,7 +529,7 @@ def crashes(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, foreign_keys, comments, bodies, schemas, columns, rules, approvals, destructive, what_it_began_with, restored, crashes):
+        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, foreign_keys, comments, bodies, schemas, moved_columns, columns, rules, approvals, destructive, what_it_began_with, restored, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

@@ -190,12 +190,14 @@ enum err_code changes_check_mergeable(const struct branch_changes *b, struct err
     const struct jsonr_value *list = member(b->data, "notCompared", JSONR_ARRAY);
     for (const struct jsonr_value *v = list ? jsonr_first(list) : NULL; v; v = jsonr_next(v)) {
         struct str reason = text_of(v, "reason");
-        if (!str_eq(reason, S(COMPARE_KEY_CHANGED)))
+        bool moved = str_eq(reason, S(COMPARE_COLUMNS_MOVED));
+        if (!moved && !str_eq(reason, S(COMPARE_KEY_CHANGED)))
             continue;
         return err_set(err, ERR_CONFLICT,
-            "The rows of table \"" STR_FMT "\" cannot be merged: " COMPARE_KEY_CHANGED
-            ". Merge the other tables with \"tables\"",
-            STR_ARG(str_slice(text_of(v, "table"), 0, 100)));
+            "The rows of table \"" STR_FMT "\" cannot be merged: " STR_FMT
+            ". %sMerge the other tables with \"tables\"",
+            STR_ARG(str_slice(text_of(v, "table"), 0, 100)), STR_ARG(reason),
+            moved ? "Merge the schema, then make the branch anew and change its rows there. " : "");
     }
     return ERR_OK;
 }
