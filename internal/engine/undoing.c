@@ -6,6 +6,7 @@
 #include "engine/change_apply.h"
 #include "engine/change_compose.h"
 #include "engine/change_diff.h"
+#include "engine/change_fit.h"
 #include "engine/drift.h"
 #include "engine/engine_state.h"
 #include "engine/index_follow.h"
@@ -267,6 +268,22 @@ static enum err_code list_ids(struct undoing *u, struct err *err)
                : ERR_OK;
 }
 
+/* Are these rows changed, and no others? Columns that their tables got since do not matter. */
+static enum err_code is_inverse(
+    struct undoing *u, struct drift *d, uint64_t *ret_conflicts, bool *ret, struct err *err)
+{
+    AUTO_STRBUF fitted;
+    strbuf_init(&fitted, INVERSE_BYTES);
+    struct str did = strbuf_str(&u->rehearsal.set), inverse = strbuf_str(&u->inverse);
+    enum err_code code = change_same_rows(inverse, did, ret, err);
+    if (code || *ret)
+        return code;
+    code = change_fit(u->op, did, inverse, drift_conflict, d, ret_conflicts, &fitted, err);
+    if (code || *ret_conflicts)
+        return code;
+    return change_same_rows(inverse, strbuf_str(&fitted), ret, err);
+}
+
 static enum err_code rehearse(struct undoing *u, const struct proposal *p, struct err *err)
 {
     struct op *op = u->op;
@@ -286,7 +303,7 @@ static enum err_code rehearse(struct undoing *u, const struct proposal *p, struc
     if (!code && conflicts == 0)
         code = rehearsal_take_back(r, err);
     if (!code && conflicts == 0)
-        code = change_same_rows(inverse, strbuf_str(&r->set), &same, err);
+        code = is_inverse(u, &d, &conflicts, &same, err);
     if (!code && same)
         code = rehearsal_hash(r, err);
     op->head.rows_written = 0;

@@ -381,6 +381,7 @@ def confirmation(checks, s):
     checks.equal("still waiting", get(s, kept).json["data"]["confirm"]["state"], "waiting")
     checks.equal("confirm", PEOPLE["second"].ask("POST", f"/api/approvals/{kept}/confirm").json["data"]["confirm"]["state"], "confirmed")
     quietly(s, "UPDATE orders SET status = 'changed since' WHERE id = 32")
+    quietly(s, "ALTER TABLE orders ADD COLUMN since TEXT NOT NULL DEFAULT 'none'")
     deny = s.db("approval-rules", {"tableGlob": "orders", "action": "deny", "order": 1}).json["data"]["id"]
     checks.equal("a rule denies by now", s.query("DELETE FROM orders WHERE id = 31").json.get("code"), "denied_by_rule")
     schema = unconfirmed_schema(checks, s)
@@ -400,6 +401,7 @@ def confirmation(checks, s):
     told = s.call("GET", "/api/namespaces/acme/audit?action=approval.undo_failed").json["data"]
     checks.that("and in the audit log", clash in [r["target"] if "target" in r else r["targetId"] for r in told], told)
     checks.equal("the rule goes", s.db(f"approval-rules/{deny}", method="DELETE").status, 200)
+    quietly(s, "ALTER TABLE orders DROP COLUMN since")
     checks.refused("too late", PEOPLE["owner"].ask("POST", f"/api/approvals/{lost}/confirm"), 409, "conflict")
 
 

@@ -94,6 +94,35 @@ static void refused(enum err_code code, enum err_code want, const char *message)
         fail_msg("want %s \"%s\", got %s \"%s\"", err_slug(want), message, err_slug(code), f.error.ptr);
 }
 
+/* Columns that came since are nobody's business, but for what somebody wrote into them. */
+void test_undo__fits_tables_that_got_columns(void **state)
+{
+    char a[60], b[60], c[60];
+    (void)state;
+    fresh();
+    write_as("tok_test", "UPDATE stock SET n = n + 1", a);
+    write_as("tok_test", "INSERT INTO stock VALUES (4, 40), (5, 50)", b);
+    write_as("tok_test", "DELETE FROM stock WHERE id = 1", c);
+    op_fixture_sql(&f, "ALTER TABLE stock ADD COLUMN more; ALTER TABLE stock ADD COLUMN kind TEXT NOT NULL "
+                       "DEFAULT 'it''s'; UPDATE stock SET more = 'kept' WHERE id < 5");
+    done(undo_one(c, "{}"), 1);
+    expect("1:11 2:21 3:31 4:40 5:50", "");
+    assert_string_equal(
+        op_fixture_value(&f, "SELECT ifnull(more, '-') || kind FROM stock WHERE id = 1"), "-it's");
+    (void)undo_one(b, "{}"); /* with a row would go what was written to it since */
+    assert_int_equal(f.head.status, 409);
+    const struct jsonr_value *v = op_fixture_json(&f);
+    assert_int_equal(jsonr_count(op_json_at(v, "drift/rows")), 1);
+    assert_int_equal(op_json_int(v, "drift/rows/0/key/id"), 4);
+    assert_string_equal(op_json_text(v, "drift/rows/0/now/more"), "kept");
+    done(undo_one(b, "{\"rows\":[{\"table\":\"stock\",\"key\":{\"id\":5}}]}"), 1);
+    done(undo_one(a, "{}"), 3);
+    expect("1:10 2:20 3:30 4:40", "");
+    assert_string_equal(op_fixture_value(&f, "SELECT group_concat(more) FROM stock"), "kept,kept,kept");
+    done(undo_one(g_id, "{}"), 3);
+    expect("1:11 2:21 3:31 4:40", "");
+}
+
 void test_undo__is_cut_to_tables_and_rows(void **state)
 {
     char a[60], part[60];
