@@ -81,6 +81,10 @@ def differences(checks, s):
                 b"changed in items: id 2; was name two; is name TWO" in text.data and b"<b>" not in text.data and "\u202e".encode() not in text.data, text.data)
     preview = s.call("GET", f"/v1/db/acme/{main}/branches/b/preview?format=markdown")
     checks.that("the preview's text has a summary", preview.status == 200 and b"| items | 2 | 1 | 0 |" in preview.data, preview.data)
+    write(s, b, "ALTER TABLE log ADD COLUMN more")
+    preview = s.call("GET", f"/v1/db/acme/{main}/branches/b/preview?format=markdown", token=s.mint("admin", "--claims", '{"a":"b"}')["token"])
+    checks.that("where rows are not shown the schema is", preview.status == 200 and b"Schema of branch b\n" in preview.data and b"ADD COLUMN more" in preview.data and
+                b"without claims" in preview.data, preview.data)
     for query, pointer in (("?limit=0", "/limit"), ("?limit=1001", "/limit"), ("?limit=x", "/limit"), ("?cursor=-1", "/cursor"), ("?cursor=x", "/cursor"),
                            ("?format=xml", "/format"), ("?table=", "/table"), ("?table=" + "t" * 1001, "/table")):
         checks.refused(query[:20], diff(s, "b", query, db=main), 400, "invalid_request", pointer)

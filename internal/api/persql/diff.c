@@ -41,11 +41,11 @@ static enum err_code answer_markdown(struct api_call *c, const struct branch_cha
 /* Rows are for those who see all of them; their summary may be missing, the schema may not. */
 static enum err_code preview_markdown(struct api_call *c, struct arena *a)
 {
-    struct branch_changes b;
+    struct branch_changes b, whole = {.data = NULL};
     const struct changes_wish wish = {
         .table = {NULL, 0}, .limit = SUMMARY_ROWS, .set = {NULL, 0}, .timeout_ms = SUMMARY_MS};
     struct err *outer = c->err, rows = ERR_INIT;
-    enum err_code rc = plan_read(c, a, CAP_BRANCH_LIST, &b.branch, &b.schema);
+    enum err_code rc = plan_read(c, a, CAP_BRANCH_LIST, &whole.branch, &whole.schema);
     if (rc)
         return rc;
     c->err = &rows;
@@ -54,9 +54,7 @@ static enum err_code preview_markdown(struct api_call *c, struct arena *a)
     else if (!changes_prepare(c, a, CAP_BRANCH, &b))
         err_ignore(changes_ask(c, a, &wish, &b)); /* `rows` says why */
     c->err = outer;
-    if (rows.code)
-        b.data = NULL;
-    return answer_markdown(c, &b, rows.message);
+    return answer_markdown(c, rows.code ? &whole : &b, rows.message);
 }
 
 enum err_code persql_branch_preview(struct api_call *c)
