@@ -168,6 +168,21 @@ bool schema_alter_renames(struct arena *a, const struct schema_object *was, cons
     return add_columns(a, was->name, &before, &now, before.columns, &end);
 }
 
+bool schema_alter_like(struct arena *a, const struct schema_object *was, const struct schema_object *is)
+{
+    struct table before, now;
+    struct schema_rename *renames;
+    struct schema_statement *ignored;
+    bool sure;
+    size_t shared = 0;
+    if (!read_table(a, was->sql, &before) || !read_table(a, is->sql, &now))
+        return true;
+    for (size_t i = 0; i < now.columns; i++)
+        shared += find_column(&before, schema_text_column(now.items[i])) != NULL;
+    size_t fewer = before.columns < now.columns ? before.columns : now.columns;
+    return 2 * shared >= fewer || schema_alter_renames(a, was, is, &renames, &ignored, &sure);
+}
+
 /* --- Columns that went --- */
 
 /* What no statement takes away. */

@@ -21,6 +21,9 @@ bool schema_alter_drops(struct arena *a, const struct schema_object *was, const 
     struct schema_statement **ret_statements);
 /* The text is the one it was but for these names: renaming a column changes whoever speaks of it. */
 bool schema_alter_follows(struct str was, struct str is, const struct schema_rename *renames);
+/* One may be the other under another name: one of two columns has the name of one of the other's, or all are
+ * of the same kinds. Also true of what is no list of columns. */
+bool schema_alter_like(struct arena *a, const struct schema_object *was, const struct schema_object *is);
 /* CREATE, INSERT … SELECT of the columns that both have, DROP, RENAME. false: there are none, or `temporary`,
  * a name of no object, would be too long. */
 bool schema_alter_rebuild(struct arena *a, const struct schema_object *was, const struct schema_object *is,

@@ -129,6 +129,11 @@ static bool alter_table(struct arena *a, struct str table, const struct schema_s
 #define RENAMED_OR_NEW                                                                                       \
     "its last column has another name: renamed, or gone and a new one? Do one of these to the parent as "    \
     "well"
+#define TABLE_RENAMED                                                                                        \
+    "a new table is like it: renamed, or gone and another? Do one of these to the parent as well"
+#define REFERS_RENAMED                                                                                       \
+    "it refers to a new table that is like one that is gone: renamed, or another? Do one of these to the "   \
+    "parent as well"
 #define AS_RENAMED                                                                                           \
     "columns of the same place and kind have other names: they are renamed and keep their values"
 #define AS_DROPPED  "columns are removed, with their values"
@@ -188,6 +193,42 @@ static void compare_both(struct comparison *c, const struct schema_object *base,
         note(c, &c->changed, &change);
 }
 
+/* ALTER TABLE RENAME leaves a table less and a table more that is like it, and so do one that went and
+ * another that came. */
+static bool may_be_renamed(
+    struct comparison *c, const struct schema_object *gone, const struct schema_object *is)
+{
+    const struct schema_sides *s = c->sides;
+    return gone->kind == SCHEMA_TABLE && is->kind == SCHEMA_TABLE &&
+           find(s->parent, SCHEMA_TABLE, gone->name) && !find(s->branch, SCHEMA_TABLE, gone->name) &&
+           !find(s->base, SCHEMA_TABLE, is->name) && schema_alter_like(c->a, gone, is);
+}
+
+static bool may_have_new_name(struct comparison *c, const struct schema_object *gone)
+{
+    const struct schema_object *o = c->sides->branch;
+    while (o && !may_be_renamed(c, gone, o))
+        o = o->next;
+    return o != NULL;
+}
+
+static bool may_have_old_name(struct comparison *c, const struct schema_object *is)
+{
+    const struct schema_object *o = c->sides->base;
+    while (o && !may_be_renamed(c, o, is))
+        o = o->next;
+    return o != NULL;
+}
+
+static bool refers_to_renamed(struct comparison *c, const struct schema_object *table)
+{
+    const struct schema_object *o = c->sides->branch;
+    while (
+        o && !(o->kind == SCHEMA_TABLE && schema_text_refers(table->sql, o->name) && may_have_old_name(c, o)))
+        o = o->next;
+    return o != NULL;
+}
+
 static bool is_referred(const struct schema_object *list, struct str table)
 {
     while (list && !(list->kind == SCHEMA_TABLE && schema_text_refers(list->sql, table)))
@@ -224,7 +265,9 @@ static void alter(struct comparison *c, struct schema_change *change)
     else if (schema_alter_follows(was->sql, is->sql, c->renames)) {
         change->remark = AS_FOLLOWED;
         change->alters = NULL;
-    } else if (can_rebuild(c, was) && schema_alter_rebuild(c->a, was, is, &change->alters)) {
+    } else if (refers_to_renamed(c, is))
+        change->by_hand = REFERS_RENAMED;
+    else if (can_rebuild(c, was) && schema_alter_rebuild(c->a, was, is, &change->alters)) {
         change->remark = AS_REBUILT;
         change->rebuilt = true;
     } else
@@ -268,9 +311,10 @@ static void compare_one(struct comparison *c, const struct schema_object *branch
     struct schema_change change = {.parent = parent, .branch = branch};
     if (is_same(parent, branch) || is_same(base, branch))
         return;
-    if (!parent && !base)
+    if (!parent && !base) {
+        change.waits = may_have_old_name(c, branch);
         note(c, &c->added, &change);
-    else if (parent && branch->kind == SCHEMA_TABLE)
+    } else if (parent && branch->kind == SCHEMA_TABLE)
         compare_table(c, base, parent, branch);
     else {
         bool ours = is_same(base, parent) || c->sides->base_unknown;
@@ -299,6 +343,8 @@ static void compare_removed(struct comparison *c, const struct schema_object *pa
         change.by_hand = BRANCH_REMOVED;
     else if (has_more(c->sides, parent))
         change.by_hand = MORE_ON_IT;
+    else if (may_have_new_name(c, base))
+        change.by_hand = TABLE_RENAMED;
     note(c, &c->removed, &change);
 }
 
@@ -316,7 +362,7 @@ static bool is_by_hand(const struct schema_change *list, struct str table)
 {
     for (; list; list = list->next) {
         const struct schema_object *o = list->branch ? list->branch : list->parent;
-        if (list->by_hand && o->kind == SCHEMA_TABLE && str_eq_nocase(o->name, table))
+        if ((list->by_hand || list->waits) && o->kind == SCHEMA_TABLE && str_eq_nocase(o->name, table))
             return true;
     }
     return false;
@@ -326,11 +372,12 @@ static bool is_by_hand(const struct schema_change *list, struct str table)
 static bool is_told(const struct schema_diff *d, const struct schema_change *c)
 {
     const struct schema_object *o = c->branch ? c->branch : c->parent;
-    if (c->by_hand)
+    if (c->by_hand || c->waits)
         return false;
     if (!d->by_hand || o->kind == SCHEMA_TABLE)
         return true;
-    return o->kind == SCHEMA_INDEX && !is_by_hand(d->changed, o->table) && !is_by_hand(d->removed, o->table);
+    return o->kind == SCHEMA_INDEX && !is_by_hand(d->changed, o->table) &&
+           !is_by_hand(d->removed, o->table) && !is_by_hand(d->added, o->table);
 }
 
 static void drop_all(

@@ -30,6 +30,7 @@ struct schema_change {
     struct schema_statement *alters;             /* of a changed table: what was done to it */
     const char *by_hand;                         /* why people have to do it; NULL: statements do */
     const char *remark;                          /* what to know of the statements; NULL nothing */
+    bool waits;                                  /* for what people do with one that was removed */
     bool rebuilt;                                /* another table takes its place */
 };
 

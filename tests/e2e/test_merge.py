@@ -374,6 +374,10 @@ def columns(checks, s):
     checks.refused("what may be another column or another name", merge(s, "b", {"mode": "schema"}, db=main), 409, "conflict")
     for sql in ("ALTER TABLE a DROP COLUMN z", "ALTER TABLE a ADD COLUMN y"):
         s.call("POST", f"/v1/db/acme/{main}/query", {"sql": sql})
+    write(s, b, "ALTER TABLE a RENAME TO renamed")
+    checks.refused("what may be another table or another name", merge(s, "b", {"mode": "schema"}, db=main), 409, "conflict", text="renamed, or")
+    checks.equal("and no row is lost", rows(s, "SELECT count(*) FROM a", main), [[1]])
+    s.call("POST", f"/v1/db/acme/{main}/query", {"sql": "ALTER TABLE a RENAME TO renamed"})
     checks.equal("and nothing is left to be done", checks.good("preview", s.call("GET", f"/v1/db/acme/{main}/branches/b/preview"))["plan"]["statements"], [])
 
 

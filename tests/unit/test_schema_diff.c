@@ -47,7 +47,8 @@ static struct str column(sqlite3_stmt *stmt, int at)
 static struct schema_object *schema_of(sqlite3 *db)
 {
     static const char SQL[] = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
-                              " AND name NOT LIKE 'sqlite_%' ORDER BY rowid";
+                              " AND name NOT LIKE 'sqlite_%' AND name NOT IN (SELECT name FROM"
+                              " pragma_table_list WHERE type = 'shadow') ORDER BY sqlite_schema.rowid";
     struct schema_object *list = NULL, **end = &list;
     sqlite3_stmt *stmt;
     assert_int_equal(sqlite3_prepare_v2(db, SQL, -1, &stmt, NULL), SQLITE_OK);
@@ -302,6 +303,21 @@ void test_schemadiff__only_what_the_branch_did(void **state)
             "\"t\"\nCREATE INDEX i ON "
             "t(a)\nCREATE INDEX ours ON t(b)\nCREATE VIEW v AS SELECT a FROM t",
             0},
+        {{"CREATE TABLE p(id PRIMARY KEY, v); CREATE INDEX i ON p(v); CREATE TABLE c(p REFERENCES p(id))", "",
+             "ALTER TABLE p RENAME TO pp; CREATE TABLE n(a)"},
+            "\nCREATE TABLE n(a)", 2},
+        {{"CREATE TABLE p(id, v)", "",
+             "ALTER TABLE p RENAME TO q; ALTER TABLE q ADD w; CREATE INDEX i ON q(v)"},
+            "", 1},
+        {{"CREATE TABLE p(v INT, w)", "", "DROP TABLE p; CREATE TABLE q(a INT, b)"}, "", 1},
+        {{"CREATE TABLE p(id, v)", "", "CREATE TABLE q AS SELECT * FROM p; DROP TABLE p"}, "", 1},
+        {{"CREATE TABLE p(id, v)", "CREATE TABLE q(id, v)", "ALTER TABLE p RENAME TO q"}, "", 1},
+        {{"CREATE TABLE p(id, v)", "ALTER TABLE p RENAME TO q", "ALTER TABLE p RENAME TO q"}, "", 0},
+        {{"CREATE TABLE p(id, v)", "DROP TABLE p", "ALTER TABLE p RENAME TO q"},
+            "\nCREATE TABLE \"q\"(id, v)", 0},
+        {{"CREATE TABLE p(id, v, w)", "", "DROP TABLE p; CREATE TABLE q(id, a INT, b)"},
+            "\nDROP TABLE \"p\"\nCREATE TABLE q(id, a INT, b)", 0},
+        {{"CREATE VIRTUAL TABLE f USING fts5(a)", "", "ALTER TABLE f RENAME TO g"}, "", 1},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++)
