@@ -29,7 +29,7 @@ static enum err_code check_state(const struct undoing *u, const struct proposal 
         return err_set(err, ERR_CONFLICT,
             "The write was taken back already by " STR_FMT "; take that back to have it again", STR_ARG(by));
     }
-    if (p->no_undo.ptr && !schema_undo_concerns(p))
+    if (p->no_undo.ptr && !schema_undo_concerns(p) && !p->snapshot.ptr)
         return err_set(err, ERR_CONFLICT, "This cannot be taken back: " STR_FMT, STR_ARG(p->no_undo));
     return ERR_OK;
 }
@@ -57,6 +57,8 @@ static enum err_code rehearse_one(void *arg, const struct rehearsal **ret, struc
         code = undoing_check_role(op, err);
     if (!code)
         code = check_state(u, &p, err);
+    if (!code && p.no_undo.ptr && !schema_undo_concerns(&p))
+        return schema_undo_tell_restore(op, &p, p.no_undo.ptr, err);
     if (!code && schema_undo_concerns(&p)) {
         code = schema_undo_rehearse(u, &p, err);
         *ret = u->rehearsed ? &u->rehearsal : NULL;

@@ -412,14 +412,15 @@ static void write_restore(struct jsonw *w, const struct proposal *p, int64_t at_
 
 /* All tables can still be brought back to that moment. Where many snapshots would be made in a moment a write
  * goes with the last one, so the snapshot tells its own time. */
-static enum err_code tell_restore(struct op *op, const struct proposal *p, const char *why, struct err *err)
+enum err_code schema_undo_tell_restore(
+    struct op *op, const struct proposal *p, const char *why, struct err *err)
 {
     struct jsonw w;
     AUTO_STRBUF out;
     char text[ERR_MESSAGE_MAX + 200];
     int64_t later, at_ms = p->snapshot.ptr ? id_time_ms(p->snapshot, "snap") : 0;
     enum err_code code = count_later(op, p, at_ms, &later, err);
-    str_print_cut(text, sizeof text, "The change of the schema cannot be taken back by itself: %s. %s", why,
+    str_print_cut(text, sizeof text, "It cannot be taken back by itself: %s. %s", why,
         p->snapshot.ptr ? "Restoring the snapshot takes back everything that was written since, too"
                         : "Change the schema back by hand");
     strbuf_init(&out, 1 << 16);
@@ -553,7 +554,7 @@ enum err_code schema_undo_rehearse(struct undoing *u, const struct proposal *p, 
         struct err why = *err;
         *err = (struct err)ERR_INIT;
         u->op->error_detail = STR_EMPTY;
-        code = tell_restore(u->op, p, why.message, err);
+        code = schema_undo_tell_restore(u->op, p, why.message, err);
     }
     return code;
 }

@@ -67,6 +67,10 @@ bool schema_undo_concerns(const struct proposal *p);
 /* POST …/proposals/{id}/undo of such a one: as undoing_rehearse. */
 MUST_CHECK enum err_code schema_undo_rehearse(struct undoing *u, const struct proposal *p, struct err *err);
 
+/* The answer restore_needed: 409, with the snapshot, if there is one. */
+MUST_CHECK enum err_code schema_undo_tell_restore(
+    struct op *op, const struct proposal *p, const char *why, struct err *err);
+
 /* Reads the difference. *ret_drifted: objects are no longer as it left them, and the answer says so.
  * schema_undo_release whatever happened. */
 MUST_CHECK enum err_code schema_undo_begin(

@@ -290,6 +290,22 @@ void test_undo_schema__what_took_a_place_is_never_left_as_if_it_were_the_other(v
     op_fixture_sql(&f, "DROP TABLE h; DROP TABLE ha; DROP TABLE hb");
 }
 
+/* Nothing of it is in the schema; what it destroyed is in the snapshot alone. */
+void test_undo_schema__what_left_no_difference(void **state)
+{
+    (void)state;
+    fresh();
+    write_sql("{\"sql\":\"REINDEX\"},{\"sql\":\"CREATE TABLE made (a)\"},{\"sql\":\"DROP TABLE made\"}");
+    const struct jsonr_value *v = undo(409);
+    assert_string_equal(op_json_text(v, "code"), "restore_needed");
+    assert_string_equal(op_json_text(v, "restore/snapshotId"), SNAPSHOT);
+    assert_non_null(strstr(op_json_text(v, "error"), "left no difference"));
+    assert_null(strstr(op_json_text(v, "error"), "Change the schema"));
+    op_fixture_sql(&f, "UPDATE _sys_proposal SET snapshot = NULL");
+    (void)undo_with("{}", 409);
+    assert_non_null(strstr(f.error.ptr, "left no difference"));
+}
+
 void test_undo_schema__what_was_made_goes(void **state)
 {
     (void)state;
