@@ -32,6 +32,13 @@ enum stop_reason { STOP_NONE, STOP_DEADLINE, STOP_CANCELLED, STOP_BOUNCE, STOP_G
 /* Is it on for any table of the database? */
 enum row_security { ROW_SECURITY_UNKNOWN, ROW_SECURITY_OFF, ROW_SECURITY_ON };
 
+/* What changes() and total_changes() tell a call: of its own rows alone, although the connection is that of
+ * all. */
+struct call_counts {
+    int64_t written, before; /* rows of the call's statements; the connection's count without them */
+    bool wrote;              /* one of them may have: then changes() is the connection's */
+};
+
 struct engine {
     struct engine_config cfg;
     struct board *board;
@@ -51,13 +58,14 @@ struct engine {
     uint64_t schema_changes;            /* how often that was forgotten or read anew */
     struct known_tables *known_tables;  /* change_table.h; NULL: none */
     int64_t destroyed, destroyed_inner; /* destruction.c's count */
-    struct tally *tally;                /* of the call whose statement runs; NULL none */
-    unsigned recorders;                 /* attached to a connection */
-    struct recorder *recorder;          /* of the running rehearsal, NULL none */
-    struct proposal_watch *watch;       /* proposal_watch.h */
-    struct rules *rules;                /* as they are stored, NULL not read yet: rule.h */
-    struct invariants *invariants;      /* as they are stored, NULL not read yet: invariant.h */
-    bool rules_pretended;               /* in their place: rules_pretend */
+    struct call_counts counts;
+    struct tally *tally;           /* of the call whose statement runs; NULL none */
+    unsigned recorders;            /* attached to a connection */
+    struct recorder *recorder;     /* of the running rehearsal, NULL none */
+    struct proposal_watch *watch;  /* proposal_watch.h */
+    struct rules *rules;           /* as they are stored, NULL not read yet: rule.h */
+    struct invariants *invariants; /* as they are stored, NULL not read yet: invariant.h */
+    bool rules_pretended;          /* in their place: rules_pretend */
     struct rule *pretended_rules;
     struct when *when;           /* where the conditions of rules are evaluated, NULL none yet: rule_when.h */
     struct seat *aside;          /* its usual connections, while `opens` is another: seat_lay_aside */

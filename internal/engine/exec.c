@@ -270,6 +270,17 @@ static void write_counts(struct op *op, struct cached *c, const struct outcome *
     task_of(op)->changes += !c->reads && o->written ? o->changes : 0;
 }
 
+/* What the engine wrote since the statement before is nobody's. A trigger may ask for changes() before
+ * anything of its own is written, and would be told of the last write of another call. Comes before it is
+ * looked whether the transaction stands: a failure can end it. */
+static void begin_counts(struct engine *eng, const struct cached *c)
+{
+    struct call_counts *n = &eng->counts;
+    if (!c->reads && !n->wrote && !eng->guard.rowsec && !sqlite3_get_autocommit(eng->db))
+        n->wrote = own_run(eng, OWN_WRITE_NOTHING) == SQLITE_OK; /* else changes() is 0 */
+    n->before = sqlite3_total_changes64(eng->db) - n->written;
+}
+
 static enum err_code step_through(struct op *op, struct cached *c, struct err *err)
 {
     struct engine *eng = op->eng;
@@ -279,7 +290,9 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
     enum err_code code = ERR_OK;
     sqlite3_stmt_scanstatus_reset(c->stmt);
     destruction_begin(op, c, &destruction);
-    if (task_of(op)->write && sqlite3_get_autocommit(eng->db)) { /* it would commit by itself */
+    bool within = !sqlite3_get_autocommit(eng->db);
+    begin_counts(eng, c);
+    if ((task_of(op)->write || within) && sqlite3_get_autocommit(eng->db)) { /* it would commit by itself */
         destruction_end(op, c, &destruction, -1);
         return turn_ended(err);
     }
@@ -301,6 +314,7 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
     o.written = sqlite3_total_changes64(eng->db) - before;
     o.changes = sqlite3_changes64(eng->db);
     forget_own_rows(op, c, &o);
+    eng->counts.written += o.written;
     count_under_policies(op, c, &o);
     destruction_end(op, c, &destruction, o.written ? o.changes : 0);
     write_counts(op, c, &o);
@@ -356,16 +370,16 @@ static enum err_code run_statement(struct op *op, struct exec_statement *s, int 
 
 /* --- Handlers --- */
 
-/* The connection serves many callers: last_insert_rowid() tells a call about its own rows alone, 0 before. */
-static void forget_last_rowid(struct op *op)
+void exec_forget_counts(struct engine *eng)
 {
-    sqlite3_set_last_insert_rowid(op->eng->db, 0);
+    sqlite3_set_last_insert_rowid(eng->db, 0);
+    eng->counts = (struct call_counts){.before = sqlite3_total_changes64(eng->db)};
 }
 
 enum err_code op_run_QUERY(struct op *op, struct err *err)
 {
     struct task *t = task_of(op);
-    forget_last_rowid(op);
+    exec_forget_counts(op->eng);
     return run_statement(op, &t->request->statements[0], -1, err);
 }
 
@@ -431,7 +445,7 @@ enum err_code op_run_BATCH(struct op *op, struct err *err)
     const struct exec_request *r = t->request;
     bool alone = t->write && !r->transaction;
     enum err_code rc = ERR_OK;
-    forget_last_rowid(op);
+    exec_forget_counts(op->eng);
     jsonw_array(op->w);
     size_t begin = t->body.len, end = begin, i = alone ? t->done_count : 0;
     if (i > 0) {

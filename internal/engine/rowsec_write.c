@@ -50,7 +50,8 @@ static void fn_changes(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     const struct rowsec *rs = eng->guard.rowsec;
     (void)argc;
     (void)argv;
-    sqlite3_result_int64(ctx, rs ? rs->counted : sqlite3_changes64(sqlite3_context_db_handle(ctx)));
+    int64_t own = eng->counts.wrote ? sqlite3_changes64(sqlite3_context_db_handle(ctx)) : 0;
+    sqlite3_result_int64(ctx, rs ? rs->counted : own);
 }
 
 static void fn_total_changes(sqlite3_context *ctx, int argc, sqlite3_value **argv)
@@ -59,8 +60,8 @@ static void fn_total_changes(sqlite3_context *ctx, int argc, sqlite3_value **arg
     const struct rowsec *rs = eng->guard.rowsec;
     (void)argc;
     (void)argv;
-    sqlite3_result_int64(
-        ctx, rs ? rs->counted_in_all : sqlite3_total_changes64(sqlite3_context_db_handle(ctx)));
+    int64_t own = sqlite3_total_changes64(sqlite3_context_db_handle(ctx)) - eng->counts.before;
+    sqlite3_result_int64(ctx, rs ? rs->counted_in_all : own);
 }
 
 /* _sys_rls_inserts(table): is it the one that the running statement itself inserts into? */

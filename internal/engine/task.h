@@ -75,6 +75,8 @@ void exec_release(struct task *t);
 /* The same of a request that stands elsewhere: one statement, or a batch as one transaction. */
 MUST_CHECK enum err_code exec_take(
     struct task *t, const struct jsonr_value *root, bool batch, struct err *err);
+/* The call that runs next has written nothing: what SQL's functions tell it of rows that were written. */
+void exec_forget_counts(struct engine *eng);
 /* As one transaction, or as the request says. */
 MUST_CHECK enum err_code exec_run_whole(struct task *t, struct err *err);
 MUST_CHECK enum err_code exec_run_asked(struct task *t, struct err *err);

@@ -34,6 +34,7 @@ enum {
 static void run_begin(struct engine *eng, struct task *t)
 {
     rowsec_tell(eng, &t->op.call, t->claims);
+    exec_forget_counts(eng);
     eng->running = &t->op;
     eng->running_since_us = clock_mono_us();
     eng->running_reads = !t->write;

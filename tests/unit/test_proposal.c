@@ -234,6 +234,41 @@ void test_proposal__a_row_id_by_chance_is_the_one_that_was_shown(void **state)
     query("DROP TABLE full");
 }
 
+/* The connection is that of all callers. */
+void test_proposal__counts_tell_of_its_own_rows_alone(void **state)
+{
+    static const char COUNTS[] = "SELECT group_concat(body || '|' || at || '|' || dice, ' ') FROM notes";
+    (void)state;
+    fresh();
+    query("UPDATE orders SET status = 'seen'");
+    query("INSERT INTO orders (id, status) VALUES (70, 'a')");
+    const struct jsonr_value *v = propose("{\"sql\":\"INSERT INTO notes VALUES (changes(), total_changes(), "
+                                          "last_insert_rowid())\"}");
+    assert_int_equal(op_json_int(v, "changes/rows/0/after/at"), 0);
+    query("UPDATE orders SET status = 'again' WHERE id < 3");
+    query("INSERT INTO orders (id, status) VALUES (71, 'a')");
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_int_equal(f.head.status, 200);
+    assert_string_equal(op_fixture_value(&f, COUNTS), "0|0|0");
+    query("DELETE FROM notes");
+    propose("{\"statements\":[{\"sql\":\"UPDATE orders SET status = 'done' WHERE id IN (70, 71)\"},"
+            "{\"sql\":\"UPDATE orders SET status = 'x' WHERE id = 70\"},"
+            "{\"sql\":\"INSERT INTO notes VALUES (changes(), total_changes(), 0)\"},"
+            "{\"sql\":\"INSERT INTO notes VALUES (changes(), total_changes(), last_insert_rowid())\"}]}");
+    query("UPDATE orders SET status = 'again' WHERE id < 3");
+    assert_int_equal(apply_token(g_token), ERR_OK);
+    assert_int_equal(f.head.status, 200);
+    assert_string_equal(op_fixture_value(&f, COUNTS), "1|3|0 1|4|1");
+    query("CREATE TRIGGER counts AFTER UPDATE ON orders BEGIN "
+          "INSERT INTO notes VALUES (changes(), total_changes(), 'first'); "
+          "INSERT INTO notes VALUES (changes(), total_changes(), 'second'); END");
+    query("DELETE FROM notes");
+    query("UPDATE orders SET status = 'z' WHERE id = 1");
+    assert_string_equal(op_fixture_value(&f, COUNTS), "0|0|first 1|1|second");
+    query("SELECT changes() + total_changes() + last_insert_rowid()");
+    assert_int_equal(op_json_int(op_fixture_json(&f), "rows/0/0"), 0);
+}
+
 void test_proposal__belongs_to_its_bearer(void **state)
 {
     const struct op_arg args[] = {{"id", g_id}, {NULL, NULL}};
