@@ -5,6 +5,7 @@
 #include "engine/destruction.h"
 #include "engine/invariant.h"
 #include "engine/rowsec.h"
+#include "engine/schema_state.h"
 #include "engine/sqlerr.h"
 #include "engine/task.h"
 #include "engine/turn_error.h"
@@ -363,6 +364,8 @@ static enum err_code run_statement(struct op *op, struct exec_statement *s, int 
     enum err_code rc = run_cached(op, s->cached, s->params, statement, err);
     if (op->eng->recorder)
         recorder_ran(op->eng->recorder, sql_verb_changes_schema(s->cached->verb), str_of(s->cached->target));
+    if (rc == ERR_OK && !s->cached->reads)
+        schema_deed_note(op, s->cached->sql);
     cache_unpin(op->eng, s->cached);
     s->cached = NULL;
     return rc;
@@ -388,12 +391,15 @@ enum err_code op_run_QUERY(struct op *op, struct err *err)
 static enum err_code run_alone(struct op *op, struct exec_statement *s, int statement, struct err *err)
 {
     struct engine *eng = op->eng;
+    struct schema_deed *deeds = op->deeds;
     int rc = own_run(eng, OWN_STEP);
     if (rc != SQLITE_OK)
         return op_sql_error(op, rc, s->sql, err);
     enum err_code code = run_statement(op, s, statement, err);
     if (code == ERR_OK)
         code = op_check_deferred(op, s->sql, err);
+    if (code != ERR_OK)
+        op->deeds = deeds;
     if (sqlite3_get_autocommit(eng->db))
         return code;
     if (code != ERR_OK && own_run(eng, OWN_STEP_ROLLBACK) != SQLITE_OK)

@@ -13,7 +13,8 @@
 
 #include <sqlite3.h>
 
-struct engine; /* state of the process: engine_state.h */
+struct engine;      /* state of the process: engine_state.h */
+struct schema_deed; /* schema_state.h */
 
 struct op {
     struct engine *eng;
@@ -35,6 +36,7 @@ struct op {
     struct tally *tally;     /* of the call, destruction.c; NULL nothing yet */
     struct str lay;          /* id of a snapshot that the front is to lay beside the database; "" none */
     bool drops;              /* with it goes a table or a column that had rows */
+    struct schema_deed *deeds; /* what its statements dropped and renamed, the last first; NULL nothing */
     struct str plain;    /* arena memory; when a handler sets it (ptr not NULL), this is the whole body of the
                           * answer, of type head.content, in place of the envelope; w holds nothing then */
     struct str about;    /* SQL that an operation beside query and batch is about, for the query log */

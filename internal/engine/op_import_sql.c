@@ -7,6 +7,7 @@
 #include "engine/dump_sql.h"
 #include "engine/import_dump.h"
 #include "engine/op_import.h"
+#include "engine/schema_state.h"
 #include "engine/sql_split.h"
 #include "engine/sqlerr.h"
 #include "engine/task.h"
@@ -79,6 +80,8 @@ static enum err_code run_statement(struct loader *l, struct str sql, struct err 
     if (op->eng->recorder)
         recorder_ran(
             op->eng->recorder, sql_verb_changes_schema(sql_verb(sql)), target.ptr ? target : STR_EMPTY);
+    if (!code)
+        schema_deed_note(op, sql);
     l->im->rows += (uint64_t)(sqlite3_total_changes64(sqlite3_db_handle(stmt)) - before);
     return code;
 }

@@ -44,6 +44,7 @@ static enum err_code run_own(struct rehearsal *r, enum own_sql which, struct err
 static void go_back(struct rehearsal *r)
 {
     struct engine *eng = r->op->eng;
+    r->op->deeds = NULL;
     if (sqlite3_get_autocommit(eng->db))
         return;
     if (own_run(eng, OWN_STEP_ROLLBACK) != SQLITE_OK)
@@ -142,7 +143,7 @@ enum err_code rehearsal_look(struct rehearsal *r, struct err *err)
 {
     enum err_code code = schema_objects(r->op, &r->after, err);
     if (!code)
-        code = schema_mark_renames(r->renames, r->before, r->after, &r->recorder, err);
+        code = schema_mark_deeds(r->op, r->before, r->after, &r->recorder, err);
     for (const struct schema_object *o = code ? NULL : r->after; o && !code; o = o->next) {
         if (str_eq(o->type, S("table")) && !o->renamed.ptr && !schema_find_named(r->before, o))
             code = look_into(r, o, err);
@@ -183,10 +184,9 @@ enum err_code rehearsal_run(struct rehearsal *r, struct err *err)
     int64_t before_us = clock_mono_us();
     enum err_code code = ERR_OK;
     r->changes_schema = changes_schema(task_of(r->op));
-    if (r->changes_schema) {
+    r->op->deeds = NULL;
+    if (r->changes_schema)
         code = schema_objects(r->op, &r->before, err);
-        r->renames = schema_renames(r->op);
-    }
     if (!code)
         code = schema_digest(r->op, &r->schema, err);
     if (!code)

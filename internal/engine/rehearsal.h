@@ -41,7 +41,6 @@ struct rehearsal {
     /* Tables that it removes, with their rows: known before it runs, or counted by rehearsal_take_back. */
     struct schema_rows *removed;
     struct schema_object *before, *after;
-    struct schema_rename *renames;
 };
 
 void rehearsal_init(struct rehearsal *r, struct op *op, int64_t clock_ms, uint64_t dice);

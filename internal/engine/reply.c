@@ -48,6 +48,7 @@ void task_rewind(struct task *t)
     t->op.plain = (struct str){NULL, 0};
     t->op.proposal = t->op.snapshot = t->op.destroys = t->op.lay = STR_EMPTY;
     t->op.tally = NULL;
+    t->op.deeds = NULL;
     t->op.undo_until_ms = 0;
     t->op.drift = t->op.drops = false;
     t->op.statement_index = -1;

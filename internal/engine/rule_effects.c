@@ -84,7 +84,7 @@ static bool is_table(const struct schema_object *o)
 static void count_removed(struct when_facts *f, const struct schema_object *o)
 {
     const struct schema_rows *rows = f->r->removed;
-    while (rows && !str_eq_nocase(rows->table, o->name))
+    while (rows && (o->renamed.ptr || !str_eq_nocase(rows->table, o->name)))
         rows = rows->next;
     if (!rows || rows->rows > 0)
         f->unlisted =
@@ -97,6 +97,20 @@ static void count_removed(struct when_facts *f, const struct schema_object *o)
         e->removed |= e->table == t;
         e->uncounted |= e->table == t && !rows && str_eq(str_of(e->op), S("delete"));
     }
+}
+
+static enum err_code count_column(struct when_facts *f, const struct schema_object *o, struct err *err)
+{
+    int64_t rows;
+    const struct touched *t = find(f, o->now);
+    enum err_code code = schema_count_rows(f->op, o->now, &rows, err);
+    if (code || rows == 0)
+        return code;
+    f->unlisted =
+        f->unlisted ? f->unlisted : "the values of a column that is dropped are not listed: ask effects";
+    if (t)
+        add(f, t, "update", rows, 0);
+    return ERR_OK;
 }
 
 static enum err_code count_unseen(struct when_facts *f, struct err *err)
@@ -127,8 +141,10 @@ bool when_count(struct when_facts *f)
             add(f, t, "schema", t->objects, 0);
     }
     for (const struct schema_object *o = f->r->before; o; o = o->next) {
-        if (is_table(o) && !schema_find_named(f->r->after, o))
+        if (is_table(o) && (o->remade || !schema_find_named(f->r->after, o)))
             count_removed(f, o);
+        if (!code && o->loses && !o->gone && !o->remade)
+            code = count_column(f, o, &ignored);
     }
     if (!code && f->r->unseen.ptr)
         code = count_unseen(f, &ignored);

@@ -4,7 +4,6 @@
 #include "engine/engine_state.h"
 #include "engine/proposing.h"
 #include "engine/rule_when.h"
-#include "engine/sql_text.h"
 #include "engine/task.h"
 
 enum { HITS_BYTES_MAX = 1 << 20 };
@@ -168,23 +167,20 @@ enum err_code rules_judge(
 
 /* --- What is gone afterwards --- */
 
-static enum err_code count_dropped(struct op *op, struct rehearsal *r, struct str sql, struct err *err)
+static enum err_code count_lost(struct op *op, struct rehearsal *r, struct str table, struct err *err)
 {
-    AUTO_SQL *stmt = NULL;
-    bool one;
     int64_t rows = 0;
     struct err ignored = ERR_INIT;
-    enum err_code code = op_prepare_tenant(op, sql, &stmt, &one, &ignored);
-    struct str name = code ? STR_EMPTY : arena_copy(op->arena, str_of(op->eng->guard.dropped));
-    op->error_detail = STR_EMPTY; /* running it tells why */
-    if (code || !name.ptr || !name.len)
-        return ERR_OK;
-    if (schema_count_rows(op, name, &rows, &ignored)) { /* a view, or one whose name was cut */
+    for (const struct schema_rows *s = r->removed; s; s = s->next) {
+        if (str_eq_nocase(s->table, table))
+            return ERR_OK;
+    }
+    if (!table.ptr || schema_count_rows(op, table, &rows, &ignored)) { /* running the statement tells why */
         op->error_detail = STR_EMPTY;
         return op_check_time(op, err);
     }
     struct schema_rows *s = ARENA_NEW(op->arena, struct schema_rows);
-    *s = (struct schema_rows){.next = r->removed, .table = name, .rows = rows};
+    *s = (struct schema_rows){.next = r->removed, .table = table, .rows = rows};
     r->removed = s;
     return ERR_OK;
 }
@@ -192,13 +188,13 @@ static enum err_code count_dropped(struct op *op, struct rehearsal *r, struct st
 enum err_code rules_prepare(struct op *op, struct rehearsal *r, struct err *err)
 {
     struct rule *rule;
+    struct schema_deed deed;
     enum err_code code = rules_load(op, &rule, err);
     while (rule && !rule->condition.ptr)
         rule = rule->next;
     for (size_t i = 0; rule && !code && i < exec_count(task_of(op)); i++) {
-        struct str sql = exec_sql(task_of(op), i);
-        if (sql_verb(sql) == SQL_VERB_DROP)
-            code = count_dropped(op, r, sql, err);
+        if (schema_deed_read(op->arena, exec_sql(task_of(op), i), &deed) && str_eq(deed.type, S("table")))
+            code = count_lost(op, r, arena_copy(op->arena, deed.name), err);
     }
     return code;
 }

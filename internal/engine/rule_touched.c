@@ -80,7 +80,7 @@ static void note_schema(struct rehearsal *r, struct touched **list)
             note_object(r, list, o);
     }
     for (const struct schema_object *o = r->before; o; o = o->next) {
-        if (!schema_find_same(r->after, o))
+        if (!schema_find_same(r->after, o) || o->remade)
             note_object(r, list, o);
     }
 }

@@ -7,8 +7,9 @@
  * schema; the share is that of the rows the table had before caller(token_id, role, agent, model, reason,
  * ticket)   one row
  *
- * Rows of a table that was dropped or renamed are counted in
- * effects but not listed: reading changes then fails, as does reading row_count and share_of_table of the
+ * Rows of a table that was dropped, renamed or replaced are counted in
+ * effects but not listed, and so are those of one that lost a column, as updates: reading changes then fails,
+ * as does reading row_count and share_of_table of the
  * effect whose rows are not known; so does changes of a write whose rows are too many to be kept, and effects
  * of one to a full-text index without rows of its own; and what fails holds the write. Infinity is 9e999 in
  * JSON, blobs are

@@ -1,48 +1,82 @@
-/* Tables that a request gives another name. A page of the file may be another table's afterwards, so the
- * statement itself says it: its form is fixed. */
+/* What statements did to names of the schema. A page of the file may be another table's afterwards, and a
+ * name too, so the statement itself says it: its form is fixed. */
 #include "engine/change_record.h"
 #include "engine/schema_state.h"
 #include "engine/sql_token.h"
-#include "engine/task.h"
+
+static bool is_dot(struct sql_token t)
+{
+    return t.kind == SQL_TOKEN_OTHER && str_eq(t.text, S("."));
+}
 
 /* A name, perhaps behind that of the schema. */
 static struct str take_name(struct arena *a, struct str *rest)
 {
     struct sql_token t = sql_token_next(rest);
-    struct str name = sql_token_value(a, t);
-    if (t.kind != SQL_TOKEN_WORD)
-        return name;
-    for (size_t at = name.len; at > 0; at--) {
+    struct str name = sql_token_value(a, t), ahead = *rest;
+    for (size_t at = t.kind == SQL_TOKEN_WORD ? name.len : 0; at > 0; at--) {
         if (name.ptr[at - 1] == '.')
             return at == name.len ? take_name(a, rest) : str_slice(name, at, name.len);
     }
-    return name;
+    if (!is_dot(sql_token_next(&ahead)))
+        return name;
+    *rest = ahead;
+    return take_name(a, rest);
 }
 
-static bool read_rename(struct arena *a, struct str sql, struct schema_rename *ret)
+static bool read_drop(struct arena *a, struct str sql, struct schema_deed *ret)
 {
-    if (!sql_token_is(sql_token_next(&sql), S("ALTER")) || !sql_token_is(sql_token_next(&sql), S("TABLE")))
+    static const struct str TYPES[] = {{"table", 5}, {"view", 4}, {"index", 5}, {"trigger", 7}};
+    struct sql_token what = sql_token_next(&sql);
+    struct str ahead = sql;
+    size_t i = 0;
+    while (i < ARRAY_LEN(TYPES) && !sql_token_is(what, TYPES[i]))
+        i++;
+    if (i == ARRAY_LEN(TYPES))
         return false;
-    ret->from = arena_copy(a, take_name(a, &sql));
-    if (!sql_token_is(sql_token_next(&sql), S("RENAME")) || !sql_token_is(sql_token_next(&sql), S("TO")))
-        return false;
-    ret->to = arena_copy(a, take_name(a, &sql));
-    return ret->from.ptr && ret->to.ptr;
+    if (sql_token_is(sql_token_next(&ahead), S("IF")) && sql_token_is(sql_token_next(&ahead), S("EXISTS")))
+        sql = ahead;
+    *ret = (struct schema_deed){.kind = SCHEMA_DROPS, .type = TYPES[i], .name = take_name(a, &sql)};
+    return ret->name.len > 0;
 }
 
-struct schema_rename *schema_renames(struct op *op)
+static bool read_alter(struct arena *a, struct str sql, struct schema_deed *ret)
 {
-    struct schema_rename *list = NULL, one;
-    const struct task *t = task_of(op);
-    for (size_t i = 0; i < exec_count(t); i++) {
-        if (sql_verb(exec_sql(t, i)) != SQL_VERB_ALTER || !read_rename(op->arena, exec_sql(t, i), &one))
-            continue;
-        struct schema_rename *r = ARENA_NEW(op->arena, struct schema_rename);
-        *r = one;
-        r->next = list;
-        list = r;
-    }
-    return list;
+    if (!sql_token_is(sql_token_next(&sql), S("TABLE")))
+        return false;
+    *ret = (struct schema_deed){.kind = SCHEMA_DROPS_COLUMN, .type = S("table"), .name = take_name(a, &sql)};
+    struct sql_token verb = sql_token_next(&sql);
+    if (sql_token_is(verb, S("DROP")))
+        return true;
+    if (!sql_token_is(verb, S("RENAME")) || !sql_token_is(sql_token_next(&sql), S("TO")))
+        return false;
+    ret->kind = SCHEMA_RENAMES;
+    ret->to = take_name(a, &sql);
+    return true;
+}
+
+bool schema_deed_read(struct arena *a, struct str sql, struct schema_deed *ret)
+{
+    struct sql_token verb = sql_token_next(&sql);
+    while (verb.kind == SQL_TOKEN_OTHER && str_eq(verb.text, S(";")))
+        verb = sql_token_next(&sql);
+    if (sql_token_is(verb, S("DROP")))
+        return read_drop(a, sql, ret);
+    return sql_token_is(verb, S("ALTER")) && read_alter(a, sql, ret);
+}
+
+void schema_deed_note(struct op *op, struct str sql)
+{
+    struct schema_deed one;
+    if (!schema_deed_read(op->arena, sql, &one))
+        return;
+    struct schema_deed *d = ARENA_NEW(op->arena, struct schema_deed);
+    *d = (struct schema_deed){.next = op->deeds,
+        .kind = one.kind,
+        .type = one.type,
+        .name = arena_copy(op->arena, one.name),
+        .to = one.kind == SCHEMA_RENAMES ? arena_copy(op->arena, one.to) : STR_EMPTY};
+    op->deeds = d;
 }
 
 static struct schema_object *table_named(struct schema_object *list, struct str name)
@@ -52,27 +86,89 @@ static struct schema_object *table_named(struct schema_object *list, struct str 
     return list;
 }
 
+/* --- What became of the objects there were --- */
+
+static void drop(struct schema_object *before, struct schema_object *o)
+{
+    bool owner = str_eq(o->type, S("table")) || str_eq(o->type, S("view"));
+    o->gone = true;
+    for (struct schema_object *part = owner ? before : NULL; part; part = part->next) {
+        bool hangs = str_eq(part->type, S("index")) || str_eq(part->type, S("trigger"));
+        part->gone |= hangs && str_eq_nocase(part->table, o->name);
+    }
+}
+
+static void follow(struct schema_object *before, const struct schema_deed *d)
+{
+    struct schema_object *o = before;
+    while (o && (o->gone || !str_eq(o->type, d->type) || !str_eq_nocase(o->now, d->name)))
+        o = o->next;
+    if (!o)
+        return; /* it was made since */
+    if (d->kind == SCHEMA_DROPS)
+        drop(before, o);
+    o->loses |= d->kind == SCHEMA_DROPS_COLUMN;
+    if (d->kind == SCHEMA_RENAMES)
+        o->now = d->to;
+}
+
+static enum err_code follow_all(struct op *op, struct schema_object *before, struct err *err)
+{
+    size_t count = 0;
+    for (const struct schema_deed *d = op->deeds; d; d = d->next)
+        count++;
+    const struct schema_deed **in_order = arena_alloc(op->arena, (count + 1) * sizeof in_order[0]);
+    if (!in_order)
+        return err_set(err, ERR_TOO_LARGE, "the write changes too much of the schema");
+    size_t at = count;
+    for (const struct schema_deed *d = op->deeds; d; d = d->next)
+        in_order[--at] = d;
+    for (; at < count; at++)
+        follow(before, in_order[at]);
+    return ERR_OK;
+}
+
+/* A view, an index or a trigger of another text is shown as changed: nothing is lost with it. */
+static void mark_remade(struct schema_object *before, struct schema_object *after)
+{
+    for (struct schema_object *o = before; o; o = o->next) {
+        bool table = str_eq(o->type, S("table"));
+        bool moved = o->gone || (table && !str_eq_nocase(o->now, o->name));
+        struct schema_object *is = moved || table ? after : NULL;
+        while (is && !(str_eq(is->type, o->type) && str_eq(is->name, o->name)))
+            is = is->next;
+        bool same = is && (moved || o->loses) && str_eq(is->sql, o->sql);
+        o->remade = is && ((moved && table) || same || is->replaced);
+        if (o->remade && table)
+            is->replaced = true;
+        else if (o->remade)
+            is->remade = true;
+    }
+}
+
+/* --- Tables under another name --- */
+
 /* ptr NULL: it had none. *ret_touched: rows were changed under a name that is not its any more. */
 static struct str first_name(
-    const struct schema_rename *list, struct str name, const struct recorder *r, bool *ret_touched)
+    const struct schema_deed *list, struct str name, const struct recorder *r, bool *ret_touched)
 {
     struct str first = {NULL, 0};
     *ret_touched = false;
     for (; list; list = list->next) {
-        if (!str_eq_nocase(list->to, name))
+        if (list->kind != SCHEMA_RENAMES || !str_eq_nocase(list->to, name))
             continue;
-        first = name = list->from;
+        first = name = list->name;
         *ret_touched |= recorder_touched(r, name);
     }
     return first;
 }
 
-enum err_code schema_mark_renames(const struct schema_rename *list, struct schema_object *before,
+static enum err_code mark_renames(const struct schema_deed *list, struct schema_object *before,
     struct schema_object *after, const struct recorder *r, struct err *err)
 {
     for (struct schema_object *o = after; o; o = o->next) {
         bool touched = false;
-        if (!list || !str_eq(o->type, S("table")))
+        if (!str_eq(o->type, S("table")))
             continue;
         struct str name = first_name(list, o->name, r, &touched);
         o->replaced = name.ptr && table_named(before, o->name) && !str_eq_nocase(name, o->name);
@@ -90,4 +186,17 @@ enum err_code schema_mark_renames(const struct schema_rename *list, struct schem
         was->renamed = o->name;
     }
     return ERR_OK;
+}
+
+enum err_code schema_mark_deeds(struct op *op, struct schema_object *before, struct schema_object *after,
+    const struct recorder *r, struct err *err)
+{
+    if (!op->deeds)
+        return ERR_OK;
+    enum err_code code = follow_all(op, before, err);
+    if (!code)
+        code = mark_renames(op->deeds, before, after, r, err);
+    if (!code)
+        mark_remade(before, after);
+    return code;
 }

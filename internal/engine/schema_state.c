@@ -121,7 +121,8 @@ enum err_code schema_objects(struct op *op, struct schema_object **ret, struct e
         o->table = catalog_text(op->arena, stmt, 2);
         o->sql = catalog_text(op->arena, stmt, 3);
         o->renamed = (struct str){NULL, 0};
-        o->replaced = false;
+        o->now = o->name;
+        o->replaced = o->gone = o->loses = o->remade = false;
         *tail = o;
         tail = &o->next;
     }
@@ -180,6 +181,8 @@ static void write_object(struct op *op, struct jsonw *w, const char *change, con
         JSONW_TEXT(w, o == was ? "renamedTo" : "renamedFrom", o->renamed);
     if (o->replaced)
         JSONW_BOOL(w, "replaced", true);
+    if (o->remade && o != was && !is_table(o))
+        JSONW_BOOL(w, "remade", true);
     jsonw_object_end(w);
 }
 
@@ -191,7 +194,7 @@ void schema_diff_write(struct op *op, const struct schema_object *before, const 
         const struct schema_object *was = find(before, o);
         if (!was)
             write_object(op, w, "added", o, NULL, NULL);
-        else if (!str_eq(was->sql, o->sql) || o->replaced)
+        else if (!str_eq(was->sql, o->sql) || o->replaced || o->remade)
             write_object(op, w, "changed", o, was, o->replaced ? rows : NULL);
     }
     for (const struct schema_object *o = before; o; o = o->next) {

@@ -15,6 +15,8 @@ static bool is_word(char c)
 static size_t comment_length(struct str s)
 {
     const char *end = NULL;
+    if (str_starts(s, S("\xef\xbb\xbf"))) /* SQLite passes over it wherever a token may begin */
+        return 3;
     if (str_starts(s, S("--")))
         end = memchr(s.ptr, '\n', s.len);
     else if (!str_starts(s, S("/*")))

@@ -115,29 +115,29 @@ static enum err_code drop_each(
     return code;
 }
 
-static enum err_code rename_each(struct schema_undo *s, struct rehearsal *r, struct err *err)
+static enum err_code rename_each(struct schema_undo *s, struct err *err)
 {
     enum err_code code = ERR_OK;
     for (const struct schema_undo_change *c = s->changes; c && !code; c = c->next) {
         if (c->what != SCHEMA_ADDED || !c->renamed.ptr)
             continue;
         code = step_of(s, "ALTER TABLE ? RENAME TO ?", c->name, c->renamed, err);
-        struct schema_rename *one = ARENA_NEW(s->op->arena, struct schema_rename);
-        *one = (struct schema_rename){.next = r->renames, .from = c->name, .to = c->renamed};
-        r->renames = one;
+        struct schema_deed *one = ARENA_NEW(s->op->arena, struct schema_deed);
+        *one = (struct schema_deed){s->op->deeds, SCHEMA_RENAMES, S("table"), c->name, c->renamed};
+        s->op->deeds = one;
     }
     return code;
 }
 
 /* In the difference of this write it is the other way round. */
-static void note_replaced(struct schema_undo *s, struct rehearsal *r)
+static void note_replaced(struct schema_undo *s)
 {
     for (const struct schema_undo_change *c = s->changes; c; c = c->next) {
         if (c->what != SCHEMA_REMOVED || !c->replaced)
             continue;
-        struct schema_rename *one = ARENA_NEW(s->op->arena, struct schema_rename);
-        *one = (struct schema_rename){.next = r->renames, .from = S(ASIDE), .to = c->name};
-        r->renames = one;
+        struct schema_deed *one = ARENA_NEW(s->op->arena, struct schema_deed);
+        *one = (struct schema_deed){s->op->deeds, SCHEMA_RENAMES, S("table"), S(ASIDE), c->name};
+        s->op->deeds = one;
     }
 }
 
@@ -170,7 +170,7 @@ static enum err_code add_columns(struct schema_undo *s, struct err *err)
     return code;
 }
 
-static enum err_code before_rows(struct schema_undo *s, struct rehearsal *r, struct err *err)
+static enum err_code before_rows(struct schema_undo *s, struct err *err)
 {
     enum err_code code = drop_each(s, "trigger", "DROP TRIGGER ?", true, err);
     if (!code)
@@ -180,8 +180,8 @@ static enum err_code before_rows(struct schema_undo *s, struct rehearsal *r, str
     if (!code)
         code = drop_each(s, "table", "DROP TABLE ?", false, err);
     if (!code)
-        code = rename_each(s, r, err);
-    note_replaced(s, r);
+        code = rename_each(s, err);
+    note_replaced(s);
     if (!code)
         code = create_tables(s, err);
     return code ? code : add_columns(s, err);
@@ -582,7 +582,8 @@ struct running {
 static enum err_code run_before(void *arg, struct rehearsal *r, struct err *err)
 {
     const struct running *x = arg;
-    return before_rows(x->s, r, err);
+    (void)r;
+    return before_rows(x->s, err);
 }
 
 static enum err_code write_rows(void *arg, uint64_t *ret_conflicts, struct err *err)

@@ -129,6 +129,33 @@ void test_rule__denies_what_is_touched(void **state)
     finds("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'production%' OR name = 'of_names'", "1");
 }
 
+/* Its name is touched, though it reads as it did. */
+void test_rule__denies_what_is_dropped_and_made_again(void **state)
+{
+    static const char *const TABLES[] = {"lines", "log", "orders"};
+    static const char *const ROWS[] = {
+        "{\"sql\":\"DROP TABLE lines\"},"
+        "{\"sql\":\"CREATE TABLE lines (id INTEGER PRIMARY KEY, order_id REFERENCES orders ON DELETE "
+        "CASCADE)\"}",
+        "{\"sql\":\"DROP TABLE log\"},{\"sql\":\"CREATE TABLE log (what)\"}",
+        "{\"sql\":\"DROP TRIGGER noted\"},{\"sql\":\"CREATE TRIGGER noted AFTER UPDATE ON orders BEGIN "
+        "INSERT "
+        "INTO log VALUES (NEW.id); END\"}",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        char body[600];
+        fresh();
+        rule("{\"tableGlob\":\"*\",\"action\":\"deny\"}");
+        str_print(body, sizeof body, "{\"transaction\":false,\"statements\":[%s]}", ROWS[i]);
+        if (op_fixture_run(&f, WIRE_OP_BATCH, str_of(body), NULL) != ERR_RULE)
+            fail_msg("%s: %.*s", ROWS[i], STR_ARG(f.out));
+        const char *name = op_json_text(op_fixture_json(&f), "hits/0/matchedTable");
+        assert_string_equal(name, TABLES[i]);
+        finds("SELECT count(*) FROM orders, lines", "6");
+    }
+}
+
 /* What triggers and foreign keys do counts too. */
 void test_rule__sees_what_others_do_to_it(void **state)
 {

@@ -195,6 +195,58 @@ void test_rule_when__that_fails_holds_the_write(void **state)
     }
 }
 
+/* A table of the same text is another one: whatever its rows were, they are gone. */
+void test_rule_when__sees_what_took_the_place_of_another(void **state)
+{
+    static const struct {
+        const char *when;
+        bool held; /* it cannot be answered */
+    } whens[] = {
+        {"EXISTS (SELECT 1 FROM changes WHERE old IS NOT NULL)", true},
+        {"EXISTS (SELECT 1 FROM effects WHERE op = 'schema')", false},
+        {"EXISTS (SELECT 1 FROM effects WHERE op = 'delete' AND table_name = 'gone')", false},
+        {"(SELECT sum(row_count) FROM effects WHERE op = 'delete') = 3", false},
+        {"(SELECT max(share_of_table) FROM effects) > 0.1", false},
+    };
+    static const char *const SWAPS[] = {
+        "{\"sql\":\"DROP TABLE gone\"},{\"sql\":\"CREATE TABLE gone (a)\"}",
+        "{\"sql\":\"ALTER TABLE gone RENAME TO made\"},{\"sql\":\"CREATE TABLE gone (a)\"},"
+        "{\"sql\":\"DROP TABLE made\"}",
+        "{\"sql\":\"CREATE TABLE made (a)\"},{\"sql\":\"DROP TABLE gone\"},"
+        "{\"sql\":\"ALTER TABLE made RENAME TO gone\"}",
+        "{\"sql\":\"ALTER TABLE gone RENAME TO made\"},{\"sql\":\"ALTER TABLE empty RENAME TO gone\"},"
+        "{\"sql\":\"ALTER TABLE made RENAME TO empty\"}",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(SWAPS) * ARRAY_LEN(whens) * 2; i++) {
+        size_t at = i / 2 % ARRAY_LEN(whens);
+        char body[1000];
+        fresh();
+        rule("deny", whens[at].when);
+        str_print(body, sizeof body, "{\"transaction\":%s,\"statements\":[%s]}", i % 2 ? "true" : "false",
+            SWAPS[i / 2 / ARRAY_LEN(whens)]);
+        enum err_code code = op_fixture_run(&f, WIRE_OP_BATCH, str_of(body), NULL);
+        if (whens[at].held ? !f.head.held : code != ERR_RULE)
+            fail_msg("%s\n%s\n%.*s", whens[at].when, body, STR_ARG(f.out));
+        assert_string_equal(op_fixture_value(&f, "SELECT sum(a) FROM gone"), "6");
+    }
+}
+
+/* The values go, though the rows stay. */
+void test_rule_when__sees_a_column_go(void **state)
+{
+    (void)state;
+    expect_when("(SELECT row_count FROM effects WHERE op = 'update') = 20",
+        "ALTER TABLE people DROP COLUMN photo", true);
+    expect_when("(SELECT max(share_of_table) FROM effects) = 1", "ALTER TABLE people DROP balance", true);
+    fresh();
+    rule("deny", "EXISTS (SELECT 1 FROM changes WHERE old IS NOT NULL)");
+    (void)query("ALTER TABLE people DROP COLUMN photo");
+    assert_true(f.head.held);
+    op_fixture_sql(&f, "DELETE FROM lines; DELETE FROM people");
+    assert_int_equal(query("ALTER TABLE people DROP COLUMN photo"), ERR_OK); /* it held none */
+}
+
 void test_rule_when__is_refused_when_it_is_stored(void **state)
 {
     static const struct {

@@ -131,3 +131,71 @@ void test_schema_proposal__a_full_text_table_is_made_and_filled(void **state)
     apply(200);
     op_fixture_sql(&f, "DROP TABLE goods");
 }
+
+/* What is made again with the same text is another one all the same: its rows are gone. */
+void test_schema_proposal__what_is_dropped_and_made_again_is_told(void **state)
+{
+    static const char *const ROWS[] = {
+        "{\"sql\":\"DROP TABLE stock\"},{\"sql\":\"CREATE TABLE stock (id INTEGER PRIMARY KEY, n INTEGER)\"}",
+        "{\"sql\":\"; drop table if exists \\\"main\\\" . [stock]\"},"
+        "{\"sql\":\"CREATE TABLE stock (id INTEGER PRIMARY KEY, n INTEGER)\"}",
+        "{\"sql\":\"DROP \xef\xbb\xbf TABLE stock\"},"
+        "{\"sql\":\"CREATE TABLE stock (id INTEGER PRIMARY KEY, n INTEGER)\"}",
+        "{\"sql\":\"ALTER TABLE \\\"main\\\".\\\"stock\\\" RENAME TO goods\"},"
+        "{\"sql\":\"CREATE TABLE stock (id INTEGER PRIMARY KEY, n INTEGER)\"},{\"sql\":\"DROP TABLE goods\"}",
+        "{\"sql\":\"ALTER TABLE stock DROP COLUMN n\"},{\"sql\":\"ALTER TABLE stock ADD COLUMN n INTEGER\"}",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        char body[600];
+        fresh();
+        str_print(body, sizeof body, "{\"statements\":[%s]}", ROWS[i]);
+        const struct jsonr_value *v = propose(body);
+        assert_int_equal(jsonr_count(op_json_at(v, "schemaDiff")), 1);
+        assert_string_equal(op_json_text(v, "schemaDiff/0/change"), "changed");
+        assert_string_equal(op_json_text(v, "schemaDiff/0/name"), "stock");
+        assert_non_null(op_json_at(v, "schemaDiff/0/replaced"));
+        assert_int_equal(op_json_int(v, "schemaDiff/0/rows"), 3);
+        query("INSERT INTO stock VALUES (4, 40)");
+        apply(409); /* more rows would go than were shown */
+        assert_string_equal(op_fixture_value(&f, "SELECT sum(n) FROM stock"), "100");
+        v = propose(body);
+        assert_int_equal(op_json_int(v, "schemaDiff/0/rows"), 4);
+        apply(200);
+        assert_string_equal(op_fixture_value(&f, "SELECT ifnull(sum(n), 0) FROM stock"), "0");
+    }
+}
+
+void test_schema_proposal__tables_that_change_places_are_told(void **state)
+{
+    (void)state;
+    fresh();
+    op_fixture_sql(
+        &f, "CREATE TABLE goods (id INTEGER PRIMARY KEY, n INTEGER); INSERT INTO goods VALUES (7, 70)");
+    const struct jsonr_value *v = propose("{\"statements\":[{\"sql\":\"ALTER TABLE stock RENAME TO x\"},"
+                                          "{\"sql\":\"ALTER TABLE goods RENAME TO stock\"},"
+                                          "{\"sql\":\"ALTER TABLE x RENAME TO goods\"}]}");
+    assert_int_equal(jsonr_count(op_json_at(v, "schemaDiff")), 2);
+    assert_string_equal(op_json_text(v, "schemaDiff/0/name"), "goods");
+    assert_int_equal(op_json_int(v, "schemaDiff/0/rows"), 1);
+    assert_int_equal(op_json_int(v, "schemaDiff/1/rows"), 3);
+    v = propose(
+        "{\"statements\":[{\"sql\":\"ALTER TABLE stock RENAME TO x\"},"
+        "{\"sql\":\"ALTER TABLE x RENAME TO stock\"}]}"); /* and back: it is the same, in other quotes */
+    assert_int_equal(jsonr_count(op_json_at(v, "schemaDiff")), 1);
+    assert_null(op_json_at(v, "schemaDiff/0/replaced"));
+}
+
+void test_schema_proposal__what_was_off_for_one_write_is_told(void **state)
+{
+    (void)state;
+    fresh();
+    op_fixture_sql(&f, "CREATE TRIGGER noted AFTER UPDATE ON stock BEGIN SELECT 1; END");
+    const struct jsonr_value *v =
+        propose("{\"statements\":[{\"sql\":\"DROP TRIGGER noted\"},{\"sql\":\"UPDATE stock SET n = 5\"},"
+                "{\"sql\":\"CREATE TRIGGER noted AFTER UPDATE ON stock BEGIN SELECT 1; END\"}]}");
+    assert_int_equal(jsonr_count(op_json_at(v, "schemaDiff")), 1);
+    assert_string_equal(op_json_text(v, "schemaDiff/0/type"), "trigger");
+    assert_non_null(op_json_at(v, "schemaDiff/0/remade"));
+    assert_int_equal(op_json_int(v, "changes/tables/0/update"), 3);
+}
