@@ -215,9 +215,12 @@ def definitions(checks, s):
         applied = s.db("apply", {"executionToken": made["executionToken"]})
         after = state(s)
         checks.equal(f"{done}: applied", applied.status, 200)
-        back = take_back(checks, s, made)
+        more = {"loseRows": True} if any(c.get("replaced") for c in made["schemaDiff"]) else {}
+        if more:
+            checks.equal(f"{done}: rows that go are told first", (undo(s, None, f"proposals/{made['proposalId']}/undo")[1]["drift"]["objects"][0]["rows"]), 2)
+        back = take_back(checks, s, made, **more)
         checks.equal(f"{done}: as it was", (back["done"].status, state(s)), (200, before))
-        again = take_back(checks, s, back)
+        again = take_back(checks, s, back, **more)
         checks.equal(f"{done}: and done again", (again["done"].status, state(s)), (200, after))
 
 
