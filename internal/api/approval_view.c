@@ -56,6 +56,7 @@ static void write_display(struct jsonw *w, struct arena *a, const struct approva
     write_visible(w, "sql", p->sql);
     if (p->statements.ptr)
         write_json(w, a, "statements", p->statements, strbuf_add_visible);
+    write_json(w, a, "params", p->params, strbuf_add_visible);
     write_json(w, a, "hits", p->hits, strbuf_add_visible);
     write_visible(w, "reason", p->reason);
     write_visible(w, "ticket", p->ticket);
@@ -67,7 +68,7 @@ static void write_display(struct jsonw *w, struct arena *a, const struct approva
 static void write_untrusted(struct jsonw *w)
 {
     static const char *const NAMES[] = {
-        "sql", "statements", "hits", "reason", "ticket", "agent", "model", "display", "proposal"};
+        "sql", "statements", "params", "hits", "reason", "ticket", "agent", "model", "display", "proposal"};
     jsonw_key(w, "untrusted");
     jsonw_array(w);
     for (size_t i = 0; i < ARRAY_LEN(NAMES); i++)
@@ -182,6 +183,8 @@ void approval_view(struct jsonw *w, struct arena *a, const struct approval *p, c
     write_confirm(w, p);
     if (!s->whole)
         return;
+    write_json(w, a, "params", p->params, NULL);
+    JSONW_BOOL(w, "paramsTruncated", p->params.ptr && str_eq(p->params, S("null")));
     write_decisions(w, s);
     write_display(w, a, p);
 }

@@ -13,9 +13,9 @@
 
 struct said {
     struct str approval, proposal, hash, sql, action, role, reason, ticket, agent, model, rules_version;
-    const struct jsonr_value *statements, *hits, *drift;
+    const struct jsonr_value *statements, *params, *hits, *drift;
     int64_t affected, approvals, expires_at;
-    bool hash_hidden;
+    bool hash_hidden, params_cut;
 };
 
 #define AT(member) offsetof(struct said, member)
@@ -27,6 +27,8 @@ static const struct jsonr_field SAID[] = {
     {"hashHidden", JF_BOOL, AT(hash_hidden), JF_REQUIRED, 0, 0},
     {"sql", JF_TEXT, AT(sql), JF_NULL_OK, 0, 0},
     {"statements", JF_ARRAY, AT(statements), JF_NULL_OK, 0, 0},
+    {"params", JF_ANY, AT(params), JF_NULL_OK, 0, 0},
+    {"paramsTruncated", JF_BOOL, AT(params_cut), 0, 0, 0},
     {"action", JF_TEXT, AT(action), JF_REQUIRED, 1, 20},
     {"estimatedAffectedRows", JF_INT, AT(affected), JF_REQUIRED, 0, INT64_MAX},
     {"hits", JF_ARRAY, AT(hits), JF_REQUIRED, 0, 0},
@@ -89,6 +91,7 @@ enum err_code held_read(struct arena *a, struct str body, struct held_reply *ret
             .hash_hidden = said.hash_hidden,
             .sql = said.sql,
             .statements = text_of(a, said.statements),
+            .params = said.params_cut ? S("null") : text_of(a, said.params),
             .hits = text_of(a, said.hits),
             .rules_version = said.rules_version,
             .reason = said.reason,

@@ -55,7 +55,7 @@ struct approval {
     char namespace_slug[SLUG_SIZE], database_slug[SLUG_SIZE];
     char hash[APPROVAL_HASH_SIZE];
     bool hash_hidden; /* there are rows in it that the bearer must not see: it is for those who decide */
-    struct str action, sql, statements, hits, rules_version, reason, ticket, agent, model;
+    struct str action, sql, statements, params, hits, rules_version, reason, ticket, agent, model;
     bool sql_cut;
     int64_t affected, needed, given;
     enum member_role approver_role;
@@ -75,6 +75,7 @@ struct approval_new {
     struct str id, proposal_id, action, hash, sql, hits, rules_version, reason, ticket, agent, model;
     bool hash_hidden;         /* there are rows in it that the bearer must not see */
     struct str statements;    /* a JSON array of texts; ptr NULL: one statement */
+    struct str params;        /* JSON; ptr NULL: none; "null": more than is kept here */
     int64_t affected, needed; /* needed: at least 1 */
     struct str approver_role; /* ptr NULL: admin */
     int64_t expires_at;

@@ -8,10 +8,11 @@
 #define SQL_INSERT                                                                                           \
     "INSERT INTO approval(id, namespace_id, database_id, proposal_id, token_id, person_id, "                 \
     "action, hash, sql, statements, sql_cut, affected, hits, rules_version, reason, "                        \
-    "ticket, agent, model, needed, approver_role, status, created_at, expires_at, replaces, hash_hidden)"    \
+    "ticket, agent, model, needed, approver_role, status, created_at, expires_at, replaces, hash_hidden, "   \
+    "params)"                                                                                                \
     " VALUES(?1, ?2, ?3, ?4, ?5, coalesce(?6, (SELECT coalesce(account_id, made_by) FROM token WHERE id = "  \
     "?5)), ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "                                                  \
-    "?17, ?18, ?19, ?20, 'pending', ?21, ?22, ?23, ?24) ON CONFLICT(id) DO NOTHING"
+    "?17, ?18, ?19, ?20, 'pending', ?21, ?22, ?23, ?24, ?25) ON CONFLICT(id) DO NOTHING"
 #define SQL_REQUESTERS                                                                                       \
     "INSERT INTO approval_requester(approval_id, account_id)"                                                \
     " SELECT id, person_id FROM approval WHERE id = ?1 AND person_id IS NOT NULL"                            \
@@ -22,7 +23,7 @@
     "a.reason, a.ticket, a.agent, a.model, a.sql_cut, a.affected, a.needed, a.given, a.approver_role, "      \
     "a.status, a.created_at, a.expires_at, a.decided_at, a.redeem_began_at, a.redeemed_at, a.replaces, "     \
     "a.replaced_by, a.run_at_once, a.confirm_within_s, a.confirm_by, a.confirm_state, a.confirmed_by, "      \
-    "a.undo_proposal, a.undo_hash, a.undo_note, a.hash_hidden FROM approval a"                               \
+    "a.undo_proposal, a.undo_hash, a.undo_note, a.hash_hidden, a.params FROM approval a"                     \
     " JOIN namespace n ON n.id = a.namespace_id JOIN database d ON d.id = a.database_id"
 #define LIVE    " AND d.deleted_at IS NULL AND n.deleted_at IS NULL"
 #define SQL_GET SELECT_APPROVAL " WHERE a.id = ?1" LIVE
@@ -162,7 +163,8 @@ static void map(const struct db_stmt *st, struct arena *a, struct approval *p)
         .undo_proposal = text_at(st, a, 37),
         .undo_hash = text_at(st, a, 38),
         .undo_note = text_at(st, a, 39),
-        .hash_hidden = db_col_int(st, 40) != 0};
+        .hash_hidden = db_col_int(st, 40) != 0,
+        .params = text_at(st, a, 41)};
     map_ids(st, p);
     bool known = member_role_parse(db_col_text(st, 23), &p->approver_role) &&
                  approval_status_parse(db_col_text(st, 24), &status);
@@ -353,7 +355,7 @@ static enum err_code insert(struct db *db, const struct approval_new *in, int64_
             db_text(in->agent), db_text(in->model), db_int(in->needed),
             db_text(in->approver_role.ptr ? in->approver_role : S("admin")), db_int(now),
             db_int(in->expires_at), in->replaces.len ? db_text(in->replaces) : db_null(),
-            db_int(in->hash_hidden)),
+            db_int(in->hash_hidden), in->params.ptr ? db_text(in->params) : db_null()),
         err);
 }
 

@@ -62,6 +62,7 @@ void held_write(struct op *op, struct jsonw *w, const struct proposal *p)
     write_digest(w, "hash", p->hash);
     JSONW_BOOL(w, "hashHidden", hides_rows(op, p->id));
     proposal_write_request(op, w, p);
+    proposal_write_params(op, w, p);
     JSONW_TEXT(w, "action", p->action);
     JSONW_INT(w, "estimatedAffectedRows", p->affected);
     jsonw_key(w, "hits");

@@ -4,9 +4,9 @@
 #include "base/enc.h"
 #include "engine/proposing.h"
 #include "engine/task.h"
-#include "json/jsonr.h"
+#include "json/rewrite.h"
 
-enum { PAGE_ROWS = 100, PAGE_BYTES = 256 << 10 };
+enum { PAGE_ROWS = 100, PAGE_BYTES = 256 << 10, PARAMS_BYTES_MAX = 16 << 10 };
 
 bool proposal_sees_all(const struct op *op)
 {
@@ -54,6 +54,23 @@ static void write_time(struct jsonw *w, const char *key, int64_t ms)
     JSONW_CSTR(w, key, ms ? iso : NULL);
 }
 
+/* Of what was stored before bodies were read as strictly as now, other kinds are passed over. */
+static const struct jsonr_value *member_of(
+    const struct jsonr_value *v, const char *name, enum jsonr_kind kind)
+{
+    const struct jsonr_value *m = jsonr_kind(v) == JSONR_OBJECT ? jsonr_member(v, str_of(name)) : NULL;
+    return m && jsonr_kind(m) == kind ? m : NULL;
+}
+
+static void write_sql(struct jsonw *w, const struct jsonr_value *of)
+{
+    const struct jsonr_value *sql = member_of(of, "sql", JSONR_TEXT);
+    if (sql)
+        jsonw_text(w, jsonr_text(sql));
+    else
+        jsonw_null(w);
+}
+
 /* The member of the request, as it was sent. */
 void proposal_write_request(struct op *op, struct jsonw *w, const struct proposal *p)
 {
@@ -62,15 +79,52 @@ void proposal_write_request(struct op *op, struct jsonw *w, const struct proposa
         JSONW_NULL(w, "sql");
         return;
     }
-    const struct jsonr_value *sql = jsonr_member(root, S("sql")), *list = jsonr_member(root, S("statements"));
-    JSONW_TEXT_OR_NULL(w, "sql", sql ? jsonr_text(sql) : ((struct str){NULL, 0}));
+    const struct jsonr_value *list = member_of(root, "statements", JSONR_ARRAY);
+    jsonw_key(w, "sql");
+    write_sql(w, root);
     if (!list)
         return;
     jsonw_key(w, "statements");
     jsonw_array(w);
     for (const struct jsonr_value *v = jsonr_first(list); v; v = jsonr_next(v))
-        jsonw_text(w, jsonr_text(jsonr_member(v, S("sql"))));
+        write_sql(w, v);
     jsonw_array_end(w);
+}
+
+/* false: it has none. */
+static bool write_params_of(struct jsonw *w, const struct jsonr_value *of)
+{
+    const struct jsonr_value *list = member_of(of, "params", JSONR_ARRAY),
+                             *v = list ? list : member_of(of, "params", JSONR_OBJECT);
+    if (v)
+        jsonw_value(w, v, NULL);
+    else
+        jsonw_null(w);
+    return v != NULL;
+}
+
+void proposal_write_params(struct op *op, struct jsonw *w, const struct proposal *p)
+{
+    const struct jsonr_value *root = NULL, *list = NULL;
+    bool any = false;
+    AUTO_STRBUF out;
+    struct jsonw params;
+    strbuf_init(&out, PARAMS_BYTES_MAX);
+    jsonw_init(&params, &out);
+    if (!jsonr_parse(op->arena, p->body, &root, NULL))
+        list = member_of(root, "statements", JSONR_ARRAY);
+    if (list)
+        jsonw_array(&params);
+    for (const struct jsonr_value *v = list ? jsonr_first(list) : NULL; v; v = jsonr_next(v))
+        any |= write_params_of(&params, v);
+    if (list)
+        jsonw_array_end(&params);
+    else if (root)
+        any = write_params_of(&params, root);
+    bool cut = any && strbuf_failed(&out);
+    jsonw_key(w, "params");
+    jsonw_raw(w, any && !cut ? strbuf_str(&out) : S("null"));
+    JSONW_BOOL(w, "paramsTruncated", cut);
 }
 
 static void write_undo_of(struct jsonw *w, struct str ids)
@@ -147,6 +201,7 @@ enum err_code proposal_write(struct op *op, struct jsonw *w, const struct propos
         return code;
     jsonw_object(w);
     write_head(op, w, p);
+    proposal_write_params(op, w, p);
     if (token.len)
         JSONW_TEXT(w, "executionToken", token);
     write_hash(w, p, totals.hidden == 0);

@@ -24,6 +24,9 @@ MUST_CHECK enum err_code proposal_write(struct op *op, struct jsonw *w, const st
     struct str set, struct str token, struct err *err);
 /* The members "sql" and "statements", into an object that is open. */
 void proposal_write_request(struct op *op, struct jsonw *w, const struct proposal *p);
+/* "params" as they were sent, of several statements a list with one entry for each; null: none has any, or
+ * they are larger than 16 KiB ("paramsTruncated"). */
+void proposal_write_params(struct op *op, struct jsonw *w, const struct proposal *p);
 /* The same without rows, for lists. */
 void proposal_write_brief(struct op *op, struct jsonw *w, const struct proposal *p);
 

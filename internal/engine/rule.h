@@ -86,10 +86,10 @@ MUST_CHECK enum err_code propose_hold(
 MUST_CHECK enum err_code proposal_hold(
     struct op *op, const struct proposal *p, const struct verdict *v, struct err *err);
 /* propose_hold is these two: the held reply is 403 with head.held, and one JSON object for the front:
- *   {"approvalToken", "proposalId", "hash", "hashHidden", "sql"|null, "statements"?, "action",
- * "estimatedAffectedRows", "hits", "approvals", "approverRole"|null, "expiresAtMs", "rulesVersion"|null,
- * "reason", "agent", "model", "ticket", "requestId"} Its hits are what the requester may see; those of the
- * proposal are complete. */
+ *   {"approvalToken", "proposalId", "hash", "hashHidden", "sql"|null, "statements"?, "params",
+ * "paramsTruncated", "action", "estimatedAffectedRows", "hits", "approvals", "approverRole"|null,
+ * "expiresAtMs", "rulesVersion"|null, "reason", "agent", "model", "ticket", "requestId"} Its hits are what
+ * the requester may see; those of the proposal are complete. */
 MUST_CHECK enum err_code propose_store_held(struct op *op, const struct proposing *in, struct rehearsal *r,
     const struct verdict *v, struct proposal *ret, struct err *err);
 MUST_CHECK enum err_code held_reply(struct op *op, const struct proposal *p, struct err *err);

@@ -523,6 +523,29 @@ def lists(checks, s):
         checks.equal(bad, s.db(f"approvals?{bad}", method="GET").status, 400)
 
 
+def bound(checks, s):
+    """What is bound to the statements is shown beside them, to whoever asked and to those who decide: a ? alone says nothing of what is done."""
+    update, hidden = "UPDATE orders SET status = ? WHERE id = ?", "shi\u202epped"
+    last = {"n": 9007199254740993, "s": "x'; --"}
+    for route, body, params in (("query", {"sql": update, "params": [hidden, 2]}, [hidden, 2]), ("query", {"sql": "UPDATE orders SET status = :s WHERE id <> :n", "params": last}, last),
+                                ("query", {"sql": "UPDATE orders SET status = 'none' WHERE id = 2"}, None), ("query", {"sql": "UPDATE orders SET status = 'none' WHERE id = 2", "params": None}, None),
+                                ("batch", {"statements": [{"sql": update, "params": ["a", 1]}, {"sql": "DELETE FROM orders WHERE id = -1"}]}, [["a", 1], None]),
+                                ("batch", {"statements": [{"sql": "DELETE FROM orders WHERE id = 1", "params": []}]}, [[]]),
+                                ("batch", {"params": [5], "statements": [{"sql": "DELETE FROM orders WHERE id = 1"}]}, None)):
+        a = s.db(route, body, token=s.agent).json
+        mine, judge = get(s, a["approvalToken"]).json["data"], PEOPLE["owner"].ask("GET", f"/api/approvals/{a['approvalToken']}").json["data"]
+        proposal = s.db(f"proposals/{a['proposalId']}", method="GET", token=s.agent).json["data"]
+        checks.equal(f"{body}: params", [(x["params"], x["paramsTruncated"]) for x in (mine, judge, judge["proposal"], proposal)], [(params, False)] * 4)
+        checks.that("for reading", {"params", "proposal"} <= set(judge["untrusted"]), judge["untrusted"])
+        if hidden in (params or []):
+            checks.equal("nothing hides in it", (judge["display"]["params"], judge["proposalDisplay"]["params"]), ([r"shi\u{202E}pped", 2],) * 2)
+    large = s.db("query", {"sql": update, "params": ["x" * (17 << 10), 2]}, token=s.agent).json["approvalToken"]
+    judge = PEOPLE["owner"].ask("GET", f"/api/approvals/{large}").json["data"]
+    checks.equal("not more than is read", [(x["params"], x["paramsTruncated"]) for x in (judge, judge["proposal"])], [(None, True)] * 2)
+    made = s.db("propose", {"sql": update, "params": ["b", 2]}).json["data"]
+    checks.equal("a proposal that nothing holds", (made["params"], made["paramsTruncated"]), (["b", 2], False))
+
+
 def bad_input(checks, s):
     update = "UPDATE orders SET status = 'shown' WHERE status = 'open'"
     for route, body, at in (("query", {"sql": update, "statements": 5}, "/statements"), ("query", {"sql": update, "statements": [{"sql": "SELECT 1"}]}, "/statements"),
@@ -591,7 +614,7 @@ def as_people(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (people, whole_story, every_way_to_write, at_once, denied, who_may, two_people, waiting, drift, rows_with_nul, fails_by_now, destroys_much, run_at_once, confirmation, no_confirmation, not_shown, receipts, bad_input, as_people, crashes, lists, hidden_rows):
+        for part in (people, whole_story, every_way_to_write, at_once, denied, who_may, two_people, waiting, drift, rows_with_nul, fails_by_now, destroys_much, run_at_once, confirmation, no_confirmation, not_shown, receipts, bound, bad_input, as_people, crashes, lists, hidden_rows):
             checks.part(part, checks, s)
         checks.equal("it stops well", s.stop(), 0)
     return checks.end()
