@@ -225,9 +225,12 @@ static enum err_code park_row(
             "rows that exchange unique values hold more than %lld MiB: exchange them in parts",
             (long long)LIMIT_CHANGE_BYTES >> 20);
     int64_t destroyed = a->eng->destroyed; /* it comes back */
+    struct tally *tally = a->eng->tally;
+    a->eng->tally = NULL;
     sqlite3_stmt *stmt = due ? target_statement(g, by == BY_KEY ? DO_PARK : DO_PARK_BY_ROWID) : NULL;
     rc = stmt ? target_run(g, stmt, target_bind(stmt, g, by, false, row->old_cells)) : SQLITE_OK;
     a->eng->destroyed = destroyed;
+    a->eng->tally = tally;
     return rc == SQLITE_OK ? ERR_OK : sql_failed(a, rc, err);
 }
 

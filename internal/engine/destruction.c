@@ -305,6 +305,25 @@ void destruction_of_set(struct op *op, int64_t rows)
         op->destroys = label_of(op, "a change set", "");
 }
 
+void destruction_set_begin(struct op *op)
+{
+    if (op->call.snapshot != WIRE_SNAPSHOT_NEVER)
+        begin_tally(op); /* the recorder's hook counts */
+}
+
+void destruction_set_end(struct op *op, bool done)
+{
+    struct tally *t = op->eng->tally;
+    op->eng->tally = NULL;
+    if (!t)
+        return;
+    if (done)
+        (void)tally_statement(t);
+    else
+        t->now = t->before;
+    t->hides |= op->eng->guard.rowsec != NULL;
+}
+
 void destruction_of_schema(struct op *op, const char *what, const char *table)
 {
     if (op->call.snapshot == WIRE_SNAPSHOT_NEVER || count_up_to(op, table, 1, 1) == 0)

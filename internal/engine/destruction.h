@@ -32,6 +32,11 @@ void destruction_end(struct op *op, const struct cached *c, const struct destruc
 /* The same for a change set that is written: so many rows were removed or overwritten. */
 void destruction_of_set(struct op *op, int64_t rows);
 
+/* Around a change set that is written as one statement would be: its rows count table by table. `done`: it
+ * stays; else they count for nothing. */
+void destruction_set_begin(struct op *op);
+void destruction_set_end(struct op *op, bool done);
+
 /* The same for a statement of ours that takes a table, or columns of it, with what is in it. Before it runs.
  */
 void destruction_of_schema(struct op *op, const char *deed, const char *table);

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "engine/branch_set.h"
 #include "engine/catalog.h"
+#include "engine/destruction.h"
 #include "engine/engine_state.h"
 #include "engine/index_follow.h"
 #include "engine/merge_choice.h"
@@ -298,6 +299,7 @@ static enum err_code show(struct merging *m, struct rehearsal *r, bool held, str
     if (!code)
         code = rehearsal_hash(r, err);
     m->op->head.rows_written = 0;
+    m->op->destroys = STR_EMPTY; /* nothing is until it is applied */
     if (code)
         return code;
     return held ? propose_hold(m->op, &m->in, r, &m->in.verdict, err)
@@ -330,10 +332,12 @@ static enum err_code run(struct merging *m, struct err *err)
             return err_set(err, ERR_CONFLICT,
                 "What was chosen leads to new conflicts each time; nothing was merged. Merge single tables");
         rehearsal_init(&r, m->op, clock_wall_ms(), 0);
+        destruction_set_begin(m->op);
         code = run_round(m, &r, &again, err);
         bool done = !code && !again && !m->op->plain.ptr;
         if (done)
             code = settle(m, &r, &again, err);
+        destruction_set_end(m->op, done && !code && !again && !m->only_shown);
         if (done && !code && !again)
             code = index_follow(&r, strbuf_str(&r.set), true, err);
         if (done && !code && !again)

@@ -398,6 +398,16 @@ def destructive(checks, s):
     done = checks.good("a schema that loses a table", s.call("POST", f"/v1/db/acme/{main}/branches/b/merge", {"mode": "schema"}))
     checks.equal("is merged", done["applied"], ['DROP TABLE "log"'])
     checks.that("after a snapshot", done.get("snapshot", {}).get("id", "").startswith("snap_"), done)
+    made = ["CREATE TABLE a(id INTEGER PRIMARY KEY, v UNIQUE)", "INSERT INTO a VALUES (1, 'a'), (2, 'b'), (3, 'c')", "CREATE TABLE k(id INTEGER PRIMARY KEY, a REFERENCES a ON DELETE CASCADE)"]
+    for what, statement, kept in (("all rows", "DELETE FROM a", True), ("overwrites all", "UPDATE a SET v = v || 'x'", True), ("some rows", "DELETE FROM a WHERE id < 3", False),
+                                  ("exchanges some", "UPDATE a SET v = 't' WHERE id = 1; UPDATE a SET v = 'a' WHERE id = 2; UPDATE a SET v = 'b' WHERE id = 1", False), ("new rows", "INSERT INTO k VALUES (1, 1), (2, 2)", False)):
+        other, twig = fresh(s, "destroys-" + what.replace(" ", "-"), schema=made)
+        write(s, twig, *statement.split("; "))
+        seen = merge(s, "b", {"dryRun": True}, db=other)
+        done = merge(s, "b", db=other)
+        checks.equal(f"{what}: a snapshot before they are merged, and none before they are shown", (seen.status, "snapshot" in seen.json["meta"], done.status, "snapshot" in done.json["meta"]), (200, False, 200, kept))
+        checks.equal(f"{what}: listed", len(s.call("GET", f"/v1/db/acme/{other}/snapshots").json["data"]), int(kept))
+        checks.equal(f"{what}: merged", rows(s, "SELECT * FROM a", other), rows(s, "SELECT * FROM a", twig))
     write(s, b, "CREATE TABLE more(a)")
     shown = checks.good("a schema only shown", s.call("POST", f"/v1/db/acme/{main}/branches/b/merge", {"mode": "schema", "propose": True, "reason": "look"}))
     checks.equal("is a proposal", (shown["action"], shown["reason"], rows(s, "SELECT count(*) FROM sqlite_schema WHERE name = 'more'", main)), ("schema", "look", [[0]]))
