@@ -288,6 +288,7 @@ static enum err_code keep(struct merging *m, struct rehearsal *r, struct err *er
     if (!code)
         code = proposals_touch(op, &r->recorder, err);
     op->proposal = p.id;
+    op->undo_until_ms = p.no_undo.ptr ? 0 : clock_wall_ms() + proposals_kept_ms(op->eng);
     if (!code)
         write_done(m, &p, strbuf_str(&r->set), r->affected);
     return code;

@@ -406,6 +406,7 @@ def destructive(checks, s):
         seen = merge(s, "b", {"dryRun": True}, db=other)
         done = merge(s, "b", db=other)
         checks.equal(f"{what}: a snapshot before they are merged, and none before they are shown", (seen.status, "snapshot" in seen.json["meta"], done.status, "snapshot" in done.json["meta"]), (200, False, 200, kept))
+        checks.that(f"{what}: until when it can be taken back", (done.json["meta"]["undoUntil"] or "") > time.strftime("%Y-%m-%dT%H:%M", time.gmtime()), done.json["meta"])
         checks.equal(f"{what}: listed", len(s.call("GET", f"/v1/db/acme/{other}/snapshots").json["data"]), int(kept))
         checks.equal(f"{what}: merged", rows(s, "SELECT * FROM a", other), rows(s, "SELECT * FROM a", twig))
     write(s, b, "CREATE TABLE more(a)")
