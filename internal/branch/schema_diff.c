@@ -124,6 +124,9 @@ static bool alter_table(struct arena *a, struct str table, const struct schema_s
 #define BRANCH_REMOVED "the branch removed it, and the parent changed it since the branch began"
 #define MORE_ON_IT                                                                                           \
     "the branch removed it, and the parent made an index or a trigger of it since the branch began"
+#define OTHERS_REFER                                                                                         \
+    "other tables of the parent refer to it, and their rows would go with its rows or lose what they refer " \
+    "to: make them anew without that, or remove them, in the parent as well"
 #define MORE_THAN_COLUMNS                                                                                    \
     "it is more than columns, and other tables refer to it, so it cannot be made anew beside them"
 #define RENAMED_OR_NEW                                                                                       \
@@ -333,6 +336,19 @@ static bool has_more(const struct schema_sides *s, const struct schema_object *t
     return false;
 }
 
+/* Of those that go, the ones that are dropped before it, because they were made later, are no matter. */
+static bool is_referred_by_kept(struct comparison *c, const struct schema_object *table)
+{
+    for (const struct schema_object *o = c->sides->parent; o; o = o->next) {
+        const struct schema_change *gone = c->diff->removed;
+        while (gone && !(gone->parent == o && !gone->by_hand))
+            gone = gone->next;
+        if (!gone && o != table && o->kind == SCHEMA_TABLE && schema_text_refers(o->sql, table->name))
+            return true;
+    }
+    return false;
+}
+
 static void compare_removed(struct comparison *c, const struct schema_object *parent)
 {
     const struct schema_object *base = find(c->sides->base, parent->kind, parent->name);
@@ -345,7 +361,22 @@ static void compare_removed(struct comparison *c, const struct schema_object *pa
         change.by_hand = MORE_ON_IT;
     else if (may_have_new_name(c, base))
         change.by_hand = TABLE_RENAMED;
+    else if (parent->kind == SCHEMA_TABLE && is_referred_by_kept(c, parent))
+        change.by_hand = OTHERS_REFER;
     note(c, &c->removed, &change);
+}
+
+/* The last made first, because what was made later may need what was made before. */
+static void compare_all_removed(struct comparison *c)
+{
+    size_t count = 0, at = 0;
+    for (const struct schema_object *o = c->sides->parent; o; o = o->next)
+        count++;
+    const struct schema_object **all = arena_alloc(c->a, (count + 1) * sizeof(all[0]));
+    for (const struct schema_object *o = c->sides->parent; all && o; o = o->next)
+        all[at++] = o;
+    while (at > 0) /* arena_failed() tells when there is none */
+        compare_removed(c, all[--at]);
 }
 
 /* --- In an order that runs --- */
@@ -398,19 +429,6 @@ static void create_all(
     for (; list; list = list->next)
         if (is_told(d, list) && list->branch->kind == kind)
             add(b, list->branch->sql);
-}
-
-/* The last made first, because what was made later may need what was made before. */
-static struct schema_change *reversed(struct schema_change *list)
-{
-    struct schema_change *out = NULL;
-    while (list) {
-        struct schema_change *next = list->next;
-        list->next = out;
-        out = list;
-        list = next;
-    }
-    return out;
 }
 
 static bool is_rebuilt(const struct schema_diff *d, struct str table)
@@ -490,9 +508,7 @@ enum err_code schema_diff(
     gather_renames(&c);
     for (const struct schema_object *o = sides->branch; o; o = o->next)
         compare_one(&c, o);
-    for (const struct schema_object *o = sides->parent; o; o = o->next)
-        compare_removed(&c, o);
-    ret->removed = reversed(ret->removed);
+    compare_all_removed(&c);
     order(a, ret, sides->parent);
     return arena_failed(a) ? err_set(err, ERR_TOO_LARGE, "the schemas are too large to be compared") : ERR_OK;
 }

@@ -130,7 +130,12 @@ bool schema_text_refers(struct str sql, struct str table)
     struct str token, before = STR_EMPTY;
     for (; (token = schema_text_token(&sql)).ptr; before = token) {
         struct str name = schema_text_name(token);
-        if (name.ptr && str_eq_nocase(before, S("REFERENCES")) && str_eq_nocase(name, table))
+        if (!str_eq_nocase(before, S("REFERENCES")))
+            continue;
+        if (token.ptr[0] == '\'' && token.len > 1)
+            name = str_slice(token, 1, token.len - 1);
+        bool quote_within = strchr("'\"`", token.ptr[0]) && sql.len && sql.ptr[0] == token.ptr[0];
+        if (quote_within || (name.ptr && str_eq_nocase(name, table)))
             return true;
     }
     return false;

@@ -25,7 +25,7 @@ struct str schema_text_token(struct str *rest);
 struct str schema_text_name(struct str token);
 /* The declaration has this word, outside of brackets and quotes. */
 bool schema_text_has(struct str item, const char *word);
-/* `REFERENCES table` stands in it. */
+/* `REFERENCES table` stands in it, or a name with a quote within, which may be the table's. */
 bool schema_text_refers(struct str sql, struct str table);
 
 #endif

@@ -381,6 +381,22 @@ def columns(checks, s):
     checks.equal("and nothing is left to be done", checks.good("preview", s.call("GET", f"/v1/db/acme/{main}/branches/b/preview"))["plan"]["statements"], [])
 
 
+def referred(checks, s):
+    """A removed table takes no row of a table along that stays."""
+    main, b = fresh(s, "referred", schema=["CREATE TABLE q(id INTEGER PRIMARY KEY)", "CREATE TABLE d(pid REFERENCES q(id) ON DELETE CASCADE, note)", "CREATE TABLE a(id INTEGER PRIMARY KEY)",
+                                           "INSERT INTO q VALUES (1)", "INSERT INTO d VALUES (1, 'kept')", "INSERT INTO a VALUES (1)"])
+    write(s, b, "DROP TABLE d", "DROP TABLE q", "CREATE TABLE d(pid, note)")
+    checks.refused("one that the branch keeps", merge(s, "b", {"mode": "schema"}, db=main), 409, "conflict", text="other tables of the parent refer to it")
+    checks.equal("its row is there", rows(s, "SELECT * FROM d", main), [[1, "kept"]])
+    s.call("PUT", f"/v1/db/acme/{main}/branches/b", {})
+    write(s, main, "CREATE TABLE kid(a REFERENCES a(id) ON DELETE CASCADE)", "INSERT INTO kid VALUES (1)")
+    write(s, b, "DROP TABLE a")
+    checks.refused("one that the parent made since", merge(s, "b", {"mode": "schema"}, db=main), 409, "conflict", text="other tables of the parent refer to it")
+    checks.equal("its row is there too", rows(s, "SELECT * FROM kid", main), [[1]])
+    s.call("POST", f"/v1/db/acme/{main}/query", {"sql": "DROP TABLE kid"})
+    checks.equal("without it there is a way", checks.good("merged", merge(s, "b", {"mode": "schema"}, db=main))["applied"], ['DROP TABLE "a"'])
+
+
 def rules(checks, s):
     main, b = fresh(s, "ruled")
     write(s, b, "UPDATE items SET name = 'b1' WHERE id = 1")
@@ -548,7 +564,7 @@ def crashes(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, foreign_keys, comments, bodies, schemas, moved_columns, columns, rules, approvals, destructive, what_it_began_with, restored, crashes):
+        for part in (differences, without_rows, kinds_of_rows, merging, conflicts, foreign_keys, comments, bodies, schemas, moved_columns, columns, referred, rules, approvals, destructive, what_it_began_with, restored, crashes):
             checks.part(part, checks, s)
     return checks.end()
 

@@ -317,6 +317,25 @@ void test_schemadiff__only_what_the_branch_did(void **state)
             "\nCREATE TABLE \"q\"(id, v)", 0},
         {{"CREATE TABLE p(id, v, w)", "", "DROP TABLE p; CREATE TABLE q(id, a INT, b)"},
             "\nDROP TABLE \"p\"\nCREATE TABLE q(id, a INT, b)", 0},
+        {{"CREATE TABLE q(id PRIMARY KEY); CREATE TABLE d(pid REFERENCES q(id) ON DELETE CASCADE, note)", "",
+             "DROP TABLE d; DROP TABLE q; CREATE TABLE d(pid, note)"},
+            "\nCREATE TABLE \"d__new\"(pid, note)\nINSERT INTO \"d__new\" (rowid, \"pid\", \"note\") SELECT "
+            "rowid, "
+            "\"pid\", \"note\" FROM \"d\"\nDROP TABLE \"d\"\nALTER TABLE \"d__new\" RENAME TO \"d\"",
+            1},
+        {{"CREATE TABLE q(id PRIMARY KEY); CREATE TABLE d(pid REFERENCES q(id))", "", "DROP TABLE q"}, "", 1},
+        {{"CREATE TABLE a(id PRIMARY KEY)", "CREATE TABLE kid(a REFERENCES 'a')", "DROP TABLE a"}, "", 1},
+        {{"CREATE TABLE \"a\"\"b\"(id PRIMARY KEY); CREATE TABLE kid(a REFERENCES \"a\"\"b\")", "",
+             "DROP TABLE \"a\"\"b\""},
+            "", 1},
+        {{"CREATE TABLE a(id PRIMARY KEY, a REFERENCES a); CREATE TABLE b(a PRIMARY KEY REFERENCES a); "
+          "CREATE TABLE c(b REFERENCES b)",
+             "", "DROP TABLE c; DROP TABLE b; DROP TABLE a"},
+            "\nDROP TABLE \"c\"\nDROP TABLE \"b\"\nDROP TABLE \"a\"", 0},
+        {{"CREATE TABLE a(id PRIMARY KEY); CREATE TABLE b(a PRIMARY KEY REFERENCES a); "
+          "CREATE TABLE c(b REFERENCES b)",
+             "", "DROP TABLE b; DROP TABLE a"},
+            "", 2},
         {{"CREATE VIRTUAL TABLE f USING fts5(a)", "", "ALTER TABLE f RENAME TO g"}, "", 1},
     };
     (void)state;
