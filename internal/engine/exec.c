@@ -272,14 +272,19 @@ static void write_counts(struct op *op, struct cached *c, const struct outcome *
 }
 
 /* What the engine wrote since the statement before is nobody's. A trigger may ask for changes() before
- * anything of its own is written, and would be told of the last write of another call. Comes before it is
- * looked whether the transaction stands: a failure can end it. */
-static void begin_counts(struct engine *eng, const struct cached *c)
+ * anything of its own is written, and would be told of the last write of another call. When that ends the
+ * transaction, it is as if the statement itself had. */
+static enum err_code begin_counts(struct op *op, const struct cached *c, struct err *err)
 {
+    struct engine *eng = op->eng;
     struct call_counts *n = &eng->counts;
-    if (!c->reads && !n->wrote && !eng->guard.rowsec && !sqlite3_get_autocommit(eng->db))
-        n->wrote = own_run(eng, OWN_WRITE_NOTHING) == SQLITE_OK; /* else changes() is 0 */
+    int rc = SQLITE_OK;
+    if (!c->reads && !n->wrote && !eng->guard.rowsec && !sqlite3_get_autocommit(eng->db)) {
+        rc = own_run(eng, OWN_WRITE_NOTHING);
+        n->wrote = rc == SQLITE_OK; /* else changes() is 0 */
+    }
     n->before = sqlite3_total_changes64(eng->db) - n->written;
+    return rc != SQLITE_OK && sqlite3_get_autocommit(eng->db) ? op_sql_error(op, rc, c->sql, err) : ERR_OK;
 }
 
 static enum err_code step_through(struct op *op, struct cached *c, struct err *err)
@@ -291,11 +296,14 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
     enum err_code code = ERR_OK;
     sqlite3_stmt_scanstatus_reset(c->stmt);
     destruction_begin(op, c, &destruction);
-    bool within = !sqlite3_get_autocommit(eng->db);
-    begin_counts(eng, c);
-    if ((task_of(op)->write || within) && sqlite3_get_autocommit(eng->db)) { /* it would commit by itself */
+    if (task_of(op)->write && sqlite3_get_autocommit(eng->db)) { /* it would commit by itself */
         destruction_end(op, c, &destruction, -1);
         return turn_ended(err);
+    }
+    code = begin_counts(op, c, err);
+    if (code != ERR_OK) {
+        destruction_end(op, c, &destruction, -1);
+        return code;
     }
     jsonw_object(op->w);
     int rc = write_result(op, c->stmt, &o, &code, err);
