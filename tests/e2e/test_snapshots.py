@@ -114,6 +114,15 @@ def under_load(checks, s):
         checks.equal("of one moment", len({r[0] for r in s.query("SELECT v FROM pair").json["data"]["rows"]}), 1)
 
 
+def together(checks, s):
+    """Restores of one database at once: whoever is not the one is told why."""
+    made = make(s, checks, "together")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: s.call("POST", "/v1/db/acme/main/restore", {"snapshotId": made["id"]}), range(4)))
+    checks.that("one at least is done, and no other is told of a file that could not be written", 200 in [a.status for a in answers] and
+                all(a.status == 200 or (a.status == 503 and a.headers["retry-after"] == "1" and "written down" not in a.json["error"]) for a in answers), answers)
+
+
 def cancelled(checks, s):
     """A client that leaves while its snapshot is made leaves no half of it."""
     s.query("CREATE TABLE wide(id INTEGER PRIMARY KEY, pad)")
@@ -349,7 +358,7 @@ def of_a_lost_file(checks, s):
 def main():
     checks = Checks()
     with Server(binary_argument()) as s:
-        for part in (plain, limits, under_load, whole_copies, crashes, keeps, by_time, keys_under_load, of_a_lost_file):
+        for part in (plain, limits, under_load, together, whole_copies, crashes, keeps, by_time, keys_under_load, of_a_lost_file):
             checks.part(part, checks, s)
     for part in (cancelled, boxes):
         with Server(binary_argument()) as s:

@@ -292,6 +292,10 @@ static void on_carried(struct engine_call *call, const struct err *failed)
     if (!failed && r->head.status == 403) {
         failed = &err;
         (void)err_set(&err, ERR_FORBIDDEN, STR_FMT, STR_ARG(snapshot_call_error(r)));
+    } else if (!failed && r->head.status != 200 && r->head.code == ERR_UNAVAILABLE) {
+        failed = &err; /* another restore, as a rule */
+        (void)err_retry(
+            &err, ERR_UNAVAILABLE, 1, "Nothing was changed: " STR_FMT, STR_ARG(snapshot_call_error(r)));
     } else if (!failed && r->head.status != 200) {
         failed = &err;
         (void)err_retry(&err, r->head.code ? (enum err_code)r->head.code : ERR_INTERNAL, 1,
