@@ -9,6 +9,8 @@
 #include "engine/engine_state.h"
 #include "engine/proposal_view.h"
 #include "engine/rowsec.h"
+#include "engine/rule.h"
+#include "engine/schema_state.h"
 
 enum { ROWS_TOLD = 20, TOLD_BYTES_MAX = 256 << 10, LOADED_BYTES_MAX = 16 << 20 };
 
@@ -221,6 +223,26 @@ static enum err_code check_views(
     return through->full ? cannot_ask(op, i, "it has too many names", err) : ERR_OK;
 }
 
+/* What it keeps would go on under a name that it does not ask, and another table stand in its place. */
+static enum err_code check_places(
+    struct op *op, const struct invariant *i, const struct guard_names *reads, struct err *err)
+{
+    struct str names = str_make(reads->text, reads->len), one;
+    if (!i->people_only || !op->deeds || rules_of_person(op))
+        return ERR_OK;
+    while (str_cut(&names, '\0', &one)) {
+        struct str now = one.len ? schema_went(op, one) : STR_EMPTY;
+        if (now.len)
+            return err_set(err, ERR_INVARIANT,
+                "The invariant \"" STR_FMT "\" is kept by people and asks the table \"" STR_FMT
+                "\", whose rows would be in \"" STR_FMT
+                "\" and another table in its place: nothing was changed. "
+                "A person may do this, or drop the old table in the same write",
+                STR_ARG(i->name), STR_ARG(one), STR_ARG(now));
+    }
+    return reads->full ? cannot_ask(op, i, "it has too many names", err) : ERR_OK;
+}
+
 static enum err_code prepare(struct op *op, struct invariant *i, sqlite3_stmt **ret, struct err *err)
 {
     struct guard *g = &op->eng->guard;
@@ -236,7 +258,8 @@ static enum err_code prepare(struct op *op, struct invariant *i, sqlite3_stmt **
         return cannot_ask(op, i, sqlite3_errmsg(op->eng->db), err);
     if (!i->reads.ptr && !names.full && op->eng->invariants && !g->rowsec)
         i->reads = arena_copy(&op->eng->invariants->arena, str_make(names.text, names.len));
-    return check_views(op, i, &through, err);
+    enum err_code code = check_views(op, i, &through, err);
+    return code ? code : check_places(op, i, &names, err);
 }
 
 static enum err_code ask(struct op *op, struct invariant *i, struct err *err)

@@ -112,20 +112,36 @@ static void follow(struct schema_object *before, const struct schema_deed *d)
         o->now = d->to;
 }
 
-static enum err_code follow_all(struct op *op, struct schema_object *before, struct err *err)
+/* The first one first; NULL: out of memory. */
+static const struct schema_deed **in_order(struct op *op, size_t *ret_count)
 {
     size_t count = 0;
     for (const struct schema_deed *d = op->deeds; d; d = d->next)
         count++;
-    const struct schema_deed **in_order = arena_alloc(op->arena, (count + 1) * sizeof in_order[0]);
-    if (!in_order)
-        return err_set(err, ERR_TOO_LARGE, "the write changes too much of the schema");
-    size_t at = count;
-    for (const struct schema_deed *d = op->deeds; d; d = d->next)
-        in_order[--at] = d;
-    for (; at < count; at++)
-        follow(before, in_order[at]);
-    return ERR_OK;
+    const struct schema_deed **list = arena_alloc(op->arena, (count + 1) * sizeof list[0]);
+    *ret_count = list ? count : 0;
+    for (const struct schema_deed *d = list ? op->deeds : NULL; d; d = d->next)
+        list[--count] = d;
+    return list;
+}
+
+static enum err_code follow_all(struct op *op, struct schema_object *before, struct err *err)
+{
+    size_t count;
+    const struct schema_deed **list = in_order(op, &count);
+    for (size_t i = 0; i < count; i++)
+        follow(before, list[i]);
+    return list ? ERR_OK : err_set(err, ERR_TOO_LARGE, "the write changes too much of the schema");
+}
+
+struct str schema_went(struct op *op, struct str table)
+{
+    size_t count;
+    struct schema_object o = {.type = S("table"), .name = table, .now = table};
+    const struct schema_deed **list = in_order(op, &count);
+    for (size_t i = 0; i < count; i++)
+        follow(&o, list[i]);
+    return o.gone || str_eq_nocase(o.now, table) ? (struct str){NULL, 0} : o.now;
 }
 
 /* A view, an index or a trigger of another text is shown as changed: nothing is lost with it. */

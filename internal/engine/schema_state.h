@@ -37,6 +37,8 @@ struct schema_deed {
 bool schema_deed_read(struct arena *a, struct str sql, struct schema_deed *ret);
 /* A statement was run: adds to op->deeds. */
 void schema_deed_note(struct op *op, struct str sql);
+/* The name that the table which had this one before the call has now; ptr NULL: the same, or it is gone. */
+struct str schema_went(struct op *op, struct str table);
 /* By op->deeds marks what became of `before`, and the tables of `after` that are tables of `before` under
  * another name. ERR_INVALID: rows of one were changed before. */
 struct recorder;
