@@ -191,6 +191,11 @@ static bool stays(struct str item)
     return schema_text_has(item, "PRIMARY") || schema_text_has(item, "UNIQUE");
 }
 
+static bool is_last_kept(const struct table *was, const struct table *is)
+{
+    return find_column(is, schema_text_column(was->items[was->columns - 1])) != NULL;
+}
+
 /* Marks the columns that went; *ret_new: the first that came. */
 static bool align(const struct table *was, const struct table *is, bool *gone, size_t *ret_new)
 {
@@ -203,7 +208,8 @@ static bool align(const struct table *was, const struct table *is, bool *gone, s
         kept += !gone[j];
     }
     *ret_new = k;
-    return kept > 0 && same_constraints(was, is, NULL);
+    /* a new one may be the last with another name */
+    return kept > 0 && (k == is->columns || is_last_kept(was, is)) && same_constraints(was, is, NULL);
 }
 
 bool schema_alter_drops(struct arena *a, const struct schema_object *was, const struct schema_object *is,
@@ -269,6 +275,25 @@ static size_t put_columns(struct strbuf *sql, const struct table *was, const str
     return count;
 }
 
+/* The values of a column are those of the column of its name, when all that both have stand in the same order
+ * and the others only went or only came: else columns may have exchanged names, or one name is two columns.
+ */
+static bool keep_places(const struct table *was, const struct table *is)
+{
+    size_t at = 0, kept = 0;
+    for (size_t i = 0; i < is->columns; i++) {
+        const struct str *same = find_column(was, schema_text_column(is->items[i]));
+        if (!same)
+            continue;
+        size_t place = (size_t)(same - was->items);
+        if (kept && place <= at)
+            return false;
+        at = place;
+        kept++;
+    }
+    return kept > 0 && (kept == was->columns || kept == is->columns);
+}
+
 bool schema_alter_rebuild(struct arena *a, const struct schema_object *was, const struct schema_object *is,
     struct schema_statement **ret_statements)
 {
@@ -278,7 +303,8 @@ bool schema_alter_rebuild(struct arena *a, const struct schema_object *was, cons
     struct str temporary = schema_alter_temporary(a, was->name);
     *ret_statements = NULL;
     strbuf_init(&sql, STATEMENT_MAX);
-    if (!temporary.ptr || !read_table(a, was->sql, &before) || !read_table(a, is->sql, &now))
+    if (!temporary.ptr || !read_table(a, was->sql, &before) || !read_table(a, is->sql, &now) ||
+        !keep_places(&before, &now))
         return false;
     begin(&sql, "CREATE TABLE ", temporary);
     strbuf_add_str(&sql, now.text.items);

@@ -129,6 +129,8 @@ static bool alter_table(struct arena *a, struct str table, const struct schema_s
     "to: make them anew without that, or remove them, in the parent as well"
 #define MORE_THAN_COLUMNS                                                                                    \
     "it is more than columns, and other tables refer to it, so it cannot be made anew beside them"
+#define NAME_TAKEN                                                                                           \
+    "made anew it would be called as it is with __new behind it meanwhile, and there is one of that name"
 #define RENAMED_OR_NEW                                                                                       \
     "its last column has another name: renamed, or gone and a new one? Do one of these to the parent as "    \
     "well"
@@ -137,6 +139,9 @@ static bool alter_table(struct arena *a, struct str table, const struct schema_s
 #define REFERS_RENAMED                                                                                       \
     "it refers to a new table that is like one that is gone: renamed, or another? Do one of these to the "   \
     "parent as well"
+#define COLUMNS_MOVED                                                                                        \
+    "some of its columns went where others came, or stand in another order: renamed, or gone and new ones? " \
+    "Do one of these to the parent as well"
 #define AS_RENAMED                                                                                           \
     "columns of the same place and kind have other names: they are renamed and keep their values"
 #define AS_DROPPED  "columns are removed, with their values"
@@ -239,15 +244,31 @@ static bool is_referred(const struct schema_object *list, struct str table)
     return list != NULL;
 }
 
-/* Dropping a table that others refer to would take their rows along. */
-static bool can_rebuild(struct comparison *c, const struct schema_object *table)
+static bool has_temporary(struct comparison *c, const struct schema_object *table)
 {
     struct str temporary = schema_alter_temporary(c->a, table->name);
     bool taken = false;
     for (unsigned kind = 0; kind < SCHEMA_KIND_COUNT; kind++)
         taken |= find(c->sides->parent, (enum schema_kind)kind, temporary) != NULL ||
                  find(c->sides->branch, (enum schema_kind)kind, temporary) != NULL;
-    return !taken && !is_referred(c->sides->parent, table->name);
+    return taken;
+}
+
+static void rebuild(struct comparison *c, struct schema_change *change)
+{
+    const struct schema_object *was = change->parent, *is = change->branch;
+    if (refers_to_renamed(c, is))
+        change->by_hand = REFERS_RENAMED;
+    else if (is_referred(c->sides->parent, was->name)) /* dropping it would take their rows along */
+        change->by_hand = MORE_THAN_COLUMNS;
+    else if (has_temporary(c, was))
+        change->by_hand = NAME_TAKEN;
+    else if (!schema_alter_rebuild(c->a, was, is, &change->alters))
+        change->by_hand = COLUMNS_MOVED;
+    else {
+        change->remark = AS_REBUILT;
+        change->rebuilt = true;
+    }
 }
 
 /* The parent left it as it was. */
@@ -268,13 +289,8 @@ static void alter(struct comparison *c, struct schema_change *change)
     else if (schema_alter_follows(was->sql, is->sql, c->renames)) {
         change->remark = AS_FOLLOWED;
         change->alters = NULL;
-    } else if (refers_to_renamed(c, is))
-        change->by_hand = REFERS_RENAMED;
-    else if (can_rebuild(c, was) && schema_alter_rebuild(c->a, was, is, &change->alters)) {
-        change->remark = AS_REBUILT;
-        change->rebuilt = true;
     } else
-        change->by_hand = MORE_THAN_COLUMNS;
+        rebuild(c, change);
 }
 
 static void compare_table(struct comparison *c, const struct schema_object *base,

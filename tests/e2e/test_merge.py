@@ -358,7 +358,7 @@ def columns(checks, s):
         "INSERT INTO a VALUES (1, 'v', 2, 0)", "INSERT INTO d VALUES (1, 2, 3)", "INSERT INTO anew VALUES (1, 'one', 'z'), (2, 'two', 'z'), (3, '3', 'z')", "DELETE FROM anew WHERE x = 2"])
     s.call("PUT", f"/v1/db/acme/{main}/branches/b", {})
     write(s, b, "ALTER TABLE a RENAME COLUMN v TO \"v v\"", "ALTER TABLE a RENAME COLUMN w TO weight", "ALTER TABLE d DROP COLUMN gone", "DROP VIEW seen", "DROP TABLE anew",
-          "CREATE TABLE anew(x INT CHECK (x > 0), y TEXT, n DEFAULT 7)", "CREATE INDEX by_x ON anew(x)", "CREATE TRIGGER noted AFTER INSERT ON anew BEGIN UPDATE d SET c = c + 1; END",
+          "CREATE TABLE anew(x INT CHECK (x > 0), y TEXT, z, n DEFAULT 7)", "CREATE INDEX by_x ON anew(x)", "CREATE TRIGGER noted AFTER INSERT ON anew BEGIN UPDATE d SET c = c + 1; END",
           'CREATE VIEW seen AS SELECT "v v", n FROM a, anew')
     preview = checks.good("preview", s.call("GET", f"/v1/db/acme/{main}/branches/b/preview"))["plan"]
     checks.equal("nothing is left to people", (preview["byHand"], {c["name"]: "remark" in c for c in preview["changed"]}),
@@ -367,7 +367,7 @@ def columns(checks, s):
     checks.equal("what was shown was done", made["applied"], preview["statements"])
     checks.that("what is lost is kept", made["snapshot"]["id"], made)
     checks.equal("rows have their values, and their ids", [rows(s, f"SELECT {what}", main) for what in ("* FROM a", "* FROM d", "rowid, * FROM anew", "* FROM seen", "* FROM beside")],
-                 [[[1, "v", 2, 0]], [[1, 6]], [[1, 1, "one", 7], [3, 3, "3", 7]], [["v", 7], ["v", 7]], [[1]]])
+                 [[[1, "v", 2, 0]], [[1, 6]], [[1, 1, "one", "z", 7], [3, 3, "3", "z", 7]], [["v", 7], ["v", 7]], [[1]]])
     checks.equal("what rests on them is there", rows(s, "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema WHERE type IN ('index', 'view', 'trigger') AND name NOT LIKE '%sys%' ORDER BY name)", main),
                  [["beside by_w by_x noted seen"]])
     write(s, b, "ALTER TABLE a DROP COLUMN z", "ALTER TABLE a ADD COLUMN y")
@@ -378,6 +378,10 @@ def columns(checks, s):
     checks.refused("what may be another table or another name", merge(s, "b", {"mode": "schema"}, db=main), 409, "conflict", text="renamed, or")
     checks.equal("and no row is lost", rows(s, "SELECT count(*) FROM a", main), [[1]])
     s.call("POST", f"/v1/db/acme/{main}/query", {"sql": "ALTER TABLE a RENAME TO renamed"})
+    crossed = ["ALTER TABLE anew RENAME x TO t", "ALTER TABLE anew RENAME y TO x", "ALTER TABLE anew RENAME t TO y"]
+    write(s, b, *crossed)
+    checks.refused("names that were exchanged", merge(s, "b", {"mode": "schema"}, db=main), 409, "conflict", text="in another order")
+    write(s, main, *crossed)
     checks.equal("and nothing is left to be done", checks.good("preview", s.call("GET", f"/v1/db/acme/{main}/branches/b/preview"))["plan"]["statements"], [])
 
 

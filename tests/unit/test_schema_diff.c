@@ -208,11 +208,20 @@ void test_schemadiff__statements_make_the_one_the_other(void **state)
             "ALTER TABLE t RENAME COLUMN b TO \"B b\"; ALTER TABLE t ADD COLUMN d", 0, 5, 0, 0},
         {"CREATE TABLE t(a, b, c)", "ALTER TABLE t RENAME a TO x; ALTER TABLE t RENAME b TO z", 0, 1, 0, 0},
         {"CREATE TABLE t(a, b, c, UNIQUE (b))",
-            "ALTER TABLE t DROP a; ALTER TABLE t DROP c; ALTER TABLE t ADD d", 0, 1, 0, 0},
+            "ALTER TABLE t DROP a; ALTER TABLE t DROP c; ALTER TABLE t ADD d", 0, 1, 0, 1},
+        {"CREATE TABLE t(a, b, c, UNIQUE (b))", "ALTER TABLE t DROP a; ALTER TABLE t ADD d", 0, 1, 0, 0},
+        {"CREATE TABLE x(id, p, q)",
+            "ALTER TABLE x RENAME p TO t; ALTER TABLE x RENAME q TO p; ALTER TABLE x RENAME t TO q", 0, 1, 0,
+            1},
+        {"CREATE TABLE x(p, q)", "ALTER TABLE x RENAME p TO r; ALTER TABLE x RENAME q TO p", 0, 1, 0, 1},
+        {"CREATE TABLE t(a, b, c)", "ALTER TABLE t DROP b; ALTER TABLE t ADD b", 0, 1, 0, 1},
+        {"CREATE TABLE t(a, b, c)", "DROP TABLE t; CREATE TABLE t(n, a TEXT, c)", 0, 1, 0, 1},
+        {"CREATE TABLE t(a, b, c)", "DROP TABLE t; CREATE TABLE t(a TEXT, c)", 0, 1, 0, 0},
+        {"CREATE TABLE t(a, b)", "DROP TABLE t; CREATE TABLE t(n, a TEXT, b, m)", 0, 1, 0, 0},
         {"CREATE TABLE t(a, b); CREATE INDEX i ON t(b); CREATE VIEW v AS SELECT b FROM t",
             "DROP VIEW v; DROP INDEX i; ALTER TABLE t DROP b", 0, 1, 2, 0},
         {"CREATE TABLE t(a, b UNIQUE, c); CREATE INDEX i ON t(a); CREATE INDEX j ON t(c)",
-            "CREATE TABLE n(a, d); DROP TABLE t; ALTER TABLE n RENAME TO t; CREATE INDEX i ON t(a)", 0, 1, 1,
+            "CREATE TABLE n(a, b); DROP TABLE t; ALTER TABLE n RENAME TO t; CREATE INDEX i ON t(a)", 0, 1, 1,
             0},
         {"CREATE TABLE \"a\"\"b\"(x INTEGER PRIMARY KEY, y AS (x + 1), z); CREATE VIEW v AS SELECT z FROM "
          "\"a\"\"b\";"
@@ -231,7 +240,7 @@ void test_schemadiff__statements_make_the_one_the_other(void **state)
             0, 1, 0, 1},
         {"CREATE TABLE t(a); CREATE TABLE t__new(a)", "DROP TABLE t; CREATE TABLE t(a TEXT)", 0, 1, 0, 1},
         {"CREATE TABLE t(a)", "DROP TABLE t; CREATE TABLE t(b TEXT)", 0, 1, 0, 1},
-        {"CREATE TABLE t(a, b)", "DROP TABLE t; CREATE TABLE t(b, a)", 0, 1, 0, 0},
+        {"CREATE TABLE t(a, b)", "DROP TABLE t; CREATE TABLE t(b, a)", 0, 1, 0, 1},
         {"CREATE TABLE t(a, b); CREATE INDEX i ON t(a); CREATE VIEW v AS SELECT a FROM t",
             "DROP INDEX i; CREATE INDEX i ON t(b); DROP VIEW v; CREATE VIEW v AS SELECT b FROM t", 0, 2, 0,
             0},
@@ -361,4 +370,27 @@ void test_schemadiff__an_unknown_start_removes_nothing(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++)
         expect_told(&ROWS[i].side, true, ROWS[i].told, ROWS[i].by_hand);
+}
+
+/* Why a table that was made otherwise has no statement. */
+void test_schemadiff__reasons(void **state)
+{
+    static const struct {
+        const char *both, *then, *reason;
+    } ROWS[] = {
+        {"CREATE TABLE t(a); CREATE TABLE t__new(a)", "DROP TABLE t; CREATE TABLE t(a TEXT)", "__new"},
+        {"CREATE TABLE t(a PRIMARY KEY); CREATE TABLE u(a REFERENCES t)",
+            "DROP TABLE t; CREATE TABLE t(a TEXT PRIMARY KEY)", "other tables refer to it"},
+        {"CREATE TABLE t(a, b)", "DROP TABLE t; CREATE TABLE t(b, a)", "in another order"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        const struct side side = {ROWS[i].both, "", ROWS[i].then};
+        struct sides s = open_sides(&side);
+        struct schema_diff d = compare(&s, false);
+        assert_int_equal(d.by_hand, 1);
+        assert_non_null(d.changed);
+        assert_non_null(strstr(d.changed->by_hand, ROWS[i].reason));
+        close_sides(&s);
+    }
 }
