@@ -145,12 +145,30 @@ static void close_drift(struct drift *d, bool objects)
     jsonw_object_end(&d->w);
 }
 
+static void tell_referring(void *arg, const struct schema_object *o)
+{
+    tell_object(arg, o->type, o->name, (struct str){NULL, 0}, o->sql);
+}
+
+/* Tables that refer to one that goes. */
+static enum err_code check_referring(struct schema_undo *s, struct drift *d, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (const struct schema_undo_change *c = s->changes; c && !code; c = c->next) {
+        if (c->what == SCHEMA_ADDED && schema_undo_is_table(c) && !c->renamed.ptr && !c->replaced)
+            code = schema_undo_each_referring(s, c, tell_referring, d, err);
+    }
+    return code;
+}
+
 static enum err_code check_objects(struct schema_undo *s, bool *ret_drifted, struct err *err)
 {
     static const struct str NONE = {NULL, 0};
     struct drift d;
     enum err_code code = ERR_OK;
-    drift_begin(&d, s->op, s->of, "The schema is no longer as the write left it; nothing was changed");
+    drift_begin(&d, s->op, s->of,
+        "The schema is no longer as the write left it, or other tables refer to what would go; nothing was "
+        "changed");
     for (struct schema_undo_change *c = s->changes; c; c = c->next) {
         if (!stands(s, c))
             tell_object(
@@ -160,8 +178,9 @@ static enum err_code check_objects(struct schema_undo *s, bool *ret_drifted, str
         if (hangs_on(s, o))
             tell_object(&d, o->type, o->name, NONE, o->sql);
     }
-    *ret_drifted = d.told;
-    if (d.told) {
+    code = check_referring(s, &d, err);
+    *ret_drifted = !code && d.told;
+    if (*ret_drifted) {
         close_drift(&d, true);
         code = drift_end(&d, err);
     }

@@ -41,6 +41,11 @@ struct schema_undo_counter {
     int64_t value;
 };
 
+struct schema_undo_view {
+    struct schema_undo_view *next;
+    struct str name;
+};
+
 struct schema_undo_set {
     struct schema_undo_set *next;
     struct strbuf set;
@@ -57,7 +62,8 @@ struct schema_undo {
     bool has_from;
     struct schema_undo_set *sets; /* to be written, the first first */
     struct schema_undo_counter *counters;
-    struct strbuf steps, lost; /* JSON: statements, and what is lost */
+    struct schema_undo_view *views; /* none of the difference, that can be read */
+    struct strbuf steps, lost;      /* JSON: statements, and what is lost */
     struct jsonw steps_w, lost_w;
 };
 
@@ -100,6 +106,13 @@ MUST_CHECK enum err_code schema_undo_read_rows(struct schema_undo *s, struct err
 MUST_CHECK enum err_code schema_undo_run(struct schema_undo *s, struct rehearsal *r,
     void (*fn)(void *arg, const struct change_conflict *c), void *arg, uint64_t *ret_conflicts,
     struct err *err);
+
+/* undo_schema_users.c. ERR_CONFLICT: views that were noted cannot be read any more. */
+void schema_undo_note_views(struct schema_undo *s);
+MUST_CHECK enum err_code schema_undo_check_views(struct schema_undo *s, struct err *err);
+/* Tables that have a foreign key to it, and are none of the difference. */
+MUST_CHECK enum err_code schema_undo_each_referring(struct schema_undo *s, const struct schema_undo_change *c,
+    void (*fn)(void *arg, const struct schema_object *o), void *arg, struct err *err);
 
 bool schema_undo_is_table(const struct schema_undo_change *c);
 struct schema_undo_change *schema_undo_find(const struct schema_undo *s, struct str type, struct str name);

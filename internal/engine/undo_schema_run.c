@@ -172,6 +172,7 @@ static enum err_code add_columns(struct schema_undo *s, struct err *err)
 
 static enum err_code before_rows(struct schema_undo *s, struct err *err)
 {
+    schema_undo_note_views(s);
     enum err_code code = drop_each(s, "trigger", "DROP TRIGGER ?", true, err);
     if (!code)
         code = drop_each(s, "view", "DROP VIEW ?", true, err);
@@ -568,7 +569,9 @@ static enum err_code after_rows(struct schema_undo *s, struct rehearsal *r, stru
         code = create_each(s, "trigger", "DROP TRIGGER ?", err);
     if (!code)
         code = rebuild_indexes(s, r, err);
-    return code ? code : check_back(s, err);
+    if (!code)
+        code = check_back(s, err);
+    return code ? code : schema_undo_check_views(s, err);
 }
 
 /* --- All of it --- */

@@ -379,6 +379,29 @@ void test_undo_schema__another_change_is_drift_by_object(void **state)
     op_fixture_sql(&f, "DROP TABLE by_n");
 }
 
+/* Nothing is left that reads or refers to what is gone. */
+void test_undo_schema__what_rests_on_it_keeps_it(void **state)
+{
+    (void)state;
+    fresh();
+    note_schema();
+    write_sql("{\"sql\":\"CREATE TABLE made (a PRIMARY KEY)\"}");
+    query("CREATE VIEW sees AS SELECT a FROM made");
+    const struct jsonr_value *v = undo(409);
+    assert_string_equal(op_json_text(v, "code"), "restore_needed");
+    assert_non_null(strstr(op_json_text(v, "error"), "the view \"sees\" reads what would go"));
+    query("DROP VIEW sees");
+    query("CREATE TABLE refers (m REFERENCES made)");
+    v = undo(409);
+    assert_string_equal(op_json_text(v, "code"), "drift");
+    assert_string_equal(op_json_text(v, "drift/objects/0/name"), "refers");
+    query("DROP TABLE refers");
+    query("CREATE VIEW sees AS SELECT n AS made FROM stock");
+    undone();
+    op_fixture_sql(&f, "DROP VIEW sees");
+    check_schema();
+}
+
 void test_undo_schema__refusals(void **state)
 {
     static const struct op_arg gone[] = {{"id", g_id}, {"snapshot", ""}, {NULL, NULL}};
