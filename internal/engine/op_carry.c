@@ -60,9 +60,9 @@ static enum err_code build(struct op *op, const char *path, struct err *err)
 enum err_code op_run_CARRY(struct op *op, struct err *err)
 {
     char path[FS_PATH_MAX];
-    enum err_code code = rules_check_restore(op, err);
+    enum err_code code = copy_file_begin(op, path, err);
     if (!code)
-        code = copy_file_begin(op, path, err);
+        code = rules_check_restore(op, err);
     if (code)
         return code;
     code = build(op, path, err);

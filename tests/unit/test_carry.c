@@ -64,7 +64,8 @@ static void start(void)
     open_own();
 }
 
-#define RULE(id) "INSERT INTO _sys_rule VALUES('" id "', 1, NULL, NULL, 'deny', 1, NULL, NULL, 1, 1, 0);"
+/* It says nothing of restores: those are people's where a rule speaks for every write. */
+#define RULE(id) "INSERT INTO _sys_rule VALUES('" id "', 1, 'none', NULL, 'deny', 1, NULL, NULL, 1, 1, 0);"
 
 static void leave_as_carry(const char *from, bool again)
 {
@@ -142,6 +143,17 @@ void test_carry__seals_the_database(void **state)
     stop();
     start();
     op_fixture_ok(&fx, WIRE_OP_QUERY, S("{\"sql\":\"CREATE TABLE late(a)\"}"), NULL);
+}
+
+void test_carry__is_for_people_where_a_rule_denies_every_write(void **state)
+{
+    struct id id = id_new("db");
+    const struct op_arg args[] = {{"copy", id.text}, {NULL, NULL}};
+    (void)state;
+    op_fixture_ok(&fx, WIRE_OP_RULE_REPLACE, S("{\"rules\":[{\"action\":\"deny\"}]}"), NULL);
+    assert_int_equal(op_fixture_run(&fx, WIRE_OP_CARRY, STR_EMPTY, args), ERR_FORBIDDEN);
+    op_fixture_ok(&fx, WIRE_OP_RULE_REPLACE, S("{\"rules\":[]}"), NULL);
+    op_fixture_ok(&fx, WIRE_OP_QUERY, S("{\"sql\":\"CREATE TABLE unsealed(a)\"}"), NULL);
 }
 
 void test_carry__is_for_admins(void **state)
