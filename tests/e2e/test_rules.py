@@ -73,6 +73,31 @@ def bad_input(checks, s):
     checks.equal("nothing was stored", s.call("GET", RULES).json["data"], [])
 
 
+REMADE = [["DROP TABLE kid", "CREATE TABLE kid(id INTEGER PRIMARY KEY, v)"],
+          ["ALTER TABLE kid RENAME TO gone", "CREATE TABLE kid(id INTEGER PRIMARY KEY, v)", "DROP TABLE gone"],
+          ["CREATE TABLE q(id INTEGER PRIMARY KEY, v)", "DROP TABLE kid", "ALTER TABLE q RENAME TO kid"]]
+
+
+def remade(checks, s):
+    """A table that is dropped and made again, or exchanged, is another one, whatever its text says."""
+    s.batch(["CREATE TABLE kid(id INTEGER PRIMARY KEY, v)", "INSERT INTO kid VALUES(1, 1), (2, 2), (3, 3)"])
+    for rule in ({"tableGlob": "kid"}, {"when": "EXISTS (SELECT 1 FROM effects WHERE op = 'schema' AND table_name = 'kid')"},
+                 {"when": "(SELECT sum(row_count) FROM effects WHERE op = 'delete') = 3"}, {"tableGlob": "kid", "when": "EXISTS (SELECT 1 FROM changes WHERE old IS NOT NULL)"}):
+        store(checks, s, {**rule, "action": "deny"})
+        wanted = "approval_required" if "changes" in rule.get("when", "") else "denied_by_rule"
+        for write in REMADE:
+            for whole in (True, False):
+                a = s.db("batch", {"statements": [{"sql": sql} for sql in write], "transaction": whole})
+                checks.that(f"{rule}: {write}", a.status == 403 and a.json["code"] == wanted, a)
+            dump = s.call("POST", "/v1/db/acme/main/import?format=sql", (";".join(write) + ";").encode(), headers={"Content-Type": "application/sql"})
+            checks.that(f"{rule}: {write}, imported", dump.status == 403, dump)
+            told = s.db("propose", {"statements": [{"sql": sql} for sql in write]}).json["data"]
+            checks.equal(f"{write}: told", [(d["name"], d["rows"], d.get("replaced")) for d in told["schemaDiff"]], [("kid", 3, True)])
+        checks.equal("nothing is gone", s.query("SELECT count(*) FROM kid").json["data"]["rows"], [[3]])
+        clear(s)
+    s.query("DROP TABLE kid")
+
+
 def off_work():
     now = time.gmtime()
     return now.tm_wday > 4 or not 8 <= now.tm_hour < 18
@@ -275,7 +300,7 @@ def main():
     with Server(binary_argument()) as s:
         for sql in SCHEMA:
             checks.equal(sql, s.query(sql).status, 200)
-        for part in (routes, bad_input, examples, one_bearer_only, kept_by_people, whole_writes, imports_and_branches, reasons, invariants, whatever_writes, restored, restored_by_people):
+        for part in (routes, bad_input, examples, remade, one_bearer_only, kept_by_people, whole_writes, imports_and_branches, reasons, invariants, whatever_writes, restored, restored_by_people):
             checks.part(part, checks, s)
     return checks.end()
 
