@@ -325,7 +325,8 @@ static void lose_columns_of(struct schema_undo *s, const struct schema_undo_chan
         tell_lost(s, c->name, k->name, rows, "the column goes with its values");
     for (const struct schema_undo_column *k = c->back; k; k = k->next)
         tell_lost(s, c->name, k->name, -1,
-            s->has_from ? "rows inserted since have no value in it: NULL, or its default"
+            s->has_from ? "rows inserted since have no value in it: NULL, or its default; one with the key, "
+                          "or row id, of a row that is gone gets that one's value"
                         : "no snapshot holds its values: NULL, or its default");
 }
 

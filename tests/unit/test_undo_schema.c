@@ -203,6 +203,20 @@ void test_undo_schema__a_dropped_column_comes_back(void **state)
         op_fixture_value(&f, "SELECT group_concat(name) FROM pragma_table_info('stock')"), "id,n");
 }
 
+/* Whether it is the same row its key alone tells: that is said. */
+void test_undo_schema__a_key_that_was_used_again_is_told(void **state)
+{
+    (void)state;
+    fresh();
+    write_sql("{\"sql\":\"DROP VIEW low\"},{\"sql\":\"ALTER TABLE stock DROP COLUMN \\\"a b\\\"\"}");
+    query("DELETE FROM stock WHERE id = 3");
+    query("INSERT INTO stock (id, n) VALUES (3, 33)");
+    const struct jsonr_value *v = undo(200);
+    assert_string_equal(op_json_text(v, "changes/rows/1/after/a b"), "z");
+    assert_non_null(
+        strstr(op_json_text(v, "flags/undo/lost/0/why"), "of a row that is gone gets that one's value"));
+}
+
 /* A column that may not be NULL, and rules that the values alone fulfil. */
 void test_undo_schema__a_table_that_was_built_anew_gets_its_definition(void **state)
 {
