@@ -75,18 +75,13 @@ static enum err_code mint(struct db *db, const struct actor *by, struct arena *a
     const struct branch_wish *in, struct branch_made *made, struct err *err)
 {
     struct token_new wish;
-    int64_t now = clock_wall_ms();
 
     if (!in->token)
         return ERR_OK;
     wish = *in->token;
     wish.namespace_id = made->entry.namespace_id;
     wish.database_id = made->entry.id;
-    if (made->entry.expires_at) {
-        int64_t left_s = (made->entry.expires_at - now) / 1000;
-        if (!wish.expires_in_s || left_s < wish.expires_in_s)
-            wish.expires_in_s = left_s > 0 ? left_s : 1;
-    }
+    wish.ends_by_ms = made->entry.expires_at;
     return token_create(db, by, a, &wish, &made->token, &made->secret, err);
 }
 

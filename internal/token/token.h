@@ -83,6 +83,7 @@ struct token_new {
     const struct str *tables;
     size_t table_count;
     int64_t expires_in_s;        /* 0 never */
+    int64_t ends_by_ms;          /* but no later than what it is for; 0: that does not end */
     const struct str *addresses; /* as network_parse() takes them */
     size_t address_count;        /* 0: used from everywhere */
     struct str

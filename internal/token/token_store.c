@@ -309,6 +309,12 @@ static enum err_code audit_created(struct db *db, const struct actor *by, const 
         err);
 }
 
+static int64_t end_of(const struct token_new *in, int64_t now)
+{
+    int64_t end = in->expires_in_s ? now + in->expires_in_s * 1000 : 0;
+    return in->ends_by_ms && (!end || in->ends_by_ms < end) ? in->ends_by_ms : end;
+}
+
 /* What it is to reach, with what it takes over from the token that makes it, and the text of its addresses.
  */
 static enum err_code prepare(struct db *db, const struct actor *by, struct arena *a,
@@ -324,7 +330,7 @@ static enum err_code prepare(struct db *db, const struct actor *by, struct arena
         .has_table_scope = in->has_table_scope,
         .tables = in->tables,
         .table_count = in->table_count,
-        .expires_at = in->expires_in_s ? now + in->expires_in_s * 1000 : 0,
+        .expires_at = end_of(in, now),
         .addresses = in->addresses,
         .address_count = in->address_count};
     if (!code) /* before they are compared */

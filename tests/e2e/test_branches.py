@@ -148,6 +148,8 @@ def bodies(checks, s):
                               ({"ttlDays": None, "ttlSec": None, "expiresAt": soon}, 4990, 5000)):
         made = checks.good(f"PUT {body}", s.call("PUT", at("ttl"), body))
         checks.that(f"{body} is kept", least < seconds_until(made["expiresAt"]) <= most, made)
+    checks.equal("a claim ends when it says, and so does its branch", (claim(s, checks, {"ref": "ttl", "expiresAt": soon})["expiresAt"], s.call("GET", "/v1/databases/main-ttl").json["data"]["expiresAt"]),
+                 (soon[:-1] + ".000Z",) * 2)
     checks.equal("0 keeps it", checks.good("0", s.call("PUT", at("ttl"), {"ttlSec": 0}))["expiresAt"], None)
     s.call("DELETE", at("ttl"))
     both = [({"ttlDays": d}, "/ttlDays") for d in (0, 31, -1, 1.5, "7")] + [({"ttlSec": d}, "/ttlSec") for d in (1, 59, 2592001, -1, "60")] + \
