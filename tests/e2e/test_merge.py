@@ -78,7 +78,7 @@ def differences(checks, s):
     write(s, b, "INSERT INTO items VALUES (10, '<b>|x`\u202e', 1, NULL)")
     text = diff(s, "b", "?format=markdown", db=main)
     checks.that("as text", text.status == 200 and text.headers["content-type"].startswith("text/markdown") and b"| items | 2 | 1 | 0 |" in text.data and
-                b"changed in items: id 2; was name two; is name TWO" in text.data and b"<b>" not in text.data and "\u202e".encode() not in text.data, text.data)
+                b"changed in items: id 2; was name two; is name TWO" in text.data and b"added to items: id 10; name" in text.data and b"<b>" not in text.data and "\u202e".encode() not in text.data, text.data)
     preview = s.call("GET", f"/v1/db/acme/{main}/branches/b/preview?format=markdown")
     checks.that("the preview's text has a summary", preview.status == 200 and b"| items | 2 | 1 | 0 |" in preview.data, preview.data)
     write(s, b, "ALTER TABLE log ADD COLUMN more")

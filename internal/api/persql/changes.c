@@ -235,11 +235,15 @@ static void add_value(struct strbuf *out, const struct jsonr_value *v)
         strbuf_add_cstr(out, " …");
 }
 
-static void add_members(struct strbuf *out, const struct jsonr_value *object)
+/* `told`: an object whose members are not repeated, NULL none. */
+static void add_members(
+    struct strbuf *out, const char *lead, const struct jsonr_value *object, const struct jsonr_value *told)
 {
     int count = 0;
     for (const struct jsonr_value *m = object ? jsonr_first(object) : NULL; m; m = jsonr_next(m)) {
-        strbuf_add_cstr(out, count ? ", " : " ");
+        if (told && jsonr_member(told, jsonr_name(m)))
+            continue;
+        strbuf_add_cstr(out, count ? ", " : lead);
         if (count++ == VALUES_MAX) {
             strbuf_add_cstr(out, "…");
             return;
@@ -257,15 +261,12 @@ static void add_row(struct strbuf *out, const struct jsonr_value *row)
     strbuf_addf(out, "- %s ", insert ? "added to" : update ? "changed in" : "removed from");
     plan_markdown_text(out, text_of(row, "table"));
     strbuf_add_char(out, ':');
-    add_members(out, member(row, "key", JSONR_OBJECT));
-    if (update) {
-        strbuf_add_cstr(out, "; was");
-        add_members(out, member(row, "before", JSONR_OBJECT));
-    }
-    if (update || insert) {
-        strbuf_add_cstr(out, update ? "; is" : ";");
-        add_members(out, member(row, "after", JSONR_OBJECT));
-    }
+    const struct jsonr_value *key = member(row, "key", JSONR_OBJECT);
+    add_members(out, " ", key, NULL);
+    if (update)
+        add_members(out, "; was ", member(row, "before", JSONR_OBJECT), NULL);
+    if (update || insert)
+        add_members(out, update ? "; is " : "; ", member(row, "after", JSONR_OBJECT), insert ? key : NULL);
     strbuf_add_char(out, '\n');
 }
 
