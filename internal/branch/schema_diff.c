@@ -129,6 +129,7 @@ static bool alter_table(struct arena *a, struct str table, const struct schema_s
     "to: make them anew without that, or remove them, in the parent as well"
 #define MORE_THAN_COLUMNS                                                                                    \
     "it is more than columns, and other tables refer to it, so it cannot be made anew beside them"
+#define IS_VIRTUAL "it is a virtual table, which no statement alters: make it anew in the parent as well"
 #define NAME_TAKEN                                                                                           \
     "made anew it would be called as it is with __new behind it meanwhile, and there is one of that name"
 #define RENAMED_OR_NEW                                                                                       \
@@ -168,11 +169,18 @@ static void note(struct comparison *c, struct schema_change ***end, const struct
     *end = &made->next;
 }
 
+static bool is_virtual(const struct schema_object *table)
+{
+    struct str rest = table->sql;
+    (void)schema_text_token(&rest); /* CREATE */
+    return str_eq_nocase(schema_text_token(&rest), S("VIRTUAL"));
+}
+
 /* A table that was given back its name has it in quotes. */
 static struct str without_name(const struct schema_object *o)
 {
     struct schema_text text;
-    bool split = o->kind == SCHEMA_TABLE && schema_text_split(o->sql, &text);
+    bool split = o->kind == SCHEMA_TABLE && !is_virtual(o) && schema_text_split(o->sql, &text);
     return split ? str_slice(o->sql, text.head.len, o->sql.len) : o->sql;
 }
 
@@ -188,6 +196,10 @@ static void compare_both(struct comparison *c, const struct schema_object *base,
     struct schema_statement *ours, *theirs = NULL;
     struct schema_change change = {.parent = parent, .branch = branch, .by_hand = BOTH_CHANGED};
     bool told = false;
+    if (is_virtual(parent) || is_virtual(branch)) {
+        note(c, &c->changed, &change);
+        return;
+    }
     if (base)
         told = new_columns(c->a, base->sql, branch->sql, &ours) &&
                new_columns(c->a, base->sql, parent->sql, &theirs);
@@ -278,6 +290,10 @@ static void alter(struct comparison *c, struct schema_change *change)
     struct schema_rename *renames;
     bool sure;
     const struct schema_object *was = change->parent, *is = change->branch;
+    if (is_virtual(was) || is_virtual(is)) {
+        change->by_hand = IS_VIRTUAL;
+        return;
+    }
     if (new_columns(c->a, was->sql, is->sql, &ours) &&
         alter_table(c->a, was->name, ours, NULL, &change->alters))
         return;

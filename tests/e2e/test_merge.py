@@ -382,6 +382,12 @@ def columns(checks, s):
     write(s, b, *crossed)
     checks.refused("names that were exchanged", merge(s, "b", {"mode": "schema"}, db=main), 409, "conflict", text="in another order")
     write(s, main, *crossed)
+    write(s, main, "CREATE VIRTUAL TABLE found USING fts5(p)")
+    s.call("PUT", f"/v1/db/acme/{main}/branches/b", {})
+    for n, db in enumerate((b, main)):
+        write(s, db, "DROP TABLE found", "CREATE VIRTUAL TABLE found USING fts5(p, q, tokenize = 'porter')")
+        if n == 0:
+            checks.refused("another definition of an index", merge(s, "b", {"mode": "schema"}, db=main), 409, "conflict", text="virtual table")
     checks.equal("and nothing is left to be done", checks.good("preview", s.call("GET", f"/v1/db/acme/{main}/branches/b/preview"))["plan"]["statements"], [])
 
 

@@ -345,6 +345,10 @@ void test_schemadiff__only_what_the_branch_did(void **state)
           "CREATE TABLE c(b REFERENCES b)",
              "", "DROP TABLE b; DROP TABLE a"},
             "", 2},
+        {{"CREATE VIRTUAL TABLE f USING fts5(p)", "DROP TABLE f; CREATE VIRTUAL TABLE f USING fts5(p, r)",
+             "DROP TABLE f; CREATE VIRTUAL TABLE f USING fts5(p, q)"},
+            "", 1},
+        {{"", "CREATE VIRTUAL TABLE f USING fts5(p)", "CREATE VIRTUAL TABLE f USING fts5(p, q)"}, "", 1},
         {{"CREATE VIRTUAL TABLE f USING fts5(a)", "", "ALTER TABLE f RENAME TO g"}, "", 1},
     };
     (void)state;
@@ -382,6 +386,9 @@ void test_schemadiff__reasons(void **state)
         {"CREATE TABLE t(a PRIMARY KEY); CREATE TABLE u(a REFERENCES t)",
             "DROP TABLE t; CREATE TABLE t(a TEXT PRIMARY KEY)", "other tables refer to it"},
         {"CREATE TABLE t(a, b)", "DROP TABLE t; CREATE TABLE t(b, a)", "in another order"},
+        {"CREATE VIRTUAL TABLE f USING fts5(p)",
+            "DROP TABLE f; CREATE VIRTUAL TABLE f USING fts5(p, q, tokenize='porter')", "virtual table"},
+        {"CREATE TABLE f(p)", "DROP TABLE f; CREATE VIRTUAL TABLE f USING fts5(p)", "virtual table"},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
