@@ -222,7 +222,7 @@ lint: ## style, layers, sizes, banned calls, clang-tidy, cppcheck, duplicates, h
 SANITIZERS ?= address,undefined thread
 # Under the thread sanitizer all subjects run but these: each has one thread (threads are in front, work, supervise, http and api),
 # and takes between a quarter of a minute and many there, in SQLite, in argon2 or in forks for each fault.
-UNTHREADED = apitoken approval audit bootstrap branch change change_compare control_fault copyrows engine_deadline engine_fault engine_functions engine_keys engine_turn machine_fault migrate oauth_fault opdescribe opdoctor opexport opmasks opupload proposal redeem registry rowsec_deadline rule rule_when simulation undo
+UNTHREADED = apitoken approval audit beside bootstrap branch change change_bulk change_compare changecompose changeexchange control_fault copyrows engine_deadline engine_fault engine_functions engine_keys engine_turn machine_fault migrate oauth_client oauth_fault opdescribe opdoctor opexport opmasks opupload proposal redeem registry rowsec rowsec_deadline rule rule_count rule_when simulation undo undo_schema
 sanitize: ## unit, API and fault tests and the fuzz corpora under ASan + UBSan, then all that may have threads under TSan
 	$(BOOTSTRAP) build test
 	@for san in $(SANITIZERS); do export B=build/variant-$${san/,/-} SUITE_TIMEOUT=1000 && \
