@@ -30,6 +30,15 @@ static enum err_code check_writes(struct op *op, struct err *err)
         "only reads: send it to query, nothing needs to be applied");
 }
 
+static enum err_code check_shown(struct op *op, const struct rehearsal *r, struct err *err)
+{
+    const char *unshown = propose_unshown(r);
+    return unshown
+               ? err_field(err, exec_is_batch(task_of(op)) ? "/statements" : "/sql",
+                     "writes %s, which a proposal neither shows nor takes back: send that to query", unshown)
+               : ERR_OK;
+}
+
 struct propose {
     struct op *op;
     struct proposing in;
@@ -51,6 +60,8 @@ static enum err_code rehearse(void *arg, const struct rehearsal **ret, struct er
         code = rehearsal_take_back(&p->r, err);
     if (!code)
         code = check_writes(op, err);
+    if (!code)
+        code = check_shown(op, &p->r, err);
     if (!code)
         code = rehearsal_hash(&p->r, err);
     p->in.action = p->r.changes_schema ? "schema" : "write";

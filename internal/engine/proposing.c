@@ -198,6 +198,38 @@ static bool follows(void *arg, struct str index)
     return index_can_follow(arg, index);
 }
 
+/* The name of a pragma stands in its text, and a value behind = or in brackets. */
+static bool sets_number(struct str sql)
+{
+    static const struct str NAMES[] = {{"user_version", 12}, {"application_id", 14}};
+    bool value = memchr(sql.ptr, '=', sql.len) || memchr(sql.ptr, '(', sql.len), named = false;
+    for (size_t at = 0; value && at < sql.len && !named; at++) {
+        struct str rest = str_slice(sql, at, sql.len);
+        named = str_starts_nocase(rest, NAMES[0]) || str_starts_nocase(rest, NAMES[1]);
+    }
+    return named;
+}
+
+static bool sets_counter(const struct rehearsal *r)
+{
+    const struct recorder_target *t = r->recorder.targets;
+    while (t && !str_eq_nocase(t->name, S("sqlite_sequence")))
+        t = t->next;
+    return t != NULL;
+}
+
+const char *propose_unshown(const struct rehearsal *r)
+{
+    const struct task *t = task_of(r->op);
+    if (sets_counter(r))
+        return "counters of AUTOINCREMENT (sqlite_sequence)";
+    for (size_t i = 0; t->request && i < exec_count(t); i++) {
+        if (sql_verb(exec_sql(t, i)) == SQL_VERB_PRAGMA && sets_number(exec_sql(t, i)))
+            return "user_version or application_id";
+    }
+    return NULL;
+}
+
 static const char *why_no_undo(const struct rehearsal *r)
 {
     if (r->recorder.index_only && !recorder_each_bare(&r->recorder, follows, r->op))
@@ -235,6 +267,12 @@ static struct str why_no_schema_undo(const struct rehearsal *r)
 
 struct str propose_no_undo(const struct rehearsal *r)
 {
+    const char *unshown = propose_unshown(r);
+    if (unshown) {
+        struct str text =
+            arena_printf(r->op->arena, "it writes %s, which an undo does not put back", unshown);
+        return text.ptr ? text : S("it writes what an undo does not put back");
+    }
     if (r->changes_schema)
         return why_no_schema_undo(r);
     const char *why = why_no_undo(r);

@@ -35,6 +35,10 @@ MUST_CHECK enum err_code propose_check_names(
 MUST_CHECK enum err_code propose_judge(
     struct op *op, struct proposing *in, struct rehearsal *r, struct err *err);
 
+/* What it writes that is no row of a table and no definition: then changes and the difference of the schema
+ * do not tell of it, and an undo does not take it back. NULL: nothing. */
+const char *propose_unshown(const struct rehearsal *r);
+
 /* Stores what was rehearsed and taken back. `p` says beforehand how it is held, if it is. */
 MUST_CHECK enum err_code propose_store(struct op *op, const struct proposing *in, struct rehearsal *r,
     struct str token_hash, struct proposal *p, struct err *err);

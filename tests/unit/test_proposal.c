@@ -231,7 +231,6 @@ void test_proposal__a_row_id_by_chance_is_the_one_that_was_shown(void **state)
         shown);
     query("INSERT INTO full (v) VALUES ('c')");
     assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM full"), "4");
-    query("DROP TABLE full");
 }
 
 /* The connection is that of all callers. */
@@ -267,6 +266,37 @@ void test_proposal__counts_tell_of_its_own_rows_alone(void **state)
     assert_string_equal(op_fixture_value(&f, COUNTS), "0|0|first 1|1|second");
     query("SELECT changes() + total_changes() + last_insert_rowid()");
     assert_int_equal(op_json_int(op_fixture_json(&f), "rows/0/0"), 0);
+}
+
+void test_proposal__what_it_cannot_show_is_for_query(void **state)
+{
+    static const struct {
+        const char *body, *message;
+    } ROWS[] = {
+        {"{\"sql\":\"UPDATE sqlite_sequence SET seq = 999\"}", "/sql: writes counters"},
+        {"{\"sql\":\"PRAGMA User_Version(5)\"}", "/sql: writes user_version"},
+        {"{\"statements\":[{\"sql\":\"UPDATE orders SET status = 'x'\"},"
+         "{\"sql\":\"pragma main.application_id = 5\"}]}",
+            "/statements: writes user_version"},
+    };
+    (void)state;
+    fresh();
+    query("CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, v)");
+    query("INSERT INTO counted (v) VALUES (1)");
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        assert_int_equal(op_fixture_run(&f, WIRE_OP_PROPOSE, str_of(ROWS[i].body), NULL), ERR_INVALID);
+        if (!strstr(f.error.ptr, ROWS[i].message))
+            fail_msg("%s", f.error.ptr);
+    }
+    assert_string_equal(op_fixture_value(&f, "SELECT seq FROM sqlite_sequence WHERE name = 'counted'"), "1");
+    assert_string_equal(op_fixture_value(&f, "SELECT count(*) FROM orders WHERE status = 'x'"), "0");
+    assert_string_equal(
+        op_fixture_value(&f, "SELECT user_version + application_id FROM pragma_user_version(), "
+                             "pragma_application_id()"),
+        "0");
+    propose("{\"statements\":[{\"sql\":\"INSERT INTO counted (v) VALUES (2)\"},"
+            "{\"sql\":\"PRAGMA user_version\"},{\"sql\":\"PRAGMA defer_foreign_keys = ON\"}]}");
+    propose("{\"statements\":[{\"sql\":\"DROP TABLE counted\"}]}");
 }
 
 void test_proposal__belongs_to_its_bearer(void **state)

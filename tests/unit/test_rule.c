@@ -209,6 +209,19 @@ static void expect_held(enum err_code code)
     assert_true(str_starts(str_of(g_token), S("appr_")));
 }
 
+void test_rule__what_cannot_be_shown_is_held_too_and_says_that_it_stays(void **state)
+{
+    (void)state;
+    fresh();
+    rule("{\"action\":\"require_approval\"}");
+    expect_held(query("PRAGMA user_version = 5"));
+    const struct op_arg args[] = {{"id", g_proposal}, {NULL, NULL}};
+    op_fixture_ok(&f, WIRE_OP_PROPOSAL_GET, STR_EMPTY, args);
+    assert_string_equal(op_json_text(op_fixture_json(&f), "noUndo"),
+        "it writes user_version or application_id, which an undo does not put back");
+    finds("SELECT user_version FROM pragma_user_version()", "0");
+}
+
 void test_rule__holds_for_approval(void **state)
 {
     (void)state;
