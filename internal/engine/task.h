@@ -47,7 +47,7 @@ struct task {
     bool culprit_asks; /* it was taken back for want of a snapshot */
     struct str culprit_destroys;
     bool culprit_drops;
-    struct str culprit_detail;
+    struct str culprit_detail, culprit_hits, culprit_invariant;
 };
 
 static inline struct task *task_of(struct op *op)

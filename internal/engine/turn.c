@@ -260,6 +260,8 @@ static enum err_code try_write(struct task *t)
     if (t->culprit && !t->culprit_partial) {
         t->err = t->culprit_err;
         t->op.error_detail = t->culprit_detail;
+        t->op.hits = t->culprit_hits;
+        t->op.invariant = t->culprit_invariant;
         t->op.statement_index = t->culprit_step;
         t->asks_snapshot = t->culprit_asks;
         t->op.destroys = t->culprit_destroys;
@@ -343,6 +345,8 @@ static void blame(struct task *t)
     t->culprit_destroys = op->destroys;
     t->culprit_drops = op->drops;
     t->culprit_detail = op->error_detail;
+    t->culprit_hits = op->hits;
+    t->culprit_invariant = op->invariant;
 }
 
 static void fail_all(struct engine *eng, size_t first, size_t last, enum err_code rc, const struct err *err)

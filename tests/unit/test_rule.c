@@ -154,6 +154,8 @@ void test_rule__denies_what_is_dropped_and_made_again(void **state)
         assert_string_equal(name, TABLES[i]);
         finds("SELECT count(*) FROM orders, lines", "6");
     }
+    assert_int_equal(query("CREATE VIRTUAL TABLE made USING fts5(a)"), ERR_RULE); /* which ends the turn */
+    assert_string_equal(op_json_text(op_fixture_json(&f), "hits/0/matchedTable"), "made");
 }
 
 /* What triggers and foreign keys do counts too. */
