@@ -275,6 +275,31 @@ static size_t put_columns(struct strbuf *sql, const struct table *was, const str
     return count;
 }
 
+static bool counts(const struct table *t)
+{
+    for (size_t i = 0; i < t->columns; i++)
+        if (schema_text_has(t->items[i], "AUTOINCREMENT"))
+            return true;
+    return false;
+}
+
+/* Ids of rows that are gone are not given again: the new table goes on where the old one stands. */
+static void add_counter(
+    struct arena *a, struct str table, struct str temporary, struct schema_statement ***end)
+{
+    AUTO_STRBUF sql;
+    strbuf_init(&sql, STATEMENT_MAX);
+    strbuf_add_cstr(&sql, "DELETE FROM sqlite_sequence WHERE name = ");
+    strbuf_add_quoted(&sql, temporary, '\'');
+    add(a, end, &sql);
+    strbuf_reset(&sql);
+    strbuf_add_cstr(&sql, "INSERT INTO sqlite_sequence (name, seq) SELECT ");
+    strbuf_add_quoted(&sql, temporary, '\'');
+    strbuf_add_cstr(&sql, ", seq FROM sqlite_sequence WHERE name = ");
+    strbuf_add_quoted(&sql, table, '\'');
+    add(a, end, &sql);
+}
+
 /* The values of a column are those of the column of its name, when all that both have stand in the same order
  * and the others only went or only came: else columns may have exchanged names, or one name is two columns.
  */
@@ -318,6 +343,8 @@ bool schema_alter_rebuild(struct arena *a, const struct schema_object *was, cons
     strbuf_add_cstr(&sql, " FROM ");
     strbuf_add_quoted(&sql, was->name, '"');
     add(a, &end, &sql);
+    if (counts(&before) && counts(&now))
+        add_counter(a, was->name, temporary, &end);
     begin(&sql, "DROP TABLE ", was->name);
     add(a, &end, &sql);
     begin(&sql, "ALTER TABLE ", temporary);

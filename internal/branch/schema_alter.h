@@ -25,8 +25,9 @@ bool schema_alter_follows(struct str was, struct str is, const struct schema_ren
 /* One may be the other under another name: one of two columns has the name of one of the other's, or all are
  * of the same kinds. Also true of what is no list of columns. */
 bool schema_alter_like(struct arena *a, const struct schema_object *was, const struct schema_object *is);
-/* CREATE, INSERT … SELECT of the columns that both have, DROP, RENAME. false: there are none, columns may
- * have exchanged their names or have other ones, or `temporary`, a name of no object, would be too long. */
+/* CREATE, INSERT … SELECT of the columns that both have, the counter of AUTOINCREMENT, DROP, RENAME. false:
+ * there are none, columns may have exchanged their names or have other ones, or `temporary`, a name of no
+ * object, would be too long. */
 bool schema_alter_rebuild(struct arena *a, const struct schema_object *was, const struct schema_object *is,
     struct schema_statement **ret_statements);
 /* What rebuilding calls the new table until it has its name. */

@@ -382,7 +382,13 @@ def columns(checks, s):
     write(s, b, *crossed)
     checks.refused("names that were exchanged", merge(s, "b", {"mode": "schema"}, db=main), 409, "conflict", text="in another order")
     write(s, main, *crossed)
-    write(s, main, "CREATE VIRTUAL TABLE found USING fts5(p)")
+    write(s, main, "CREATE VIRTUAL TABLE found USING fts5(p)", "CREATE TABLE counted(id INTEGER PRIMARY KEY AUTOINCREMENT, v)", "INSERT INTO counted VALUES (3, 'a'), (100, 'b')",
+          "DELETE FROM counted WHERE id = 100")
+    s.call("PUT", f"/v1/db/acme/{main}/branches/b", {})
+    write(s, b, "DROP TABLE counted", "CREATE TABLE counted(id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT)")
+    checks.good("merged", merge(s, "b", {"mode": "schema"}, db=main))
+    write(s, main, "INSERT INTO counted (v) VALUES ('c')")
+    checks.equal("it counts on where it stood", rows(s, "SELECT * FROM counted", main), [[3, "a"], [101, "c"]])
     s.call("PUT", f"/v1/db/acme/{main}/branches/b", {})
     for n, db in enumerate((b, main)):
         write(s, db, "DROP TABLE found", "CREATE VIRTUAL TABLE found USING fts5(p, q, tokenize = 'porter')")

@@ -401,3 +401,21 @@ void test_schemadiff__reasons(void **state)
         close_sides(&s);
     }
 }
+
+/* A table that was made anew counts on where it stood. */
+void test_schemadiff__counters_go_on(void **state)
+{
+    const struct side side = {"CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, v)",
+        "INSERT INTO t VALUES (3, 'a'), (100, 'b'); DELETE FROM t WHERE id = 100",
+        "DROP TABLE t; CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT)"};
+    struct sides s = open_sides(&side);
+    struct schema_diff d = compare(&s, false);
+    (void)state;
+    assert_int_equal(d.by_hand, 0);
+    run_statements(s.parent, &d);
+    run(s.parent, "INSERT INTO t (v) VALUES ('c')");
+    assert_int_equal(sqlite3_last_insert_rowid(s.parent), 101);
+    run(s.parent,
+        "CREATE TABLE once(n CHECK (n = 1)); INSERT INTO once SELECT count(*) FROM sqlite_sequence");
+    close_sides(&s);
+}
