@@ -36,7 +36,7 @@ enum row_security { ROW_SECURITY_UNKNOWN, ROW_SECURITY_OFF, ROW_SECURITY_ON };
  * all. */
 struct call_counts {
     int64_t written, before; /* rows of the call's statements; the connection's count without them */
-    bool wrote;              /* one of them may have: then changes() is the connection's */
+    bool wrote;              /* one of them has: then changes() is the connection's */
 };
 
 struct engine {

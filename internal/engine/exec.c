@@ -271,22 +271,6 @@ static void write_counts(struct op *op, struct cached *c, const struct outcome *
     task_of(op)->changes += !c->reads && o->written ? o->changes : 0;
 }
 
-/* What the engine wrote since the statement before is nobody's. A trigger may ask for changes() before
- * anything of its own is written, and would be told of the last write of another call. When that ends the
- * transaction, it is as if the statement itself had. */
-static enum err_code begin_counts(struct op *op, const struct cached *c, struct err *err)
-{
-    struct engine *eng = op->eng;
-    struct call_counts *n = &eng->counts;
-    int rc = SQLITE_OK;
-    if (!c->reads && !n->wrote && !eng->guard.rowsec && !sqlite3_get_autocommit(eng->db)) {
-        rc = own_run(eng, OWN_WRITE_NOTHING);
-        n->wrote = rc == SQLITE_OK; /* else changes() is 0 */
-    }
-    n->before = sqlite3_total_changes64(eng->db) - n->written;
-    return rc != SQLITE_OK && sqlite3_get_autocommit(eng->db) ? op_sql_error(op, rc, c->sql, err) : ERR_OK;
-}
-
 static enum err_code step_through(struct op *op, struct cached *c, struct err *err)
 {
     struct engine *eng = op->eng;
@@ -300,11 +284,7 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
         destruction_end(op, c, &destruction, -1);
         return turn_ended(err);
     }
-    code = begin_counts(op, c, err);
-    if (code != ERR_OK) {
-        destruction_end(op, c, &destruction, -1);
-        return code;
-    }
+    eng->counts.before = before - eng->counts.written; /* what the engine wrote since is nobody's */
     jsonw_object(op->w);
     int rc = write_result(op, c->stmt, &o, &code, err);
     o.read = rows_visited(c->stmt);
@@ -324,6 +304,7 @@ static enum err_code step_through(struct op *op, struct cached *c, struct err *e
     o.changes = sqlite3_changes64(eng->db);
     forget_own_rows(op, c, &o);
     eng->counts.written += o.written;
+    eng->counts.wrote |= !c->reads;
     count_under_policies(op, c, &o);
     destruction_end(op, c, &destruction, o.written ? o.changes : 0);
     write_counts(op, c, &o);

@@ -24,7 +24,6 @@ static const char *const SQL[OWN_COUNT] = {
     [OWN_STEP_ROLLBACK] = "ROLLBACK TO step",
     [OWN_FLUSH] = "SAVEPOINT flush",
     [OWN_FLUSH_RELEASE] = "RELEASE flush",
-    [OWN_WRITE_NOTHING] = "DELETE FROM _sys_meta WHERE 0",
     [OWN_DEFER_ON] = "PRAGMA defer_foreign_keys = ON",
     [OWN_DEFER_OFF] = "PRAGMA defer_foreign_keys = OFF",
     [OWN_SCHEMA_CHECK] =

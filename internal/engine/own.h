@@ -21,7 +21,6 @@ enum own_sql {
     OWN_STEP_ROLLBACK,
     OWN_FLUSH, /* a savepoint inside of that */
     OWN_FLUSH_RELEASE,
-    OWN_WRITE_NOTHING, /* changes() is 0 then */
     OWN_DEFER_ON,
     OWN_DEFER_OFF,
     OWN_SCHEMA_CHECK,

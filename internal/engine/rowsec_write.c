@@ -50,7 +50,10 @@ static void fn_changes(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     const struct rowsec *rs = eng->guard.rowsec;
     (void)argc;
     (void)argv;
-    int64_t own = eng->counts.wrote ? sqlite3_changes64(sqlite3_context_db_handle(ctx)) : 0;
+    sqlite3 *db = sqlite3_context_db_handle(ctx);
+    bool wrote = eng->counts.wrote || /* or a trigger of the first statement that writes has */
+                 sqlite3_total_changes64(db) - eng->counts.before > eng->counts.written;
+    int64_t own = wrote ? sqlite3_changes64(db) : 0;
     sqlite3_result_int64(ctx, rs ? rs->counted : own);
 }
 
