@@ -96,7 +96,7 @@ enum err_code rules_check_restore(struct op *op, struct err *err)
         return code;
     return err_set(err, ERR_FORBIDDEN,
         "The rule " STR_FMT " (%s " STR_FMT ") stands, and a restore would pass it by: a token cannot do it. "
-                                            "An admin who signed in can, with POST "
+        "An admin who signed in can, with POST "
         "/api/namespaces/NS/databases/DB/restore. Nothing was changed",
         STR_ARG(r->id), rule_action_name(r->action), STR_ARG(r->table_glob.ptr ? r->table_glob : S("*")));
 }
