@@ -170,6 +170,7 @@ static enum err_code find_and_fit(struct fitting *x, struct str like, struct str
     x->like = found ? &t : NULL;
     if (!code)
         code = fit_table(x, out, err);
+    x->like = NULL;
     change_reader_release(&r);
     return code;
 }

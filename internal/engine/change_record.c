@@ -314,7 +314,7 @@ bool recorder_add_table(struct recorder *r, struct op *op, struct str name, stru
     AUTO_SQL *stmt = NULL;
     bool is_new;
     int rc = SQLITE_ROW;
-    strbuf_init(&sql, CHANGE_NAME_MAX * 40);
+    strbuf_init(&sql, (size_t)CHANGE_NAME_MAX * 40);
     struct recorder_table *t = recorder_table_of(r, name);
     const char *rowid = t && !t->ignored && !t->without_rowid ? recorder_table_rowid(t) : NULL;
     if (!rowid)

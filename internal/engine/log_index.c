@@ -29,7 +29,7 @@ _Static_assert(sizeof(struct head) == 48, "as in the file format");
 /* Two of them lie side by side: a writer changes the second first, a reader looks at the first first. */
 static bool read_once(const volatile unsigned char *map, struct head *ret)
 {
-    struct head second;
+    struct head second = {0};
     for (size_t i = 0; i < sizeof *ret; i++)
         ((unsigned char *)ret)[i] = map[i];
     atomic_thread_fence(memory_order_seq_cst);

@@ -18,7 +18,7 @@ bool rule_says_the_same(const struct rule *a, const struct rule *b)
 
 enum err_code rules_remember(struct op *op, struct rule **ret, struct err *err)
 {
-    struct rule *r, **tail = ret;
+    struct rule *r = NULL, **tail = ret;
     *ret = NULL;
     enum err_code code = rules_of_person(op) ? ERR_OK : rules_load(op, &r, err);
     for (r = code || rules_of_person(op) ? NULL : r; r && !code; r = r->next) {
@@ -26,6 +26,7 @@ enum err_code rules_remember(struct op *op, struct rule **ret, struct err *err)
         if (!copy)
             return err_set(err, ERR_TOO_LARGE, "the rules are too large");
         code = rule_get(op, r->id, copy, err);
+        copy->next = NULL;
         *tail = copy;
         tail = &copy->next;
     }

@@ -468,7 +468,7 @@ static struct str told(struct schema_undo *s)
     struct jsonw w;
     jsonw_array_end(&s->steps_w);
     jsonw_array_end(&s->lost_w);
-    strbuf_init(&out, 3 * TOLD_MAX);
+    strbuf_init(&out, (size_t)3 * TOLD_MAX);
     jsonw_init(&w, &out);
     jsonw_object(&w);
     jsonw_key(&w, "snapshot");
