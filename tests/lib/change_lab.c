@@ -1,5 +1,7 @@
 /* The database of random writes. */
 #include "lib/change_lab.h"
+#include "engine/change_view.h"
+#include "json/jsonw.h"
 #include "lib/unit.h"
 
 static const char SCHEMA[] =
@@ -220,4 +222,16 @@ bool change_lab_write(struct change_lab *f)
             strbuf_add_cstr(&text, v[*write - 'a']);
     }
     return sql(f, strbuf_cstr(&text)) == SQLITE_OK;
+}
+
+void change_lab_view(struct str set, struct strbuf *out)
+{
+    struct change_view v = {.table = {NULL, 0}, .rows_max = 100, .bytes_max = 1 << 20};
+    struct err err = ERR_INIT;
+    struct jsonw w;
+    strbuf_init(out, 1 << 20);
+    jsonw_init(&w, out);
+    jsonw_object(&w);
+    assert_int_equal(change_view_write(&v, set, &w, &err), ERR_OK);
+    jsonw_object_end(&w);
 }

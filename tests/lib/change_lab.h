@@ -35,4 +35,7 @@ uint64_t change_lab_apply(struct change_lab *f, struct str bytes, char seen[200]
 /* The same; the rows are then as in `want`. */
 void change_lab_expect(struct change_lab *f, struct str bytes, bool rowids, const struct strbuf *want);
 
+/* What people see of a change set, as JSON: {"tables", "rows" …}. Initialises `out`. */
+void change_lab_view(struct str set, struct strbuf *out);
+
 #endif

@@ -56,15 +56,8 @@ static void record(struct change_lab *f, const char *text)
 
 static void expect_view(struct change_lab *f, const char *want)
 {
-    struct change_view v = {.table = {NULL, 0}, .rows_max = 100, .bytes_max = 1 << 20};
-    struct err err = ERR_INIT;
-    struct jsonw w;
     AUTO_STRBUF out;
-    strbuf_init(&out, 1 << 20);
-    jsonw_init(&w, &out);
-    jsonw_object(&w);
-    assert_int_equal(change_view_write(&v, strbuf_str(&f->set), &w, &err), ERR_OK);
-    jsonw_object_end(&w);
+    change_lab_view(strbuf_str(&f->set), &out);
     assert_string_equal(strbuf_cstr(&out), want);
 }
 
