@@ -57,11 +57,15 @@ static off_t size_of(int fd)
     return fstat(fd, &st) == 0 ? st.st_size : 0;
 }
 
-/* The disk begins with it while the rest is copied, and a commit of the writer's finds less before it. */
-static void begin_writing(int to, off_t at, ssize_t n)
+/* The disk begins with it while the next piece is copied, and has finished what came before it: a commit of
+ * the writer's finds no more than two of them before it. The fsync at the end tells what went wrong. */
+static void write_behind(int to, off_t at, ssize_t n)
 {
-    (void)sync_file_range(to, at, n, SYNC_FILE_RANGE_WRITE); /* the fsync at the end tells what went wrong */
-    (void)sched_yield();                                     /* cannot fail */
+    const unsigned finish = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    (void)sync_file_range(to, at, n, SYNC_FILE_RANGE_WRITE);
+    if (at > 0)
+        (void)sync_file_range(to, at > PIECE ? at - PIECE : 0, at > PIECE ? PIECE : at, finish);
+    (void)sched_yield(); /* cannot fail */
 }
 
 static bool cannot(ssize_t n, off_t at)
@@ -93,7 +97,7 @@ static enum err_code copy_bytes(struct op *op, int from, int to, off_t end, bool
         else if (piece < PIECE_MAX)
             piece *= 2;
         if (n > 0)
-            begin_writing(to, at - n, n);
+            write_behind(to, at - n, n);
         code = op_check_time(op, err);
     }
     return code;
