@@ -341,13 +341,18 @@ bool recorder_add_table(struct recorder *r, struct op *op, struct str name, stru
     return r->failure != RECORDER_FINE || rc == SQLITE_DONE; /* the check tells of a failure */
 }
 
+static bool is_called(const struct recorder_table *t, struct str name)
+{
+    return str_eq_nocase(t->name, name) || str_eq_nocase(t->shown, name);
+}
+
 bool recorder_touched(const struct recorder *r, struct str table)
 {
     bool touched = false;
     for (size_t i = 0; i < r->entry_count && !touched; i++)
-        touched = str_eq_nocase(r->entries[i].table->name, table);
+        touched = is_called(r->entries[i].table, table);
     for (const struct recorder_table *t = r->given_up ? r->tables : NULL; t && !touched; t = t->next)
-        touched = str_eq_nocase(t->name, table); /* one that is here was written */
+        touched = is_called(t, table); /* one that is here was written */
     return touched;
 }
 

@@ -164,17 +164,17 @@ static void mark_remade(struct schema_object *before, struct schema_object *afte
 
 /* --- Tables under another name --- */
 
-/* ptr NULL: it had none. *ret_touched: rows were changed under a name that is not its any more. */
+/* ptr NULL: it had none. *ret_touched: rows were changed under a name that is not its at the end. */
 static struct str first_name(
     const struct schema_deed *list, struct str name, const struct recorder *r, bool *ret_touched)
 {
-    struct str first = {NULL, 0};
+    struct str first = {NULL, 0}, last = name;
     *ret_touched = false;
     for (; list; list = list->next) {
         if (list->kind != SCHEMA_RENAMES || !str_eq_nocase(list->to, name))
             continue;
         first = name = list->name;
-        *ret_touched |= recorder_touched(r, name);
+        *ret_touched |= !str_eq_nocase(name, last) && recorder_touched(r, name);
     }
     return first;
 }
@@ -187,17 +187,17 @@ static enum err_code mark_renames(const struct schema_deed *list, struct schema_
         if (!str_eq(o->type, S("table")))
             continue;
         struct str name = first_name(list, o->name, r, &touched);
+        struct schema_object *was = name.ptr ? table_named(before, name) : NULL;
+        if (was && touched)
+            return err_set(err, ERR_INVALID,
+                "rows of \"" STR_FMT "\" were changed before it was renamed, which cannot be shown: do the "
+                "one after the other",
+                STR_ARG(name));
         o->replaced = name.ptr && table_named(before, o->name) && !str_eq_nocase(name, o->name);
         if (table_named(before, o->name))
             continue;
-        struct schema_object *was = name.ptr ? table_named(before, name) : NULL;
         if (!was || table_named(after, name))
             continue;
-        if (touched)
-            return err_set(err, ERR_INVALID,
-                "rows of \"" STR_FMT "\" were changed before it was renamed, which cannot be shown: propose "
-                "the one after the other",
-                STR_ARG(name));
         o->renamed = was->name;
         was->renamed = o->name;
     }

@@ -76,6 +76,7 @@ def bad_input(checks, s):
 REMADE = [["DROP TABLE kid", "CREATE TABLE kid(id INTEGER PRIMARY KEY, v)"],
           ["ALTER TABLE kid RENAME TO gone", "CREATE TABLE kid(id INTEGER PRIMARY KEY, v)", "DROP TABLE gone"],
           ["CREATE TABLE q(id INTEGER PRIMARY KEY, v)", "DROP TABLE kid", "ALTER TABLE q RENAME TO kid"]]
+AWAY = [["ALTER TABLE kid RENAME TO zz", write, "ALTER TABLE zz RENAME TO kid"] for write in ("DELETE FROM zz", "UPDATE zz SET v = 99", "INSERT INTO zz VALUES(4, 4)")]
 
 
 def remade(checks, s):
@@ -93,7 +94,12 @@ def remade(checks, s):
             checks.that(f"{rule}: {write}, imported", dump.status == 403, dump)
             told = s.db("propose", {"statements": [{"sql": sql} for sql in write]}).json["data"]
             checks.equal(f"{write}: told", [(d["name"], d["rows"], d.get("replaced")) for d in told["schemaDiff"]], [("kid", 3, True)])
-        checks.equal("nothing is gone", s.query("SELECT count(*) FROM kid").json["data"]["rows"], [[3]])
+        for write in AWAY:
+            statements = [{"sql": sql} for sql in write]
+            asked = [s.db("batch", {"statements": statements, "transaction": whole}) for whole in (True, False)] + [s.db("propose", {"statements": statements})]
+            asked.append(s.call("POST", "/v1/db/acme/main/import?format=sql", (";".join(write) + ";").encode(), headers={"Content-Type": "application/sql"}))
+            checks.that(f"{rule}: rows are not changed under another name for the time: {write}", all(a.status in (400, 403) for a in asked), asked)
+        checks.equal("nothing is gone", s.query("SELECT count(*), sum(v) FROM kid").json["data"]["rows"], [[3, 6]])
         clear(s)
     s.query("DROP TABLE kid")
 
