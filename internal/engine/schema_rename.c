@@ -194,9 +194,7 @@ static enum err_code mark_renames(const struct schema_deed *list, struct schema_
                 "one after the other",
                 STR_ARG(name));
         o->replaced = name.ptr && table_named(before, o->name) && !str_eq_nocase(name, o->name);
-        if (table_named(before, o->name))
-            continue;
-        if (!was || table_named(after, name))
+        if (!was || table_named(before, o->name) || table_named(after, name))
             continue;
         o->renamed = was->name;
         was->renamed = o->name;

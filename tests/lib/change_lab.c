@@ -83,23 +83,28 @@ void change_lab_close(struct change_lab *f)
     strbuf_release(&f->after);
 }
 
+void change_lab_rows(struct change_lab *f, const char *query, struct strbuf *out)
+{
+    sqlite3_stmt *stmt;
+    assert_int_equal(sqlite3_prepare_v2(f->eng.db, query, -1, &stmt, NULL), SQLITE_OK);
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        for (int c = 0; c < sqlite3_column_count(stmt); c++)
+            strbuf_addf(out, "%d:%s|", sqlite3_column_type(stmt, c),
+                sqlite3_column_text(stmt, c) ? (const char *)sqlite3_column_text(stmt, c) : "");
+        strbuf_add_char(out, '\n');
+    }
+    sqlite3_finalize(stmt);
+}
+
 void change_lab_dump(struct change_lab *f, bool rowids, struct strbuf *out)
 {
     strbuf_reset(out);
     for (size_t i = 0; i < ARRAY_LEN(TABLES); i++) {
-        sqlite3_stmt *stmt;
         bool named = i == 2 || i == 5; /* these have a key that may be NULL */
         char *text = sqlite3_mprintf("SELECT %s FROM %s ORDER BY 1, 2%s", rowids ? SELECTS[i] : BARE[i],
             TABLES[i], named ? ", 3" : "");
-        assert_int_equal(sqlite3_prepare_v2(f->eng.db, text, -1, &stmt, NULL), SQLITE_OK);
         strbuf_addf(out, "%s\n", TABLES[i]);
-        while (sqlite3_step(stmt) == SQLITE_ROW) {
-            for (int c = 0; c < sqlite3_column_count(stmt); c++)
-                strbuf_addf(out, "%d:%s|", sqlite3_column_type(stmt, c),
-                    sqlite3_column_text(stmt, c) ? (const char *)sqlite3_column_text(stmt, c) : "");
-            strbuf_add_char(out, '\n');
-        }
-        sqlite3_finalize(stmt);
+        change_lab_rows(f, text, out);
         sqlite3_free(text);
     }
 }

@@ -21,6 +21,8 @@ void change_lab_close(struct change_lab *f);
 uint64_t change_lab_draw(struct change_lab *f, uint64_t below);
 
 void change_lab_sql(struct change_lab *f, const char *text);
+/* Adds what a query answers, as text. */
+void change_lab_rows(struct change_lab *f, const char *query, struct strbuf *out);
 /* All rows as text. `rowids`: also the row ids of tables that have a key beside. */
 void change_lab_dump(struct change_lab *f, bool rowids, struct strbuf *out);
 /* One of many kinds of write. false: a constraint said no; what was recorded of it did not happen. */

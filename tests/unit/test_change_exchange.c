@@ -7,19 +7,9 @@ enum { MANY = 5000, STEPS = 1000, STEPS_PER_ROW_MAX = 1000 };
 
 static void dump(struct change_lab *f, struct strbuf *out)
 {
-    static const char *const SQL[] = {"SELECT * FROM t ORDER BY 1, 2, 3", "SELECT * FROM kid ORDER BY id"};
     strbuf_reset(out);
-    for (size_t i = 0; i < ARRAY_LEN(SQL); i++) {
-        sqlite3_stmt *stmt;
-        assert_int_equal(sqlite3_prepare_v2(f->eng.db, SQL[i], -1, &stmt, NULL), SQLITE_OK);
-        while (sqlite3_step(stmt) == SQLITE_ROW) {
-            for (int c = 0; c < sqlite3_column_count(stmt); c++)
-                strbuf_addf(out, "%d:%s|", sqlite3_column_type(stmt, c),
-                    sqlite3_column_text(stmt, c) ? (const char *)sqlite3_column_text(stmt, c) : "");
-            strbuf_add_char(out, '\n');
-        }
-        sqlite3_finalize(stmt);
-    }
+    change_lab_rows(f, "SELECT * FROM t ORDER BY 1, 2, 3", out);
+    change_lab_rows(f, "SELECT * FROM kid ORDER BY id", out);
 }
 
 static void expect_apply(struct change_lab *f, struct str set, const struct strbuf *want)
